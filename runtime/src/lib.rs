@@ -1,0 +1,5 @@
+//! Runtime.
+pub mod key;
+pub mod log;
+pub mod record;
+pub mod state;

@@ -1,0 +1,184 @@
+//! The seam to the log: what memgen needs of it, and what it may rely on.
+//!
+//! A log holds, for each partition of each topic, a totally ordered sequence of [`Record`]s.
+//! [`embedded`] keeps them in files of this node; [`sim`] (feature `simulation`) is a seeded model of a
+//! shared log with everything that may go wrong. All pass `conformance`.
+
+use std::{fmt, io, path::PathBuf, sync::Arc};
+
+use futures_util::future::BoxFuture;
+
+use crate::record::{Offset, Record};
+
+/// One partition of one topic.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TopicPartition {
+    /// The topic: one per state struct.
+    pub topic: Arc<str>,
+    /// The partition's number, from 0.
+    pub partition: u32,
+}
+
+impl TopicPartition {
+    /// Partition `partition` of `topic`.
+    pub fn new(topic: impl Into<Arc<str>>, partition: u32) -> Self {
+        Self { topic: topic.into(), partition }
+    }
+}
+
+impl fmt::Display for TopicPartition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.topic, self.partition)
+    }
+}
+
+impl fmt::Debug for TopicPartition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// What must stay the same for as long as a topic lives. It is kept with the log and compared at each start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topic {
+    /// The topic's name.
+    pub name: String,
+    /// How many partitions it has: fixed, since a key's partition follows from it.
+    pub partitions: u32,
+    /// How a key's partition is found, as text that differs when the rule does (such as `murmur2 key` or
+    /// `murmur2 customer`).
+    pub partitioner: String,
+    /// How values are encoded (`json`).
+    pub format: String,
+}
+
+/// A run of records, in order.
+#[derive(Debug, Default)]
+pub struct Chunk {
+    /// The records with their offsets, ascending; holes are what compaction removed.
+    pub records: Vec<(Offset, Record)>,
+    /// Where to go on reading. It equals the `from` of the read if and only if there was nothing at or after it.
+    pub next: Offset,
+}
+
+/// The offsets that appended records were given, in the order in which they were sent.
+pub type Offsets = Vec<Offset>;
+
+/// The outcome of one [`Producer::append`], once it is known.
+pub type Receipt = BoxFuture<'static, Result<Offsets, AppendError>>;
+
+/// A durable, ordered log per partition.
+///
+/// # Contract
+///
+/// 1. *Order.* Records of one partition have one order, the same for every reader, for ever. Offsets ascend.
+/// 2. *Prefix.* What one [`Producer`] appends lands in the order sent, and what lands is a prefix of what was sent.
+///    Records of other producers may lie between. Once one append failed, no later one of that producer lands
+///    without everything before it having landed.
+/// 3. *Durability.* Once a receipt resolves to offsets, the records are there after any crash that the log's
+///    level of acknowledgement promises to survive (embedded: the process, the machine).
+/// 4. *Unknown outcomes.* A receipt that resolves to [`AppendError::Unknown`] says nothing: the records may be there, may
+///    appear later (until a record of a later producer is read back; after that, only behind it), or never.
+///    Any other error says that the records are not in the log and never will be.
+/// 5. *Reading.* [`read`](Self::read) returns what is durable, all of it up to `next`, without holes other than compaction's. A record
+///    that can't be read is an error that names its place, never skipped.
+/// 6. *Compaction* removes a record only if a later record has the same key, or if it is a deletion and nothing before
+///    it has its key. It keeps every record that carries an answer younger than the horizon, and never reorders or renumbers.
+/// 7. *One topic, one shape.* [`declare`](Self::declare) refuses a topic whose kept shape differs.
+pub trait Log: Send + Sync + 'static {
+    /// Creates the topic if it does not exist, and otherwise compares its shape. Called once per topic before anything else.
+    ///
+    /// # Errors
+    /// [`LogError::Shape`] if the topic was declared differently before; [`LogError::Io`].
+    fn declare(&self, topic: &Topic) -> Result<(), LogError>;
+
+    /// A new producer for one partition. A producer belongs to one ballot: a new ballot takes a new producer.
+    ///
+    /// # Errors
+    /// [`LogError::UnknownPartition`] if the topic was not declared or has fewer partitions.
+    fn producer(&self, partition: &TopicPartition) -> Result<Box<dyn Producer>, LogError>;
+
+    /// Reads about `bytes_max` bytes of records at or after `from`; at least one record if there is any.
+    ///
+    /// # Errors
+    /// [`LogError::Corrupt`] with the place of a record that can't be read; [`LogError::Io`].
+    fn read<'a>(
+        &'a self,
+        partition: &'a TopicPartition,
+        from: Offset,
+        bytes_max: usize,
+    ) -> BoxFuture<'a, Result<Chunk, LogError>>;
+
+    /// The offset that the next record will be given, as far as the log knows now.
+    ///
+    /// # Errors
+    /// [`LogError::Io`].
+    fn end<'a>(&'a self, partition: &'a TopicPartition) -> BoxFuture<'a, Result<Offset, LogError>>;
+
+    /// Bytes that the log holds on disk, for metrics.
+    fn size_bytes(&self) -> u64;
+
+    /// Waits until everything accepted is settled, then closes. Later appends are refused.
+    fn close(&self) -> BoxFuture<'_, ()>;
+}
+
+/// Appends for one owner of one partition, in order.
+pub trait Producer: Send {
+    /// Hands records over, in order, and returns at once; the receipt resolves when their outcome is known.
+    /// Dropping the receipt changes nothing. Never blocks; what is outstanding is bounded by the caller.
+    fn append(&mut self, records: Vec<Record>) -> Receipt;
+}
+
+/// Why an append has no offsets.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum AppendError {
+    /// There is no room. Nothing was written, and nothing will be.
+    #[error("the log has no room left: {0}")]
+    Full(String),
+    /// The log refuses, for the reason given (it was closed, it failed before, an earlier append of this producer failed). Nothing was written, and nothing will be.
+    #[error("the log refuses writes: {0}")]
+    Refused(String),
+    /// Nobody knows: see rule 4 of the contract of [`Log`].
+    #[error("the outcome of the write is unknown: {0}")]
+    Unknown(String),
+}
+
+/// Why a log can't be opened, declared or read.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The folder is in use by another process.
+    #[error("{} is in use by another process; two processes can't share one embedded log", path.display())]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A record that was durable can't be read any more.
+    #[error("{}: the log is damaged at byte {position}: {what}", path.display())]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// Bytes from the start of the file to the damaged frame.
+        position: u64,
+        /// What is wrong there, and what can be done.
+        what: String,
+    },
+    /// A topic was declared differently when the log was made.
+    #[error("topic `{topic}`: {what}")]
+    Shape {
+        /// The topic.
+        topic: String,
+        /// What differs, from what to what.
+        what: String,
+    },
+    /// No such topic or partition.
+    #[error("{0} is not a declared partition")]
+    UnknownPartition(TopicPartition),
+    /// The disk or the network said no.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was being done, and to which file.
+        what: String,
+        /// The system's own word.
+        source: io::Error,
+    },
+}

@@ -1,0 +1,75 @@
+//! What a state struct is to the runtime. `#[stateful_api]` implements it.
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::key::{KeyError, KeyReader, KeyWriter};
+
+/// What was declared of a state.
+#[derive(Debug)]
+pub struct Definition {
+    /// The struct's name.
+    pub name: &'static str,
+    /// The struct's doc comment.
+    pub doc: &'static str,
+    /// The path of the collection, such as `/vertex` or `/customers/{customer}/orders`.
+    pub collection: &'static str,
+    /// The path of one entity, such as `/vertex/{id}`.
+    pub item: &'static str,
+    /// The changelog topic.
+    pub topic: &'static str,
+    /// How many partitions the topic has. A global state has one.
+    pub partitions: u32,
+    /// One owner and, in a cluster, a copy on every node.
+    pub global: bool,
+    /// The operations that need no code.
+    pub crud: &'static [Crud],
+    /// The key's fields in the order of the key.
+    pub key_fields: &'static [&'static str],
+    /// The key fields that decide the partition; all of them if empty.
+    pub partition_by: &'static [&'static str],
+}
+
+/// An operation that a state has without code, by the word in `crud(…)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Crud {
+    /// `GET` of one entity.
+    Get,
+    /// `GET` of the collection, by pages.
+    List,
+    /// `POST` to the collection: a new entity, 409 if its key exists.
+    Post,
+    /// `PUT` of one entity: created or replaced.
+    Put,
+    /// `PATCH` of one entity: JSON merge patch.
+    Patch,
+    /// `DELETE` of one entity.
+    Delete,
+}
+
+/// A struct whose instances are kept in memory, one per key, and in the log.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a state",
+    label = "not a state",
+    note = "annotate the struct with `#[stateful_api(path = \"/…\", crud(get, …))]`"
+)]
+pub trait State:
+    Clone + Serialize + DeserializeOwned + schemars::JsonSchema + Send + Sync + 'static
+{
+    /// The key: the type of the `#[key]` field, or a tuple of the types of all.
+    type Key: Ord + Clone + Send + Sync + 'static;
+
+    /// What was declared.
+    const DEFINITION: Definition;
+
+    /// The key of this entity.
+    fn key(&self) -> Self::Key;
+
+    /// Writes each part of the key, in order.
+    fn write_key(key: &Self::Key, writer: &mut KeyWriter<'_>);
+
+    /// Reads each part of the key, in order.
+    ///
+    /// # Errors
+    /// [`KeyError`] names the field whose text is not one of its type.
+    fn read_key(reader: &mut KeyReader<'_>) -> Result<Self::Key, KeyError>;
+}
