@@ -2,6 +2,7 @@
 pub mod config;
 pub mod key;
 pub mod log;
+pub mod metrics;
 pub mod problem;
 pub mod record;
 pub mod reply;
