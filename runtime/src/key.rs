@@ -43,48 +43,49 @@ pub struct KeyError {
     pub what: String,
 }
 
-/// Writes the parts of a key as its canonical text.
+/// Writes the parts of a key: as its canonical text, or as JSON values.
 #[derive(Debug)]
-pub struct KeyWriter<'a> {
-    text: &'a mut String,
-    composite: bool,
-    parts: usize,
+pub struct KeyWriter<'a>(Output<'a>);
+
+#[derive(Debug)]
+enum Output<'a> {
+    Single(&'a mut String),
+    Composite(&'a mut String, usize),
+    Values(&'a mut Vec<serde_json::Value>),
 }
 
-impl<'a> KeyWriter<'a> {
-    /// Appends to `text` a key of one part, or of several if `composite`.
-    pub fn new(text: &'a mut String, composite: bool) -> Self {
-        Self { text, composite, parts: 0 }
-    }
-
+impl KeyWriter<'_> {
     /// Writes the next part.
     ///
     /// # Panics
     /// If the part does not serialize as a plain scalar; [`KeyReader::part`] refuses such types first.
     pub fn part<T: KeyPart>(&mut self, part: &T) {
-        if self.parts > 0 {
-            self.text.push('/');
-        }
-        self.parts += 1;
-        let scalar;
-        let text = match (part as &dyn Any).downcast_ref::<String>() {
-            Some(string) => string.as_str(),
-            None => {
-                scalar = serde_plain::to_string(part)
-                    .expect("KeyReader::part accepts only types whose text reads and writes");
-                scalar.as_str()
+        const SCALAR: &str = "KeyReader::part accepts only types that serialize as scalars";
+        let write = |write: &mut dyn FnMut(&str)| {
+            match (part as &dyn Any).downcast_ref::<String>() {
+                // Strings need no serializer; this is the most common key.
+                Some(string) => write(string),
+                None => write(&serde_plain::to_string(part).expect(SCALAR)),
             }
         };
-        if self.composite {
-            for character in text.chars() {
-                match character {
-                    '/' => self.text.push_str("%2F"),
-                    '%' => self.text.push_str("%25"),
-                    other => self.text.push(other),
+        match &mut self.0 {
+            Output::Values(values) => values.push(serde_json::to_value(part).expect(SCALAR)),
+            Output::Single(text) => write(&mut |part| text.push_str(part)),
+            Output::Composite(text, parts) => {
+                if *parts > 0 {
+                    text.push('/');
                 }
+                *parts += 1;
+                write(&mut |part| {
+                    for character in part.chars() {
+                        match character {
+                            '/' => text.push_str("%2F"),
+                            '%' => text.push_str("%25"),
+                            other => text.push(other),
+                        }
+                    }
+                });
             }
-        } else {
-            self.text.push_str(text);
         }
     }
 }
@@ -140,8 +141,19 @@ impl<'a> KeyReader<'a> {
 /// The canonical text of a key.
 pub fn key_text<S: State>(key: &S::Key) -> String {
     let mut text = String::with_capacity(24);
-    S::write_key(key, &mut KeyWriter::new(&mut text, S::DEFINITION.key_fields.len() > 1));
+    let output = match S::DEFINITION.key_fields {
+        [_] => Output::Single(&mut text),
+        _ => Output::Composite(&mut text, 0),
+    };
+    S::write_key(key, &mut KeyWriter(output));
     text
+}
+
+/// The parts of a key as they are in the entity's JSON.
+pub fn key_values<S: State>(key: &S::Key) -> Vec<serde_json::Value> {
+    let mut values = Vec::new();
+    S::write_key(key, &mut KeyWriter(Output::Values(&mut values)));
+    values
 }
 
 /// The key with this canonical text.
