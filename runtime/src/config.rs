@@ -78,7 +78,7 @@ pub struct Limits {
     pub body_timeout: Duration,
     /// How long an answer may take; 503 then.
     pub request_timeout: Duration,
-    /// Connections at one time on one listener; more wait to be accepted. It is also bounded by the open files that the
+    /// Connections at one time on one listener; more are closed at once. It is also bounded by the open files that the
     /// system allows.
     pub connections_max: usize,
     /// Commands that wait for the writer of one partition; 503 with `Retry-After` beyond it.

@@ -3,6 +3,8 @@ pub mod config;
 pub mod key;
 pub mod log;
 pub mod metrics;
+pub mod openapi;
+pub mod operation;
 pub mod problem;
 pub mod record;
 pub mod reply;

@@ -68,7 +68,7 @@ struct Parts {
 }
 
 /// What is wrong with one place of a request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct FieldError {
     /// The place, as a JSON pointer into the body (`/edges/0/target`), or the name of a parameter or header.
     pub pointer: String,
@@ -382,6 +382,26 @@ impl IntoResponse for Problem {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
         response
     }
+}
+
+/// The schema of a problem document: what [`Problem`] serializes as.
+#[derive(schemars::JsonSchema)]
+#[schemars(rename = "Problem")]
+#[allow(dead_code, reason = "only its schema is used")]
+pub(crate) struct Document {
+    /// Tells this kind of problem from others, for programs.
+    #[schemars(rename = "type")]
+    kind: String,
+    /// The same words for each problem of this kind.
+    title: String,
+    /// The HTTP status.
+    #[schemars(range(min = 400, max = 599))]
+    status: u16,
+    /// What is wrong with this request, for people.
+    detail: String,
+    /// What is wrong with each place of the request.
+    #[schemars(default)]
+    errors: Vec<FieldError>,
 }
 
 impl Display for Problem {
