@@ -384,7 +384,8 @@ impl IntoResponse for Problem {
     }
 }
 
-/// The schema of a problem document: what [`Problem`] serializes as.
+// What `Problem` serializes as, for its schema alone.
+/// A problem document, RFC 9457.
 #[derive(schemars::JsonSchema)]
 #[schemars(rename = "Problem")]
 #[allow(dead_code, reason = "only its schema is used")]
