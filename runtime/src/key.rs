@@ -51,7 +51,11 @@ pub struct KeyWriter<'a> {
 impl<'a> KeyWriter<'a> {
     /// Appends to `text` a key of one part, or of several if `composite`.
     pub fn new(text: &'a mut String, composite: bool) -> Self {
-        Self { text, composite, parts: 0 }
+        Self {
+            text,
+            composite,
+            parts: 0,
+        }
     }
 
     /// Writes the next part.
@@ -96,7 +100,9 @@ impl<'a> KeyReader<'a> {
     /// Reads from parts that were split and decoded already.
     #[must_use]
     pub fn new(parts: &'a [std::borrow::Cow<'a, str>]) -> Self {
-        Self { parts: parts.iter() }
+        Self {
+            parts: parts.iter(),
+        }
     }
 
     /// Reads the next part, for the key field `field`.

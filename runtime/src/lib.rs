@@ -1,4 +1,5 @@
 //! Runtime.
+pub mod batch;
 pub mod key;
 pub mod log;
 pub mod record;
