@@ -54,20 +54,7 @@ enum Output<'a> {
     Values(&'a mut Vec<serde_json::Value>),
 }
 
-<<<<<<< HEAD
 impl KeyWriter<'_> {
-=======
-impl<'a> KeyWriter<'a> {
-    /// Appends to `text` a key of one part, or of several if `composite`.
-    pub fn new(text: &'a mut String, composite: bool) -> Self {
-        Self {
-            text,
-            composite,
-            parts: 0,
-        }
-    }
-
->>>>>>> log
     /// Writes the next part.
     ///
     /// # Panics
@@ -112,15 +99,8 @@ pub struct KeyReader<'a> {
 impl<'a> KeyReader<'a> {
     /// Reads from parts that were split and decoded already.
     #[must_use]
-<<<<<<< HEAD
     pub fn new(parts: &'a [Cow<'a, str>]) -> Self {
         Self { parts: parts.iter() }
-=======
-    pub fn new(parts: &'a [std::borrow::Cow<'a, str>]) -> Self {
-        Self {
-            parts: parts.iter(),
-        }
->>>>>>> log
     }
 
     /// Reads the next part, for the key field `field`.

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use tokio::signal::unix::{SignalKind, signal};
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 use crate::{config::Config, logging, server::Running, service::Service};
 
@@ -17,8 +17,7 @@ const SIGXFSZ: i32 = 25;
 /// Runs until SIGINT or SIGTERM.
 pub(crate) fn run(service: Service) -> ExitCode {
     let config = Config::load(service.name, service.version);
-    logging::init(config.log_format, config.log_level.as_deref());
-    raise_open_files();
+    logging::start(&config);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -66,15 +65,5 @@ async fn wait_for_signal() {
             }
         }
         _ => std::future::pending().await,
-    }
-}
-
-/// Raises the soft limit of open files to the hard one: each connection is one.
-fn raise_open_files() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        warn!(%error, "the limit of open files stays as it is");
     }
 }

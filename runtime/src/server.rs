@@ -24,7 +24,7 @@ use crate::{
     metrics::Metrics,
     node::Node,
     openapi::OpenApi,
-    progress::ReplayProgress,
+    replay_progress::ReplayProgress,
     route::{Endpoint, router},
     service::{Service, Starting, topic},
 };
@@ -232,8 +232,9 @@ impl Service {
     ) {
         let endpoints: Vec<Endpoint> =
             self.parts.iter().flat_map(|part| part.endpoints()).collect();
-        let limits = node.config.limits.clone();
-        let api = router(node, &endpoints, Via::Public).merge(docs::router(document));
+        let mut limits = node.config.limits.clone();
+        limits.connections_max = node.config.connections_allowed();
+        let api = router(node, &endpoints, Via::Public).merge(docs::docs_router()).merge(docs::openapi_router(document));
         let mut start = |socket, protocol, router, metrics| {
             let limits = limits.clone();
             let listener = Listener { socket, protocol, router, limits, metrics };

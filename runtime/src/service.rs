@@ -21,7 +21,7 @@ use crate::{
     partitions::{Here, Partitions},
     peer_api,
     private::{FreeHandler, Handlers, Route},
-    progress::ReplayProgress,
+    replay_progress::ReplayProgress,
     replica::Replica,
     route::Endpoint,
     state::{Crud, Definition, State},
