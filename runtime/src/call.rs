@@ -3,7 +3,7 @@
 //! The code that the macros emit takes these steps: [`Call::enter`] finds the key's partition, and forwards the request if another
 //! node owns it; `path`, `json` and `part` make the arguments; `query`, `update`, `command` or `answer` run the function.
 
-use std::{future::Future, net::SocketAddr, pin::Pin, str::FromStr, sync::Arc, time::Duration};
+use std::{future::Future, net::SocketAddr, pin::Pin, str::FromStr, sync::{Arc, Mutex, PoisonError}, time::Duration};
 
 use axum::{
     Json,
@@ -97,7 +97,8 @@ pub struct Call {
     node: Arc<Node>,
     template: Arc<Template>,
     parts: Parts,
-    body: Option<Body>,
+    /// Behind a lock only because a body may be sent but not shared, and a call is both; nobody ever waits for it.
+    body: Mutex<Option<Body>>,
     read: Bytes,
     hops: u8,
 }
@@ -119,7 +120,7 @@ impl Call {
                 header_value(&parts, &HOPS).unwrap_or(1)
             }
         };
-        Self { node, template, parts, body: Some(body), read: Bytes::new(), hops }
+        Self { node, template, parts, body: Mutex::new(Some(body)), read: Bytes::new(), hops }
     }
 
     pub(crate) fn node(&self) -> &Arc<Node> {
@@ -230,7 +231,8 @@ impl Call {
 
     /// The whole body, within the limits of length and time.
     pub(crate) async fn body(&mut self) -> Result<Bytes, Problem> {
-        let Some(body) = self.body.take() else { return Ok(self.read.clone()) };
+        let body = self.body.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(body) = body else { return Ok(self.read.clone()) };
         let limits = &self.node.config.limits;
         let limit = limits.body_bytes_max;
         if header_value::<u64>(&self.parts, &header::CONTENT_LENGTH)

@@ -7,6 +7,7 @@
 //! [`memory`] is what reads see.
 #![doc(test(attr(allow(dead_code))))]
 // The crate's own examples and macros name it as its users do.
+#[allow(unused_extern_crates)]
 extern crate self as memgen;
 
 mod admin;
@@ -16,7 +17,7 @@ mod call;
 mod conditional;
 pub mod config;
 mod crud;
-mod docs;
+pub mod docs;
 mod entry;
 pub mod fold;
 mod forward;
@@ -43,6 +44,7 @@ pub mod private;
 pub mod problem;
 mod process;
 mod progress;
+mod replay_progress;
 pub mod record;
 pub mod replica;
 pub mod reply;

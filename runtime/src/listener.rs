@@ -64,7 +64,7 @@ impl Listener {
                         continue;
                     }
                 },
-                _ = stop.wait_for(|stop| *stop) => break,
+                () = async { drop(stop.wait_for(|stop| *stop).await) } => break,
             };
             let Ok(slot) = slots.clone().try_acquire_owned() else {
                 if let Some(metrics) = &self.metrics {

@@ -12,7 +12,7 @@ use crate::state::Definition;
 pub mod reply;
 
 /// One handler.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Route {
     /// The method.
     pub method: Method,
@@ -61,7 +61,7 @@ pub const fn assert_all_key_fields(definition: &Definition, path: &str) {
         let field = definition.key_fields[index];
         assert!(
             has_placeholder(definition.collection, field) || has_placeholder(path, field),
-            "the path of a handler has a placeholder for each key field, such as \"/{id}/edges\" for the key `id`"
+            "the path of a handler has a placeholder for each key field, such as \"/{{id}}/edges\" for the key `id`"
         );
         index += 1;
     }

@@ -348,7 +348,7 @@ fn watch_replay(
         loop {
             tokio::select! {
                 _ = tick.tick() => {}
-                _ = stopped.wait_for(|stopped| *stopped) => return,
+                () = async { drop(stopped.wait_for(|stopped| *stopped).await) } => return,
             }
             if health.iter().all(|health| health.readiness().is_settled()) {
                 info!(

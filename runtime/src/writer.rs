@@ -398,7 +398,7 @@ impl<S: State> Running<S> {
         if value.len() > self.bounds.value_bytes_max {
             return Err(Problem::content_too_large(self.bounds.value_bytes_max as u64));
         }
-        let stored = Stored::decode(&value).map_err(|error| {
+        let stored: Stored<S> = Stored::decode(&value).map_err(|error| {
             Problem::internal(format!(
                 "a {} does not survive its own serialization: {error}",
                 S::DEFINITION.name
