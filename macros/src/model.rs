@@ -72,6 +72,8 @@ pub(crate) enum Form {
 /// An argument other than `self` and the entry.
 #[derive(Debug)]
 pub(crate) struct Argument {
+    /// Its place among the arguments.
+    pub(crate) index: usize,
     pub(crate) ident: Ident,
     pub(crate) ty: Type,
     pub(crate) source: Source,

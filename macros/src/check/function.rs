@@ -228,7 +228,7 @@ fn arguments(inputs: &[&PatType], route: Option<&RouteAttr>, place: Place, error
                 None => body = Some(ident),
             }
         }
-        arguments.push(Argument { ident: ident.clone(), ty: (*input.ty).clone(), source });
+        arguments.push(Argument { index: arguments.len(), ident: ident.clone(), ty: (*input.ty).clone(), source });
     }
     if let (Some(route), Place::Free) = (route, place) {
         for placeholder in route.path.placeholders.iter().filter(|name| !names.contains(name)) {

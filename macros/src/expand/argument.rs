@@ -7,12 +7,13 @@ use syn::ext::IdentExt as _;
 use super::local;
 use crate::model::{Argument, Source};
 
-/// The local that holds an argument. A prefix keeps it apart from the macro's own.
+/// The local that holds an argument. Its number keeps it apart from the macro's own, and `_a` from `a`.
 pub(super) fn local_of(argument: &Argument) -> Ident {
-    local(&format!("arg_{}", argument.ident.unraw()))
+    let name = argument.ident.unraw().to_string();
+    local(&format!("arg{}_{}", argument.index, name.trim_start_matches('_')))
 }
 
-/// `let arg_edge: Json<Edge> = call.json::<Edge>().await?;`
+/// `let arg0_edge: Json<Edge> = call.json::<Edge>().await?;`
 pub(super) fn bind(argument: &Argument, call: &Ident) -> TokenStream {
     let (value, ty) = (local_of(argument), &argument.ty);
     let read = match &argument.source {
