@@ -188,9 +188,11 @@ fn merge_patch(object: &mut Map<String, Value>) {
     };
     for property in properties.values_mut() {
         let null = json!("null");
-        let nullable = property["type"].as_array().is_some_and(|types| types.contains(&null));
+        let nullable = property["type"]
+            .as_array()
+            .is_some_and(|types| types.contains(&null));
         if !nullable && !property.is_boolean() {
-            *property = json!({ "anyOf": [property.take(), { "type": null }] });
+            *property = json!({ "anyOf": [property.take(), { "type": "null" }] });
         }
     }
 }
