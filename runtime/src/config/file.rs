@@ -11,12 +11,7 @@ use super::{
 
 /// What the file at `path` with this text sets. What is wrong with it is added to `wrong`.
 pub(super) fn read(path: &Path, text: &str, wrong: &mut Vec<Wrong>) -> Vec<Given> {
-    let line = |at: usize| {
-        1 + text.as_bytes()[..at.min(text.len())]
-            .iter()
-            .filter(|byte| **byte == b'\n')
-            .count()
-    };
+    let line = |at: usize| text.get(..at).unwrap_or(text).matches('\n').count() + 1;
     let origin = |at: usize| Origin::File(path.to_owned(), line(at));
     let (table, errors) = DeTable::parse_recoverable(text);
     let unreadable = !errors.is_empty();
@@ -50,16 +45,15 @@ pub(super) fn read(path: &Path, text: &str, wrong: &mut Vec<Wrong>) -> Vec<Given
             wrong.push(Wrong::new(origin, "it is set twice in this file").of(setting.name));
             continue;
         }
-        match plain(value.get_ref()) {
-            Some(text) => given.push(Given {
+        if let Some(text) = plain(value.get_ref()) {
+            given.push(Given {
                 setting,
                 text,
                 origin,
-            }),
-            None => {
-                let what = "expected a string, a whole number, or a list of them";
-                wrong.push(Wrong::new(origin, what).of(setting.name));
-            }
+            });
+        } else {
+            let what = "expected a string, a whole number, or a list of them";
+            wrong.push(Wrong::new(origin, what).of(setting.name));
         }
     }
     given

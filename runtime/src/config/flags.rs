@@ -175,7 +175,7 @@ fn position(args: Vec<String>, flags: &mut Flags, wrong: &mut Vec<Wrong>) {
     match values::number(&partitions, 1..=PARTITIONS_MAX) {
         Ok(number) => flags.partitions = Some(number),
         Err(what) => {
-            wrong.push(Wrong::new(Origin::Positional(POSITIONS[4]), what).given(&partitions))
+            wrong.push(Wrong::new(Origin::Positional(POSITIONS[4]), what).given(&partitions));
         }
     }
 }

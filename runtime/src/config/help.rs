@@ -1,5 +1,7 @@
 //! What `--help` and `--version` print.
 
+use std::fmt::Write as _;
+
 use clap::{Arg, ArgAction, Command};
 
 use super::{Config, flags::POSITIONS, settings::SETTINGS};
@@ -25,9 +27,9 @@ pub(super) fn help(service: &str, version: &str) -> String {
         let value = (setting.show)(&default);
         let mut help = setting.help.to_owned();
         if !value.is_empty() {
-            help.push_str(&format!(" [default: {value}]"));
+            let _ = write!(help, " [default: {value}]");
         }
-        help.push_str(&format!(" [env: {}]", setting.variable()));
+        let _ = write!(help, " [env: {}]", setting.variable());
         command = command.arg(
             Arg::new(setting.name)
                 .long(setting.name)

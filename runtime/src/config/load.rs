@@ -195,11 +195,11 @@ pub(super) fn load(service: &str, version: &str, sources: &Sources) -> Result<Co
     };
 
     // The weakest first: what comes later replaces it.
-    let mut sourced = BTreeMap::new();
+    let mut by_name = BTreeMap::new();
     for given in in_file.into_iter().chain(variables).chain(flags.given) {
-        sourced.insert(given.setting.name, given);
+        by_name.insert(given.setting.name, given);
     }
-    let sourced = Sourced(sourced);
+    let settings = Sourced(by_name);
     // A service's name need not be legal as a cluster's: then it is what the default says.
     let cluster = values::name(service).unwrap_or_else(|_| Config::default().cluster);
     let mut config = Config {
@@ -210,7 +210,7 @@ pub(super) fn load(service: &str, version: &str, sources: &Sources) -> Result<Co
     let mut set_wrong = Vec::new();
     // In the order of the help, so that the report has one order too.
     for setting in SETTINGS {
-        let Some(given) = sourced.0.get(setting.name) else {
+        let Some(given) = settings.0.get(setting.name) else {
             continue;
         };
         if let Err(what) = (setting.set)(&mut config, &given.text) {
@@ -220,7 +220,7 @@ pub(super) fn load(service: &str, version: &str, sources: &Sources) -> Result<Co
     }
     if wrong.is_empty() {
         for (name, what) in checks::check(&config) {
-            let subject = sourced.0.get(name).map_or_else(
+            let subject = settings.0.get(name).map_or_else(
                 || {
                     let setting = super::settings::find(name).expect("checks name settings");
                     Given {
@@ -238,22 +238,24 @@ pub(super) fn load(service: &str, version: &str, sources: &Sources) -> Result<Co
     if !wrong.is_empty() {
         return Err(Stop::Wrong(report(service, &wrong)));
     }
-    warnings.extend(checks::warnings(&config, &sourced));
+    warnings.extend(checks::warnings(&config, &settings));
     config.warnings = warnings;
     Ok(config)
 }
 
 fn report(service: &str, wrong: &[Wrong]) -> String {
+    use fmt::Write as _;
     let mut text = match wrong.len() {
         1 => format!("{service}: a setting is wrong:\n"),
         number => format!("{service}: {number} settings are wrong:\n"),
     };
     for wrong in wrong {
-        text.push_str(&format!("  {wrong}\n"));
+        let _ = writeln!(text, "  {wrong}");
     }
-    text.push_str(&format!(
-        "Nothing was started. `{service} --help` explains each setting.\n"
-    ));
+    let _ = writeln!(
+        text,
+        "Nothing was started. `{service} --help` explains each setting."
+    );
     text
 }
 

@@ -378,7 +378,7 @@ pub(super) static SETTINGS: &[Setting] = &[
 const ACKS: &[(&str, Ack)] = &[("fsync", Ack::Fsync), ("os", Ack::Os)];
 const FORMATS: &[(&str, LogFormat)] = &[("text", LogFormat::Text), ("json", LogFormat::Json)];
 
-fn show_word<T: PartialEq>(words: &[(&str, T)], value: T) -> String {
+fn show_word<T: PartialEq + Copy>(words: &[(&str, T)], value: T) -> String {
     words
         .iter()
         .find(|(_, other)| *other == value)

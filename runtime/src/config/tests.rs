@@ -13,9 +13,9 @@ impl Folder {
         Self(path)
     }
 
-    fn with(test: &str, text: &str) -> Self {
+    fn with(test: &str, settings: &str) -> Self {
         let folder = Self::new(test);
-        fs::write(folder.0.join("memgen.toml"), text).unwrap();
+        fs::write(folder.0.join("memgen.toml"), settings).unwrap();
         folder
     }
 }

@@ -72,7 +72,7 @@ pub(super) fn size(text: &str, legal: RangeInclusive<u64>) -> Result<usize, Stri
 pub(super) fn show_bytes(bytes: u64) -> String {
     UNITS
         .iter()
-        .find(|(_, unit)| bytes >= *unit && bytes % unit == 0)
+        .find(|(_, unit)| bytes >= *unit && bytes.is_multiple_of(*unit))
         .map_or_else(
             || bytes.to_string(),
             |(name, unit)| format!("{}{name}", bytes / unit),

@@ -135,9 +135,9 @@ pub(super) fn describe(
         }
     }
     if matches!(crud, Crud::Get | Crud::List) {
-        Convention::READ
-            .into_iter()
-            .for_each(|header| operation.convention(header));
+        for header in Convention::READ {
+            operation.convention(header);
+        }
     } else {
         operation.convention(Convention::IdempotencyKey);
         if crud != Crud::Delete {
