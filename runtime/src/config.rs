@@ -216,9 +216,13 @@ impl Config {
     pub fn connections_allowed(&self) -> usize {
         /// Files that are not connections to the API: the log, the admin listener, forwarding to peers.
         const RESERVED: u64 = 512;
-        let Some(files) = open_files::raise() else { return self.limits.connections_max };
+        let Some(files) = open_files::raise() else {
+            return self.limits.connections_max;
+        };
         let share = (files - RESERVED.min(files / 4)) / u64::from(self.nodes.max(1));
-        usize::try_from(share.max(1)).unwrap_or(usize::MAX).min(self.limits.connections_max)
+        usize::try_from(share.max(1))
+            .unwrap_or(usize::MAX)
+            .min(self.limits.connections_max)
     }
 
     /// The id and the addresses of node `index` (from 0) of this process: node `i` listens on each given port

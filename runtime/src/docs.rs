@@ -4,13 +4,13 @@
 
 use std::sync::Arc;
 
+use axum::http::{HeaderValue, header};
 use axum::{
     Router,
     extract::Path,
     response::{IntoResponse, Redirect, Response},
     routing::get,
 };
-use axum::http::{HeaderValue, header};
 use bytes::Bytes;
 use utoipa_swagger_ui::Config;
 
@@ -49,10 +49,13 @@ pub fn docs_router<S: Clone + Send + Sync + 'static>() -> Router<S> {
     Router::new()
         // The page's own links are relative, so its path has to end with a slash.
         .route(DOCS_PATH, get(|| async { Redirect::permanent("/docs/") }))
-        .route("/docs/", get({
-            let file = file.clone();
-            move || file(Path(String::new()))
-        }))
+        .route(
+            "/docs/",
+            get({
+                let file = file.clone();
+                move || file(Path(String::new()))
+            }),
+        )
         .route("/docs/{*file}", get(file))
 }
 
@@ -60,7 +63,8 @@ fn file(path: &str, config: Arc<Config<'static>>) -> Response {
     match utoipa_swagger_ui::serve(path, config) {
         Ok(Some(file)) => {
             let Ok(content_type) = HeaderValue::try_from(file.content_type) else {
-                return Problem::internal("a file of the documentation page has no content type").into_response();
+                return Problem::internal("a file of the documentation page has no content type")
+                    .into_response();
             };
             let mut response = file.bytes.into_owned().into_response();
             let headers = response.headers_mut();
@@ -68,11 +72,19 @@ fn file(path: &str, config: Arc<Config<'static>>) -> Response {
             if file.gzpipped {
                 headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
             }
-            headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY));
-            headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+            headers.insert(
+                header::CONTENT_SECURITY_POLICY,
+                HeaderValue::from_static(CONTENT_SECURITY_POLICY),
+            );
+            headers.insert(
+                header::X_CONTENT_TYPE_OPTIONS,
+                HeaderValue::from_static("nosniff"),
+            );
             response
         }
-        Ok(None) => Problem::not_found(format!("the documentation has no file `{path}`")).into_response(),
+        Ok(None) => {
+            Problem::not_found(format!("the documentation has no file `{path}`")).into_response()
+        }
         Err(error) => Problem::internal(error).into_response(),
     }
 }
@@ -105,12 +117,17 @@ mod tests {
     use super::*;
 
     async fn ask(path: &str) -> (u16, axum::http::HeaderMap, String) {
-        let router: Router =
-            Router::new().merge(docs_router()).merge(openapi_router(&json!({ "openapi": "3.1.0" })));
+        let router: Router = Router::new()
+            .merge(docs_router())
+            .merge(openapi_router(&json!({ "openapi": "3.1.0" })));
         let request = Request::get(path).body(Body::empty()).unwrap();
         let (head, body) = router.oneshot(request).await.unwrap().into_parts();
         let body = body.collect().await.unwrap().to_bytes();
-        (head.status.as_u16(), head.headers, String::from_utf8_lossy(&body).into_owned())
+        (
+            head.status.as_u16(),
+            head.headers,
+            String::from_utf8_lossy(&body).into_owned(),
+        )
     }
 
     #[tokio::test]
@@ -123,12 +140,23 @@ mod tests {
     #[tokio::test]
     async fn the_page_and_all_that_it_names_are_there() {
         let (status, headers, _) = ask("/docs").await;
-        assert_eq!((status, &headers[header::LOCATION]), (308, &HeaderValue::from_static("/docs/")));
+        assert_eq!(
+            (status, &headers[header::LOCATION]),
+            (308, &HeaderValue::from_static("/docs/"))
+        );
         let (status, headers, page) = ask("/docs/").await;
         assert_eq!(status, 200);
-        assert!(headers[header::CONTENT_TYPE].to_str().unwrap().starts_with("text/html"));
+        assert!(
+            headers[header::CONTENT_TYPE]
+                .to_str()
+                .unwrap()
+                .starts_with("text/html")
+        );
         let names = page.split(['"', '\'']).filter(|part| {
-            [".css", ".js", ".png"].iter().any(|end| part.ends_with(end)) && !part.contains(' ')
+            [".css", ".js", ".png"]
+                .iter()
+                .any(|end| part.ends_with(end))
+                && !part.contains(' ')
         });
         let mut count = 0;
         for name in names {
@@ -147,12 +175,20 @@ mod tests {
         let (_, _, script) = ask("/docs/swagger-initializer.js").await;
         assert!(script.contains(OPENAPI_PATH), "{script}");
         assert!(!script.contains("petstore"), "{script}");
-        assert!(!script.contains("http://") && !script.contains("https://"), "{script}");
+        assert!(
+            !script.contains("http://") && !script.contains("https://"),
+            "{script}"
+        );
     }
 
     #[tokio::test]
     async fn other_files_are_a_404_problem() {
-        for path in ["/docs/none.js", "/docs/../Cargo.toml", "/docs/%2e%2e/x", "/docs/a/b/c"] {
+        for path in [
+            "/docs/none.js",
+            "/docs/../Cargo.toml",
+            "/docs/%2e%2e/x",
+            "/docs/a/b/c",
+        ] {
             let (status, headers, _) = ask(path).await;
             assert_eq!(status, 404, "{path}");
             assert_eq!(headers[header::CONTENT_TYPE], crate::problem::MEDIA_TYPE);

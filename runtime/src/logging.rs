@@ -2,7 +2,9 @@
 
 use std::io::IsTerminal as _;
 
-use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, fmt::MakeWriter, layer::SubscriberExt as _};
+use tracing_subscriber::{
+    EnvFilter, Layer, Registry, fmt, fmt::MakeWriter, layer::SubscriberExt as _,
+};
 
 use crate::config::{Config, LogFormat};
 
@@ -17,8 +19,12 @@ const VARIABLE: &str = "RUST_LOG";
 pub fn start(config: &Config) -> bool {
     let variable = std::env::var(VARIABLE).ok();
     let (filter, complaint) = filter(config.log_level.as_deref(), variable.as_deref());
-    let ansi = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let subscriber = Registry::default().with(filter).with(lines(config.log_format, ansi, std::io::stderr));
+    let ansi = std::io::stderr().is_terminal()
+        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let subscriber =
+        Registry::default()
+            .with(filter)
+            .with(lines(config.log_format, ansi, std::io::stderr));
     let started = tracing::subscriber::set_global_default(subscriber).is_ok();
     for warning in complaint.iter().chain(&config.warnings) {
         tracing::warn!("{warning}");
@@ -35,7 +41,10 @@ fn filter(level: Option<&str>, variable: Option<&str>) -> (EnvFilter, Option<Str
         (Some(level), _) => (parse(level).unwrap_or_else(|_| default()), None),
         (None, Some(text)) => match parse(text) {
             Ok(filter) => (filter, None),
-            Err(error) => (default(), Some(format!("{VARIABLE}={text} is not used: {error}"))),
+            Err(error) => (
+                default(),
+                Some(format!("{VARIABLE}={text} is not used: {error}")),
+            ),
         },
         (None, None) => (default(), None),
     }
@@ -86,7 +95,9 @@ mod tests {
         let buffer = Buffer::default();
         let writer = buffer.clone();
         let (filter, _) = filter(level, variable);
-        let subscriber = Registry::default().with(filter).with(lines(format, false, move || writer.clone()));
+        let subscriber = Registry::default()
+            .with(filter)
+            .with(lines(format, false, move || writer.clone()));
         tracing::subscriber::with_default(subscriber, || {
             tracing::info!(keys = 3, "replayed");
             tracing::debug!("detail");
@@ -98,7 +109,10 @@ mod tests {
     #[test]
     fn text_has_a_line_per_event() {
         let text = written(LogFormat::Text, None, None);
-        assert!(text.contains("INFO") && text.contains("replayed keys=3"), "{text}");
+        assert!(
+            text.contains("INFO") && text.contains("replayed keys=3"),
+            "{text}"
+        );
         assert_eq!(text.lines().count(), 1);
     }
 
@@ -106,7 +120,10 @@ mod tests {
     fn json_has_an_object_per_event() {
         let text = written(LogFormat::Json, None, None);
         let line: serde_json::Value = serde_json::from_str(&text).unwrap();
-        assert_eq!((&line["level"], &line["message"], &line["keys"]), (&"INFO".into(), &"replayed".into(), &3.into()));
+        assert_eq!(
+            (&line["level"], &line["message"], &line["keys"]),
+            (&"INFO".into(), &"replayed".into(), &3.into())
+        );
         assert!(line["timestamp"].is_string());
     }
 
@@ -122,13 +139,21 @@ mod tests {
             (None, Some("memgen=notalevel"), 1),
         ] {
             let text = written(LogFormat::Text, level, variable);
-            assert_eq!(text.lines().count(), lines, "{level:?} {variable:?}: {text}");
+            assert_eq!(
+                text.lines().count(),
+                lines,
+                "{level:?} {variable:?}: {text}"
+            );
         }
     }
 
     #[test]
     fn a_variable_that_can_not_be_read_is_complained_of() {
         let (_, complaint) = filter(None, Some("memgen=notalevel"));
-        assert!(complaint.unwrap().starts_with("RUST_LOG=memgen=notalevel is not used: "));
+        assert!(
+            complaint
+                .unwrap()
+                .starts_with("RUST_LOG=memgen=notalevel is not used: ")
+        );
     }
 }

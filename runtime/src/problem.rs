@@ -120,7 +120,7 @@ impl Problem {
     /// 405: the path exists, with other methods. They become the `Allow` header.
     ///
     /// ```
-    /// use axum::{axum::http::Method, response::IntoResponse};
+    /// use axum::{http::Method, response::IntoResponse};
     /// use memgen::Problem;
     /// let response = Problem::method_not_allowed([&Method::GET, &Method::HEAD]).into_response();
     /// assert_eq!(response.headers()["allow"], "GET, HEAD");

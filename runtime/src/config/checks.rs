@@ -17,7 +17,13 @@ pub(super) fn check(config: &Config) -> Vec<Found> {
     if let (Some(partitions), Some(serve)) = (config.partitions, &config.serve)
         && let Some(last) = serve.last().filter(|last| **last >= partitions)
     {
-        found.push(("serve", format!("there is no partition {last}: the {partitions} partitions are 0 to {}", partitions - 1)));
+        found.push((
+            "serve",
+            format!(
+                "there is no partition {last}: the {partitions} partitions are 0 to {}",
+                partitions - 1
+            ),
+        ));
     }
     let limits = &config.limits;
     if limits.list_limit_default > limits.list_limit_max {
@@ -29,12 +35,19 @@ pub(super) fn check(config: &Config) -> Vec<Found> {
 
 /// Each listener of each node needs a port of its own.
 fn ports(config: &Config, found: &mut Vec<Found>) {
-    let listeners = [("http", config.http), ("admin", config.admin), ("peer", config.peer)];
+    let listeners = [
+        ("http", config.http),
+        ("admin", config.admin),
+        ("peer", config.peer),
+    ];
     let mut above = false;
     for (name, address) in listeners {
         if address.port() != 0 && address.port().checked_add(config.nodes - 1).is_none() {
             above = true;
-            let what = format!("with {} nodes, the last one would listen on a port above 65535", config.nodes);
+            let what = format!(
+                "with {} nodes, the last one would listen on a port above 65535",
+                config.nodes
+            );
             found.push((name, what));
         }
     }
@@ -44,15 +57,29 @@ fn ports(config: &Config, found: &mut Vec<Found>) {
     let mut taken: Vec<(&str, u16, SocketAddr)> = Vec::new();
     for index in 0..config.nodes {
         let node = config.node_at(index);
-        for (name, address) in [("http", node.http), ("admin", node.admin), ("peer", node.peer)] {
+        for (name, address) in [
+            ("http", node.http),
+            ("admin", node.admin),
+            ("peer", node.peer),
+        ] {
             let same = taken.iter().find(|(_, _, other)| collide(*other, address));
             if let Some((other, other_index, _)) = same {
                 let nodes = if config.nodes == 1 {
                     String::new()
                 } else {
-                    format!(": `{other}` of node {} and `{name}` of node {}", other_index + 1, index + 1)
+                    format!(
+                        ": `{other}` of node {} and `{name}` of node {}",
+                        other_index + 1,
+                        index + 1
+                    )
                 };
-                found.push((name, format!("`{other}` and `{name}` would listen on one port, {}{nodes}", address.port())));
+                found.push((
+                    name,
+                    format!(
+                        "`{other}` and `{name}` would listen on one port, {}{nodes}",
+                        address.port()
+                    ),
+                ));
                 return;
             }
             taken.push((name, index, address));

@@ -11,7 +11,7 @@ use super::{
 
 /// What the file at `path` with this text sets. What is wrong with it is added to `wrong`.
 pub(super) fn read(path: &Path, text: &str, wrong: &mut Vec<Wrong>) -> Vec<Given> {
-    let line = |at: usize| 1 + text.as_bytes()[..at.min(text.len())].iter().filter(|byte| **byte == b'\n').count();
+    let line = |at: usize| text.get(..at).unwrap_or(text).matches('\n').count() + 1;
     let origin = |at: usize| Origin::File(path.to_owned(), line(at));
     let (table, errors) = DeTable::parse_recoverable(text);
     let unreadable = !errors.is_empty();
@@ -30,8 +30,13 @@ pub(super) fn read(path: &Path, text: &str, wrong: &mut Vec<Wrong>) -> Vec<Given
         let Some(setting) = settings::find(&name) else {
             let names = settings::SETTINGS.iter().map(|setting| setting.name);
             let what = match value.get_ref() {
-                DeValue::Table(_) => "there are no tables: settings stand at the top level".to_owned(),
-                _ => format!("there is no such setting{}", values::did_you_mean(&name, names)),
+                DeValue::Table(_) => {
+                    "there are no tables: settings stand at the top level".to_owned()
+                }
+                _ => format!(
+                    "there is no such setting{}",
+                    values::did_you_mean(&name, names)
+                ),
             };
             wrong.push(Wrong::new(origin, what).of(key.get_ref()));
             continue;
@@ -40,12 +45,15 @@ pub(super) fn read(path: &Path, text: &str, wrong: &mut Vec<Wrong>) -> Vec<Given
             wrong.push(Wrong::new(origin, "it is set twice in this file").of(setting.name));
             continue;
         }
-        match plain(value.get_ref()) {
-            Some(text) => given.push(Given { setting, text, origin }),
-            None => {
-                let what = "expected a string, a whole number, or a list of them";
-                wrong.push(Wrong::new(origin, what).of(setting.name));
-            }
+        if let Some(text) = plain(value.get_ref()) {
+            given.push(Given {
+                setting,
+                text,
+                origin,
+            });
+        } else {
+            let what = "expected a string, a whole number, or a list of them";
+            wrong.push(Wrong::new(origin, what).of(setting.name));
         }
     }
     given
@@ -55,9 +63,9 @@ pub(super) fn read(path: &Path, text: &str, wrong: &mut Vec<Wrong>) -> Vec<Given
 fn plain(value: &DeValue<'_>) -> Option<String> {
     match value {
         DeValue::String(text) => Some(text.to_string()),
-        DeValue::Integer(number) => {
-            i64::from_str_radix(number.as_str(), number.radix()).ok().map(|number| number.to_string())
-        }
+        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
+            .ok()
+            .map(|number| number.to_string()),
         DeValue::Array(items) => {
             let items: Option<Vec<String>> = items
                 .iter()

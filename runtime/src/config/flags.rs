@@ -23,14 +23,25 @@ pub(super) struct Flags {
 }
 
 /// The positional form, by the names that the help and the errors use.
-pub(super) const POSITIONS: [&str; 6] = ["SYSTEM", "PEER_PORT", "HOST", "HTTP_PORT", "PARTITIONS", "SERVED"];
+pub(super) const POSITIONS: [&str; 6] = [
+    "SYSTEM",
+    "PEER_PORT",
+    "HOST",
+    "HTTP_PORT",
+    "PARTITIONS",
+    "SERVED",
+];
 
 /// Splits the arguments, without the program's name. What is wrong is added to `wrong`.
 pub(super) fn read(args: &[OsString], wrong: &mut Vec<Wrong>) -> Flags {
     let mut flags = Flags::default();
     let mut positional = Vec::new();
     let mut seen = BTreeSet::new();
-    let mut args = args.iter().map(|arg| arg.to_string_lossy()).zip(args).peekable();
+    let mut args = args
+        .iter()
+        .map(|arg| arg.to_string_lossy())
+        .zip(args)
+        .peekable();
     while let Some((arg, raw)) = args.next() {
         if raw.to_str().is_none() {
             wrong.push(Wrong::new(Origin::Flag, "it is not valid UTF-8").of(&arg));
@@ -42,7 +53,9 @@ pub(super) fn read(args: &[OsString], wrong: &mut Vec<Wrong>) -> Flags {
             _ => {
                 let Some(flag) = arg.strip_prefix("--") else {
                     if arg.starts_with('-') {
-                        wrong.push(Wrong::new(Origin::Flag, "there is no such flag; see --help").of(&arg));
+                        wrong.push(
+                            Wrong::new(Origin::Flag, "there is no such flag; see --help").of(&arg),
+                        );
                     } else {
                         positional.push(arg.into_owned());
                     }
@@ -60,20 +73,34 @@ pub(super) fn read(args: &[OsString], wrong: &mut Vec<Wrong>) -> Flags {
                 let shown = format!("--{name}");
                 let setting = settings::find(name);
                 if setting.is_none() && name != "config" {
-                    let names = SETTINGS.iter().map(|setting| setting.name).chain(["config", "help", "version"]);
-                    let hint = values::did_you_mean(name, names).replace('`', "`--").replace("`--?", "`?");
-                    wrong.push(Wrong::new(Origin::Flag, format!("there is no such flag{hint}")).of(&shown));
+                    let names = SETTINGS
+                        .iter()
+                        .map(|setting| setting.name)
+                        .chain(["config", "help", "version"]);
+                    let hint = values::did_you_mean(name, names)
+                        .replace('`', "`--")
+                        .replace("`--?", "`?");
+                    wrong.push(
+                        Wrong::new(Origin::Flag, format!("there is no such flag{hint}")).of(&shown),
+                    );
                 } else if !seen.insert(name.to_owned()) {
                     wrong.push(Wrong::new(Origin::Flag, "it is given twice").of(&shown));
                 } else if let Some(value) = value {
                     match setting {
                         Some(setting) => {
-                            flags.given.push(Given { setting, text: value, origin: Origin::Flag });
+                            flags.given.push(Given {
+                                setting,
+                                text: value,
+                                origin: Origin::Flag,
+                            });
                         }
                         None => flags.config = Some(value),
                     }
                 } else {
-                    let what = format!("its value is missing: expected {}", setting.map_or("FILE", |found| found.value));
+                    let what = format!(
+                        "its value is missing: expected {}",
+                        setting.map_or("FILE", |found| found.value)
+                    );
                     wrong.push(Wrong::new(Origin::Flag, what).of(&shown));
                 }
             }
@@ -88,14 +115,15 @@ fn position(args: Vec<String>, flags: &mut Flags, wrong: &mut Vec<Wrong>) {
     if args.is_empty() {
         return;
     }
-    let [system, peer_port, host, http_port, partitions, served] = match <[String; 6]>::try_from(args) {
-        Ok(args) => args,
-        Err(args) => {
-            let what = format!("expected flags, or all of {}", POSITIONS.join(" "));
-            wrong.push(Wrong::new(Origin::Flag, what).of(&args.join(" ")));
-            return;
-        }
-    };
+    let [system, peer_port, host, http_port, partitions, served] =
+        match <[String; 6]>::try_from(args) {
+            Ok(args) => args,
+            Err(args) => {
+                let what = format!("expected flags, or all of {}", POSITIONS.join(" "));
+                wrong.push(Wrong::new(Origin::Flag, what).of(&args.join(" ")));
+                return;
+            }
+        };
     let mut port = |name, text: &str| match values::number(text, 0..=u16::MAX) {
         Ok(port) => Some(port),
         Err(what) => {
@@ -103,25 +131,51 @@ fn position(args: Vec<String>, flags: &mut Flags, wrong: &mut Vec<Wrong>) {
             None
         }
     };
-    let ports = (port(POSITIONS[1], &peer_port), port(POSITIONS[3], &http_port));
+    let ports = (
+        port(POSITIONS[1], &peer_port),
+        port(POSITIONS[3], &http_port),
+    );
     // An IPv6 address has to be told from its port.
-    let host = if host.contains(':') && !host.starts_with('[') { format!("[{host}]") } else { host };
+    let host = if host.contains(':') && !host.starts_with('[') {
+        format!("[{host}]")
+    } else {
+        host
+    };
     let mut give = |setting: &str, place, text: String| {
         let setting: &'static Setting = settings::find(setting).expect("the table has it");
-        if flags.given.iter().any(|other| other.setting.name == setting.name) {
-            let what = format!("{place} of the positional form already says it; use one of the two");
+        if flags
+            .given
+            .iter()
+            .any(|other| other.setting.name == setting.name)
+        {
+            let what =
+                format!("{place} of the positional form already says it; use one of the two");
             wrong.push(Wrong::new(Origin::Flag, what).of(&format!("--{}", setting.name)));
         } else {
-            flags.given.push(Given { setting, text, origin: Origin::Positional(place) });
+            flags.given.push(Given {
+                setting,
+                text,
+                origin: Origin::Positional(place),
+            });
         }
     };
     give("cluster", POSITIONS[0], system);
     // A port that is wrong is reported above; 0 lets the check for the same flag, and that of the host, go on.
-    give("peer", "HOST PEER_PORT", format!("{host}:{}", ports.0.unwrap_or(0)));
-    give("http", "HOST HTTP_PORT", format!("{host}:{}", ports.1.unwrap_or(0)));
+    give(
+        "peer",
+        "HOST PEER_PORT",
+        format!("{host}:{}", ports.0.unwrap_or(0)),
+    );
+    give(
+        "http",
+        "HOST HTTP_PORT",
+        format!("{host}:{}", ports.1.unwrap_or(0)),
+    );
     give("serve", POSITIONS[5], served);
     match values::number(&partitions, 1..=PARTITIONS_MAX) {
         Ok(number) => flags.partitions = Some(number),
-        Err(what) => wrong.push(Wrong::new(Origin::Positional(POSITIONS[4]), what).given(&partitions)),
+        Err(what) => {
+            wrong.push(Wrong::new(Origin::Positional(POSITIONS[4]), what).given(&partitions));
+        }
     }
 }

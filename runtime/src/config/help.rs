@@ -1,12 +1,17 @@
 //! What `--help` and `--version` print.
 
+use std::fmt::Write as _;
+
 use clap::{Arg, ArgAction, Command};
 
 use super::{Config, flags::POSITIONS, settings::SETTINGS};
 
 /// The help: each setting in its group, with its default and its variable.
 pub(super) fn help(service: &str, version: &str) -> String {
-    let default = Config { cluster: service.to_owned(), ..Config::default() };
+    let default = Config {
+        cluster: service.to_owned(),
+        ..Config::default()
+    };
     let mut command = Command::new("service")
         .override_usage(format!("{service} [FLAGS]\n       {service} {} [FLAGS]", POSITIONS.join(" ")))
         .about(format!("{service} {version}: a stateful, partitioned, durable REST service, made with memgen"))
@@ -22,22 +27,34 @@ pub(super) fn help(service: &str, version: &str) -> String {
         let value = (setting.show)(&default);
         let mut help = setting.help.to_owned();
         if !value.is_empty() {
-            help.push_str(&format!(" [default: {value}]"));
+            let _ = write!(help, " [default: {value}]");
         }
-        help.push_str(&format!(" [env: {}]", setting.variable()));
+        let _ = write!(help, " [env: {}]", setting.variable());
         command = command.arg(
-            Arg::new(setting.name).long(setting.name).value_name(setting.value).help(help).help_heading(setting.group),
+            Arg::new(setting.name)
+                .long(setting.name)
+                .value_name(setting.value)
+                .help(help)
+                .help_heading(setting.group),
         );
     }
     let other = |name: &'static str| Arg::new(name).long(name).help_heading("Other");
     command
+        .arg(other("config").value_name("FILE").help(
+            "The file of settings; memgen.toml by default, if there is one [env: MEMGEN_CONFIG]",
+        ))
         .arg(
-            other("config")
-                .value_name("FILE")
-                .help("The file of settings; memgen.toml by default, if there is one [env: MEMGEN_CONFIG]"),
+            other("help")
+                .short('h')
+                .action(ArgAction::SetTrue)
+                .help("Print this"),
         )
-        .arg(other("help").short('h').action(ArgAction::SetTrue).help("Print this"))
-        .arg(other("version").short('V').action(ArgAction::SetTrue).help("Print the version"))
+        .arg(
+            other("version")
+                .short('V')
+                .action(ArgAction::SetTrue)
+                .help("Print the version"),
+        )
         .render_long_help()
         .to_string()
 }

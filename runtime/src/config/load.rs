@@ -111,12 +111,19 @@ pub(super) struct Wrong {
 
 impl Wrong {
     pub(super) fn new(origin: Origin, what: impl Into<String>) -> Self {
-        Self { origin, subject: String::new(), what: what.into() }
+        Self {
+            origin,
+            subject: String::new(),
+            what: what.into(),
+        }
     }
 
     /// What it is about, as it was written.
     pub(super) fn of(self, subject: &str) -> Self {
-        Self { subject: values::redact(subject), ..self }
+        Self {
+            subject: values::redact(subject),
+            ..self
+        }
     }
 
     /// The text that was given for a position.
@@ -150,7 +157,9 @@ impl Sourced {
 
     /// The setting as it was written, or its name if it was not.
     pub(super) fn shown(&self, name: &str) -> String {
-        self.0.get(name).map_or_else(|| name.to_owned(), Given::shown)
+        self.0
+            .get(name)
+            .map_or_else(|| name.to_owned(), Given::shown)
     }
 }
 
@@ -161,12 +170,20 @@ pub(super) fn load(service: &str, version: &str, sources: &Sources) -> Result<Co
         return Err(Stop::Asked(help::help(service, version)));
     }
     if flags.version {
-        return Err(Stop::Asked(format!("{service} {version} (memgen {})\n", env!("CARGO_PKG_VERSION"))));
+        return Err(Stop::Asked(format!(
+            "{service} {version} (memgen {})\n",
+            env!("CARGO_PKG_VERSION")
+        )));
     }
     let mut warnings = Vec::new();
     let (variables, config_variable) = variables(&sources.variables, &mut wrong, &mut warnings);
     let in_file = match (flags.config, config_variable) {
-        (Some(path), _) => read_file(sources, Path::new(&path), &format!("--config {path}"), &mut wrong),
+        (Some(path), _) => read_file(
+            sources,
+            Path::new(&path),
+            &format!("--config {path}"),
+            &mut wrong,
+        ),
         (None, Some(path)) => {
             let shown = format!("{CONFIG_VARIABLE}={}", path.display());
             read_file(sources, &path, &shown, &mut wrong)
@@ -178,18 +195,24 @@ pub(super) fn load(service: &str, version: &str, sources: &Sources) -> Result<Co
     };
 
     // The weakest first: what comes later replaces it.
-    let mut sourced = BTreeMap::new();
+    let mut by_name = BTreeMap::new();
     for given in in_file.into_iter().chain(variables).chain(flags.given) {
-        sourced.insert(given.setting.name, given);
+        by_name.insert(given.setting.name, given);
     }
-    let sourced = Sourced(sourced);
+    let settings = Sourced(by_name);
     // A service's name need not be legal as a cluster's: then it is what the default says.
     let cluster = values::name(service).unwrap_or_else(|_| Config::default().cluster);
-    let mut config = Config { cluster, partitions: flags.partitions, ..Config::default() };
+    let mut config = Config {
+        cluster,
+        partitions: flags.partitions,
+        ..Config::default()
+    };
     let mut set_wrong = Vec::new();
     // In the order of the help, so that the report has one order too.
     for setting in SETTINGS {
-        let Some(given) = sourced.0.get(setting.name) else { continue };
+        let Some(given) = settings.0.get(setting.name) else {
+            continue;
+        };
         if let Err(what) = (setting.set)(&mut config, &given.text) {
             set_wrong.push(setting.name);
             wrong.push(Wrong::new(Origin::Default, what).of(&given.shown()));
@@ -197,10 +220,15 @@ pub(super) fn load(service: &str, version: &str, sources: &Sources) -> Result<Co
     }
     if wrong.is_empty() {
         for (name, what) in checks::check(&config) {
-            let subject = sourced.0.get(name).map_or_else(
+            let subject = settings.0.get(name).map_or_else(
                 || {
                     let setting = super::settings::find(name).expect("checks name settings");
-                    Given { setting, text: (setting.show)(&config), origin: Origin::Default }.shown()
+                    Given {
+                        setting,
+                        text: (setting.show)(&config),
+                        origin: Origin::Default,
+                    }
+                    .shown()
                 },
                 Given::shown,
             );
@@ -210,20 +238,24 @@ pub(super) fn load(service: &str, version: &str, sources: &Sources) -> Result<Co
     if !wrong.is_empty() {
         return Err(Stop::Wrong(report(service, &wrong)));
     }
-    warnings.extend(checks::warnings(&config, &sourced));
+    warnings.extend(checks::warnings(&config, &settings));
     config.warnings = warnings;
     Ok(config)
 }
 
 fn report(service: &str, wrong: &[Wrong]) -> String {
+    use fmt::Write as _;
     let mut text = match wrong.len() {
         1 => format!("{service}: a setting is wrong:\n"),
         number => format!("{service}: {number} settings are wrong:\n"),
     };
     for wrong in wrong {
-        text.push_str(&format!("  {wrong}\n"));
+        let _ = writeln!(text, "  {wrong}");
     }
-    text.push_str(&format!("Nothing was started. `{service} --help` explains each setting.\n"));
+    let _ = writeln!(
+        text,
+        "Nothing was started. `{service} --help` explains each setting."
+    );
     text
 }
 
@@ -236,7 +268,12 @@ fn variables(
     let mut given = Vec::new();
     let mut config = None;
     for (name, value) in variables {
-        let Some(name) = name.to_str().filter(|name| name.starts_with(VARIABLE_PREFIX)) else { continue };
+        let Some(name) = name
+            .to_str()
+            .filter(|name| name.starts_with(VARIABLE_PREFIX))
+        else {
+            continue;
+        };
         if name == CONFIG_VARIABLE {
             config = Some(PathBuf::from(value));
             continue;
@@ -248,13 +285,21 @@ fn variables(
                 &name[VARIABLE_PREFIX.len()..].replace('_', "-"),
                 SETTINGS.iter().map(|setting| setting.name),
             );
-            let hint = names.iter().zip(SETTINGS).find(|(_, setting)| hint.contains(&format!("`{}`", setting.name)));
-            let hint = hint.map_or_else(String::new, |(name, _)| format!("; did you mean `{name}`?"));
+            let hint = names
+                .iter()
+                .zip(SETTINGS)
+                .find(|(_, setting)| hint.contains(&format!("`{}`", setting.name)));
+            let hint =
+                hint.map_or_else(String::new, |(name, _)| format!("; did you mean `{name}`?"));
             warnings.push(format!("the variable {name} sets nothing{hint}"));
             continue;
         };
         match value.to_str() {
-            Some(text) => given.push(Given { setting, text: text.to_owned(), origin: Origin::Variable }),
+            Some(text) => given.push(Given {
+                setting,
+                text: text.to_owned(),
+                origin: Origin::Variable,
+            }),
             None => wrong.push(Wrong::new(Origin::Variable, "it is not valid UTF-8").of(name)),
         }
     }
@@ -269,7 +314,9 @@ fn read_file(sources: &Sources, path: &Path, shown: &str, wrong: &mut Vec<Wrong>
     match read_bounded(&sources.folder.join(path)) {
         Ok(text) => file::read(path, &text, wrong),
         Err(error) => {
-            wrong.push(Wrong::new(Origin::Default, format!("the file can't be read: {error}")).of(shown));
+            wrong.push(
+                Wrong::new(Origin::Default, format!("the file can't be read: {error}")).of(shown),
+            );
             Vec::new()
         }
     }
@@ -278,7 +325,9 @@ fn read_file(sources: &Sources, path: &Path, shown: &str, wrong: &mut Vec<Wrong>
 fn read_bounded(path: &Path) -> io::Result<String> {
     use io::Read as _;
     let mut text = String::new();
-    std::fs::File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_string(&mut text)?;
+    std::fs::File::open(path)?
+        .take(FILE_BYTES_MAX + 1)
+        .read_to_string(&mut text)?;
     if text.len() as u64 > FILE_BYTES_MAX {
         return Err(io::Error::other("it is too long to be a file of settings"));
     }

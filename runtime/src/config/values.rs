@@ -16,9 +16,19 @@ pub(super) fn number<T>(text: &str, legal: RangeInclusive<T>) -> Result<T, Strin
 where
     T: FromStr + PartialOrd + Display,
 {
-    let expected = || format!("expected a whole number from {} to {}", legal.start(), legal.end());
+    let expected = || {
+        format!(
+            "expected a whole number from {} to {}",
+            legal.start(),
+            legal.end()
+        )
+    };
     let number = text.parse().map_err(|_| expected())?;
-    if legal.contains(&number) { Ok(number) } else { Err(expected()) }
+    if legal.contains(&number) {
+        Ok(number)
+    } else {
+        Err(expected())
+    }
 }
 
 /// The longest time that can be set: 30 days.
@@ -62,8 +72,11 @@ pub(super) fn size(text: &str, legal: RangeInclusive<u64>) -> Result<usize, Stri
 pub(super) fn show_bytes(bytes: u64) -> String {
     UNITS
         .iter()
-        .find(|(_, unit)| bytes >= *unit && bytes % unit == 0)
-        .map_or_else(|| bytes.to_string(), |(name, unit)| format!("{}{name}", bytes / unit))
+        .find(|(_, unit)| bytes >= *unit && bytes.is_multiple_of(*unit))
+        .map_or_else(
+            || bytes.to_string(),
+            |(name, unit)| format!("{}{name}", bytes / unit),
+        )
 }
 
 /// `HOST:PORT`. A name is looked up now, once.
@@ -78,16 +91,27 @@ pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
     }
     let port: u16 = number(port, 0..=u16::MAX).map_err(|error| format!("the port: {error}"))?;
     let unknown = || format!("the host `{host}` is not known here");
-    (host, port).to_socket_addrs().map_err(|_| unknown())?.next().ok_or_else(unknown)
+    (host, port)
+        .to_socket_addrs()
+        .map_err(|_| unknown())?
+        .next()
+        .ok_or_else(unknown)
 }
 
 /// Numbers of partitions, such as `0,1,2` or `0-3,8`.
 pub(super) fn partitions(text: &str) -> Result<BTreeSet<u32>, String> {
     let expected = || {
-        format!("expected numbers of partitions from 0 to {}, such as 0,1,2,3 or 0-3", PARTITIONS_MAX - 1)
+        format!(
+            "expected numbers of partitions from 0 to {}, such as 0,1,2,3 or 0-3",
+            PARTITIONS_MAX - 1
+        )
     };
     let number = |text: &str| {
-        text.trim().parse::<u32>().ok().filter(|number| *number < PARTITIONS_MAX).ok_or_else(expected)
+        text.trim()
+            .parse::<u32>()
+            .ok()
+            .filter(|number| *number < PARTITIONS_MAX)
+            .ok_or_else(expected)
     };
     let mut partitions = BTreeSet::new();
     for part in text.split(',') {
@@ -109,17 +133,24 @@ pub(super) fn name(text: &str) -> Result<String, String> {
     if (1..=128).contains(&text.len()) && text.chars().all(legal) && !text.starts_with('.') {
         Ok(text.to_owned())
     } else {
-        Err("expected 1 to 128 letters, digits, `-`, `_` and `.`, not beginning with `.`".to_owned())
+        Err(
+            "expected 1 to 128 letters, digits, `-`, `_` and `.`, not beginning with `.`"
+                .to_owned(),
+        )
     }
 }
 
 /// One of a few words.
 pub(super) fn word<T: Copy>(text: &str, legal: &[(&str, T)]) -> Result<T, String> {
-    legal.iter().find(|(word, _)| *word == text).map(|(_, value)| *value).ok_or_else(|| {
-        let words: Vec<String> = legal.iter().map(|(word, _)| format!("`{word}`")).collect();
-        let hint = did_you_mean(text, legal.iter().map(|(word, _)| *word));
-        format!("expected {}{hint}", words.join(" or "))
-    })
+    legal
+        .iter()
+        .find(|(word, _)| *word == text)
+        .map(|(_, value)| *value)
+        .ok_or_else(|| {
+            let words: Vec<String> = legal.iter().map(|(word, _)| format!("`{word}`")).collect();
+            let hint = did_you_mean(text, legal.iter().map(|(word, _)| *word));
+            format!("expected {}{hint}", words.join(" or "))
+        })
 }
 
 /// Which lines of the log are written: a level, or `target=level` several times.
@@ -127,10 +158,16 @@ pub(super) fn log_level(text: &str) -> Result<String, String> {
     const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
     // A word alone would be taken as a target with all its lines: never what a mistyped level means.
     for part in text.split(',') {
-        let level = part.rsplit_once('=').map_or(part, |(_, level)| level).trim();
+        let level = part
+            .rsplit_once('=')
+            .map_or(part, |(_, level)| level)
+            .trim();
         if !LEVELS.contains(&level.to_ascii_lowercase().as_str()) {
             let hint = did_you_mean(level, LEVELS);
-            return Err(format!("expected one of {}, or memgen=debug,info{hint}", LEVELS.join(", ")));
+            return Err(format!(
+                "expected one of {}, or memgen=debug,info{hint}",
+                LEVELS.join(", ")
+            ));
         }
     }
     tracing_subscriber::EnvFilter::builder()
@@ -206,7 +243,12 @@ mod tests {
             ("http://127.0.0.1:8081", false),
             ("", false),
         ] {
-            assert_eq!(address(text).is_ok(), legal, "{text:?}: {:?}", address(text));
+            assert_eq!(
+                address(text).is_ok(),
+                legal,
+                "{text:?}: {:?}",
+                address(text)
+            );
         }
     }
 
@@ -226,14 +268,23 @@ mod tests {
             ("a", None),
             ("-1", None),
         ] {
-            let partitions = partitions(text).ok().map(|numbers| numbers.into_iter().collect::<Vec<_>>());
+            let partitions = partitions(text)
+                .ok()
+                .map(|numbers| numbers.into_iter().collect::<Vec<_>>());
             assert_eq!(partitions, expected, "{text:?}");
         }
     }
 
     #[test]
     fn names() {
-        for (text, legal) in [("graph", true), ("a.b-c_1", true), ("", false), ("a b", false), ("../x", false), ("é", false)] {
+        for (text, legal) in [
+            ("graph", true),
+            ("a.b-c_1", true),
+            ("", false),
+            ("a b", false),
+            ("../x", false),
+            ("é", false),
+        ] {
             assert_eq!(name(text).is_ok(), legal, "{text:?}");
         }
         assert!(name(&"a".repeat(128)).is_ok() && name(&"a".repeat(129)).is_err());
@@ -253,13 +304,20 @@ mod tests {
         ] {
             assert_eq!(log_level(text).is_ok(), legal, "{text:?}");
         }
-        assert!(log_level("inof").unwrap_err().contains("did you mean `info`?"));
+        assert!(
+            log_level("inof")
+                .unwrap_err()
+                .contains("did you mean `info`?")
+        );
     }
 
     #[test]
     fn passwords_are_not_shown() {
         for (text, shown) in [
-            ("kafka://me:secret@host:9092,other:9092", "kafka://…@host:9092,other:9092"),
+            (
+                "kafka://me:secret@host:9092,other:9092",
+                "kafka://…@host:9092,other:9092",
+            ),
             ("kafka://a:p@ss@host", "kafka://…@host"),
             ("kafka://host:9092", "kafka://host:9092"),
             ("embedded", "embedded"),

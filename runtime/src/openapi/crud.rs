@@ -135,9 +135,9 @@ pub(super) fn describe(
         }
     }
     if matches!(crud, Crud::Get | Crud::List) {
-        Convention::READ
-            .into_iter()
-            .for_each(|header| operation.convention(header));
+        for header in Convention::READ {
+            operation.convention(header);
+        }
     } else {
         operation.convention(Convention::IdempotencyKey);
         if crud != Crud::Delete {
@@ -188,9 +188,11 @@ fn merge_patch(object: &mut Map<String, Value>) {
     };
     for property in properties.values_mut() {
         let null = json!("null");
-        let nullable = property["type"].as_array().is_some_and(|types| types.contains(&null));
+        let nullable = property["type"]
+            .as_array()
+            .is_some_and(|types| types.contains(&null));
         if !nullable && !property.is_boolean() {
-            *property = json!({ "anyOf": [property.take(), { "type": null }] });
+            *property = json!({ "anyOf": [property.take(), { "type": "null" }] });
         }
     }
 }
