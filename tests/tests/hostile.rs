@@ -450,14 +450,9 @@ async fn a_full_queue_says_so() {
     let mut done = 0;
     let mut refused = 0;
     while refused == 0 && done < 20_000 {
-        let adds = (0..64).map(|_| client.post("/r/n/add", &json!({"by": 1})));
-        for reply in join_all(
-            adds.collect::<Vec<_>>()
-                .into_iter()
-                .map(|add| async { add.await }),
-        )
-        .await
-        {
+        let add = json!({"by": 1});
+        let adds = (0..64).map(|_| client.post("/r/n/add", &add));
+        for reply in join_all(adds).await {
             if reply.status == 200 {
                 done += 1;
             } else {
