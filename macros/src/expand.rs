@@ -1,0 +1,132 @@
+//! Tokens -> tree -> model -> tokens. What is emitted is thin: it names the user's types and calls the runtime.
+//!
+//! All paths are absolute, so that nothing in the user's scope is captured, and locals have the macro's own hygiene.
+
+mod argument;
+mod handler;
+mod handlers;
+mod reply;
+mod route;
+mod state;
+
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens as _, quote};
+use syn::{Item, ItemFn, ItemImpl};
+
+use crate::{
+    ast::{FreeItem, HandlersItem, StateItem},
+    attr::{RouteAttr, StateAttr},
+    check,
+    errors::Errors,
+    fallback,
+};
+
+/// `#[stateful_api(…)]`
+pub(crate) fn stateful_api(attr: TokenStream, item: TokenStream) -> TokenStream {
+    let Ok(parsed) = syn::parse2::<Item>(item.clone()) else {
+        return wrong_place(item, "`#[stateful_api(…)]` belongs on a struct");
+    };
+    let errors = Errors::new();
+    let attr = StateAttr::parse(attr, &errors);
+    let parsed = StateItem::read(parsed);
+    let model = check::state(attr, &parsed, &errors);
+    let item = &parsed.item;
+    match (model, errors.finish()) {
+        (Some(model), None) => {
+            let expansion = state::expand(&model);
+            quote!(#item #expansion)
+        }
+        (_, errors) => {
+            let stub = fallback::state(&parsed);
+            quote!(#errors #item #stub)
+        }
+    }
+}
+
+/// `#[handlers]`
+pub(crate) fn handlers(attr: TokenStream, item: TokenStream) -> TokenStream {
+    let errors = Errors::new();
+    if !attr.is_empty() {
+        errors.push(attr, "`#[handlers]` takes no arguments: the path stands in `#[stateful_api(path = \"/…\")]`");
+    }
+    let Ok(parsed) = syn::parse2::<ItemImpl>(item.clone()) else {
+        errors.push(
+            first(&item),
+            "`#[handlers]` belongs on the `impl` block of a state: `#[handlers] impl Vertex { … }`",
+        );
+        let errors = errors.finish();
+        return quote!(#errors #item);
+    };
+    let parsed = HandlersItem::read(parsed, &errors);
+    let model = check::handlers(&parsed, &errors);
+    match (model, errors.finish()) {
+        (Some(model), None) => {
+            let (item, expansion) = (&parsed.item, handlers::expand(&model));
+            quote!(#item #expansion)
+        }
+        (model, errors) => {
+            let item = fallback::with_unused(&parsed);
+            // The routes that are right stay, so that what they name is in use and checked.
+            let expansion = model.as_ref().map(handlers::expand);
+            quote!(#errors #item #expansion)
+        }
+    }
+}
+
+/// `#[handler(method, "/path")]`
+pub(crate) fn handler(attr: TokenStream, item: TokenStream) -> TokenStream {
+    let Ok(parsed) = syn::parse2::<ItemFn>(item.clone()) else {
+        return wrong_place(
+            item,
+            "`#[handler(get, \"/…\")]` belongs on a free function; methods of a state have `#[get(\"/…\")]` inside `#[handlers] impl`",
+        );
+    };
+    let errors = Errors::new();
+    let parsed = FreeItem::read(parsed);
+    let route = RouteAttr::of_function(attr, &errors);
+    let model = check::free_handler(&parsed, route, &errors);
+    let item = &parsed.item;
+    match (model, errors.finish()) {
+        (Some(model), None) => {
+            let expansion = handler::expand(&model);
+            quote!(#item #expansion)
+        }
+        (_, errors) => {
+            let item = fallback::unused_function(item);
+            let stub = fallback::free_handler(&parsed.item);
+            quote!(#errors #item #stub)
+        }
+    }
+}
+
+/// An item of another kind survives as it is.
+fn wrong_place(item: TokenStream, message: &str) -> TokenStream {
+    let error = syn::Error::new_spanned(first(&item), message).to_compile_error();
+    let item = match syn::parse2::<Item>(item.clone()) {
+        Ok(parsed) => StateItem::read(parsed).item.into_token_stream(),
+        Err(_) => item,
+    };
+    quote!(#error #item)
+}
+
+/// The first tokens of an item that are not an attribute.
+fn first(item: &TokenStream) -> TokenStream {
+    let mut tokens = item.clone().into_iter().peekable();
+    while let Some(token) = tokens.next() {
+        match token {
+            proc_macro2::TokenTree::Punct(pound) if pound.as_char() == '#' => {
+                tokens.next();
+            }
+            token => return token.into_token_stream(),
+        }
+    }
+    TokenStream::new()
+}
+
+/// A local of the macro: it can't be seen by, or hide, what the user wrote.
+fn local(name: &str) -> proc_macro2::Ident {
+    proc_macro2::Ident::new(name, Span::mixed_site())
+}
+
+#[cfg(test)]
+mod tests;

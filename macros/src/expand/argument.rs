@@ -1,0 +1,42 @@
+//! Arguments: how each is read from a call, and what the API's description says of it.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::quote;
+use syn::ext::IdentExt as _;
+
+use super::local;
+use crate::model::{Argument, Source};
+
+/// The local that holds an argument. Its number keeps it apart from the macro's own, and `_a` from `a`.
+pub(super) fn local_of(argument: &Argument) -> Ident {
+    let name = argument.ident.unraw().to_string();
+    local(&format!("arg{}_{}", argument.index, name.trim_start_matches('_')))
+}
+
+/// `let arg0_edge: Json<Edge> = call.json::<Edge>().await?;`
+pub(super) fn bind(argument: &Argument, call: &Ident) -> TokenStream {
+    let (value, ty) = (local_of(argument), &argument.ty);
+    let read = match &argument.source {
+        Source::Path | Source::StatePath => {
+            let name = argument.ident.unraw().to_string();
+            quote!(#call.path::<#ty>(#name)?)
+        }
+        Source::Json(inner) => quote!(#call.json::<#inner>().await?),
+        Source::Query(_) | Source::Store(_) | Source::Part => quote!(#call.part::<#ty>().await?),
+    };
+    quote!(let #value: #ty = #read;)
+}
+
+/// `operation.body::<Edge>();`
+pub(super) fn describe(argument: &Argument, operation: &Ident) -> TokenStream {
+    let ty = &argument.ty;
+    match &argument.source {
+        Source::Path | Source::StatePath => {
+            let name = argument.ident.unraw().to_string();
+            quote!(#operation.path_parameter::<#ty>(#name);)
+        }
+        Source::Json(inner) => quote!(#operation.body::<#inner>();),
+        Source::Query(inner) => quote!(#operation.query::<#inner>();),
+        Source::Store(_) | Source::Part => TokenStream::new(),
+    }
+}

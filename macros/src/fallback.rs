@@ -1,0 +1,90 @@
+//! Stubs for what was wrong: the build fails with the mistakes, and with nothing that only follows from them.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::{ImplItem, ItemFn, ItemImpl, ext::IdentExt as _};
+
+use crate::ast::{HandlersItem, StateItem, StateShape};
+
+/// `impl State` with an empty key.
+pub(crate) fn state(item: &StateItem) -> Option<TokenStream> {
+    let ident = match &item.shape {
+        StateShape::Named { ident, generics, .. } => generics.params.is_empty().then_some(ident)?,
+        StateShape::Other { ident, .. } => ident.as_ref()?,
+    };
+    let name = ident.unraw().to_string();
+    Some(quote! {
+        #[automatically_derived]
+        impl ::memgen::private::Part for #ident {}
+
+        #[automatically_derived]
+        impl ::memgen::State for #ident {
+            type Key = ();
+
+            const DEFINITION: ::memgen::state::Definition = ::memgen::state::Definition {
+                name: #name,
+                doc: "",
+                collection: "/",
+                item: "/",
+                topic: "",
+                partitions: 1,
+                global: false,
+                crud: &[],
+                key_fields: &[],
+                partition_by: &[],
+            };
+
+            fn key(&self) -> Self::Key {}
+
+            fn write_key(_: &Self::Key, _: &mut ::memgen::key::KeyWriter<'_>) {}
+
+            fn read_key(
+                _: &mut ::memgen::key::KeyReader<'_>,
+            ) -> ::core::result::Result<Self::Key, ::memgen::key::KeyError> {
+                ::core::result::Result::Ok(())
+            }
+        }
+    })
+}
+
+/// The block, with its functions excused from being in use: their routes may be missing.
+pub(crate) fn with_unused(item: &HandlersItem) -> ItemImpl {
+    let mut block = item.item.clone();
+    for item in &mut block.items {
+        if let ImplItem::Fn(function) = item {
+            function.attrs.push(syn::parse_quote!(#[allow(dead_code)]));
+        }
+    }
+    block
+}
+
+/// The function, excused from being in use.
+pub(crate) fn unused_function(function: &ItemFn) -> ItemFn {
+    let mut function = function.clone();
+    function.attrs.push(syn::parse_quote!(#[allow(dead_code)]));
+    function
+}
+
+/// The type of a handler's name, without a route.
+pub(crate) fn free_handler(function: &ItemFn) -> TokenStream {
+    let (visibility, ident) = (&function.vis, &function.sig.ident);
+    quote! {
+        #[doc(hidden)]
+        #[allow(non_camel_case_types, dead_code)]
+        #visibility struct #ident {}
+
+        #[automatically_derived]
+        impl ::memgen::private::Part for #ident {}
+
+        #[automatically_derived]
+        impl ::memgen::private::FreeHandler for #ident {
+            fn route() -> ::memgen::private::Route {
+                ::core::unreachable!("the build has failed")
+            }
+
+            fn states() -> ::std::vec::Vec<&'static str> {
+                ::std::vec::Vec::new()
+            }
+        }
+    }
+}

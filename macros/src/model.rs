@@ -1,0 +1,110 @@
+//! What is right: nothing past this point reports a mistake.
+
+use proc_macro2::Ident;
+use syn::{Attribute, LitStr, Type, Visibility};
+
+use crate::{
+    symbols::{Crud, Method},
+    template::Template,
+};
+
+/// A struct that is a state.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) ident: Ident,
+    pub(crate) doc: String,
+    /// The path of the collection.
+    pub(crate) path: Template,
+    pub(crate) topic: String,
+    pub(crate) partitions: u32,
+    pub(crate) global: bool,
+    pub(crate) crud: Vec<Crud>,
+    /// At least one.
+    pub(crate) key: Vec<KeyField>,
+    /// Names of key fields; empty if all decide.
+    pub(crate) partition_by: Vec<String>,
+}
+
+/// A field that is a part of the key.
+#[derive(Debug)]
+pub(crate) struct KeyField {
+    pub(crate) ident: Ident,
+    /// Without `r#`: as it stands in the path.
+    pub(crate) name: String,
+    pub(crate) ty: Type,
+}
+
+/// The routes of an `impl` block.
+#[derive(Debug)]
+pub(crate) struct Handlers {
+    pub(crate) state: Type,
+    pub(crate) routes: Vec<Route>,
+}
+
+/// A function that answers a route.
+#[derive(Debug)]
+pub(crate) struct Route {
+    pub(crate) method: Method,
+    pub(crate) path: Template,
+    pub(crate) ident: Ident,
+    pub(crate) doc: String,
+    /// `#[cfg(…)]`: the route is there only if the function is.
+    pub(crate) cfg: Vec<Attribute>,
+    pub(crate) form: Form,
+    pub(crate) arguments: Vec<Argument>,
+    /// `None` is `()`.
+    pub(crate) reply: Option<Type>,
+}
+
+/// What a function works on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// `&self`
+    Query,
+    /// `&mut self`
+    Update,
+    /// `&mut Entry<Self>`
+    Command,
+    /// A free function.
+    Free { asynchronous: bool },
+}
+
+/// An argument other than `self` and the entry.
+#[derive(Debug)]
+pub(crate) struct Argument {
+    /// Its place among the arguments.
+    pub(crate) index: usize,
+    pub(crate) ident: Ident,
+    pub(crate) ty: Type,
+    pub(crate) source: Source,
+}
+
+/// Where an argument comes from.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// A placeholder of the path.
+    Path,
+    /// A placeholder that can only be in the path of the state, which the `impl` block does not show.
+    StatePath,
+    /// The body: the `T` of `Json<T>`.
+    Json(Type),
+    /// The `T` of `Query<T>`.
+    Query(Type),
+    /// The `S` of `Store<S>`.
+    Store(Type),
+    /// Anything else that can be had from the head of the request.
+    Part,
+}
+
+/// A function that is a part of the service by its name.
+#[derive(Debug)]
+pub(crate) struct FreeHandler {
+    pub(crate) visibility: Visibility,
+    pub(crate) route: Route,
+}
+
+
+/// A literal with another text at the same place.
+pub(crate) fn at_place_of(literal: &LitStr, text: &str) -> LitStr {
+    LitStr::new(text, literal.span())
+}

@@ -1,0 +1,112 @@
+//! Every word of an attribute, once.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::quote;
+
+/// Field attribute: a part of the key.
+pub(crate) const KEY: &str = "key";
+/// Field attribute: a part of the key that decides the partition.
+pub(crate) const PARTITION_BY: &str = "partition_by";
+
+/// The path of the collection.
+pub(crate) const PATH: &str = "path";
+/// The changelog topic.
+pub(crate) const TOPIC: &str = "topic";
+/// The number of partitions.
+pub(crate) const PARTITIONS: &str = "partitions";
+/// One partition, and a copy on every node.
+pub(crate) const GLOBAL: &str = "global";
+/// The operations that need no code.
+pub(crate) const CRUD: &str = "crud";
+
+/// What `#[stateful_api(…)]` knows.
+pub(crate) const STATE_WORDS: [&str; 5] = [PATH, TOPIC, PARTITIONS, GLOBAL, CRUD];
+
+/// The most partitions that a topic may have.
+pub(crate) const PARTITIONS_MAX: u32 = 4096;
+/// The longest topic that Kafka accepts, in bytes.
+pub(crate) const TOPIC_BYTES_MAX: usize = 249;
+
+/// An operation that needs no code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Crud {
+    Get,
+    List,
+    Post,
+    Put,
+    Patch,
+    Delete,
+}
+
+impl Crud {
+    pub(crate) const WORDS: [&str; 6] = ["get", "list", "post", "put", "patch", "delete"];
+
+    pub(crate) fn of(word: &str) -> Option<Self> {
+        Some(match word {
+            "get" => Self::Get,
+            "list" => Self::List,
+            "post" => Self::Post,
+            "put" => Self::Put,
+            "patch" => Self::Patch,
+            "delete" => Self::Delete,
+            _ => return None,
+        })
+    }
+
+    /// The variant of `memgen::state::Crud`.
+    pub(crate) fn variant(self) -> Ident {
+        Ident::new(&format!("{self:?}"), Span::call_site())
+    }
+}
+
+/// A method of HTTP that a handler may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Method {
+    Get,
+    Post,
+    Put,
+    Patch,
+    Delete,
+}
+
+impl Method {
+    pub(crate) const WORDS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
+
+    pub(crate) fn of(word: &str) -> Option<Self> {
+        Some(match word {
+            "get" => Self::Get,
+            "post" => Self::Post,
+            "put" => Self::Put,
+            "patch" => Self::Patch,
+            "delete" => Self::Delete,
+            _ => return None,
+        })
+    }
+
+    /// Why a word that looks like a method is none, for a message.
+    pub(crate) fn why_not(word: &str) -> Option<&'static str> {
+        match word {
+            "head" => Some("`HEAD` is answered by the route of `get`"),
+            "options" => Some("`OPTIONS` is answered for each path without a handler"),
+            "trace" | "connect" => Some("memgen does not serve this method"),
+            "any" | "route" => Some("a handler has one method"),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Get => "get",
+            Self::Post => "post",
+            Self::Put => "put",
+            Self::Patch => "patch",
+            Self::Delete => "delete",
+        }
+    }
+
+    /// The constant of `http::Method`.
+    pub(crate) fn constant(self) -> TokenStream {
+        let name = Ident::new(&self.word().to_ascii_uppercase(), Span::call_site());
+        quote!(::memgen::private::Method::#name)
+    }
+}

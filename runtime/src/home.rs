@@ -1,0 +1,106 @@
+//! The home of a request that runs outside of a writer: the partition that remembers its reply.
+
+use axum::response::Response;
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+
+use crate::{
+    mailbox::{Job, Mailbox, Recall, RequestId},
+    partitions::{Partitions, Place},
+    position,
+    problem::Problem,
+    record::Offset,
+    state::State,
+    log::TopicPartition,
+};
+
+/// The partitions of some state, without its type.
+pub(crate) trait Home: Send + Sync {
+    /// Where the replies of requests with this id are kept.
+    fn find(&self, id: &[u8]) -> Result<HomePlace, Problem>;
+}
+
+/// Where a home is.
+pub(crate) enum HomePlace {
+    Here(Box<dyn HomeHere>),
+    Peer(usize),
+}
+
+/// A home that this node owns.
+pub(crate) trait HomeHere: Send + Sync {
+    fn recall(&self, request: RequestId) -> BoxFuture<'_, Result<Recall, Problem>>;
+    fn remember(&self, request: RequestId, reply: Bytes) -> BoxFuture<'_, Result<Offset, Problem>>;
+    fn forget(&self, request: RequestId);
+    fn partition(&self) -> &TopicPartition;
+}
+
+impl<S: State> Home for Partitions<S> {
+    fn find(&self, id: &[u8]) -> Result<HomePlace, Problem> {
+        let count = u32::try_from(self.places.len()).expect("partitions are counted in a u32");
+        match &self.places[crate::partitioner::partition(id, count) as usize] {
+            Place::Here(here) => Ok(HomePlace::Here(Box::new(Kept {
+                partition: here.partition.clone(),
+                mailbox: here.mailbox.clone(),
+            }))),
+            Place::Peer(node) => Ok(HomePlace::Peer(*node)),
+            Place::Nowhere => Err(crate::call::nobody()),
+        }
+    }
+}
+
+struct Kept<S: State> {
+    partition: TopicPartition,
+    mailbox: Mailbox<S>,
+}
+
+impl<S: State> HomeHere for Kept<S> {
+    fn recall(&self, request: RequestId) -> BoxFuture<'_, Result<Recall, Problem>> {
+        Box::pin(async { Ok(self.mailbox.ask(|slot| Job::Recall(request, slot)).await?) })
+    }
+
+    fn remember(&self, request: RequestId, reply: Bytes) -> BoxFuture<'_, Result<Offset, Problem>> {
+        Box::pin(async {
+            Ok(self.mailbox.ask(|slot| Job::Remember(request, reply, slot)).await?)
+        })
+    }
+
+    fn forget(&self, request: RequestId) {
+        // A full queue only means that the id counts as running until the service restarts or the client takes a new one.
+        drop(self.mailbox.send(Job::Forget(request)));
+    }
+
+    fn partition(&self) -> &TopicPartition {
+        &self.partition
+    }
+}
+
+/// Forgets a running request unless its reply was remembered, also when the client goes away in the middle.
+pub(crate) struct RunningGuard {
+    pub(crate) home: Box<dyn HomeHere>,
+    pub(crate) request: Option<RequestId>,
+}
+
+impl RunningGuard {
+    /// Remembers the reply; only then it may be sent.
+    pub(crate) async fn finish(mut self, response: Response) -> Result<Response, Problem> {
+        let Some(request) = self.request.clone() else { return Ok(response) };
+        // A fault or an overload is no outcome: the request may be tried again.
+        if response.status().is_server_error() {
+            return Ok(response);
+        }
+        let (mut response, reply) = crate::idempotency::encode(response);
+        let offset = self.home.remember(request, reply).await?;
+        self.request = None;
+        let value = position::header_value(self.home.partition(), offset);
+        response.headers_mut().insert(position::POSITION, value);
+        Ok(response)
+    }
+}
+
+impl Drop for RunningGuard {
+    fn drop(&mut self) {
+        if let Some(request) = self.request.take() {
+            self.home.forget(request);
+        }
+    }
+}

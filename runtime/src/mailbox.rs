@@ -1,0 +1,133 @@
+//! The way to a partition's writer: a bounded queue, and a slot for each reply.
+
+use axum::response::Response;
+use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    conditional::Conditions, entry::Entry, problem::Problem, record::Offset, state::State,
+};
+
+/// What `Retry-After` says where nothing better is known.
+pub(crate) const RETRY_AFTER_SECONDS: u32 = 1;
+
+/// The id that a client gave to a request, and the hash of what it asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct RequestId {
+    pub(crate) id: Bytes,
+    pub(crate) fingerprint: u128,
+}
+
+/// A request to the writer of one partition.
+pub(crate) enum Job<S: State> {
+    /// Decide on one key.
+    Command(Command<S>),
+    /// Prove that this is still the owner: answered once a record that was appended later is acknowledged (rule 8, `strict`).
+    Fence(Slot<Offset>),
+    /// Ask for the remembered reply of a request that runs outside of the writer.
+    Recall(RequestId, Slot<Recall>),
+    /// Remember the reply of such a request.
+    Remember(RequestId, Bytes, Slot<Offset>),
+    /// Such a request ended without a reply.
+    Forget(RequestId),
+}
+
+/// A command on the entity of one key.
+pub(crate) struct Command<S: State> {
+    pub(crate) key: S::Key,
+    pub(crate) conditions: Conditions,
+    pub(crate) request: Option<RequestId>,
+    pub(crate) run: Box<dyn FnOnce(&mut Entry<S>) -> Response + Send>,
+    pub(crate) slot: Slot<Answer>,
+}
+
+/// What a command came to, durable where it changed something.
+pub(crate) struct Answer {
+    pub(crate) response: Response,
+    /// The record that holds it, if there is one.
+    pub(crate) offset: Option<Offset>,
+}
+
+/// What is known of a request that runs outside of the writer.
+pub(crate) enum Recall {
+    /// It was carried out; this is its reply.
+    Done(Bytes, Offset),
+    /// Another request had this id.
+    Differs,
+    /// It runs at this moment.
+    Running,
+    /// It is new, and counts as running from now on.
+    New,
+}
+
+/// Why a job was not carried out. Nothing of it is in the log, and nothing will be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The queue has as many jobs as it may.
+    QueueFull,
+    /// There is no room in the log.
+    Full(String),
+    /// The log does not take writes now.
+    Unavailable(String),
+}
+
+pub(crate) type Slot<T> = oneshot::Sender<Result<T, Refusal>>;
+
+/// The sending half of a writer's queue.
+pub(crate) struct Mailbox<S: State> {
+    jobs: mpsc::Sender<Job<S>>,
+}
+
+impl<S: State> Clone for Mailbox<S> {
+    fn clone(&self) -> Self {
+        Self { jobs: self.jobs.clone() }
+    }
+}
+
+impl<S: State> Mailbox<S> {
+    /// A queue of at most `queue_max` jobs. Beyond that a request is refused at once (503), so that waiting stays short.
+    pub(crate) fn new(queue_max: usize) -> (Self, mpsc::Receiver<Job<S>>) {
+        let (jobs, inbox) = mpsc::channel(queue_max);
+        (Self { jobs }, inbox)
+    }
+
+    /// Hands a job over and waits for its outcome.
+    pub(crate) async fn ask<T>(
+        &self,
+        job: impl FnOnce(Slot<T>) -> Job<S>,
+    ) -> Result<T, Refusal> {
+        let (slot, outcome) = oneshot::channel();
+        self.send(job(slot))?;
+        let stopped = "the service stopped before the outcome was known";
+        outcome.await.unwrap_or_else(|_| Err(Refusal::Unavailable(stopped.to_owned())))
+    }
+
+    /// Hands a job over.
+    pub(crate) fn send(&self, job: Job<S>) -> Result<(), Refusal> {
+        self.jobs.try_send(job).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => Refusal::QueueFull,
+            mpsc::error::TrySendError::Closed(_) => {
+                Refusal::Unavailable("the service stops".to_owned())
+            }
+        })
+    }
+
+    /// The queue, without keeping its writer alive.
+    pub(crate) fn downgrade(&self) -> mpsc::WeakSender<Job<S>> {
+        self.jobs.downgrade()
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::QueueFull => {
+                Self::unavailable("too many writes wait for this partition", RETRY_AFTER_SECONDS)
+            }
+            Refusal::Full(what) => Self::insufficient_storage(format!(
+                "the log has no room left, so nothing was written; reads go on ({what})"
+            )),
+            Refusal::Unavailable(what) => Self::unavailable(what, RETRY_AFTER_SECONDS),
+        }
+    }
+}

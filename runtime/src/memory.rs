@@ -1,0 +1,153 @@
+//! The state of one partition in memory.
+//!
+//! It changes in one place, [`Memory::apply`], for live traffic and for replay alike, and only the partition's writer calls that.
+//! Readers walk the same ordered map without waiting: a lock-free skip list, whose cells are swapped whole.
+
+use std::{
+    ops::Bound,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
+};
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use crossbeam_skiplist::SkipMap;
+
+use crate::{record::Offset, state::State};
+
+/// An entity in memory, and what is known of its bytes in the log.
+#[derive(Debug)]
+pub struct Stored<S> {
+    /// The entity.
+    pub state: S,
+    /// The hash of the value's bytes in the log, so the same at each node and after each replay.
+    pub etag: u64,
+    bytes: u32,
+}
+
+impl<S: State> Stored<S> {
+    /// Reads an entity from its value in the log.
+    ///
+    /// # Errors
+    /// If the bytes are not an `S` in the state's format.
+    pub fn decode(value: &[u8]) -> Result<Self, serde_json::Error> {
+        Ok(Self {
+            state: serde_json::from_slice(value)?,
+            etag: xxhash_rust::xxh3::xxh3_64(value),
+            bytes: u32::try_from(value.len()).unwrap_or(u32::MAX),
+        })
+    }
+}
+
+/// What one record does to the memory of its partition.
+#[derive(Debug)]
+pub struct Change<S: State> {
+    pub(crate) key: S::Key,
+    /// None deletes.
+    pub(crate) stored: Option<Arc<Stored<S>>>,
+}
+
+impl<S: State> Clone for Change<S> {
+    fn clone(&self) -> Self {
+        Self { key: self.key.clone(), stored: self.stored.clone() }
+    }
+}
+
+impl<S: State> Change<S> {
+    /// Reads a change from a record's key and value.
+    ///
+    /// # Errors
+    /// Says which of the two is not of this state.
+    pub fn decode(key: &Bytes, value: Option<&Bytes>) -> Result<Self, String> {
+        let text = std::str::from_utf8(key).map_err(|error| format!("its key: {error}"))?;
+        let key = crate::key::parse_key::<S>(text).map_err(|error| format!("its key: {error}"))?;
+        let stored = value
+            .map(|value| Stored::decode(value).map(Arc::new))
+            .transpose()
+            .map_err(|error| format!("its value: {error}"))?;
+        Ok(Self { key, stored })
+    }
+}
+
+/// All entities of one partition, ordered by key.
+#[derive(Debug)]
+pub struct Memory<S: State> {
+    entities: SkipMap<S::Key, ArcSwap<Stored<S>>>,
+    /// The offset after the last applied record.
+    applied: AtomicU64,
+    bytes: AtomicI64,
+}
+
+impl<S: State> Default for Memory<S> {
+    fn default() -> Self {
+        Self { entities: SkipMap::new(), applied: AtomicU64::new(0), bytes: AtomicI64::new(0) }
+    }
+}
+
+impl<S: State> Memory<S> {
+    /// The entity with this key. Never waits.
+    pub fn get(&self, key: &S::Key) -> Option<Arc<Stored<S>>> {
+        self.entities.get(key).map(|cell| cell.value().load_full())
+    }
+
+    /// Calls `see` with the entity with this key, without touching its reference count.
+    pub fn with<R>(&self, key: &S::Key, see: impl FnOnce(&Stored<S>) -> R) -> Option<R> {
+        self.entities.get(key).map(|cell| see(&cell.value().load()))
+    }
+
+    /// Walks the entities from `from` upwards until `visit` says to stop.
+    pub fn walk(
+        &self,
+        from: Bound<&S::Key>,
+        mut visit: impl FnMut(&S::Key, Arc<Stored<S>>) -> std::ops::ControlFlow<()>,
+    ) {
+        for cell in self.entities.range((from, Bound::Unbounded)) {
+            if visit(cell.key(), cell.value().load_full()).is_break() {
+                return;
+            }
+        }
+    }
+
+    /// How many entities there are.
+    pub fn len(&self) -> usize {
+        self.entities.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.entities.is_empty()
+    }
+
+    /// The bytes of all values, as they are in the log.
+    pub fn bytes(&self) -> i64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// The offset after the last record that was applied.
+    pub fn applied(&self) -> Offset {
+        self.applied.load(Ordering::Acquire)
+    }
+
+    /// Applies what the record before `next` changed. Only the partition's writer calls it.
+    pub(crate) fn apply(&self, changes: impl IntoIterator<Item = Change<S>>, next: Offset) {
+        for Change { key, stored } in changes {
+            let grown = stored.as_ref().map_or(0, |stored| i64::from(stored.bytes));
+            let shrunk = match (self.entities.get(&key), stored) {
+                (Some(cell), Some(stored)) => i64::from(cell.value().swap(stored).bytes),
+                (Some(cell), None) => {
+                    cell.remove();
+                    i64::from(cell.value().load().bytes)
+                }
+                (None, Some(stored)) => {
+                    self.entities.insert(key, ArcSwap::new(stored));
+                    0
+                }
+                (None, None) => 0,
+            };
+            self.bytes.fetch_add(grown - shrunk, Ordering::Relaxed);
+        }
+        self.applied.store(next, Ordering::Release);
+    }
+}

@@ -1,0 +1,120 @@
+//! Compile-time checks of keys and arguments, on the user's own tokens.
+
+use axum::extract::FromRequestParts;
+
+use crate::{key::KeyPart, node::Context, state::Definition};
+
+/// What can be an argument of a handler besides the parts of the path and the body.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be an argument of a handler",
+    label = "not a placeholder of the path, and nothing that is made from a request's head",
+    note = "arguments are placeholders of the path by name (`id: u32` for `/{{id}}`), `Json<T>`, `Query<T>`, `Store<S>`, `Caller`, \
+            `HeaderMap`, or anything that implements axum's `FromRequestParts`"
+)]
+pub trait Argument: FromRequestParts<Context> {}
+
+#[diagnostic::do_not_recommend]
+impl<T: FromRequestParts<Context>> Argument for T {}
+
+/// Compiles if a `T` can be a part of a key.
+pub const fn assert_key_part<T: KeyPart>() {}
+
+/// Fails the build if an argument is no placeholder of the state's path.
+///
+/// # Panics
+/// While the program is compiled, with `message`.
+pub const fn assert_placeholder(definition: &Definition, name: &str, message: &'static str) {
+    // A stub after mistakes has no key, and what follows from mistakes is not worth a message.
+    assert!(definition.key_fields.is_empty() || has_placeholder(definition.collection, name), "{}", message);
+}
+
+/// Fails the build if a placeholder of a handler's path that is no argument is no key field either.
+///
+/// # Panics
+/// While the program is compiled, with `message`.
+pub const fn assert_key_field(definition: &Definition, name: &str, message: &'static str) {
+    let mut index = 0;
+    let mut found = definition.key_fields.is_empty();
+    while index < definition.key_fields.len() {
+        let field = definition.key_fields[index].as_bytes();
+        found |= field.len() == name.len() && same_at(field, 0, name.as_bytes());
+        index += 1;
+    }
+    assert!(found, "{}", message);
+}
+
+/// Whether `path` has the placeholder `{name}`.
+const fn has_placeholder(path: &str, name: &str) -> bool {
+    let (path, name) = (path.as_bytes(), name.as_bytes());
+    let mut start = 0;
+    while start < path.len() {
+        if path[start] == b'{' {
+            let mut length = 0;
+            while start + 1 + length < path.len() && path[start + 1 + length] != b'}' {
+                length += 1;
+            }
+            let closed = start + 1 + length < path.len();
+            if closed && length == name.len() && same_at(path, start + 1, name) {
+                return true;
+            }
+        }
+        start += 1;
+    }
+    false
+}
+
+/// Whether `name` stands in `path` from `start` on.
+const fn same_at(path: &[u8], start: usize, name: &[u8]) -> bool {
+    let mut at = 0;
+    while at < name.len() && start + at < path.len() && path[start + at] == name[at] {
+        at += 1;
+    }
+    at == name.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn placeholders_are_found_by_their_whole_name() {
+        assert!(has_placeholder("/a/{b}/c/{d}", "b"));
+        assert!(has_placeholder("/a/{b}/c/{d}", "d"));
+        for name in ["a", "c", "", "bb", "{b}"] {
+            assert!(!has_placeholder("/a/{b}/c/{d}", name), "{name}");
+        }
+        assert!(!has_placeholder("/{bc}", "b"));
+        assert!(!has_placeholder("/{bc", "bc"));
+    }
+
+    const DEFINITION: Definition = Definition {
+        name: "Order",
+        doc: "",
+        collection: "/customers/{customer}/orders",
+        item: "/customers/{customer}/orders/{order}",
+        topic: "orders",
+        partitions: 1,
+        global: false,
+        crud: &[],
+        key_fields: &["customer", "order"],
+        partition_by: &[],
+    };
+
+    #[test]
+    fn right_names_pass() {
+        assert_placeholder(&DEFINITION, "customer", "no");
+        assert_key_field(&DEFINITION, "order", "no");
+    }
+
+    #[test]
+    #[should_panic(expected = "no such placeholder")]
+    fn wrong_arguments_do_not() {
+        assert_placeholder(&DEFINITION, "order", "no such placeholder");
+    }
+
+    #[test]
+    #[should_panic(expected = "no such field")]
+    fn wrong_placeholders_do_not() {
+        assert_key_field(&DEFINITION, "orders", "no such field");
+    }
+}

@@ -1,0 +1,133 @@
+//! A partition's memory and its fold, following the log: log -> fold -> apply.
+//!
+//! Owner, standby and start-up replay all move forward by [`Replica::step`], so they agree byte for byte.
+
+use std::sync::Arc;
+
+use crate::{
+    fold::{Effect, Fold, Horizon},
+    log::{Log, LogError, TopicPartition},
+    memory::{Change, Memory},
+    record::{Offset, Record},
+    state::State,
+};
+
+/// How much of the log is read at once.
+const CHUNK_BYTES: usize = 1 << 20;
+
+/// Why a partition can't follow its log any further. It halts there; nothing is skipped.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// A record that counts is not one of this state.
+    #[error(
+        "{partition} halts at offset {offset}: {what}. Nothing was skipped or changed; mend the record or the \
+         state's layout, then start again"
+    )]
+    Poison {
+        /// The partition.
+        partition: TopicPartition,
+        /// The record's offset.
+        offset: Offset,
+        /// What can't be read, and why.
+        what: String,
+    },
+    /// The log itself can't be read.
+    #[error(transparent)]
+    Log(#[from] LogError),
+}
+
+/// The state of one partition as of some offset of its log.
+pub struct Replica<S: State> {
+    pub(crate) partition: TopicPartition,
+    pub(crate) log: Arc<dyn Log>,
+    pub(crate) fold: Fold,
+    pub(crate) memory: Arc<Memory<S>>,
+}
+
+impl<S: State> Replica<S> {
+    /// An empty memory at the start of the log.
+    pub fn new(log: Arc<dyn Log>, partition: TopicPartition, horizon: Horizon) -> Self {
+        Self { partition, log, fold: Fold::new(horizon), memory: Arc::new(Memory::default()) }
+    }
+
+    /// The memory that follows.
+    pub fn memory(&self) -> &Arc<Memory<S>> {
+        &self.memory
+    }
+
+    /// The fold that follows.
+    pub fn fold(&self) -> &Fold {
+        &self.fold
+    }
+
+    /// Takes in the next record.
+    ///
+    /// # Errors
+    /// [`ReplayError::Poison`].
+    pub fn step(&mut self, offset: Offset, record: &Record) -> Result<(), ReplayError> {
+        let partition = &self.partition;
+        let poison =
+            |what: String| ReplayError::Poison { partition: partition.clone(), offset, what };
+        match self.fold.step(offset, record).map_err(poison)? {
+            Effect::Nothing => self.memory.apply([], offset + 1),
+            Effect::One(key, value) => {
+                let change = Change::decode(&key, value.as_ref()).map_err(poison)?;
+                self.memory.apply([change], offset + 1);
+            }
+            Effect::Batch(changes) => {
+                let changes = changes
+                    .iter()
+                    .map(|change| Change::decode(&change.key, change.value.as_ref()))
+                    .collect::<Result<Vec<_>, _>>()
+                    .map_err(poison)?;
+                self.memory.apply(changes, offset + 1);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in the next record, which this owner wrote and so has decoded already.
+    pub(crate) fn step_own(
+        &mut self,
+        offset: Offset,
+        record: &Record,
+        change: Option<Change<S>>,
+    ) -> Result<(), ReplayError> {
+        let partition = &self.partition;
+        self.fold.step(offset, record).map_err(|what| ReplayError::Poison {
+            partition: partition.clone(),
+            offset,
+            what,
+        })?;
+        self.memory.apply(change, offset + 1);
+        Ok(())
+    }
+
+    /// Reads the log from where this replica is to its end, or to `until` (exclusive). `seen` is told of each record
+    /// before it is taken in, and whether it counts.
+    ///
+    /// # Errors
+    /// [`ReplayError`].
+    pub async fn catch_up(
+        &mut self,
+        until: Option<Offset>,
+        mut seen: impl FnMut(Offset, &Record, bool),
+    ) -> Result<(), ReplayError> {
+        let mut from = self.fold.next();
+        while until.is_none_or(|until| from < until) {
+            let chunk = self.log.read(&self.partition, from, CHUNK_BYTES).await?;
+            if chunk.next == from {
+                break;
+            }
+            for (offset, record) in &chunk.records {
+                if until.is_some_and(|until| *offset >= until) {
+                    return Ok(());
+                }
+                seen(*offset, record, record.ballot >= self.fold.ballot());
+                self.step(*offset, record)?;
+            }
+            from = chunk.next;
+        }
+        Ok(())
+    }
+}

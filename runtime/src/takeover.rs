@@ -1,0 +1,94 @@
+//! Becoming a partition's owner: rule 2 of the log protocol.
+//!
+//! Read the log to its end, append a barrier with a new ballot, read back through that barrier. If a higher ballot turns up
+//! before it, someone else was faster. Then nothing that an earlier owner sent and that lies behind the barrier will ever count.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use tracing::{debug, warn};
+
+use crate::{
+    log::{AppendError, Producer},
+    record::{BARRIER_KEY, Ballot, Kind, Offset, Record},
+    replica::{Replica, ReplayError},
+    state::State,
+};
+
+/// How long to wait before the next try, doubled each time up to [`BACKOFF_MAX`].
+const BACKOFF_MIN: Duration = Duration::from_millis(5);
+const BACKOFF_MAX: Duration = Duration::from_millis(500);
+
+/// The right to append to a partition, for as long as no higher ballot is in its log.
+pub(crate) struct Tenure {
+    pub(crate) producer: Box<dyn Producer>,
+    pub(crate) ballot: Ballot,
+    /// The offset that the next record must be given (rule 3).
+    pub(crate) next: Offset,
+}
+
+/// Why a takeover did not come about.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TakeoverError {
+    /// The log has no room for the barrier.
+    #[error("the log has no room left: {0}")]
+    Full(String),
+    /// The log refuses writes.
+    #[error("the log refuses writes: {0}")]
+    Refused(String),
+    /// The partition can't be read.
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
+}
+
+/// Takes the partition over. `epoch` is the highest epoch that this process tried; a later try never uses one again.
+/// `seen` is told of each record that is read on the way, and whether it counts.
+pub(crate) async fn take_over<S: State>(
+    replica: &mut Replica<S>,
+    incarnation: u64,
+    epoch: &mut u64,
+    schema: u64,
+    mut seen: impl FnMut(Offset, &Record, bool),
+) -> Result<Tenure, TakeoverError> {
+    let mut backoff = BACKOFF_MIN;
+    loop {
+        replica.catch_up(None, &mut seen).await?;
+        *epoch = 1 + replica.fold.ballot().epoch.max(*epoch);
+        let ballot = Ballot::new(*epoch, incarnation);
+        let mut producer =
+            replica.log.producer(&replica.partition).map_err(ReplayError::from)?;
+        let barrier = Record {
+            ballot,
+            kind: Kind::Barrier,
+            timestamp_ms: now_ms(),
+            schema,
+            answered: None,
+            key: Bytes::from_static(BARRIER_KEY),
+            value: None,
+        };
+        match producer.append(vec![barrier]).await {
+            Ok(offsets) => {
+                let next = offsets[0] + 1;
+                replica.catch_up(Some(next), &mut seen).await?;
+                if replica.fold.ballot() == ballot {
+                    debug!(partition = %replica.partition, epoch = ballot.epoch, "took over");
+                    return Ok(Tenure { producer, ballot, next });
+                }
+                debug!(partition = %replica.partition, "someone else took over first");
+            }
+            Err(AppendError::Full(what)) => return Err(TakeoverError::Full(what)),
+            Err(AppendError::Refused(what)) => return Err(TakeoverError::Refused(what)),
+            Err(AppendError::Unknown(what)) => {
+                warn!(partition = %replica.partition, what, "barrier unconfirmed, trying again");
+            }
+        }
+        tokio::time::sleep(backoff).await;
+        backoff = (backoff * 2).min(BACKOFF_MAX);
+    }
+}
+
+/// Milliseconds since the Unix epoch.
+pub(crate) fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,188 @@
+//! Names in the scope of the user that the macros must not take for others.
+use memgen::prelude::{JsonSchema, handler, handlers, stateful_api};
+use serde::{Deserialize, Serialize};
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+struct Option;
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+struct Vec;
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+struct Box;
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+struct State;
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+struct Probe;
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+struct Thing {
+    key: u8,
+    option: Option,
+    vec: Vec,
+    r#box: Box,
+    state: State,
+    probe: Probe,
+}
+#[automatically_derived]
+impl ::memgen::private::Part for Thing {}
+#[automatically_derived]
+impl ::memgen::State for Thing {
+    type Key = u8;
+    const DEFINITION: ::memgen::state::Definition = ::memgen::state::Definition {
+        name: "Thing",
+        doc: "",
+        collection: "/things",
+        item: "/things/{key}",
+        topic: "thing",
+        partitions: 1u32,
+        global: false,
+        crud: &[::memgen::state::Crud::Get],
+        key_fields: &["key"],
+        partition_by: &[],
+    };
+    fn key(&self) -> Self::Key {
+        ::core::clone::Clone::clone(&self.key)
+    }
+    fn write_key(key: &Self::Key, writer: &mut ::memgen::key::KeyWriter<'_>) {
+        writer.part(key);
+    }
+    fn read_key(
+        reader: &mut ::memgen::key::KeyReader<'_>,
+    ) -> ::core::result::Result<Self::Key, ::memgen::key::KeyError> {
+        ::core::result::Result::Ok(reader.part::<u8>("key")?)
+    }
+}
+const _: () = ::memgen::private::argument::assert_key_part::<u8>();
+impl Thing {
+    fn routes(&self) -> Vec {
+        self.vec.clone()
+    }
+    fn write_key(&mut self, target: memgen::prelude::Query<Step>) -> State {
+        self.key = target.call;
+        self.state.clone()
+    }
+}
+#[automatically_derived]
+impl ::memgen::private::Handlers for Thing {
+    fn routes() -> ::std::vec::Vec<::memgen::private::Route> {
+        ::std::vec::Vec::from([
+            ::memgen::private::Route {
+                method: ::memgen::private::Method::GET,
+                path: "/{key}/routes",
+                name: "routes",
+                doc: "",
+                call: |call| ::std::boxed::Box::pin(async move {
+                    #[allow(unused_mut)]
+                    let mut call = call.enter::<Thing>().await?;
+                    call.query(move |target: &Thing| -> ::memgen::private::Response {
+                            {
+                                use ::memgen::private::reply::dispatch::*;
+                                (&&&&::memgen::private::reply::Probe::<Vec>::new())
+                                    .memgen_reply()
+                                    .respond(<Thing>::routes(target))
+                            }
+                        })
+                        .await
+                }),
+                describe: |operation| {
+                    {
+                        use ::memgen::private::reply::dispatch::*;
+                        (&&&&::memgen::private::reply::Probe::<Vec>::new())
+                            .memgen_describe(operation);
+                    }
+                },
+            },
+            ::memgen::private::Route {
+                method: ::memgen::private::Method::PUT,
+                path: "/{key}/key",
+                name: "write_key",
+                doc: "",
+                call: |call| ::std::boxed::Box::pin(async move {
+                    #[allow(unused_mut)]
+                    let mut call = call.enter::<Thing>().await?;
+                    let arg0_target: memgen::prelude::Query<Step> = call
+                        .part::<memgen::prelude::Query<Step>>()
+                        .await?;
+                    call.update(move |target: &mut Thing| -> ::memgen::private::Response {
+                            {
+                                use ::memgen::private::reply::dispatch::*;
+                                (&&&&::memgen::private::reply::Probe::<State>::new())
+                                    .memgen_reply()
+                                    .respond(<Thing>::write_key(target, arg0_target))
+                            }
+                        })
+                        .await
+                }),
+                describe: |operation| {
+                    operation.query::<Step>();
+                    {
+                        use ::memgen::private::reply::dispatch::*;
+                        (&&&&::memgen::private::reply::Probe::<State>::new())
+                            .memgen_describe(operation);
+                    }
+                },
+            },
+        ])
+    }
+}
+const _: () = ::memgen::private::assert_all_key_fields(
+    &<Thing as ::memgen::State>::DEFINITION,
+    "/{key}/routes",
+);
+const _: () = ::memgen::private::argument::assert_key_field(
+    &<Thing as ::memgen::State>::DEFINITION,
+    "key",
+    "`{key}` is neither a key field nor an argument of its name: add an argument, like `key: u32`",
+);
+const _: () = ::memgen::private::assert_all_key_fields(
+    &<Thing as ::memgen::State>::DEFINITION,
+    "/{key}/key",
+);
+const _: () = ::memgen::private::argument::assert_key_field(
+    &<Thing as ::memgen::State>::DEFINITION,
+    "key",
+    "`{key}` is neither a key field nor an argument of its name: add an argument, like `key: u32`",
+);
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+struct Step {
+    call: u8,
+}
+fn probe() -> Box {
+    Box
+}
+#[doc(hidden)]
+#[allow(non_camel_case_types)]
+struct probe {}
+#[automatically_derived]
+impl ::memgen::private::Part for probe {}
+#[automatically_derived]
+impl ::memgen::private::FreeHandler for probe {
+    fn route() -> ::memgen::private::Route {
+        ::memgen::private::Route {
+            method: ::memgen::private::Method::GET,
+            path: "/probe",
+            name: "probe",
+            doc: "",
+            call: |call| ::std::boxed::Box::pin(async move {
+                #[allow(unused_mut)]
+                let mut call = call.free().await?;
+                call.answer(async move {
+                        {
+                            use ::memgen::private::reply::dispatch::*;
+                            (&&&&::memgen::private::reply::Probe::<Box>::new())
+                                .memgen_reply()
+                                .respond(probe())
+                        }
+                    })
+                    .await
+            }),
+            describe: |operation| {
+                {
+                    use ::memgen::private::reply::dispatch::*;
+                    (&&&&::memgen::private::reply::Probe::<Box>::new())
+                        .memgen_describe(operation);
+                }
+            },
+        }
+    }
+    fn states() -> ::std::vec::Vec<&'static str> {
+        ::std::vec::Vec::new()
+    }
+}

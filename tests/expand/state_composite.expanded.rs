@@ -1,0 +1,63 @@
+//! A state with a key of several fields, some of them in the path of the collection.
+use memgen::prelude::*;
+/// A line of an order.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct OrderLine {
+    /// All orders of a customer are in one partition.
+    pub customer: String,
+    /// Which order.
+    pub order: Uuid,
+    /// Which line of it.
+    pub r#type: u16,
+    /// How many.
+    pub quantity: u64,
+}
+#[automatically_derived]
+impl ::memgen::private::Part for OrderLine {}
+#[automatically_derived]
+impl ::memgen::State for OrderLine {
+    type Key = (String, Uuid, u16);
+    const DEFINITION: ::memgen::state::Definition = ::memgen::state::Definition {
+        name: "OrderLine",
+        doc: "A line of an order.",
+        collection: "/customers/{customer}/lines",
+        item: "/customers/{customer}/lines/{order}/{type}",
+        topic: "order_line",
+        partitions: 1u32,
+        global: false,
+        crud: &[
+            ::memgen::state::Crud::Get,
+            ::memgen::state::Crud::List,
+            ::memgen::state::Crud::Post,
+            ::memgen::state::Crud::Put,
+            ::memgen::state::Crud::Patch,
+            ::memgen::state::Crud::Delete,
+        ],
+        key_fields: &["customer", "order", "type"],
+        partition_by: &["customer"],
+    };
+    fn key(&self) -> Self::Key {
+        (
+            ::core::clone::Clone::clone(&self.customer),
+            ::core::clone::Clone::clone(&self.order),
+            ::core::clone::Clone::clone(&self.r#type),
+        )
+    }
+    fn write_key(key: &Self::Key, writer: &mut ::memgen::key::KeyWriter<'_>) {
+        writer.part(&key.0);
+        writer.part(&key.1);
+        writer.part(&key.2);
+    }
+    fn read_key(
+        reader: &mut ::memgen::key::KeyReader<'_>,
+    ) -> ::core::result::Result<Self::Key, ::memgen::key::KeyError> {
+        ::core::result::Result::Ok((
+            reader.part::<String>("customer")?,
+            reader.part::<Uuid>("order")?,
+            reader.part::<u16>("type")?,
+        ))
+    }
+}
+const _: () = ::memgen::private::argument::assert_key_part::<String>();
+const _: () = ::memgen::private::argument::assert_key_part::<Uuid>();
+const _: () = ::memgen::private::argument::assert_key_part::<u16>();
