@@ -8,6 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use http_body_util::BodyExt;
 
 use crate::{
@@ -29,7 +30,7 @@ const TRIES_MAX: usize = 64;
 
 /// All entities of a state, wherever their owners are. An argument of this type can stand in a `#[handler]`.
 ///
-/// Each operation is atomic on its key, and durable when it returns. Several operations are not atomic together: write sequences
+/// Each operation is atomic on its key, and durable when its future is ready. The futures borrow nothing, so many can run side by side. Several operations are not atomic together: write sequences
 /// that are right when they run again.
 ///
 /// ```
@@ -87,18 +88,21 @@ impl<S: State> Store<S> {
     ///
     /// # Errors
     /// 503 if its owner can't be reached.
-    pub async fn get(&self, key: &S::Key) -> Result<Option<Arc<S>>> {
-        match self.node.partitions::<S>()?.locate(key) {
-            Place::Here(here) => {
-                here.serving(self.node.config.limits.request_timeout).await?;
-                Ok(here.memory.with(key, |stored| Arc::new(stored.state.clone())))
+    pub fn get(&self, key: &S::Key) -> BoxFuture<'static, Result<Option<Arc<S>>>> {
+        let (store, key) = (self.clone(), key.clone());
+        Box::pin(async move {
+            match store.node.partitions::<S>()?.locate(&key) {
+                Place::Here(here) => {
+                    here.serving(store.node.config.limits.request_timeout).await?;
+                    Ok(here.memory.with(&key, |stored| Arc::new(stored.state.clone())))
+                }
+                Place::Peer(peer) => {
+                    let stored = store.fetch(*peer, &key).await?;
+                    Ok(stored.map(|stored| Arc::new(stored.state)))
+                }
+                Place::Nowhere => Err(nobody()),
             }
-            Place::Peer(peer) => {
-                let stored = self.fetch(*peer, key).await?;
-                Ok(stored.map(|stored| Arc::new(stored.state)))
-            }
-            Place::Nowhere => Err(nobody()),
-        }
+        })
     }
 
     /// Changes, creates or removes the entity with this key, in one step. `change` may run several times, so it must
@@ -106,28 +110,30 @@ impl<S: State> Store<S> {
     ///
     /// # Errors
     /// What `change` says; 503 if the owner can't be reached or the log does not confirm, 507 if the log is full.
-    pub async fn update<R, F>(&self, key: S::Key, change: F) -> Result<R>
+    pub fn update<R, F>(&self, key: S::Key, change: F) -> BoxFuture<'static, Result<R>>
     where
         R: Send + 'static,
         F: Fn(&mut Entry<S>) -> Result<R> + Send + Sync + 'static,
     {
-        match self.node.partitions::<S>()?.locate(&key) {
-            Place::Here(here) => self.update_here(here, key, change).await,
-            Place::Peer(peer) => self.update_there(*peer, key, change).await,
-            Place::Nowhere => Err(nobody()),
-        }
+        let store = self.clone();
+        Box::pin(async move {
+            match store.node.partitions::<S>()?.locate(&key) {
+                Place::Here(here) => store.update_here(here, key, change).await,
+                Place::Peer(peer) => store.update_there(*peer, key, change).await,
+                Place::Nowhere => Err(nobody()),
+            }
+        })
     }
 
     /// Removes the entity with this key. Removing one that does not exist is right too.
     ///
     /// # Errors
     /// As [`update`](Self::update).
-    pub async fn remove(&self, key: S::Key) -> Result<()> {
+    pub fn remove(&self, key: S::Key) -> BoxFuture<'static, Result<()>> {
         self.update(key, |entry| {
             entry.remove();
             Ok(())
         })
-        .await
     }
 
     async fn update_here<R, F>(&self, here: &Here<S>, key: S::Key, change: F) -> Result<R>
@@ -198,8 +204,9 @@ impl<S: State> Store<S> {
                     Problem::internal("a peer answered with an entity without its tag")
                 })?;
                 let body = response.into_body().collect().await.map_err(Problem::internal)?;
-                let stored = Stored::decode(&body.to_bytes()).map_err(Problem::internal)?;
-                Ok(Some(Stored { etag: etag.0, ..stored }))
+                let mut stored = Stored::decode(&body.to_bytes()).map_err(Problem::internal)?;
+                stored.etag = etag.0;
+                Ok(Some(stored))
             }
             StatusCode::NOT_FOUND => Ok(None),
             _ => Err(refused(&response)),
