@@ -64,7 +64,10 @@ pub struct Store<S: State> {
 
 impl<S: State> Clone for Store<S> {
     fn clone(&self) -> Self {
-        Self { node: self.node.clone(), state: std::marker::PhantomData }
+        Self {
+            node: self.node.clone(),
+            state: std::marker::PhantomData,
+        }
     }
 }
 
@@ -79,7 +82,10 @@ impl<S: State> FromRequestParts<Context> for Store<S> {
 
     async fn from_request_parts(_: &mut Parts, context: &Context) -> Result<Self> {
         context.0.partitions::<S>()?;
-        Ok(Self { node: context.0.clone(), state: std::marker::PhantomData })
+        Ok(Self {
+            node: context.0.clone(),
+            state: std::marker::PhantomData,
+        })
     }
 }
 
@@ -93,8 +99,11 @@ impl<S: State> Store<S> {
         Box::pin(async move {
             match store.node.partitions::<S>()?.locate(&key) {
                 Place::Here(here) => {
-                    here.serving(store.node.config.limits.request_timeout).await?;
-                    Ok(here.memory.with(&key, |stored| Arc::new(stored.state.clone())))
+                    here.serving(store.node.config.limits.request_timeout)
+                        .await?;
+                    Ok(here
+                        .memory
+                        .with(&key, |stored| Arc::new(stored.state.clone())))
                 }
                 Place::Peer(peer) => {
                     let stored = store.fetch(*peer, &key).await?;
@@ -164,10 +173,15 @@ impl<S: State> Store<S> {
             })
         });
         let answer = patiently(patience, asked).await?;
-        let outcome = outcome.try_recv().map_err(|_| Problem::internal("an update panicked"))?;
+        let outcome = outcome
+            .try_recv()
+            .map_err(|_| Problem::internal("an update panicked"))?;
         // A change that the writer refused (too long, another key) did not happen whatever the function said.
         if outcome.is_ok() && !answer.response.status().is_success() {
-            return Err(Problem::new(answer.response.status(), "the change was refused"));
+            return Err(Problem::new(
+                answer.response.status(),
+                "the change was refused",
+            ));
         }
         outcome
     }
@@ -190,20 +204,34 @@ impl<S: State> Store<S> {
                 return Ok(value);
             }
         }
-        Err(Problem::unavailable("too many others change this entity", RETRY_AFTER_SECONDS))
+        Err(Problem::unavailable(
+            "too many others change this entity",
+            RETRY_AFTER_SECONDS,
+        ))
     }
 
     async fn fetch(&self, peer: usize, key: &S::Key) -> Result<Option<Stored<S>>> {
         let target = entity_path(S::DEFINITION.topic, &key_text::<S>(key));
-        let response = self.node.peers.call(peer, Method::GET, &target, &[], Bytes::new()).await?;
+        let response = self
+            .node
+            .peers
+            .call(peer, Method::GET, &target, &[], Bytes::new())
+            .await?;
         match response.status() {
             StatusCode::OK => {
                 // The owner's tag, since only the log's own bytes have it.
-                let tag = response.headers().get(header::ETAG).and_then(|tag| tag.to_str().ok());
+                let tag = response
+                    .headers()
+                    .get(header::ETAG)
+                    .and_then(|tag| tag.to_str().ok());
                 let etag = tag.and_then(Etag::parse).ok_or_else(|| {
                     Problem::internal("a peer answered with an entity without its tag")
                 })?;
-                let body = response.into_body().collect().await.map_err(Problem::internal)?;
+                let body = response
+                    .into_body()
+                    .collect()
+                    .await
+                    .map_err(Problem::internal)?;
                 let mut stored = Stored::decode(&body.to_bytes()).map_err(Problem::internal)?;
                 stored.etag = etag.0;
                 Ok(Some(stored))
@@ -223,19 +251,26 @@ impl<S: State> Store<S> {
     ) -> Result<bool> {
         let target = entity_path(S::DEFINITION.topic, &key_text::<S>(key));
         let (method, body) = match state {
-            Some(state) => {
-                (Method::PUT, serde_json::to_vec(state).map_err(Problem::internal)?)
-            }
+            Some(state) => (
+                Method::PUT,
+                serde_json::to_vec(state).map_err(Problem::internal)?,
+            ),
             None => (Method::DELETE, Vec::new()),
         };
         let condition: (HeaderName, HeaderValue) = match version {
             Some(etag) => (header::IF_MATCH, etag.header_value()),
             None => (header::IF_NONE_MATCH, HeaderValue::from_static("*")),
         };
-        let json = (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let json = (
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        );
         let headers = [condition, json];
-        let response =
-            self.node.peers.call(peer, method, &target, &headers, Bytes::from(body)).await?;
+        let response = self
+            .node
+            .peers
+            .call(peer, method, &target, &headers, Bytes::from(body))
+            .await?;
         match response.status() {
             status if status.is_success() => Ok(true),
             StatusCode::PRECONDITION_FAILED => Ok(false),
@@ -245,5 +280,6 @@ impl<S: State> Store<S> {
 }
 
 fn refused(response: &Response) -> Problem {
-    Problem::new(response.status(), "the owner of the entity refused").with_retry_after(RETRY_AFTER_SECONDS)
+    Problem::new(response.status(), "the owner of the entity refused")
+        .with_retry_after(RETRY_AFTER_SECONDS)
 }
