@@ -375,10 +375,14 @@ pub(crate) fn paragraphs(doc: &str) -> Vec<String> {
         .collect()
 }
 
-/// The first paragraph on one line and without its full stop; and the others.
+/// The first paragraph on one line, without its full stop and without backticks, since a summary is plain text; and the others.
 fn summary_and_description(doc: &str) -> (String, String) {
     let mut paragraphs = paragraphs(doc).into_iter();
-    let first = paragraphs.next().unwrap_or_default().replace('\n', " ");
+    let first = paragraphs
+        .next()
+        .unwrap_or_default()
+        .replace('\n', " ")
+        .replace('`', "");
     let summary = match first.strip_suffix('.') {
         Some(sentence) if !sentence.ends_with('.') => sentence.to_owned(),
         _ => first,
@@ -438,6 +442,7 @@ mod tests {
             (" No stop", "No stop", ""),
             (" An ellipsis...", "An ellipsis...", ""),
             (" Two\n lines.", "Two lines", ""),
+            (" Of `code`.\n\n Of `code`.", "Of code", "Of `code`."),
             (
                 " First.\n\n Second\n goes on.\n\n Third.",
                 "First",
