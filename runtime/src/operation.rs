@@ -115,7 +115,10 @@ impl<'a> Operation<'a> {
 
     /// The placeholder `{name}` of the path has this schema.
     pub fn path_parameter_with(&mut self, name: &str, schema: &Value) {
-        self.parameter(json!({ "name": name, "in": "path", "required": true, "schema": schema }));
+        let mut parameter =
+            json!({ "name": name, "in": "path", "required": true, "schema": schema });
+        move_description(&mut parameter);
+        self.parameter(parameter);
     }
 
     /// The query string is read as a `T`: each of its fields is a parameter.
