@@ -31,11 +31,14 @@ impl ::memgen::State for Vertex {
     fn read_key(
         reader: &mut ::memgen::key::KeyReader<'_>,
     ) -> ::core::result::Result<Self::Key, ::memgen::key::KeyError> {
-        ::core::result::Result::Ok(reader.part::<u32>("id")?)
+        reader.part::<u32>("id")
     }
 }
 const _: () = ::memgen::private::argument::assert_key_part::<u32>();
 /// Connects two vertices.
+///
+/// # Errors
+/// None so far.
 pub async fn connect(_vertices: Store<Vertex>, a: u32, b: u32) -> Result<SeeOther> {
     std::future::ready(()).await;
     Ok(SeeOther::to(format!("/vertex/{a}?to={b}")))
@@ -52,7 +55,7 @@ impl ::memgen::private::FreeHandler for connect {
             method: ::memgen::private::Method::POST,
             path: "/connect/{a}/{b}",
             name: "connect",
-            doc: "Connects two vertices.",
+            doc: "Connects two vertices.\n\n# Errors\nNone so far.",
             call: |call| ::std::boxed::Box::pin(async move {
                 #[allow(unused_mut)]
                 let mut call = call.free().await?;

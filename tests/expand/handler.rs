@@ -11,6 +11,9 @@ pub struct Vertex {
 }
 
 /// Connects two vertices.
+///
+/// # Errors
+/// None so far.
 #[handler(post, "/connect/{a}/{b}")]
 pub async fn connect(_vertices: Store<Vertex>, a: u32, b: u32) -> Result<SeeOther> {
     std::future::ready(()).await;

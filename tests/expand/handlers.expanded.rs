@@ -87,6 +87,9 @@ impl Counter {
                 labels: Vec::new(),
             });
         counter.value = counter.value.saturating_add(step.by).min(limit.by);
+        if counter.value == limit.by {
+            return Err(Conflict::new("at the limit").into());
+        }
         Ok(Created::new(counter.value))
     }
     #[cfg(test)]

@@ -46,7 +46,7 @@ impl ::memgen::State for Thing {
     fn read_key(
         reader: &mut ::memgen::key::KeyReader<'_>,
     ) -> ::core::result::Result<Self::Key, ::memgen::key::KeyError> {
-        ::core::result::Result::Ok(reader.part::<u8>("key")?)
+        reader.part::<u8>("key")
     }
 }
 const _: () = ::memgen::private::argument::assert_key_part::<u8>();

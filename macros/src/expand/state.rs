@@ -14,13 +14,18 @@ pub(super) fn expand(state: &State) -> TokenStream {
     let types: Vec<_> = key.iter().map(|field| &field.ty).collect();
     let fields: Vec<_> = key.iter().map(|field| &field.ident).collect();
     let names: Vec<_> = key.iter().map(|field| &field.name).collect();
-    let reads = quote!(#(#reader.part::<#types>(#names)?),*);
+    let reads = quote!(#(#reader.part::<#types>(#names)),*);
     let clones = quote!(#(::core::clone::Clone::clone(&self.#fields)),*);
     let (key_type, key_value, write, read) = if let [only] = types.as_slice() {
         (quote!(#only), clones, quote!(#writer.part(#value);), reads)
     } else {
         let places = (0..key.len()).map(syn::Index::from);
-        (quote!((#(#types),*)), quote!((#clones)), quote!(#(#writer.part(&#value.#places);)*), quote!((#reads)))
+        (
+            quote!((#(#types),*)),
+            quote!((#clones)),
+            quote!(#(#writer.part(&#value.#places);)*),
+            quote!(::core::result::Result::Ok((#(#reader.part::<#types>(#names)?),*))),
+        )
     };
     let assertions = types.iter().map(|ty| {
         quote_spanned!(ty.span()=> const _: () = ::memgen::private::argument::assert_key_part::<#ty>();)
@@ -46,7 +51,7 @@ pub(super) fn expand(state: &State) -> TokenStream {
             fn read_key(
                 #reader: &mut ::memgen::key::KeyReader<'_>,
             ) -> ::core::result::Result<Self::Key, ::memgen::key::KeyError> {
-                ::core::result::Result::Ok(#read)
+                #read
             }
         }
 
