@@ -23,7 +23,7 @@ impl Etag {
     }
 
     /// The tag in a header value, if it is one that memgen could have given.
-    fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let hex = text.strip_prefix('"')?.strip_suffix('"')?;
         (hex.len() == 16).then(|| u64::from_str_radix(hex, 16).ok().map(Self))?
     }
@@ -92,13 +92,6 @@ impl Conditions {
         })
     }
 
-    /// The condition that the entity has exactly this version now, or does not exist.
-    pub(crate) fn exactly(version: Option<Etag>) -> Self {
-        match version {
-            Some(etag) => Self { if_match: Some(Tags::OneOf(vec![etag])), if_none_match: None },
-            None => Self { if_match: None, if_none_match: Some(Tags::Any) },
-        }
-    }
 
     /// Checks a write against the entity as it is now.
     pub(crate) fn check(&self, current: Option<Etag>) -> Result<(), Problem> {

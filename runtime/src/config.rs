@@ -3,12 +3,23 @@
 //! [`Config`] and [`Limits`] are plain data whose `Default` is the only place where a default is written.
 //! `config/settings.rs` is the only place where a setting is defined: its name, its legal values, its help.
 
+mod checks;
+mod file;
+mod flags;
+mod help;
+mod load;
+mod open_files;
+mod settings;
+mod values;
+
 use std::{
     collections::BTreeSet,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::PathBuf,
     time::Duration,
 };
+
+pub use load::{Sources, Stop};
 
 /// How many nodes one process can run.
 pub const NODES_MAX: u16 = 16;
@@ -59,6 +70,8 @@ pub struct Config {
     pub log_format: LogFormat,
     /// Which lines are written, such as `info` or `memgen=debug,info`. `RUST_LOG` decides if `None`, and `info` without it.
     pub log_level: Option<String>,
+    /// What is legal but likely not meant. [`crate::logging::start`] writes it to the log.
+    pub warnings: Vec<String>,
 }
 
 /// Every bound that can be set. What happens at each is said with it.
@@ -162,6 +175,56 @@ pub struct NodeConfig {
 }
 
 impl Config {
+    /// The settings of this process: from its arguments, then `MEMGEN_…` variables, then `memgen.toml`, then defaults.
+    ///
+    /// If help or the version was asked for it is printed, and the process ends with 0. If anything is wrong, all of it is
+    /// printed with where it was set, and the process ends with 2.
+    #[must_use]
+    pub fn load(service: &str, version: &str) -> Self {
+        match Self::from_sources(service, version, &Sources::of_this_process()) {
+            Ok(config) => config,
+            Err(stop) => stop.exit(),
+        }
+    }
+
+    /// The settings that these sources make. See [`load`](Self::load).
+    ///
+    /// ```
+    /// use memgen::{Config, config::{Sources, Stop}};
+    ///
+    /// let sources = |args: &[&str]| Sources {
+    ///     args: args.iter().map(Into::into).collect(),
+    ///     variables: vec![("MEMGEN_ACK".into(), "os".into())],
+    ///     folder: std::env::temp_dir().join("no-such-folder"),
+    /// };
+    /// let config = Config::from_sources("graph", "0.1.0", &sources(&["--http", "127.0.0.1:0"])).unwrap();
+    /// assert_eq!(config.http.port(), 0);
+    ///
+    /// let Err(Stop::Wrong(text)) = Config::from_sources("graph", "0.1.0", &sources(&["--htpp", "x"])) else { panic!() };
+    /// assert!(text.contains("did you mean `--http`?"));
+    /// ```
+    ///
+    /// # Errors
+    /// [`Stop`] if there is nothing to run: help or the version was asked for, or settings are wrong.
+    pub fn from_sources(service: &str, version: &str, sources: &Sources) -> Result<Self, Stop> {
+        load::load(service, version, sources)
+    }
+
+    /// How many connections the API of each node may have at one time: what the settings say, or less if the system allows
+    /// fewer open files. The soft limit of the system is raised to the hard one first.
+    #[must_use]
+    pub fn connections_allowed(&self) -> usize {
+        /// Files that are not connections to the API: the log, the admin listener, forwarding to peers.
+        const RESERVED: u64 = 512;
+        let Some(files) = open_files::raise() else {
+            return self.limits.connections_max;
+        };
+        let share = (files - RESERVED.min(files / 4)) / u64::from(self.nodes.max(1));
+        usize::try_from(share.max(1))
+            .unwrap_or(usize::MAX)
+            .min(self.limits.connections_max)
+    }
+
     /// The id and the addresses of node `index` (from 0) of this process: node `i` listens on each given port
     /// + `i`, and port 0 stays "any free port".
     ///
@@ -222,6 +285,7 @@ impl Default for Config {
             embedded: EmbeddedConfig::default(),
             log_format: LogFormat::default(),
             log_level: None,
+            warnings: Vec::new(),
         }
     }
 }
@@ -258,3 +322,6 @@ impl Default for EmbeddedConfig {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

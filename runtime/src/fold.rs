@@ -58,7 +58,7 @@ pub enum Effect {
     /// One key gets this value, or is deleted.
     One(Bytes, Option<Bytes>),
     /// Several keys change together.
-    Batch(Vec<(Bytes, Option<Bytes>)>),
+    Batch(Vec<batch::Change>),
 }
 
 impl Fold {
@@ -103,8 +103,8 @@ impl Fold {
                 // A stale batch that can't be read changes nothing, and its keys' own records follow it or never come.
                 Kind::Batch => {
                     let changes = record.value.as_ref().map(batch::decode);
-                    for (key, _) in changes.and_then(Result::ok).unwrap_or_default() {
-                        self.dirty.insert(copy(&key));
+                    for change in changes.and_then(Result::ok).unwrap_or_default() {
+                        self.dirty.insert(copy(&change.key));
                     }
                 }
                 Kind::Barrier | Kind::Reply | Kind::Fence => {}
@@ -123,9 +123,9 @@ impl Fold {
             Kind::Batch => {
                 let value = record.value.as_ref().ok_or("a batch without a value")?;
                 let changes = batch::decode(value).map_err(|error| error.to_string())?;
-                self.torn = changes.iter().map(|(key, _)| copy(key)).collect();
-                for (key, _) in &changes {
-                    self.dirty.remove(key);
+                self.torn = changes.iter().map(|change| copy(&change.key)).collect();
+                for change in &changes {
+                    self.dirty.remove(&change.key);
                 }
                 Effect::Batch(changes)
             }

@@ -1,13 +1,112 @@
-//! Runtime.
+//! memgen: stateful, partitioned, durable REST services from annotated structs and plain functions.
+//!
+//! # Layout
+//! In the order in which a request travels:
+//! [`server`] starts nodes · `listener` accepts · `route` finds the endpoint · `call` makes the arguments · `partitions` finds the owner of the key ·
+//! `forward` passes on what another node owns · `mailbox` queues · `writer` decides, appends, applies, replies · [`log`] remembers · [`fold`] says what counts ·
+//! [`memory`] is what reads see.
+#![doc(test(attr(allow(dead_code))))]
+// The crate's own examples and macros name it as its users do.
+#[allow(unused_extern_crates)]
+extern crate self as memgen;
+
+mod admin;
+mod assignment;
+pub mod batch;
+mod call;
+mod conditional;
 pub mod config;
+mod crud;
+pub mod docs;
+mod entry;
+pub mod fold;
+mod forward;
+mod home;
+mod idempotency;
+mod json;
 pub mod key;
+mod list;
+mod listener;
 pub mod log;
+mod logging;
+mod mailbox;
+pub mod memory;
 pub mod metrics;
+mod node;
 pub mod openapi;
 pub mod operation;
+mod partitions;
+pub mod partitioner;
+mod peer_api;
+mod position;
+#[doc(hidden)]
+pub mod private;
 pub mod problem;
+mod process;
+mod progress;
+mod replay_progress;
 pub mod record;
+pub mod replica;
 pub mod reply;
+mod route;
+mod schema;
+pub mod server;
+mod service;
 pub mod state;
-pub use config::{Config, Limits};
-pub use problem::{Problem, Result};
+mod store;
+mod takeover;
+mod template;
+mod writer;
+
+pub use memgen_macros::{handler, handlers, stateful_api};
+
+pub use crate::{
+    call::Caller,
+    config::{Config, Limits},
+    entry::Entry,
+    node::Context,
+    problem::{Problem, Result},
+    service::Service,
+    state::State,
+    store::Store,
+};
+
+/// What a service's source needs: `use memgen::prelude::*;`.
+pub mod prelude {
+    pub use axum::{Json, extract::Query, http::StatusCode};
+    pub use schemars::JsonSchema;
+    pub use serde::{Deserialize, Serialize};
+    pub use uuid::Uuid;
+
+    pub use crate::{
+        Caller, Entry, Problem, Result, Store, handler, handlers,
+        problem::{Conflict, Forbidden, Gone, Invalid, NotFound, Unavailable},
+        reply::{Accepted, Created, NoContent, SeeOther},
+        stateful_api,
+    };
+}
+
+/// A [`Service`] of the listed parts: states, and free handlers by the names of their functions.
+#[macro_export]
+macro_rules! service {
+    ($($part:path),+ $(,)?) => {{
+        #[allow(unused_imports)]
+        use $crate::private::{FreePart as _, StatePart as _, StateWithHandlersPart as _};
+        const _: fn() = || {
+            fn part<T: $crate::private::Part>() {}
+            $(part::<$part>();)+
+        };
+        $crate::Service::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
+            $(.with((&&&$crate::private::Probe::<$part>::NEW).part()))+
+    }};
+}
+
+/// The `main` function of a service of the listed parts: `memgen::main!(Vertex, Component, connect);`.
+#[macro_export]
+macro_rules! main {
+    ($($part:path),+ $(,)?) => {
+        fn main() -> ::std::process::ExitCode {
+            $crate::service!($($part),+).main()
+        }
+    };
+}

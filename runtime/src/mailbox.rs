@@ -112,9 +112,9 @@ impl<S: State> Mailbox<S> {
         })
     }
 
-    /// How many jobs wait.
-    pub(crate) fn waiting(&self) -> usize {
-        self.jobs.max_capacity() - self.jobs.capacity()
+    /// The queue, without keeping its writer alive.
+    pub(crate) fn downgrade(&self) -> mpsc::WeakSender<Job<S>> {
+        self.jobs.downgrade()
     }
 }
 

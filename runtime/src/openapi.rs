@@ -115,13 +115,13 @@ impl OpenApi {
             describe(operation);
             let read = *method == Method::GET;
             if read {
-                Convention::READ
-                    .into_iter()
-                    .for_each(|header| operation.convention(header));
+                for header in Convention::READ {
+                    operation.convention(header);
+                }
             } else {
-                Convention::WRITE
-                    .into_iter()
-                    .for_each(|header| operation.convention(header));
+                for header in Convention::WRITE {
+                    operation.convention(header);
+                }
                 operation.success_header("Memgen-Position", "MemgenPosition");
                 operation.problem(507);
             }

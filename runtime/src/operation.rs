@@ -484,7 +484,7 @@ mod tests {
             #[allow(dead_code, reason = "only its schema is used")]
             Down,
         }
-        let operation = describe("/", |operation| operation.query::<Filter>());
+        let operation = describe("/", Operation::query::<Filter>);
         let parameters = operation["parameters"].as_array().unwrap();
         assert_eq!(parameters.len(), 2);
         assert_eq!(
@@ -501,7 +501,7 @@ mod tests {
 
     #[test]
     fn a_body_brings_its_problems() {
-        let operation = describe("/", |operation| operation.body::<Vec<u8>>());
+        let operation = describe("/", Operation::body::<Vec<u8>>);
         assert_eq!(operation["requestBody"]["required"], true);
         for status in ["400", "413", "415", "422"] {
             assert!(

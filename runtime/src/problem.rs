@@ -120,7 +120,7 @@ impl Problem {
     /// 405: the path exists, with other methods. They become the `Allow` header.
     ///
     /// ```
-    /// use axum::{axum::http::Method, response::IntoResponse};
+    /// use axum::{http::Method, response::IntoResponse};
     /// use memgen::Problem;
     /// let response = Problem::method_not_allowed([&Method::GET, &Method::HEAD]).into_response();
     /// assert_eq!(response.headers()["allow"], "GET, HEAD");
@@ -384,7 +384,8 @@ impl IntoResponse for Problem {
     }
 }
 
-/// The schema of a problem document: what [`Problem`] serializes as.
+// What `Problem` serializes as, for its schema alone.
+/// A problem document, RFC 9457.
 #[derive(schemars::JsonSchema)]
 #[schemars(rename = "Problem")]
 #[allow(dead_code, reason = "only its schema is used")]

@@ -5,6 +5,8 @@
 
 use bytes::Bytes;
 
+pub mod codec;
+
 /// A position in the log of one partition. Offsets grow by one per record and are never reused;
 /// compaction leaves holes but renumbers nothing.
 pub type Offset = u64;
@@ -38,7 +40,10 @@ pub struct Ballot {
 
 impl Ballot {
     /// The ballot of records that memgen did not write. It is below every owner's.
-    pub const FOREIGN: Self = Self { epoch: 0, incarnation: 0 };
+    pub const FOREIGN: Self = Self {
+        epoch: 0,
+        incarnation: 0,
+    };
 
     /// A ballot of this epoch and incarnation.
     #[must_use]

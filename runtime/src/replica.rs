@@ -77,7 +77,7 @@ impl<S: State> Replica<S> {
             Effect::Batch(changes) => {
                 let changes = changes
                     .iter()
-                    .map(|(key, value)| Change::decode(key, value.as_ref()))
+                    .map(|change| Change::decode(&change.key, change.value.as_ref()))
                     .collect::<Result<Vec<_>, _>>()
                     .map_err(poison)?;
                 self.memory.apply(changes, offset + 1);

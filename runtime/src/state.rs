@@ -25,6 +25,8 @@ pub struct Definition {
     pub crud: &'static [Crud],
     /// The key's fields in the order of the key.
     pub key_fields: &'static [&'static str],
+    /// The names of the key's fields in the entity's JSON (`#[serde(rename = …)]`), in the same order.
+    pub key_names: &'static [&'static str],
     /// The key fields that decide the partition; all of them if empty.
     pub partition_by: &'static [&'static str],
 }

@@ -398,7 +398,7 @@ impl<S: State> Running<S> {
         if value.len() > self.bounds.value_bytes_max {
             return Err(Problem::content_too_large(self.bounds.value_bytes_max as u64));
         }
-        let stored = Stored::decode(&value).map_err(|error| {
+        let stored: Stored<S> = Stored::decode(&value).map_err(|error| {
             Problem::internal(format!(
                 "a {} does not survive its own serialization: {error}",
                 S::DEFINITION.name
@@ -548,7 +548,8 @@ impl<S: State> Running<S> {
         if group.records.is_empty() {
             return;
         }
-        self.metrics.observe_group(group.records.len());
+        #[allow(clippy::cast_precision_loss)] // a group has at most some thousand records
+        self.metrics.group_records.observe(group.records.len() as f64);
         let tenure = self.tenure.as_mut().expect("a group is made only with a tenure");
         let receipt = tenure.producer.append(group.records.clone());
         self.in_flight.push_back((group, receipt));
@@ -625,7 +626,7 @@ impl<S: State> Running<S> {
                 next.reply.send(next.record.map(|record| given[record]));
             }
         }
-        self.metrics.observe_commit(started.elapsed());
+        self.metrics.commit_seconds.observe(started.elapsed().as_secs_f64());
         Ok(())
     }
 
@@ -752,13 +753,12 @@ impl<S: State> Running<S> {
     }
 
     fn gauge(&self) {
-        self.metrics.set(
-            self.inbox.len(),
-            self.memory().len(),
-            self.memory().bytes(),
-            self.memory().applied(),
-            self.replica.fold.replies(),
-        );
+        let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+        self.metrics.queue.set(count(self.inbox.len()));
+        self.metrics.keys.set(count(self.memory().len()));
+        self.metrics.bytes.set(self.memory().bytes());
+        self.metrics.position.set(i64::try_from(self.memory().applied()).unwrap_or(i64::MAX));
+        self.metrics.replies.set(count(self.replica.fold.replies()));
     }
 }
 

@@ -39,14 +39,14 @@ impl Route {
                 Method::POST,
                 definition.collection,
                 "create",
-                format!("A new `{name}`.\n\nIts key must not exist: 409 otherwise."),
+                format!("Creates `{name}`.\n\nIts key must not exist: 409 otherwise."),
             ),
             Crud::Put => (
                 Method::PUT,
                 definition.item,
                 "put",
                 format!(
-                    "Creates or replaces a `{name}`.\n\nThe key is that of the path; the body may leave it out."
+                    "Creates or replaces one `{name}`.\n\nThe key is that of the path; the body may leave it out."
                 ),
             ),
             Crud::Patch => (
@@ -54,7 +54,7 @@ impl Route {
                 definition.item,
                 "patch",
                 format!(
-                    "Changes some fields of a `{name}`.\n\nJSON merge patch, RFC 7396: a field that is there is set, one that is \
+                    "Changes some fields of one `{name}`.\n\nJSON merge patch, RFC 7396: a field that is there is set, one that is \
                      `null` is removed, others stay."
                 ),
             ),
@@ -62,7 +62,7 @@ impl Route {
                 Method::DELETE,
                 definition.item,
                 "delete",
-                format!("Deletes a `{name}`."),
+                format!("Deletes one `{name}`."),
             ),
         };
         Self {
@@ -135,9 +135,9 @@ pub(super) fn describe(
         }
     }
     if matches!(crud, Crud::Get | Crud::List) {
-        Convention::READ
-            .into_iter()
-            .for_each(|header| operation.convention(header));
+        for header in Convention::READ {
+            operation.convention(header);
+        }
     } else {
         operation.convention(Convention::IdempotencyKey);
         if crud != Crud::Delete {
@@ -187,7 +187,13 @@ fn merge_patch(object: &mut Map<String, Value>) {
         return;
     };
     for property in properties.values_mut() {
-        *property = json!({ "anyOf": [property.take(), { "type": "null" }] });
+        let null = json!("null");
+        let nullable = property["type"]
+            .as_array()
+            .is_some_and(|types| types.contains(&null));
+        if !nullable && !property.is_boolean() {
+            *property = json!({ "anyOf": [property.take(), { "type": "null" }] });
+        }
     }
 }
 

@@ -11,6 +11,10 @@ use crate::{
 
 /// An order of a customer.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
+#[allow(
+    clippy::struct_field_names,
+    reason = "a key field is named as its placeholder"
+)]
 struct Order {
     /// Who ordered.
     customer: u32,
@@ -112,7 +116,7 @@ fn document() -> Value {
         },
     );
     api.free_handler(&Method::GET, "/files/{*path}", "file", "", |operation| {
-        operation.reply::<Problem>(200)
+        operation.reply::<Problem>(200);
     });
     api.document()
 }

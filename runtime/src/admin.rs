@@ -1,0 +1,125 @@
+//! The admin listener: `/healthz`, `/readyz`, `/metrics`, `/status`.
+
+use std::sync::Arc;
+
+use axum::{
+    Json, Router,
+    extract::OriginalUri,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use serde::Serialize;
+
+use crate::{
+    log::Log,
+    mailbox::RETRY_AFTER_SECONDS,
+    metrics::Metrics,
+    problem::Problem,
+    service::{PartitionStatus, Watched},
+};
+
+/// What can be asked about one node.
+pub(crate) struct Health {
+    pub(crate) service: &'static str,
+    pub(crate) version: &'static str,
+    pub(crate) cluster: String,
+    pub(crate) node: String,
+    pub(crate) watched: Vec<Box<dyn Watched>>,
+    pub(crate) log: Arc<dyn Log>,
+    pub(crate) metrics: Metrics,
+}
+
+/// How far the partitions of a node are.
+pub(crate) struct Readiness(Vec<PartitionStatus>);
+
+impl Readiness {
+    /// Whether all serve.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.0.iter().all(|status| status.phase == "serving")
+    }
+
+    /// Whether none replays any more.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.0.iter().all(|status| status.phase != "replaying")
+    }
+
+    /// Why the first halted one did.
+    pub(crate) fn halted(&self) -> Option<String> {
+        self.0.iter().find_map(|status| status.halted_because.clone())
+    }
+}
+
+impl Health {
+    pub(crate) fn readiness(&self) -> Readiness {
+        Readiness(self.watched.iter().map(|watched| watched.status()).collect())
+    }
+
+    fn render(&self) -> String {
+        let bytes = i64::try_from(self.log.size_bytes()).unwrap_or(i64::MAX);
+        self.metrics.log_size_bytes.set(bytes);
+        self.metrics.render()
+    }
+}
+
+#[derive(Serialize)]
+struct Status<'a> {
+    service: &'a str,
+    version: &'a str,
+    cluster: &'a str,
+    node: &'a str,
+    ready: bool,
+    log: LogStatus,
+    partitions: Vec<PartitionStatus>,
+}
+
+#[derive(Serialize)]
+struct LogStatus {
+    kind: &'static str,
+    bytes: u64,
+}
+
+/// The routes of the admin listener.
+pub(crate) fn router(health: &Arc<Health>) -> Router {
+    let (ready, metrics, status) = (health.clone(), health.clone(), health.clone());
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(move || async move { readyz(&ready) }))
+        .route(
+            "/metrics",
+            get(move || async move {
+                ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], metrics.render())
+            }),
+        )
+        .route("/status", get(move || async move { self::status(&status).into_response() }))
+        .fallback(|OriginalUri(uri): OriginalUri| async move {
+            Problem::not_found(format!("there is no `{}` here", uri.path()))
+        })
+}
+
+fn readyz(health: &Health) -> Response {
+    let readiness = health.readiness();
+    if readiness.is_ready() {
+        return "ready\n".into_response();
+    }
+    let waiting = readiness.0.iter().filter(|status| status.phase != "serving");
+    let detail = waiting
+        .map(|status| format!("{}/{} is {}", status.topic, status.partition, status.phase))
+        .collect::<Vec<_>>()
+        .join(", ");
+    Problem::unavailable(detail, RETRY_AFTER_SECONDS).into_response()
+}
+
+fn status(health: &Health) -> (StatusCode, Json<serde_json::Value>) {
+    let readiness = health.readiness();
+    let status = Status {
+        service: health.service,
+        version: health.version,
+        cluster: &health.cluster,
+        node: &health.node,
+        ready: readiness.is_ready(),
+        log: LogStatus { kind: "embedded", bytes: health.log.size_bytes() },
+        partitions: readiness.0,
+    };
+    (StatusCode::OK, Json(serde_json::to_value(&status).unwrap_or_default()))
+}

@@ -1,0 +1,542 @@
+//! One request on its way from the router to the function that answers it.
+//!
+//! The code that the macros emit takes these steps: [`Call::enter`] finds the key's partition, and forwards the request if another
+//! node owns it; `path`, `json` and `part` make the arguments; `query`, `update`, `command` or `answer` run the function.
+
+use std::{future::Future, net::SocketAddr, pin::Pin, str::FromStr, sync::{Arc, Mutex, PoisonError}, time::Duration};
+
+use axum::{
+    Json,
+    body::Body,
+    extract::FromRequestParts,
+    http::{HeaderName, HeaderValue, Request, StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Limited};
+use serde::de::DeserializeOwned;
+
+use crate::{
+    conditional::{Conditions, Etag, ReadOutcome},
+    entry::Entry,
+    forward::{CALLER, HOPS},
+    home::{HomePlace, RunningGuard},
+    idempotency, json,
+    key::{KeyError, KeyReader},
+    mailbox::{Command, Job, RETRY_AFTER_SECONDS, Recall},
+    node::{Context, Node},
+    partitions::{Here, Place},
+    position::{self, ReadOptions},
+    problem::Problem,
+    reply::NoContent,
+    state::State,
+    template::Template,
+};
+
+/// The future of an answer.
+pub type CallFuture = Pin<Box<dyn Future<Output = Result<Response, Halt>> + Send>>;
+
+/// An answer that ends a call early.
+#[derive(Debug)]
+pub struct Halt(pub(crate) Box<Response>);
+
+impl From<Problem> for Halt {
+    fn from(problem: Problem) -> Self {
+        Self(Box::new(problem.into_response()))
+    }
+}
+
+impl From<Response> for Halt {
+    fn from(response: Response) -> Self {
+        Self(Box::new(response))
+    }
+}
+
+impl From<KeyError> for Halt {
+    fn from(error: KeyError) -> Self {
+        Problem::bad_request(format!("the key in the path: {error}")).into()
+    }
+}
+
+/// How a request came to this node.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Via {
+    /// By the public listener; what its headers claim about forwarding is not believed.
+    Public,
+    /// By the peer listener.
+    Peer,
+}
+
+/// Which client a request came from. An argument of this type can stand in every handler.
+///
+/// ```
+/// use memgen::prelude::*;
+///
+/// #[handler(get, "/whoami")]
+/// async fn whoami(caller: Caller) -> String {
+///     caller.address.map_or_else(|| "unknown".to_owned(), |address| address.to_string())
+/// }
+/// # fn main() {}
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The address of the client's connection, also if another node forwarded the request.
+    pub address: Option<SocketAddr>,
+}
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        Ok(parts.extensions.get().copied().unwrap_or(Self { address: None }))
+    }
+}
+
+/// A request that was routed.
+pub struct Call {
+    node: Arc<Node>,
+    template: Arc<Template>,
+    parts: Parts,
+    /// Behind a lock only because a body may be sent but not shared, and a call is both; nobody ever waits for it.
+    body: Mutex<Option<Body>>,
+    read: Bytes,
+    hops: u8,
+}
+
+impl Call {
+    pub(crate) fn new(
+        node: Arc<Node>,
+        template: Arc<Template>,
+        request: Request<Body>,
+        via: Via,
+    ) -> Self {
+        let (mut parts, body) = request.into_parts();
+        let hops = match via {
+            Via::Public => 0,
+            Via::Peer => {
+                if let Some(address) = header_value(&parts, &CALLER) {
+                    parts.extensions.insert(Caller { address: Some(address) });
+                }
+                header_value(&parts, &HOPS).unwrap_or(1)
+            }
+        };
+        Self { node, template, parts, body: Mutex::new(Some(body)), read: Bytes::new(), hops }
+    }
+
+    pub(crate) fn node(&self) -> &Arc<Node> {
+        &self.node
+    }
+
+    pub(crate) fn parts(&self) -> &Parts {
+        &self.parts
+    }
+
+    pub(crate) fn parts_mut(&mut self) -> &mut Parts {
+        &mut self.parts
+    }
+
+    pub(crate) fn template(&self) -> &Template {
+        &self.template
+    }
+
+    /// A header as text.
+    pub(crate) fn header_text(&self, name: &HeaderName) -> Result<Option<String>, Problem> {
+        let Some(value) = self.parts.headers.get(name) else { return Ok(None) };
+        match std::str::from_utf8(value.as_bytes()) {
+            Ok(text) => Ok(Some(text.to_owned())),
+            Err(_) => Err(Problem::bad_request(format!("`{name}` is not UTF-8"))),
+        }
+    }
+
+    fn patience(&self) -> Duration {
+        self.node.config.limits.request_timeout
+    }
+
+    /// Finds the key of a state in the path, and goes on here if this node owns it. Otherwise the answer is the owner's.
+    ///
+    /// # Errors
+    /// The early answer: 400 for text that is no key, the owner's answer, or 503.
+    pub async fn enter<S: State>(self) -> Result<Keyed<S>, Halt> {
+        let key = self.key::<S>()?;
+        self.enter_at(key).await
+    }
+
+    /// Goes on with this key.
+    pub(crate) async fn enter_at<S: State>(mut self, key: S::Key) -> Result<Keyed<S>, Halt> {
+        let node = self.node.clone();
+        match node.partitions::<S>()?.locate(&key) {
+            Place::Here(here) => {
+                here.serving(self.patience()).await?;
+                Ok(Keyed { call: self, key, node })
+            }
+            Place::Peer(peer) => Err(self.forward(*peer).await?.into()),
+            Place::Nowhere => Err(nobody().into()),
+        }
+    }
+
+    fn key<S: State>(&self) -> Result<S::Key, Halt> {
+        let path = self.parts.uri.path();
+        let parts = S::DEFINITION
+            .key_fields
+            .iter()
+            .map(|field| self.template.value(path, field))
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(S::read_key(&mut KeyReader::new(&parts))?)
+    }
+
+    /// Goes on as a request that belongs to no key.
+    ///
+    /// With an `Idempotency-Key` it has a home all the same: the partition that remembers its reply.
+    ///
+    /// # Errors
+    /// The early answer: the first reply to a request that comes again, 422 for a reused key, 409 while the first one
+    /// still runs, or 503.
+    pub async fn free(mut self) -> Result<Free, Halt> {
+        let mut guard = None;
+        if self.parts.headers.contains_key(idempotency::HEADER)
+            && !self.parts.method.is_safe()
+            && let Some(home) = self.node.home.clone()
+        {
+            let body = self.body().await?;
+            let Parts { headers, method, uri, .. } = &self.parts;
+            if let Some(request) = idempotency::request_id(headers, method, uri, &body)? {
+                match home.find(&request.id)? {
+                    HomePlace::Peer(peer) => return Err(self.forward(peer).await?.into()),
+                    HomePlace::Here(home) => match home.recall(request.clone()).await? {
+                        Recall::New => guard = Some(RunningGuard { home, request: Some(request) }),
+                        Recall::Done(reply, offset) => {
+                            let mut response = idempotency::decode(&reply);
+                            let value = position::header_value(home.partition(), offset);
+                            response.headers_mut().insert(position::POSITION, value);
+                            return Err(response.into());
+                        }
+                        Recall::Differs => return Err(idempotency::differs().into()),
+                        Recall::Running => {
+                            let detail = "the first request with this `Idempotency-Key` still runs";
+                            let problem = Problem::conflict(detail);
+                            return Err(problem.with_retry_after(RETRY_AFTER_SECONDS).into());
+                        }
+                    },
+                }
+            }
+        }
+        Ok(Free { call: self, guard })
+    }
+
+    pub(crate) async fn forward(&mut self, peer: usize) -> Result<Response, Problem> {
+        let body = self.body().await?;
+        let caller = self.parts.extensions.get::<Caller>().and_then(|caller| caller.address);
+        self.node.peers.forward(peer, &self.parts, body, self.hops, caller).await
+    }
+
+    /// The whole body, within the limits of length and time.
+    pub(crate) async fn body(&mut self) -> Result<Bytes, Problem> {
+        let body = self.body.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(body) = body else { return Ok(self.read.clone()) };
+        let limits = &self.node.config.limits;
+        let limit = limits.body_bytes_max;
+        if header_value::<u64>(&self.parts, &header::CONTENT_LENGTH)
+            .is_some_and(|length| length > limit as u64)
+        {
+            return Err(Problem::content_too_large(limit as u64));
+        }
+        let whole = Limited::new(body, limit).collect();
+        self.read = match tokio::time::timeout(limits.body_timeout, whole).await {
+            Ok(Ok(body)) => body.to_bytes(),
+            Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
+                return Err(Problem::content_too_large(limit as u64));
+            }
+            Ok(Err(error)) => {
+                return Err(Problem::bad_request(format!("the body broke off: {error}")));
+            }
+            Err(_) => return Err(Problem::request_timeout("the body did not arrive in time")),
+        };
+        Ok(self.read.clone())
+    }
+
+    /// The JSON body as a `T`. `also` is a media type that is accepted besides `application/json`.
+    pub(crate) async fn read_json<T: DeserializeOwned>(
+        &mut self,
+        also: Option<&str>,
+    ) -> Result<T, Problem> {
+        let body = self.body().await?;
+        json::read(&self.parts.headers, &body, self.node.config.limits.json_depth_max, also)
+    }
+
+    fn path_value<T: DeserializeOwned>(&self, name: &str) -> Result<T, Problem> {
+        let text = self.template.value(self.parts.uri.path(), name)?;
+        if text.bytes().any(|byte| byte == 0) {
+            return Err(Problem::bad_request(format!("`{name}` in the path contains NUL")));
+        }
+        serde_plain::from_str(&text)
+            .map_err(|error| Problem::bad_request(format!("`{name}` in the path: {error}")))
+    }
+
+    async fn extract<T: FromRequestParts<Context>>(&mut self) -> Result<T, Halt> {
+        let context = Context(self.node.clone());
+        match T::from_request_parts(&mut self.parts, &context).await {
+            Ok(part) => Ok(part),
+            Err(rejection) => Err(as_problem(rejection.into_response()).await.into()),
+        }
+    }
+}
+
+/// The text of axum's and others' rejections, as a problem document.
+async fn as_problem(response: Response) -> Response {
+    let json = response.headers().get(header::CONTENT_TYPE).is_some_and(|media_type| {
+        media_type.as_bytes() == crate::problem::MEDIA_TYPE.as_bytes()
+    });
+    if json || !(response.status().is_client_error() || response.status().is_server_error()) {
+        return response;
+    }
+    let status = response.status();
+    let text = match Limited::new(response.into_body(), 4096).collect().await {
+        Ok(body) => String::from_utf8_lossy(&body.to_bytes()).into_owned(),
+        Err(_) => String::new(),
+    };
+    Problem::new(status, text).into_response()
+}
+
+fn header_value<T: FromStr>(parts: &Parts, name: &HeaderName) -> Option<T> {
+    parts.headers.get(name)?.to_str().ok()?.parse().ok()
+}
+
+pub(crate) fn nobody() -> Problem {
+    Problem::unavailable("no node serves the partition of this key", RETRY_AFTER_SECONDS)
+}
+
+/// A request on one key of a state that this node owns.
+pub struct Keyed<S: State> {
+    call: Call,
+    key: S::Key,
+    node: Arc<Node>,
+}
+
+impl<S: State> Keyed<S> {
+    pub(crate) fn key(&self) -> &S::Key {
+        &self.key
+    }
+
+    pub(crate) fn call(&mut self) -> &mut Call {
+        &mut self.call
+    }
+
+    fn here(&self) -> Result<&Here<S>, Problem> {
+        match self.node.partitions::<S>()?.locate(&self.key) {
+            Place::Here(here) => Ok(here),
+            Place::Peer(_) | Place::Nowhere => Err(nobody()),
+        }
+    }
+
+    /// The argument that is the path placeholder `name`.
+    ///
+    /// # Errors
+    /// 400 if the text there is not a `T`.
+    pub fn path<T: DeserializeOwned>(&self, name: &str) -> Result<T, Halt> {
+        Ok(self.call.path_value(name)?)
+    }
+
+    /// The argument that is the JSON body.
+    ///
+    /// # Errors
+    /// 400, 408, 413, 415 or 422.
+    pub async fn json<T: DeserializeOwned>(&mut self) -> Result<Json<T>, Halt> {
+        Ok(Json(self.call.read_json(None).await?))
+    }
+
+    /// An argument that is made of the request's head.
+    ///
+    /// # Errors
+    /// What the extractor says, as a problem document.
+    pub async fn part<T: FromRequestParts<Context>>(&mut self) -> Result<T, Halt> {
+        self.call.extract().await
+    }
+
+    /// Answers from memory: 404 if the entity does not exist.
+    ///
+    /// # Errors
+    /// The early answer.
+    pub async fn query(
+        self,
+        see: impl FnOnce(&S) -> Response + Send,
+    ) -> Result<Response, Halt> {
+        self.read(|_, state| see(state)).await
+    }
+
+    /// Reads the entity as the request's headers ask for, and lets `see` answer with its tag and itself.
+    pub(crate) async fn read(
+        &self,
+        see: impl FnOnce(Etag, &S) -> Response + Send,
+    ) -> Result<Response, Halt> {
+        let here = self.here()?;
+        let headers = &self.call.parts.headers;
+        let options = ReadOptions::parse(headers)?;
+        if let Some(position) = options.min_position(&here.partition) {
+            here.reach(position, self.call.patience()).await?;
+        }
+        if options.strict {
+            patiently(self.call.patience(), here.mailbox.ask(Job::Fence)).await?;
+        }
+        let conditions = Conditions::parse(headers)?;
+        let answer = here.memory.with(&self.key, |stored| {
+            let etag = Etag(stored.etag);
+            let mut response = match conditions.check_read(etag) {
+                ReadOutcome::Send => see(etag, &stored.state),
+                ReadOutcome::NotModified => StatusCode::NOT_MODIFIED.into_response(),
+                ReadOutcome::Failed => {
+                    Problem::precondition_failed("`If-Match`: the entity has another version")
+                        .into_response()
+                }
+            };
+            response.headers_mut().entry(header::ETAG).or_insert_with(|| etag.header_value());
+            response
+        });
+        Ok(answer.ok_or_else(|| missing::<S>(&self.key))?)
+    }
+
+    /// Changes an entity that exists: 404 otherwise.
+    ///
+    /// # Errors
+    /// The early answer.
+    pub async fn update(
+        self,
+        change: impl FnOnce(&mut S) -> Response + Send + 'static,
+    ) -> Result<Response, Halt> {
+        self.command(move |entry| match entry.get_mut() {
+            Some(state) => change(state),
+            None => missing::<S>(entry.key()).into_response(),
+        })
+        .await
+    }
+
+    /// Runs a command on an entity that may not exist. The answer waits until the change is in the log.
+    ///
+    /// # Errors
+    /// The early answer.
+    pub async fn command(
+        mut self,
+        run: impl FnOnce(&mut Entry<S>) -> Response + Send + 'static,
+    ) -> Result<Response, Halt> {
+        // Also for a command that needs no body: it is a part of what must be the same when an Idempotency-Key comes again.
+        let body = self.call.body().await?;
+        let Parts { headers, method, uri, .. } = &self.call.parts;
+        let request = idempotency::request_id(headers, method, uri, &body)?;
+        let conditions = Conditions::parse(headers)?;
+        let minimal = prefers_minimal(headers);
+        let key = self.key.clone();
+        let here = self.here()?;
+        let asked = here.mailbox.ask(|slot| {
+            Job::Command(Command {
+                key,
+                conditions,
+                request,
+                run: Box::new(move |entry| {
+                    let response = run(entry);
+                    if minimal { minimize(response) } else { response }
+                }),
+                slot,
+            })
+        });
+        let answer = patiently(self.call.patience(), asked).await?;
+        let mut response = answer.response;
+        if let Some(offset) = answer.offset {
+            let value = position::header_value(&here.partition, offset);
+            response.headers_mut().insert(position::POSITION, value);
+        }
+        Ok(response)
+    }
+}
+
+/// A request that belongs to no key.
+pub struct Free {
+    call: Call,
+    guard: Option<RunningGuard>,
+}
+
+impl Free {
+    /// The argument that is the path placeholder `name`.
+    ///
+    /// # Errors
+    /// 400 if the text there is not a `T`.
+    pub fn path<T: DeserializeOwned>(&self, name: &str) -> Result<T, Halt> {
+        Ok(self.call.path_value(name)?)
+    }
+
+    /// The argument that is the JSON body.
+    ///
+    /// # Errors
+    /// 400, 408, 413, 415 or 422.
+    pub async fn json<T: DeserializeOwned>(&mut self) -> Result<Json<T>, Halt> {
+        Ok(Json(self.call.read_json(None).await?))
+    }
+
+    /// An argument that is made of the request's head.
+    ///
+    /// # Errors
+    /// What the extractor says, as a problem document.
+    pub async fn part<T: FromRequestParts<Context>>(&mut self) -> Result<T, Halt> {
+        self.call.extract().await
+    }
+
+    /// Runs the function.
+    ///
+    /// # Errors
+    /// 503 when the time of a request is up.
+    pub async fn answer(self, run: impl Future<Output = Response> + Send) -> Result<Response, Halt> {
+        let response = tokio::time::timeout(self.call.patience(), run)
+            .await
+            .map_err(|_| Problem::unavailable("the time of this request is up", RETRY_AFTER_SECONDS))?;
+        Ok(match self.guard {
+            Some(guard) => guard.finish(response).await?,
+            None => response,
+        })
+    }
+}
+
+/// Waits for the log, but not for ever. The write may still happen after that, and the answer says so.
+pub(crate) async fn patiently<T>(
+    patience: Duration,
+    asked: impl Future<Output = Result<T, crate::mailbox::Refusal>>,
+) -> Result<T, Problem> {
+    match tokio::time::timeout(patience, asked).await {
+        Ok(outcome) => Ok(outcome?),
+        Err(_) => Err(Problem::unavailable(
+            "the log did not confirm in time; the write may still happen. Repeat it with the same \
+             `Idempotency-Key` to be sure that it happens once",
+            RETRY_AFTER_SECONDS,
+        )),
+    }
+}
+
+pub(crate) fn missing<S: State>(key: &S::Key) -> Problem {
+    Problem::not_found(format!(
+        "there is no {} `{}`",
+        S::DEFINITION.name,
+        crate::key::key_text::<S>(key)
+    ))
+}
+
+const PREFER: HeaderName = HeaderName::from_static("prefer");
+const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+
+/// `Prefer: return=minimal` (RFC 7240).
+fn prefers_minimal(headers: &axum::http::HeaderMap) -> bool {
+    headers.get_all(PREFER).iter().filter_map(|value| value.to_str().ok()).any(|value| {
+        value.split(',').any(|preference| preference.trim().eq_ignore_ascii_case("return=minimal"))
+    })
+}
+
+/// The same success without a body.
+fn minimize(response: Response) -> Response {
+    if !response.status().is_success() {
+        return response;
+    }
+    let (mut parts, _) = response.into_parts();
+    parts.headers.remove(header::CONTENT_TYPE);
+    parts.headers.remove(header::CONTENT_LENGTH);
+    parts.headers.insert(PREFERENCE_APPLIED, HeaderValue::from_static("return=minimal"));
+    if parts.status == StatusCode::OK {
+        parts.status = NoContent.into_response().status();
+    }
+    Response::from_parts(parts, Body::empty())
+}

@@ -1,0 +1,81 @@
+//! `memgen.toml`: settings at the top level, one per line, by the names of the flags.
+
+use std::path::Path;
+
+use toml::de::{DeTable, DeValue};
+
+use super::{
+    load::{Given, Origin, Wrong},
+    settings, values,
+};
+
+/// What the file at `path` with this text sets. What is wrong with it is added to `wrong`.
+pub(super) fn read(path: &Path, text: &str, wrong: &mut Vec<Wrong>) -> Vec<Given> {
+    let line = |at: usize| text.get(..at).unwrap_or(text).matches('\n').count() + 1;
+    let origin = |at: usize| Origin::File(path.to_owned(), line(at));
+    let (table, errors) = DeTable::parse_recoverable(text);
+    let unreadable = !errors.is_empty();
+    for error in errors {
+        let at = error.span().map_or(0, |span| span.start);
+        wrong.push(Wrong::new(origin(at), error.message()));
+    }
+    if unreadable {
+        return Vec::new(); // What could be read may mean something else than what was meant.
+    }
+    let mut given: Vec<Given> = Vec::new();
+    for (key, value) in table.get_ref() {
+        let origin = origin(key.span().start);
+        // Both spellings are at home in TOML files; the flags have only one.
+        let name = key.get_ref().replace('_', "-");
+        let Some(setting) = settings::find(&name) else {
+            let names = settings::SETTINGS.iter().map(|setting| setting.name);
+            let what = match value.get_ref() {
+                DeValue::Table(_) => {
+                    "there are no tables: settings stand at the top level".to_owned()
+                }
+                _ => format!(
+                    "there is no such setting{}",
+                    values::did_you_mean(&name, names)
+                ),
+            };
+            wrong.push(Wrong::new(origin, what).of(key.get_ref()));
+            continue;
+        };
+        if given.iter().any(|other| other.setting.name == setting.name) {
+            wrong.push(Wrong::new(origin, "it is set twice in this file").of(setting.name));
+            continue;
+        }
+        if let Some(text) = plain(value.get_ref()) {
+            given.push(Given {
+                setting,
+                text,
+                origin,
+            });
+        } else {
+            let what = "expected a string, a whole number, or a list of them";
+            wrong.push(Wrong::new(origin, what).of(setting.name));
+        }
+    }
+    given
+}
+
+/// The value as the text that a flag would have.
+fn plain(value: &DeValue<'_>) -> Option<String> {
+    match value {
+        DeValue::String(text) => Some(text.to_string()),
+        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
+            .ok()
+            .map(|number| number.to_string()),
+        DeValue::Array(items) => {
+            let items: Option<Vec<String>> = items
+                .iter()
+                .map(|item| match item.get_ref() {
+                    DeValue::Array(_) => None,
+                    item => plain(item),
+                })
+                .collect();
+            Some(items?.join(","))
+        }
+        DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) | DeValue::Table(_) => None,
+    }
+}

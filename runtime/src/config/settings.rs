@@ -1,0 +1,542 @@
+//! The table of all settings. Flags, variables, keys of the file, the help, and what is legal all come from here.
+
+use super::{Ack, Config, CoordinatorChoice, LogChoice, LogFormat, NODES_MAX, values};
+use crate::key::KEY_BYTES_MAX;
+
+/// One thing that can be set.
+pub(super) struct Setting {
+    /// The flag without its dashes, and the key in the file.
+    pub(super) name: &'static str,
+    pub(super) group: &'static str,
+    /// What stands for the value in the help.
+    pub(super) value: &'static str,
+    pub(super) help: &'static str,
+    /// Sets it from text. The error says what is legal.
+    pub(super) set: fn(&mut Config, &str) -> Result<(), String>,
+    /// Its value as text, of which `set` makes the same value; empty if there is none.
+    pub(super) show: fn(&Config) -> String,
+}
+
+impl Setting {
+    /// The variable: `MEMGEN_SESSION_TIMEOUT_MS` for `session-timeout-ms`.
+    pub(super) fn variable(&self) -> String {
+        format!(
+            "{VARIABLE_PREFIX}{}",
+            self.name.to_ascii_uppercase().replace('-', "_")
+        )
+    }
+}
+
+pub(super) const VARIABLE_PREFIX: &str = "MEMGEN_";
+
+/// The setting of this name.
+pub(super) fn find(name: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.name == name)
+}
+
+const NODE: &str = "Node";
+const LOG: &str = "Log";
+const CLUSTER: &str = "Cluster";
+const LIMITS: &str = "Limits";
+const OUTPUT: &str = "Output";
+
+/// A setting whose value is stored by one assignment.
+macro_rules! setting {
+    ($group:ident, $name:literal, $value:literal, $help:expr,
+     |$config:ident| $place:expr, |$text:ident| $parse:expr, |$shown:ident| $show:expr) => {
+        Setting {
+            name: $name,
+            group: $group,
+            value: $value,
+            help: $help,
+            set: |$config, $text| {
+                $place = $parse?;
+                Ok(())
+            },
+            show: |$config| {
+                let $shown = &$place;
+                $show
+            },
+        }
+    };
+}
+
+/// A bound that is a plain number.
+macro_rules! count {
+    ($name:literal, $field:ident, $legal:expr, $help:expr) => {
+        setting!(
+            LIMITS,
+            $name,
+            "N",
+            $help,
+            |config| config.limits.$field,
+            |text| values::number(text, $legal),
+            |n| n.to_string()
+        )
+    };
+}
+
+/// A bound in bytes.
+macro_rules! bytes {
+    ($name:literal, $field:ident, $legal:expr, $help:expr) => {
+        setting!(
+            LIMITS,
+            $name,
+            "BYTES",
+            $help,
+            |config| config.limits.$field,
+            |text| values::size(text, $legal),
+            |n| { values::show_bytes(*n as u64) }
+        )
+    };
+}
+
+/// A bound in milliseconds.
+macro_rules! time {
+    ($group:ident, $name:literal, |$config:ident| $place:expr, $help:expr) => {
+        setting!(
+            $group,
+            $name,
+            "MS",
+            $help,
+            |$config| $place,
+            |text| values::milliseconds(text),
+            |time| time.as_millis().to_string()
+        )
+    };
+}
+
+pub(super) static SETTINGS: &[Setting] = &[
+    setting!(
+        NODE,
+        "http",
+        "ADDR",
+        "Where the API is served: HOST:PORT; port 0 is any free port",
+        |config| config.http,
+        |text| values::address(text),
+        |address| address.to_string()
+    ),
+    setting!(
+        NODE,
+        "admin",
+        "ADDR",
+        "Where /healthz, /readyz, /metrics and /status are served. They ask nobody who they are: \
+        keep them on loopback or in a closed network",
+        |config| config.admin,
+        |text| values::address(text),
+        |address| address.to_string()
+    ),
+    setting!(
+        NODE,
+        "data",
+        "DIR",
+        "The folder of the embedded log; one process at a time",
+        |config| config.data,
+        |text| if text.is_empty() {
+            Err("expected a folder".to_owned())
+        } else {
+            Ok(text.into())
+        },
+        |folder| folder.display().to_string()
+    ),
+    setting!(
+        NODE,
+        "nodes",
+        "N",
+        "Run N nodes in this process. Node i (from 0) listens on each given port + i, and each owns its \
+        share of the partitions",
+        |config| config.nodes,
+        |text| values::number(text, 1..=NODES_MAX),
+        |number| number.to_string()
+    ),
+    time!(
+        NODE,
+        "shutdown-grace-ms",
+        |config| config.limits.shutdown_grace,
+        "How long requests in progress may take to end when the service is told to stop"
+    ),
+    setting!(
+        LOG,
+        "log",
+        "LOG",
+        "Which log keeps the records: `embedded`, in files of this node. `kafka://host:port,…` comes with a \
+        later version",
+        |config| config.log,
+        |text| log(text),
+        |log| match log {
+            LogChoice::Embedded => "embedded",
+        }
+        .to_owned()
+    ),
+    setting!(
+        LOG,
+        "ack",
+        "WHEN",
+        "When a write to the embedded log counts: `fsync`, once it is on the disk; `os`, once the system has \
+        it, which survives a crash of the process but not of the machine",
+        |config| config.embedded.ack,
+        |text| values::word(text, ACKS),
+        |ack| show_word(ACKS, *ack)
+    ),
+    setting!(
+        LOG,
+        "segment-bytes",
+        "BYTES",
+        "The size at which the embedded log begins a new file",
+        |config| config.embedded.segment_bytes,
+        |text| values::bytes(text, 64 << 10..=4 << 30),
+        |bytes| values::show_bytes(*bytes)
+    ),
+    setting!(
+        CLUSTER,
+        "cluster",
+        "NAME",
+        "The cluster: services of one name work together",
+        |config| config.cluster,
+        |text| values::name(text),
+        |name| name.clone()
+    ),
+    setting!(
+        CLUSTER,
+        "node",
+        "ID",
+        "The id of this node, unique in the cluster. With --nodes, `-1`, `-2`, … is added",
+        |config| config.node,
+        |text| values::name(text),
+        |name| name.clone()
+    ),
+    setting!(
+        CLUSTER,
+        "peer",
+        "ADDR",
+        "Where other nodes forward requests to",
+        |config| config.peer,
+        |text| values::address(text),
+        |address| address.to_string()
+    ),
+    setting!(
+        CLUSTER,
+        "serve",
+        "PARTITIONS",
+        "The partitions that this node owns, such as 0,1,2,3 or 0-3; all by default",
+        |config| config.serve,
+        |text| values::partitions(text).map(Some),
+        |serve| serve
+            .iter()
+            .flatten()
+            .map(u32::to_string)
+            .collect::<Vec<_>>()
+            .join(",")
+    ),
+    setting!(
+        CLUSTER,
+        "coordinator",
+        "WHO",
+        "Who assigns partitions to nodes: `local`, this process. `zookeeper://host:port,…/root` \
+        comes with a later version",
+        |config| config.coordinator,
+        |text| coordinator(text),
+        |coordinator| match coordinator {
+            CoordinatorChoice::Local => "local",
+        }
+        .to_owned()
+    ),
+    setting!(
+        CLUSTER,
+        "replicas",
+        "N",
+        "Standbys of each partition; more than 0 comes with a later version",
+        |config| config.replicas,
+        |text| replicas(text),
+        |number| number.to_string()
+    ),
+    time!(
+        CLUSTER,
+        "session-timeout-ms",
+        |config| config.session_timeout,
+        "How long a node may be silent before others take over"
+    ),
+    bytes!(
+        "body-bytes-max",
+        body_bytes_max,
+        1..=1 << 30,
+        "The longest request body; 413 beyond it"
+    ),
+    count!(
+        "json-depth-max",
+        json_depth_max,
+        1..=127,
+        "How deep arrays and objects of a body may nest; 400 beyond it"
+    ),
+    // Below 8 KiB the HTTP parser has no room to work in.
+    bytes!(
+        "header-bytes-max",
+        header_bytes_max,
+        8 << 10..=1 << 20,
+        "The longest request head; 431 beyond it"
+    ),
+    count!(
+        "header-count-max",
+        header_count_max,
+        8..=1024,
+        "The most header fields of a request; 431 beyond it"
+    ),
+    time!(
+        LIMITS,
+        "header-timeout-ms",
+        |config| config.limits.header_timeout,
+        "How long the head of a request may take to arrive; the connection is closed then"
+    ),
+    time!(
+        LIMITS,
+        "body-timeout-ms",
+        |config| config.limits.body_timeout,
+        "How long the body of a request may take to arrive; 408 then"
+    ),
+    time!(
+        LIMITS,
+        "request-timeout-ms",
+        |config| config.limits.request_timeout,
+        "How long an answer may take; 503 then"
+    ),
+    count!(
+        "connections-max",
+        connections_max,
+        1..=1_000_000,
+        "Connections at one time on one listener; more are closed at once. Also \
+        bounded by the open files that the system allows"
+    ),
+    count!(
+        "queue-max",
+        queue_max,
+        1..=1_000_000,
+        "Commands that wait for the writer of one partition; 503 beyond it"
+    ),
+    count!(
+        "list-limit-default",
+        list_limit_default,
+        1..=100_000,
+        "Items of a list if the request does not say"
+    ),
+    count!(
+        "list-limit-max",
+        list_limit_max,
+        1..=100_000,
+        "The most items of a list; 400 beyond it"
+    ),
+    count!(
+        "key-bytes-max",
+        key_bytes_max,
+        1..=KEY_BYTES_MAX,
+        "The longest key text, in bytes; 414 beyond it"
+    ),
+    time!(
+        LIMITS,
+        "idempotency-horizon-ms",
+        |config| config.limits.idempotency_horizon,
+        "How long the answer to an Idempotency-Key is kept"
+    ),
+    count!(
+        "idempotency-replies-max",
+        idempotency_replies_max,
+        1..=10_000_000,
+        "Answers kept per partition; the oldest go first"
+    ),
+    count!(
+        "group-records-max",
+        group_records_max,
+        1..=100_000,
+        "Records that one write to the log takes together"
+    ),
+    bytes!(
+        "group-bytes-max",
+        group_bytes_max,
+        1 << 10..=1 << 30,
+        "Bytes that one write to the log takes together"
+    ),
+    setting!(
+        OUTPUT,
+        "log-format",
+        "FORMAT",
+        "How log lines look: `text` for people, `json` for machines",
+        |config| config.log_format,
+        |text| values::word(text, FORMATS),
+        |format| show_word(FORMATS, *format)
+    ),
+    setting!(
+        OUTPUT,
+        "log-level",
+        "LEVEL",
+        "Which log lines are written: off, error, warn, info, debug, trace, or memgen=debug,info. \
+        RUST_LOG is used if this is not set, and `info` without it",
+        |config| config.log_level,
+        |text| values::log_level(text).map(Some),
+        |level| level.clone().unwrap_or_default()
+    ),
+];
+
+const ACKS: &[(&str, Ack)] = &[("fsync", Ack::Fsync), ("os", Ack::Os)];
+const FORMATS: &[(&str, LogFormat)] = &[("text", LogFormat::Text), ("json", LogFormat::Json)];
+
+fn show_word<T: PartialEq + Copy>(words: &[(&str, T)], value: T) -> String {
+    words
+        .iter()
+        .find(|(_, other)| *other == value)
+        .map_or_else(String::new, |(word, _)| (*word).to_owned())
+}
+
+fn log(text: &str) -> Result<LogChoice, String> {
+    if text.starts_with("kafka://") {
+        return Err("this version has only the embedded log; expected `embedded`".to_owned());
+    }
+    values::word(text, &[("embedded", LogChoice::Embedded)])
+}
+
+fn coordinator(text: &str) -> Result<CoordinatorChoice, String> {
+    if text.starts_with("zookeeper://") {
+        return Err("this version has only the local coordinator; expected `local`".to_owned());
+    }
+    values::word(text, &[("local", CoordinatorChoice::Local)])
+}
+
+fn replicas(text: &str) -> Result<u32, String> {
+    match values::number(text, 0..=u32::MAX)? {
+        0 => Ok(0),
+        _ => Err("this version has no standbys; expected 0".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn each_setting_reads_what_it_shows() {
+        let default = Config::default();
+        for setting in SETTINGS {
+            let text = (setting.show)(&default);
+            if text.is_empty() {
+                assert!(
+                    ["serve", "log-level"].contains(&setting.name),
+                    "{}: no default",
+                    setting.name
+                );
+                continue;
+            }
+            let mut config = default.clone();
+            (setting.set)(&mut config, &text)
+                .unwrap_or_else(|error| panic!("{}: {error}", setting.name));
+            assert_eq!(config, default, "{}", setting.name);
+        }
+    }
+
+    #[test]
+    fn each_setting_changes_what_it_shows() {
+        let others = [
+            ("http", "10.0.0.1:1"),
+            ("admin", "10.0.0.1:2"),
+            ("peer", "10.0.0.1:3"),
+            ("data", "/x"),
+            ("nodes", "3"),
+            ("ack", "os"),
+            ("segment-bytes", "1MiB"),
+            ("cluster", "c"),
+            ("node", "n"),
+            ("serve", "0,1"),
+            ("session-timeout-ms", "77"),
+            ("log-format", "json"),
+            ("log-level", "warn"),
+            ("key-bytes-max", "77"),
+            ("json-depth-max", "77"),
+            ("header-count-max", "77"),
+            ("header-bytes-max", "77KiB"),
+        ];
+        for setting in SETTINGS {
+            if ["log", "coordinator", "replicas"].contains(&setting.name) {
+                continue; // They have one legal value.
+            }
+            let text = match others.iter().find(|(name, _)| *name == setting.name) {
+                Some((_, text)) => text,
+                None if setting.value == "BYTES" => "77KiB",
+                None => "77",
+            };
+            let mut config = Config::default();
+            (setting.set)(&mut config, text)
+                .unwrap_or_else(|error| panic!("{}: {error}", setting.name));
+            assert_eq!((setting.show)(&config), text, "{}", setting.name);
+            // And nothing else changed: set back, it is the default again.
+            let before = (setting.show)(&Config::default());
+            if !before.is_empty() {
+                (setting.set)(&mut config, &before).unwrap();
+                assert_eq!(config, Config::default(), "{}", setting.name);
+            }
+        }
+    }
+
+    #[test]
+    fn names_are_unique_and_shaped_alike() {
+        let names: BTreeSet<&str> = SETTINGS.iter().map(|setting| setting.name).collect();
+        assert_eq!(names.len(), SETTINGS.len());
+        for setting in SETTINGS {
+            assert!(
+                setting
+                    .name
+                    .chars()
+                    .all(|c| c.is_ascii_lowercase() || c == '-'),
+                "{}",
+                setting.name
+            );
+            assert!(
+                !setting.help.contains("  ") && !setting.help.ends_with('.'),
+                "{}",
+                setting.name
+            );
+        }
+        assert_eq!(
+            find("session-timeout-ms").unwrap().variable(),
+            "MEMGEN_SESSION_TIMEOUT_MS"
+        );
+    }
+
+    #[test]
+    fn values_at_the_edges() {
+        for (name, legal, wrong) in [
+            ("nodes", &["1", "16"][..], &["0", "17", "-1", "x", ""][..]),
+            ("json-depth-max", &["1", "127"], &["0", "128"]),
+            ("key-bytes-max", &["1", "1024"], &["0", "1025"]),
+            ("body-bytes-max", &["1", "1GiB"], &["0", "2GiB", "1MB"]),
+            ("header-bytes-max", &["8KiB", "1MiB"], &["8191"]),
+            (
+                "session-timeout-ms",
+                &["1", "2592000000"],
+                &["0", "2592000001", "10s"],
+            ),
+            ("replicas", &["0"], &["1", "x", "-1"]),
+            ("log", &["embedded"], &["kafka://host:9092", "embeded", ""]),
+            (
+                "coordinator",
+                &["local"],
+                &["zookeeper://host:2181/root", "zk"],
+            ),
+            ("ack", &["fsync", "os"], &["none", "FSYNC"]),
+            ("log-format", &["text", "json"], &["xml"]),
+            ("segment-bytes", &["64KiB", "4GiB"], &["1", "5GiB"]),
+            ("data", &["x", "/a b"], &[""]),
+        ] {
+            let setting = find(name).unwrap();
+            for text in legal {
+                assert_eq!(
+                    (setting.set)(&mut Config::default(), text),
+                    Ok(()),
+                    "{name} {text:?}"
+                );
+            }
+            for text in wrong {
+                let error = (setting.set)(&mut Config::default(), text).expect_err(text);
+                assert!(error.contains("expected"), "{name} {text:?}: {error}");
+            }
+        }
+    }
+}

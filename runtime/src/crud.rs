@@ -1,0 +1,166 @@
+//! The operations that need no code: `crud(get, list, post, put, patch, delete)`.
+
+use axum::{
+    Json,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde_json::Value;
+
+use crate::{
+    call::{Call, CallFuture, missing},
+    entry::Entry,
+    key::{key_text, key_values},
+    problem::Problem,
+    state::State,
+};
+
+/// `GET` of one entity.
+pub(crate) fn get<S: State>(call: Call) -> CallFuture {
+    Box::pin(async move { call.enter::<S>().await?.read(|_, state| represent(state)).await })
+}
+
+/// `PUT` of one entity: 201 created, 200 replaced.
+pub(crate) fn put<S: State>(call: Call) -> CallFuture {
+    Box::pin(async move {
+        let mut keyed = call.enter::<S>().await?;
+        let body: Value = keyed.call().read_json(None).await?;
+        let state = with_key::<S>(body, keyed.key())?;
+        keyed
+            .command(move |entry| {
+                let status =
+                    if entry.get().is_some() { StatusCode::OK } else { StatusCode::CREATED };
+                entry.insert(state);
+                entity(entry, status)
+            })
+            .await
+    })
+}
+
+/// `PATCH` of one entity: JSON merge patch (RFC 7396).
+pub(crate) fn patch<S: State>(call: Call) -> CallFuture {
+    Box::pin(async move {
+        let mut keyed = call.enter::<S>().await?;
+        let patch: Value = keyed.call().read_json(Some("application/merge-patch+json")).await?;
+        if !patch.is_object() {
+            return Err(Problem::invalid("a merge patch of an entity is a JSON object").into());
+        }
+        keyed
+            .command(move |entry| {
+                let Some(state) = entry.get() else {
+                    return missing::<S>(entry.key()).into_response();
+                };
+                let patched = serde_json::to_value(state).map_err(Problem::internal);
+                let patched = patched.and_then(|mut value| {
+                    json_patch::merge(&mut value, &patch);
+                    with_key::<S>(value, entry.key())
+                });
+                match patched {
+                    Ok(state) => {
+                        entry.insert(state);
+                        entity(entry, StatusCode::OK)
+                    }
+                    Err(problem) => problem.into_response(),
+                }
+            })
+            .await
+    })
+}
+
+/// `DELETE` of one entity: 204, or 404.
+pub(crate) fn delete<S: State>(call: Call) -> CallFuture {
+    Box::pin(async move {
+        call.enter::<S>()
+            .await?
+            .command(|entry| match entry.remove() {
+                Some(_) => StatusCode::NO_CONTENT.into_response(),
+                None => missing::<S>(entry.key()).into_response(),
+            })
+            .await
+    })
+}
+
+/// `POST` to the collection: a new entity with the key in the body; 201 with its `Location`, or 409.
+pub(crate) fn post<S: State>(mut call: Call) -> CallFuture {
+    Box::pin(async move {
+        let state: S = call.read_json(None).await?;
+        let key = state.key();
+        // The key in the body decides where the request belongs, so it gets the path that has the key.
+        let location = item_path::<S>(&key);
+        let keyed = call.enter_at::<S>(key).await?;
+        keyed
+            .command(move |entry| {
+                if entry.get().is_some() {
+                    let detail = format!(
+                        "there is a {} `{}` already",
+                        S::DEFINITION.name,
+                        key_text::<S>(entry.key())
+                    );
+                    return Problem::conflict(detail).into_response();
+                }
+                entry.insert(state);
+                let mut response = entity(entry, StatusCode::CREATED);
+                if let Ok(location) = HeaderValue::from_str(&location) {
+                    response.headers_mut().insert(header::LOCATION, location);
+                }
+                response
+            })
+            .await
+    })
+}
+
+/// The path of an entity.
+pub(crate) fn item_path<S: State>(key: &S::Key) -> String {
+    let text = key_text::<S>(key);
+    let parts: Vec<&str> = match S::DEFINITION.key_fields {
+        [_] => vec![text.as_str()],
+        _ => text.split('/').collect(),
+    };
+    let mut path = S::DEFINITION.item.to_owned();
+    for (field, part) in S::DEFINITION.key_fields.iter().zip(parts) {
+        let part = match S::DEFINITION.key_fields {
+            [_] => part.to_owned(),
+            _ => percent_encoding::percent_decode_str(part).decode_utf8_lossy().into_owned(),
+        };
+        let encoded = percent_encoding::utf8_percent_encode(&part, SEGMENT);
+        path = path.replacen(&format!("{{{field}}}"), &encoded.to_string(), 1);
+    }
+    path
+}
+
+/// What has to be encoded in a path segment.
+pub(crate) const SEGMENT: &percent_encoding::AsciiSet =
+    &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// The entity as an answer.
+fn entity<S: State>(entry: &Entry<S>, status: StatusCode) -> Response {
+    match entry.get() {
+        Some(state) => (status, represent(state)).into_response(),
+        None => missing::<S>(entry.key()).into_response(),
+    }
+}
+
+fn represent<S: State>(state: &S) -> Response {
+    Json(state).into_response()
+}
+
+/// The entity of a body in which the key may be left out. A different key is refused.
+fn with_key<S: State>(body: Value, key: &S::Key) -> Result<S, Problem> {
+    let Value::Object(mut fields) = body else {
+        return Err(Problem::invalid(format!(
+            "the body is a JSON object, the {} without its key",
+            S::DEFINITION.name
+        )));
+    };
+    for (name, value) in S::DEFINITION.key_names.iter().zip(key_values::<S>(key)) {
+        match fields.get(*name) {
+            Some(given) if *given != value => {
+                let detail = format!("`{name}` in the body is {given}, in the path {value}");
+                return Err(Problem::invalid(detail).with_error(format!("/{name}"), "is another key"));
+            }
+            _ => drop(fields.insert((*name).to_owned(), value)),
+        }
+    }
+    serde_json::from_value(Value::Object(fields))
+        .map_err(|error| Problem::invalid(format!("the body: {error}")))
+}

@@ -1,0 +1,199 @@
+//! Accepts connections and serves them, within limits of number, head and time.
+
+use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::{Router, body::Body, http::Request, response::Response};
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::graceful::GracefulShutdown,
+};
+use tokio::{
+    io::AsyncWriteExt,
+    net::{TcpListener, TcpStream},
+    sync::{Semaphore, watch},
+};
+use tower::Service as _;
+use tracing::{debug, warn};
+
+use crate::{call::Caller, config::Limits, metrics::Metrics};
+
+/// How long to wait after the system refused a connection (too many open files), so that the loop does not spin.
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
+
+/// Streams of one connection between peers at a time.
+const PEER_STREAMS_MAX: u32 = 1024;
+
+/// What a client beyond the limit of connections is told.
+const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
+    content-type: application/problem+json\r\n\
+    retry-after: 1\r\nconnection: close\r\ncontent-length: 112\r\n\r\n\
+    {\"type\":\"urn:memgen:problem:unavailable\",\"title\":\"Service Unavailable\",\
+    \"status\":503,\"detail\":\"too many connections\"}";
+
+/// What is spoken on a listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// HTTP/1.1, for clients.
+    Http1,
+    /// HTTP/2 with prior knowledge, between peers.
+    Http2,
+}
+
+/// One listening address.
+pub(crate) struct Listener {
+    pub(crate) socket: TcpListener,
+    pub(crate) protocol: Protocol,
+    pub(crate) router: Router,
+    pub(crate) limits: Limits,
+    pub(crate) metrics: Option<Metrics>,
+}
+
+impl Listener {
+    /// Serves until `stop` says so, then lets requests in progress end, for as long as the grace of the limits.
+    pub(crate) async fn run(self, mut stop: watch::Receiver<bool>) {
+        let graceful = GracefulShutdown::new();
+        let slots = Arc::new(Semaphore::new(self.limits.connections_max));
+        loop {
+            let (stream, address) = tokio::select! {
+                accepted = self.socket.accept() => match accepted {
+                    Ok(accepted) => accepted,
+                    Err(error) => {
+                        refused_by_system(&error);
+                        tokio::time::sleep(ACCEPT_BACKOFF).await;
+                        continue;
+                    }
+                },
+                () = async { drop(stop.wait_for(|stop| *stop).await) } => break,
+            };
+            let Ok(slot) = slots.clone().try_acquire_owned() else {
+                if let Some(metrics) = &self.metrics {
+                    metrics.connections_refused.inc();
+                }
+                turn_away(stream);
+                continue;
+            };
+            // Only loses time if it fails.
+            drop(stream.set_nodelay(true));
+            let open = self.metrics.as_ref().map(|metrics| OpenConnection::new(metrics));
+            let hold = (slot, open);
+            match self.protocol {
+                Protocol::Http1 => {
+                    let connection = self.http1(stream, address);
+                    let connection = graceful.watch(connection);
+                    tokio::spawn(async move {
+                        if let Err(error) = connection.await {
+                            debug!(%address, %error, "connection ended");
+                        }
+                        drop(hold);
+                    });
+                }
+                Protocol::Http2 => {
+                    let connection = self.http2(stream, address);
+                    let connection = graceful.watch(connection);
+                    tokio::spawn(async move {
+                        if let Err(error) = connection.await {
+                            debug!(%address, %error, "connection ended");
+                        }
+                        drop(hold);
+                    });
+                }
+            }
+        }
+        drop(self.socket);
+        if tokio::time::timeout(self.limits.shutdown_grace, graceful.shutdown()).await.is_err() {
+            warn!("requests still ran when the time to stop was up");
+        }
+    }
+
+    fn http1(
+        &self,
+        stream: TcpStream,
+        address: SocketAddr,
+    ) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> + Send + 'static
+    {
+        let router = self.router.clone();
+        hyper::server::conn::http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.limits.header_timeout)
+            .max_buf_size(self.limits.header_bytes_max.max(8192))
+            .max_headers(self.limits.header_count_max)
+            .serve_connection(
+                TokioIo::new(stream),
+                service_fn(move |request| serve(router.clone(), request, address)),
+            )
+    }
+
+    fn http2(
+        &self,
+        stream: TcpStream,
+        address: SocketAddr,
+    ) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> + Send + 'static
+    {
+        let router = self.router.clone();
+        hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(PEER_STREAMS_MAX)
+            .serve_connection(
+                TokioIo::new(stream),
+                service_fn(move |request| serve(router.clone(), request, address)),
+            )
+    }
+}
+
+async fn serve(
+    mut router: Router,
+    request: Request<Incoming>,
+    address: SocketAddr,
+) -> Result<Response, Infallible> {
+    let mut request = request.map(Body::new);
+    request.extensions_mut().insert(Caller { address: Some(address) });
+    router.call(request).await
+}
+
+/// Answers without a place among the connections: one write into the socket's own buffer, and gone.
+fn turn_away(mut stream: TcpStream) {
+    tokio::spawn(async move {
+        let told = stream.write_all(TOO_MANY);
+        drop(tokio::time::timeout(Duration::from_secs(1), told).await);
+    });
+}
+
+fn refused_by_system(error: &io::Error) {
+    // A client that gave up between its knock and our answer is none of our business.
+    if !matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset
+    ) {
+        warn!(%error, "a connection could not be accepted");
+    }
+}
+
+/// Counts a connection for as long as it is open.
+struct OpenConnection(Metrics);
+
+impl OpenConnection {
+    fn new(metrics: &Metrics) -> Self {
+        metrics.connections.inc();
+        Self(metrics.clone())
+    }
+}
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.connections.dec();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_canned_answer_says_its_own_length() {
+        let text = std::str::from_utf8(TOO_MANY).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(&format!("content-length: {}", body.len())), "{}", body.len());
+        serde_json::from_str::<serde_json::Value>(body).unwrap();
+    }
+}

@@ -1,0 +1,443 @@
+//! The log of a single node: files in a folder, nothing else to install.
+//!
+//! All partitions of all topics share one journal, so that one sync of the disk serves whoever waits. The
+//! layout of the folder and of its files is drawn in ARCHITECTURE.md.
+//!
+//! | module | what |
+//! |---|---|
+//! | `frame`, `segment`, `manifest` | bytes on the disk |
+//! | `recovery` | opening: everything is checked; a torn tail is cut, damage is refused |
+//! | `index` | where each partition's frames are; reading |
+//! | `committer` | the one thread that writes |
+//! | `compaction` | the one thread that rewrites what is sealed |
+//!
+//! # Disk
+//! Let *live* be the bytes of what the last compaction kept: the last record of each key, and the remembered
+//! replies. At rest the log takes less than
+//! `live + max(segment_bytes, live * growth_percent / 100) + segment_bytes`, that is, at the default, two times
+//! live and two segments; in addition, what is appended while a compaction runs, and while it does, its result.
+//! A group that is longer than a segment (8 MiB, or one append) may lengthen one by itself.
+
+mod committer;
+mod compaction;
+mod error;
+mod frame;
+mod hook;
+mod index;
+mod manifest;
+mod recovery;
+mod segment;
+
+use std::{
+    collections::HashMap,
+    fs::File,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use futures_util::{FutureExt, future::BoxFuture};
+use tokio::sync::oneshot;
+
+pub use self::hook::{Hook, Step};
+use self::{
+    committer::{Job, JobFrame, ProducerState, Queue},
+    compaction::Compactor,
+    error::io_error,
+    index::{Index, Stream, UNPOISONED},
+    manifest::{Manifest, TopicEntry},
+};
+use super::{AppendError, Chunk, Log, LogError, Producer, Receipt, Topic, TopicPartition};
+use crate::record::{Offset, Record, codec};
+
+/// Records are gathered into frames of about this many bytes: what is checked and read as a whole.
+const FRAME_BYTES: usize = 1 << 20;
+/// One append is at most this long.
+const APPEND_BYTES_MAX: usize = 256 << 20;
+/// Bounds of [`Options::segment_bytes`].
+const SEGMENT_BYTES_MIN: u64 = 4 << 10;
+const SEGMENT_BYTES_MAX: u64 = 1 << 30;
+/// Why a closed log refuses.
+const CLOSED: &str = "it is closed";
+
+/// When a record counts as written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sync {
+    /// Once the disk has it: it survives a crash of the machine.
+    #[default]
+    Fsync,
+    /// Once the operating system has it: it survives a crash of the process only.
+    Os,
+}
+
+/// How the embedded log works.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// When a record counts as written.
+    pub sync: Sync,
+    /// A journal is sealed, and can be compacted, once it is this long. Between 4 KiB and 1 GiB.
+    pub segment_bytes: u64,
+    /// Compaction begins once sealed journals hold at least a segment's bytes, and this share of what the
+    /// last compaction kept: 100 allows as much again.
+    pub growth_percent: u32,
+    /// Whether compaction runs in the background.
+    pub compact: bool,
+    /// For how long replies to requests with an id are remembered.
+    pub answer_horizon: Duration,
+    /// At most so many of them per partition; the oldest go first.
+    pub answers_max: usize,
+    /// What fails, in tests.
+    pub hook: Hook,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            sync: Sync::Fsync,
+            segment_bytes: 64 << 20,
+            growth_percent: 100,
+            compact: true,
+            answer_horizon: Duration::from_secs(60 * 60),
+            answers_max: 100_000,
+            hook: Hook::default(),
+        }
+    }
+}
+
+/// The embedded log. See the [module](self).
+///
+/// ```
+/// use memgen::{
+///     log::{Log, Topic, TopicPartition, embedded::{Embedded, Options}},
+///     record::{Ballot, Kind, Record},
+/// };
+/// # let folder = std::env::temp_dir().join(format!("memgen-doc-{}", std::process::id()));
+/// # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+/// # runtime.block_on(async {
+/// let log = Embedded::open(&folder, Options::default()).unwrap();
+/// log.declare(&Topic {
+///     name: "vertex".into(), partitions: 4, partitioner: "murmur2 key".into(), format: "json".into(),
+/// }).unwrap();
+/// let partition = TopicPartition::new("vertex", 3);
+/// let mut producer = log.producer(&partition).unwrap();
+/// let record = Record {
+///     ballot: Ballot::new(1, 1), kind: Kind::Data, timestamp_ms: 0, schema: 0, answered: None,
+///     key: "7".into(), value: Some("{}".into()),
+/// };
+/// assert_eq!(producer.append(vec![record.clone()]).await, Ok(vec![0]));
+/// assert_eq!(log.read(&partition, 0, 1 << 20).await.unwrap().records, [(0, record)]);
+/// log.close().await;
+/// # });
+/// # std::fs::remove_dir_all(&folder).unwrap();
+/// ```
+#[derive(Debug)]
+pub struct Embedded {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    folder: PathBuf,
+    index: Arc<Index>,
+    queue: Arc<Queue>,
+    /// Declaring and compacting both replace it.
+    manifest: Arc<Mutex<Manifest>>,
+    topics: RwLock<HashMap<String, TopicEntry>>,
+    compactor: Arc<Compactor>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    /// Kept for its lock, until the threads are gone.
+    lock: Mutex<Option<File>>,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared")
+            .field("folder", &self.folder)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Embedded {
+    /// Opens the log in `folder`, or makes one. Everything in it is read and checked.
+    ///
+    /// # Errors
+    /// [`LogError::InUse`] if another process has it open. [`LogError::Corrupt`] if something that was durable
+    /// is damaged; nothing was changed then. [`LogError::Io`].
+    pub fn open(folder: impl AsRef<Path>, options: Options) -> Result<Self, LogError> {
+        let folder = folder.as_ref().to_owned();
+        let options = Options {
+            segment_bytes: options
+                .segment_bytes
+                .clamp(SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX),
+            ..options
+        };
+        let opened = recovery::open(&folder, &options)?;
+        let index = opened.committer.index.clone();
+        let queue = opened.committer.queue.clone();
+        let manifest = Arc::new(Mutex::new(opened.manifest));
+        let topics = {
+            let manifest = manifest.lock().expect(UNPOISONED);
+            manifest
+                .topics
+                .iter()
+                .map(|topic| (topic.name.clone(), topic.clone()))
+                .collect()
+        };
+        let compactor = Arc::new(Compactor::new(
+            folder.clone(),
+            options.clone(),
+            Arc::clone(&index),
+            Arc::clone(&opened.committer.journals),
+            Arc::clone(&manifest),
+            opened.compacted,
+        ));
+        let mut threads = Vec::new();
+        let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
+            std::thread::Builder::new()
+                .name(name.to_owned())
+                .spawn(run)
+                .map_err(io_error("start the threads of", &folder))
+        };
+        let committer = opened.committer;
+        let waker = Arc::clone(&compactor);
+        threads.push(spawn(
+            "memgen-commit",
+            Box::new(move || committer.run(&|| waker.wake())),
+        )?);
+        if options.compact {
+            let compactor = Arc::clone(&compactor);
+            threads.push(spawn("memgen-compact", Box::new(move || compactor.run()))?);
+        }
+        let shared = Shared {
+            folder,
+            index,
+            queue,
+            manifest,
+            topics: RwLock::new(topics),
+            compactor,
+            threads: Mutex::new(threads),
+            lock: Mutex::new(Some(opened.lock)),
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+        })
+    }
+
+    /// Compacts what is sealed, at once and on this thread, whether it is due or not.
+    ///
+    /// # Errors
+    /// [`LogError::Io`] if there is no room for the result; [`LogError::Corrupt`]. The log is as before, then.
+    pub fn compact(&self) -> Result<(), LogError> {
+        self.shared.compactor.compact()
+    }
+}
+
+impl Drop for Embedded {
+    fn drop(&mut self) {
+        self.shared.close();
+    }
+}
+
+impl Shared {
+    fn close(&self) {
+        self.queue.refuse(CLOSED, false);
+        self.compactor.stop();
+        let threads = std::mem::take(&mut *self.threads.lock().expect(UNPOISONED));
+        for thread in threads {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the log panicked");
+            }
+        }
+        self.lock.lock().expect(UNPOISONED).take();
+    }
+
+    fn stream(&self, partition: &TopicPartition) -> Result<(u32, Arc<RwLock<Stream>>), LogError> {
+        self.topics
+            .read()
+            .expect(UNPOISONED)
+            .get(&*partition.topic)
+            .filter(|topic| partition.partition < topic.partitions)
+            .map(|topic| topic.first_stream + partition.partition)
+            .and_then(|number| Some((number, self.index.stream(number)?)))
+            .ok_or_else(|| LogError::UnknownPartition(partition.clone()))
+    }
+}
+
+impl Log for Embedded {
+    fn declare(&self, topic: &Topic) -> Result<(), LogError> {
+        let shared = &*self.shared;
+        let mut manifest = shared.manifest.lock().expect(UNPOISONED);
+        if let Some(kept) = manifest.topic(&topic.name) {
+            return kept.compare(topic);
+        }
+        let first_stream = manifest.streams();
+        let streams = first_stream
+            .checked_add(topic.partitions)
+            .filter(|_| topic.partitions > 0);
+        let Some(streams) = streams.filter(|streams| *streams < frame::MARK_STREAM) else {
+            return Err(LogError::Shape {
+                topic: topic.name.clone(),
+                what: format!("{} partitions are too few or too many", topic.partitions),
+            });
+        };
+        let entry = TopicEntry {
+            name: topic.name.clone(),
+            partitions: topic.partitions,
+            partitioner: topic.partitioner.clone(),
+            format: topic.format.clone(),
+            first_stream,
+        };
+        let mut grown = manifest.clone();
+        grown.topics.push(entry.clone());
+        grown
+            .write(&shared.folder)
+            .map_err(io_error("write the manifest of", &shared.folder))?;
+        *manifest = grown;
+        shared.index.grow(streams);
+        shared
+            .topics
+            .write()
+            .expect(UNPOISONED)
+            .insert(entry.name.clone(), entry);
+        Ok(())
+    }
+
+    fn producer(&self, partition: &TopicPartition) -> Result<Box<dyn Producer>, LogError> {
+        let (stream, _) = self.shared.stream(partition)?;
+        Ok(Box::new(EmbeddedProducer {
+            stream,
+            queue: Arc::clone(&self.shared.queue),
+            state: Arc::default(),
+            refused: AtomicBool::new(false),
+        }))
+    }
+
+    fn read<'a>(
+        &'a self,
+        partition: &'a TopicPartition,
+        from: Offset,
+        bytes_max: usize,
+    ) -> BoxFuture<'a, Result<Chunk, LogError>> {
+        async move {
+            let (_, stream) = self.shared.stream(partition)?;
+            let index = Arc::clone(&self.shared.index);
+            tokio::task::spawn_blocking(move || index.read(&stream, from, bytes_max))
+                .await
+                .map_err(|error| LogError::Io {
+                    what: format!("can't read {partition}"),
+                    source: std::io::Error::other(error),
+                })?
+        }
+        .boxed()
+    }
+
+    fn end<'a>(&'a self, partition: &'a TopicPartition) -> BoxFuture<'a, Result<Offset, LogError>> {
+        let end = self
+            .shared
+            .stream(partition)
+            .map(|(_, stream)| stream.read().expect(UNPOISONED).end);
+        std::future::ready(end).boxed()
+    }
+
+    fn size_bytes(&self) -> u64 {
+        self.shared.index.size_bytes()
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        let shared = Arc::clone(&self.shared);
+        async move {
+            // Without a runtime's blocking threads, as when it shuts down, `drop` closes.
+            let _ = tokio::task::spawn_blocking(move || shared.close()).await;
+        }
+        .boxed()
+    }
+}
+
+struct EmbeddedProducer {
+    stream: u32,
+    queue: Arc<Queue>,
+    state: Arc<ProducerState>,
+    /// An append was refused before it reached the queue.
+    refused: AtomicBool,
+}
+
+impl Producer for EmbeddedProducer {
+    fn append(&mut self, records: Vec<Record>) -> Receipt {
+        if self.refused.load(Ordering::Relaxed) || self.state.failed.load(Ordering::Acquire) {
+            return refused("an earlier append of this producer failed".to_owned());
+        }
+        if records.is_empty() {
+            return std::future::ready(Ok(Vec::new())).boxed();
+        }
+        let (bytes, frames) = match encode(&records) {
+            Ok(encoded) => encoded,
+            Err(reason) => {
+                self.refused.store(true, Ordering::Relaxed);
+                return refused(reason);
+            }
+        };
+        let (receipt, outcome) = oneshot::channel();
+        let accepted = self.queue.push(Job {
+            stream: self.stream,
+            bytes,
+            frames,
+            records: records.len() as u64,
+            producer: Arc::clone(&self.state),
+            receipt,
+        });
+        if !accepted {
+            self.refused.store(true, Ordering::Relaxed);
+        }
+        outcome
+            .map(|outcome| {
+                outcome.unwrap_or_else(|_| {
+                    Err(AppendError::Unknown(
+                        "the thread that writes is gone".to_owned(),
+                    ))
+                })
+            })
+            .boxed()
+    }
+}
+
+fn refused(reason: String) -> Receipt {
+    std::future::ready(Err(AppendError::Refused(reason))).boxed()
+}
+
+/// The records as frames without headers. It is done here, so that the one thread that writes need not.
+fn encode(records: &[Record]) -> Result<(Vec<u8>, Vec<JobFrame>), String> {
+    let bytes = records
+        .iter()
+        .map(codec::encoded_bytes)
+        .fold(0, usize::saturating_add);
+    if bytes > APPEND_BYTES_MAX {
+        return Err(format!(
+            "an append of {bytes} bytes is over the limit of {APPEND_BYTES_MAX}"
+        ));
+    }
+    let mut out = Vec::with_capacity(bytes + (bytes / FRAME_BYTES + 1) * frame::HEADER_BYTES);
+    let mut frames = Vec::with_capacity(1);
+    let mut left = records.iter().peekable();
+    while left.peek().is_some() {
+        let at = out.len();
+        out.extend_from_slice(&[0; frame::HEADER_BYTES]);
+        let body = out.len();
+        let mut span = 0;
+        while let Some(record) = left.next_if(|record| {
+            span == 0 || out.len() - body + codec::encoded_bytes(record) <= FRAME_BYTES
+        }) {
+            codec::encode(record, span, &mut out).map_err(|error| error.to_string())?;
+            span += 1;
+        }
+        frames.push(JobFrame {
+            at,
+            body_crc: crc32c::crc32c(&out[body..]),
+            body_bytes: u32::try_from(out.len() - body).expect("an append is below 4 GiB"),
+            span,
+        });
+    }
+    Ok((out, frames))
+}

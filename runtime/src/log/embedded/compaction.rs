@@ -1,0 +1,578 @@
+//! Compaction: a thread of its own rewrites what is sealed, stream by stream, and keeps per stream
+//!
+//! - the last record of each key;
+//! - each record that carries a reply younger than the horizon, the newest of them if there are too many;
+//! - its last record, so that its ballot stays.
+//!
+//! A deletion goes unless something that is kept before it touches its key: a record that is kept for its reply, or
+//! a batch. Records that never counted (one before them carries a higher ballot) go: what showed that they do not
+//! count may go as well.
+//!
+//! The result takes effect by one replacement of the manifest; a crash leaves what was before or what is after.
+//! Memory: per key of one stream 24 bytes and the room of a hash table; one frame being read, one being written.
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    fs,
+    hash::{BuildHasher, RandomState},
+    os::unix::fs::FileExt,
+    path::PathBuf,
+    sync::{
+        Arc, Condvar, Mutex, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use super::{
+    Options,
+    error::io_error,
+    frame::{self, Header},
+    hook::Step,
+    index::{FrameRef, Index, SegmentId, Stream, UNPOISONED},
+    manifest::{Manifest, compacted_name},
+    segment::{self, Kind, Segment, UNFINISHED, sync_folder},
+};
+use crate::{
+    batch,
+    log::{LogError, embedded::committer::Journals},
+    record::{self, Ballot, Offset, Record, codec},
+};
+
+/// Records that are kept are gathered into frames of about this many bytes.
+const FRAME_BYTES: usize = 256 << 10;
+/// The result is synced each time after so many bytes, so that no sync of the journal has to wait for much of it.
+const SYNC_BYTES: u64 = 4 << 20;
+/// How much of a stream is read at a time.
+const READ_BYTES: usize = 1 << 20;
+/// The numbers of one compaction's segments fit into 16 bits of their sequence.
+const SEGMENTS_MAX: u64 = 1 << 16;
+
+/// What the last compaction left.
+#[derive(Debug, Default)]
+pub(super) struct Compacted {
+    pub(super) segments: Vec<SegmentId>,
+    pub(super) bytes: u64,
+    /// The highest number that a compaction of this process had, whether it was finished or not.
+    attempted: u64,
+}
+
+/// The state of compaction.
+pub(super) struct Compactor {
+    folder: PathBuf,
+    options: Options,
+    index: Arc<Index>,
+    journals: Arc<Journals>,
+    manifest: Arc<Mutex<Manifest>>,
+    /// Held while one runs.
+    compacted: Mutex<Compacted>,
+    stopped: AtomicBool,
+    awake: Mutex<bool>,
+    waker: Condvar,
+    /// 128 bits of a keyed hash stand for a key.
+    hashers: (RandomState, RandomState),
+}
+
+/// A key's hash. Whoever chooses keys does not know the hashers' keys, so no two keys share one.
+type Digest = (u64, u64);
+
+impl Compactor {
+    pub(super) fn new(
+        folder: PathBuf,
+        options: Options,
+        index: Arc<Index>,
+        journals: Arc<Journals>,
+        manifest: Arc<Mutex<Manifest>>,
+        compacted: Compacted,
+    ) -> Self {
+        Self {
+            folder,
+            options,
+            index,
+            journals,
+            manifest,
+            compacted: Mutex::new(compacted),
+            stopped: AtomicBool::new(false),
+            // What a crash left may be due at once.
+            awake: Mutex::new(true),
+            waker: Condvar::new(),
+            hashers: (RandomState::new(), RandomState::new()),
+        }
+    }
+
+    /// Says that a journal was sealed.
+    pub(super) fn wake(&self) {
+        *self.awake.lock().expect(UNPOISONED) = true;
+        self.waker.notify_one();
+    }
+
+    /// Ends [`run`](Self::run), in the middle of a compaction too.
+    pub(super) fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+        self.wake();
+    }
+
+    /// Compacts whenever it is due, until [`stop`](Self::stop).
+    pub(super) fn run(&self) {
+        loop {
+            let mut awake = self.awake.lock().expect(UNPOISONED);
+            while !*awake {
+                awake = self.waker.wait(awake).expect(UNPOISONED);
+            }
+            *awake = false;
+            drop(awake);
+            if self.stopped.load(Ordering::Relaxed) {
+                return;
+            }
+            if self.is_due()
+                && let Err(error) = self.compact()
+                && !self.stopped.load(Ordering::Relaxed)
+            {
+                tracing::warn!(%error, "the log could not be compacted; it is tried again when the next journal is full");
+            }
+        }
+    }
+
+    /// Whether the sealed journals hold enough for the bound in the [module's text](super).
+    fn is_due(&self) -> bool {
+        let compacted = self.compacted.lock().expect(UNPOISONED).bytes;
+        let allowed = compacted.saturating_mul(u64::from(self.options.growth_percent)) / 100;
+        let sealed: u64 = self
+            .sealed()
+            .iter()
+            .filter_map(|(_, id)| self.index.segment(*id))
+            .map(|segment| segment.length())
+            .sum();
+        // A sealed journal is a bit shorter than the limit, by up to the group that did not fit.
+        sealed > 0 && sealed >= allowed.max(self.options.segment_bytes / 2)
+    }
+
+    /// All journals but the one that is being written.
+    fn sealed(&self) -> Vec<(u64, SegmentId)> {
+        let mut journals = self.journals.list.lock().expect(UNPOISONED).clone();
+        journals.pop();
+        journals
+    }
+
+    /// Compacts what is sealed now.
+    pub(super) fn compact(&self) -> Result<(), LogError> {
+        let mut compacted = self.compacted.lock().expect(UNPOISONED);
+        let sealed = self.sealed();
+        let Some((last_sealed, _)) = sealed.last().copied() else {
+            return Ok(());
+        };
+        let finished = self.manifest.lock().expect(UNPOISONED).compaction;
+        let compaction = finished.max(compacted.attempted) + 1;
+        compacted.attempted = compaction;
+        let old: HashSet<SegmentId> = sealed
+            .iter()
+            .map(|(_, id)| *id)
+            .chain(compacted.segments.iter().copied())
+            .collect();
+        let mut output = Output::new(self, compaction);
+        let written = self.write(&old, &mut output).and_then(|()| output.name());
+        let step = |step| {
+            self.options
+                .hook
+                .at(step)
+                .map_err(io_error("compact", &self.folder))
+        };
+        let written = written
+            .and_then(|()| step(Step::CompactionNamed))
+            .and_then(|()| self.point_at(compaction, output.segments.len(), last_sealed + 1));
+        if let Err(error) = written {
+            // The manifest may have been replaced although making that durable failed.
+            let named = Manifest::read(&self.folder).map_or(true, |manifest| {
+                manifest.is_none_or(|it| it.compaction == compaction)
+            });
+            if !named {
+                output.remove();
+            }
+            return Err(error);
+        }
+        let before: u64 = old
+            .iter()
+            .filter_map(|id| self.index.segment(*id))
+            .map(|segment| segment.length())
+            .sum();
+        *compacted = Compacted {
+            attempted: compaction,
+            ..self.switch(&old, output)
+        };
+        self.journals
+            .list
+            .lock()
+            .expect(UNPOISONED)
+            .retain(|(sequence, _)| *sequence > last_sealed);
+        tracing::debug!(before, after = compacted.bytes, "compacted the log");
+        step(Step::CompactionSwitched)?;
+        for (at, id) in old.iter().enumerate() {
+            if let Some(segment) = self.index.remove_segment(*id) {
+                // What stays is removed at the next start.
+                fs::remove_file(&segment.path).map_err(io_error("remove", &segment.path))?;
+            }
+            if at == 0 {
+                step(Step::CompactionRemovedOne)?;
+            }
+        }
+        step(Step::CompactionDone)
+    }
+
+    /// Makes a compaction's segments, and the journals from `first_journal` on, the log.
+    fn point_at(
+        &self,
+        compaction: u64,
+        segments: usize,
+        first_journal: u64,
+    ) -> Result<(), LogError> {
+        let mut manifest = self.manifest.lock().expect(UNPOISONED);
+        let mut next = manifest.clone();
+        next.compaction = compaction;
+        next.compacted_segments = segments as u64;
+        next.first_journal = first_journal;
+        next.write(&self.folder)
+            .map_err(io_error("write the manifest of", &self.folder))?;
+        *manifest = next;
+        Ok(())
+    }
+
+    /// Writes what is kept of the segments `old`.
+    fn write(&self, old: &HashSet<SegmentId>, output: &mut Output<'_>) -> Result<(), LogError> {
+        for number in 0..self.index.len() {
+            let stream = self
+                .index
+                .stream(number)
+                .expect("streams are never removed");
+            let frames: Vec<FrameRef> = {
+                let stream = stream.read().expect(UNPOISONED);
+                let count = stream
+                    .frames
+                    .partition_point(|frame| old.contains(&frame.segment));
+                stream.frames[..count].to_vec()
+            };
+            let Some(last) = frames.last() else {
+                continue;
+            };
+            let end = last.base + u64::from(last.span);
+            let source = RwLock::new(Stream { frames, end });
+            let keep = self.choose(&source)?;
+            output.begin(number);
+            self.each(&source, |offset, record| {
+                if keep.keeps(self.digest(&record.key), offset) {
+                    output.push(offset, record)?;
+                }
+                Ok(())
+            })?;
+            output.end(end)?;
+        }
+        Ok(())
+    }
+
+    /// Goes through the records of a stream that count.
+    fn each(
+        &self,
+        stream: &RwLock<Stream>,
+        mut each: impl FnMut(Offset, &Record) -> Result<(), LogError>,
+    ) -> Result<(), LogError> {
+        let mut ballot = Ballot::default();
+        let mut from = 0;
+        loop {
+            if self.stopped.load(Ordering::Relaxed) {
+                return Err(LogError::Io {
+                    what: "compaction ends with the log".to_owned(),
+                    source: std::io::ErrorKind::Interrupted.into(),
+                });
+            }
+            let chunk = self.index.read(stream, from, READ_BYTES)?;
+            if chunk.next == from {
+                return Ok(());
+            }
+            for (offset, record) in &chunk.records {
+                if record.ballot >= ballot {
+                    ballot = record.ballot;
+                    each(*offset, record)?;
+                }
+            }
+            from = chunk.next;
+            // Whoever serves requests goes first.
+            std::thread::yield_now();
+        }
+    }
+
+    /// Decides what is kept of a stream.
+    fn choose(&self, stream: &RwLock<Stream>) -> Result<Keep, LogError> {
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let horizon_ms = now
+            .saturating_sub(self.options.answer_horizon)
+            .as_millis()
+            .try_into()
+            .unwrap_or(u64::MAX);
+        let mut keep = Keep::default();
+        let mut batches: HashMap<Digest, (Offset, Vec<Digest>)> = HashMap::new();
+        let mut answers: VecDeque<(Offset, Vec<Digest>)> = VecDeque::new();
+        self.each(stream, |offset, record| {
+            let digest = self.digest(&record.key);
+            keep.last.insert(
+                digest,
+                Last {
+                    offset,
+                    deleted: record.value.is_none(),
+                },
+            );
+            keep.end = Some(offset);
+            if record.kind == record::Kind::Batch {
+                batches.insert(digest, (offset, self.touched(record)));
+            }
+            if record.answered.is_some() && record.timestamp_ms >= horizon_ms {
+                answers.push_back((offset, self.touched(record)));
+                if answers.len() > self.options.answers_max {
+                    answers.pop_front();
+                }
+            }
+            Ok(())
+        })?;
+        keep.answers = answers.iter().map(|(offset, _)| *offset).collect();
+        // Deletions are needed where something that is kept before them would bring their key back.
+        for (offset, touched) in answers.iter().chain(batches.values()) {
+            for digest in touched {
+                if let Some(last) = keep.last.get_mut(digest)
+                    && *offset < last.offset
+                {
+                    last.deleted = false;
+                }
+            }
+        }
+        Ok(keep)
+    }
+
+    /// The keys that a record changes.
+    fn touched(&self, record: &Record) -> Vec<Digest> {
+        let changes = match (&record.value, record.kind) {
+            (Some(value), record::Kind::Batch) => batch::decode(value).unwrap_or_default(),
+            _ => Vec::new(),
+        };
+        std::iter::once(self.digest(&record.key))
+            .chain(changes.iter().map(|change| self.digest(&change.key)))
+            .collect()
+    }
+
+    fn digest(&self, key: &[u8]) -> Digest {
+        (self.hashers.0.hash_one(key), self.hashers.1.hash_one(key))
+    }
+
+    /// Lets readers use the result. Who still holds an old segment reads on in it.
+    fn switch(&self, old: &HashSet<SegmentId>, output: Output<'_>) -> Compacted {
+        let mut compacted = Compacted::default();
+        for segment in output.segments {
+            compacted.bytes += segment.length();
+            compacted.segments.push(self.index.add_segment(segment));
+        }
+        for (number, frames) in output.frames {
+            let stream = self
+                .index
+                .stream(number)
+                .expect("streams are never removed");
+            let mut stream = stream.write().expect(UNPOISONED);
+            let replaced = stream
+                .frames
+                .partition_point(|frame| old.contains(&frame.segment));
+            let frames = frames.into_iter().map(|frame| FrameRef {
+                segment: compacted.segments[frame.segment as usize],
+                ..frame
+            });
+            stream.frames.splice(..replaced, frames);
+        }
+        compacted
+    }
+}
+
+/// Where a key's last record is.
+struct Last {
+    offset: Offset,
+    /// It is a deletion, and nothing before it needs it.
+    deleted: bool,
+}
+
+/// What is kept of a stream.
+#[derive(Default)]
+struct Keep {
+    last: HashMap<Digest, Last>,
+    answers: HashSet<Offset>,
+    /// The stream's last record.
+    end: Option<Offset>,
+}
+
+impl Keep {
+    fn keeps(&self, key: Digest, offset: Offset) -> bool {
+        self.end == Some(offset)
+            || self.answers.contains(&offset)
+            || self
+                .last
+                .get(&key)
+                .is_some_and(|last| last.offset == offset && !last.deleted)
+    }
+}
+
+/// The segments that a compaction makes, under unfinished names until all are there.
+struct Output<'a> {
+    compactor: &'a Compactor,
+    compaction: u64,
+    segments: Vec<Arc<Segment>>,
+    /// Where the next frame goes in the last segment.
+    position: u64,
+    unsynced: u64,
+    /// Per stream the frames; the segment's number is its place in `segments`.
+    frames: Vec<(u32, Vec<FrameRef>)>,
+    stream: u32,
+    base: Offset,
+    span: u32,
+    body: Vec<u8>,
+}
+
+impl<'a> Output<'a> {
+    fn new(compactor: &'a Compactor, compaction: u64) -> Self {
+        Self {
+            compactor,
+            compaction,
+            segments: Vec::new(),
+            position: 0,
+            unsynced: 0,
+            frames: Vec::new(),
+            stream: 0,
+            base: 0,
+            span: 0,
+            body: Vec::new(),
+        }
+    }
+
+    fn begin(&mut self, stream: u32) {
+        self.stream = stream;
+        self.frames.push((stream, Vec::new()));
+    }
+
+    fn push(&mut self, offset: Offset, record: &Record) -> Result<(), LogError> {
+        let length = codec::encoded_bytes(record);
+        let far = u32::try_from(offset - self.base).map_or(true, |delta| delta == u32::MAX);
+        if !self.body.is_empty() && (far || self.body.len() + length > FRAME_BYTES) {
+            self.flush()?;
+        }
+        if self.body.is_empty() {
+            self.base = offset;
+        }
+        let delta = u32::try_from(offset - self.base).expect("a new frame was begun otherwise");
+        codec::encode(record, delta, &mut self.body).expect("it was read in the same format");
+        self.span = delta + 1;
+        Ok(())
+    }
+
+    /// Ends the stream: the offset `end` is never given again, even if its last records went.
+    fn end(&mut self, end: Offset) -> Result<(), LogError> {
+        if !self.body.is_empty() {
+            self.flush()?;
+        }
+        self.base = end;
+        self.flush()
+    }
+
+    fn flush(&mut self) -> Result<(), LogError> {
+        let bytes = (frame::HEADER_BYTES + self.body.len()) as u64;
+        let full = self.position + bytes > self.compactor.options.segment_bytes;
+        if self.segments.is_empty() || (full && self.position > segment::HEADER_BYTES as u64) {
+            self.next_segment()?;
+        }
+        let segment = self.segments.last().expect("one was just made");
+        let header = Header {
+            body_crc: crc32c::crc32c(&self.body),
+            body_bytes: u32::try_from(self.body.len()).expect("a frame is below 4 GiB"),
+            stream: self.stream,
+            span: self.span,
+            base: self.base,
+            position: self.position,
+            durable: 0,
+        };
+        let mut frame = header.encode(segment.salt).to_vec();
+        frame.append(&mut self.body);
+        self.compactor
+            .options
+            .hook
+            .at(Step::CompactionWrite)
+            .and_then(|()| segment.file.write_all_at(&frame, self.position))
+            .map_err(io_error("write", &segment.path))?;
+        self.unsynced += bytes;
+        if self.unsynced > SYNC_BYTES {
+            segment
+                .file
+                .sync_data()
+                .map_err(io_error("sync", &segment.path))?;
+            self.unsynced = 0;
+        }
+        if header.body_bytes > 0 {
+            let number = u32::try_from(self.segments.len() - 1).expect("checked by next_segment");
+            let frames = &mut self.frames.last_mut().expect("begin was called").1;
+            frames.push(FrameRef::new(&header, number));
+        }
+        self.position = header.end();
+        segment.length.store(self.position, Ordering::Relaxed);
+        self.span = 0;
+        Ok(())
+    }
+
+    fn next_segment(&mut self) -> Result<(), LogError> {
+        self.sync_last()?;
+        let number = self.segments.len() as u64;
+        let folder = &self.compactor.folder;
+        if number == SEGMENTS_MAX {
+            return Err(LogError::Io {
+                what: format!(
+                    "can't compact {} into {SEGMENTS_MAX} segments",
+                    folder.display()
+                ),
+                source: std::io::Error::other("segment_bytes is too small for this much data"),
+            });
+        }
+        let name = format!("{}{UNFINISHED}", compacted_name(self.compaction, number));
+        let sequence = self.compaction << 16 | number;
+        let segment = Segment::create(folder, &name, Kind::Compacted, sequence)
+            .map_err(io_error("make a segment in", folder))?;
+        self.segments.push(Arc::new(segment));
+        self.position = segment::HEADER_BYTES as u64;
+        Ok(())
+    }
+
+    fn sync_last(&mut self) -> Result<(), LogError> {
+        if let Some(segment) = self.segments.last() {
+            segment
+                .file
+                .sync_all()
+                .map_err(io_error("sync", &segment.path))?;
+            self.unsynced = 0;
+        }
+        Ok(())
+    }
+
+    /// Gives the segments their names. They still mean nothing before the manifest says so.
+    fn name(&mut self) -> Result<(), LogError> {
+        self.sync_last()?;
+        let folder = &self.compactor.folder;
+        let hook = &self.compactor.options.hook;
+        hook.at(Step::CompactionWritten)
+            .map_err(io_error("compact", folder))?;
+        for (number, segment) in self.segments.iter_mut().enumerate() {
+            let path = folder.join(compacted_name(self.compaction, number as u64));
+            fs::rename(&segment.path, &path).map_err(io_error("name", &path))?;
+            let named = Arc::get_mut(segment).expect("the index does not have it yet");
+            named.path = path;
+        }
+        sync_folder(folder).map_err(io_error("sync", folder))
+    }
+
+    /// After a failure: makes room.
+    fn remove(&self) {
+        for segment in &self.segments {
+            // Otherwise it is removed at the next start.
+            let _ = fs::remove_file(&segment.path);
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! What nodes offer each other besides forwarded requests: entities by key, and their part of a list.
+//!
+//! These routes exist on the peer listener only.
+
+use axum::{
+    http::{Method, StatusCode},
+    response::IntoResponse,
+};
+use serde_json::Value;
+
+use crate::{
+    call::{Call, CallFuture, Halt},
+    crud::SEGMENT,
+    key::parse_key,
+    list,
+    problem::Problem,
+    route::Endpoint,
+    state::State,
+};
+
+/// The path of an entity for peers.
+pub(crate) fn entity_path(topic: &str, key: &str) -> String {
+    format!("/_memgen/{topic}/entity/{}", percent_encoding::utf8_percent_encode(key, SEGMENT))
+}
+
+/// The path of a node's part of a list.
+pub(crate) fn list_path(topic: &str) -> String {
+    format!("/_memgen/{topic}/list")
+}
+
+/// The routes for one state.
+pub(crate) fn endpoints<S: State>() -> Vec<Endpoint> {
+    let topic = S::DEFINITION.topic;
+    let entity = format!("/_memgen/{topic}/entity/{{key}}");
+    vec![
+        Endpoint::new(Method::GET, entity.clone(), get::<S>),
+        Endpoint::new(Method::PUT, entity.clone(), put::<S>),
+        Endpoint::new(Method::DELETE, entity, delete::<S>),
+        Endpoint::new(Method::GET, list_path(topic), list::part::<S>),
+    ]
+}
+
+fn key<S: State>(call: &Call) -> Result<S::Key, Halt> {
+    let text = call.template().value(call.parts().uri.path(), "key")?;
+    Ok(parse_key::<S>(&text)?)
+}
+
+fn get<S: State>(call: Call) -> CallFuture {
+    Box::pin(async move {
+        let key = key::<S>(&call)?;
+        let keyed = call.enter_at::<S>(key).await?;
+        keyed.read(|_, state| axum::Json(state).into_response()).await
+    })
+}
+
+fn put<S: State>(call: Call) -> CallFuture {
+    Box::pin(async move {
+        let key = key::<S>(&call)?;
+        let mut keyed = call.enter_at::<S>(key).await?;
+        let value: Value = keyed.call().read_json(None).await?;
+        let state: S = serde_json::from_value(value).map_err(Problem::internal)?;
+        keyed
+            .command(move |entry| {
+                entry.insert(state);
+                StatusCode::NO_CONTENT.into_response()
+            })
+            .await
+    })
+}
+
+fn delete<S: State>(call: Call) -> CallFuture {
+    Box::pin(async move {
+        let key = key::<S>(&call)?;
+        let keyed = call.enter_at::<S>(key).await?;
+        keyed
+            .command(|entry| {
+                entry.remove();
+                StatusCode::NO_CONTENT.into_response()
+            })
+            .await
+    })
+}

@@ -1,0 +1,79 @@
+//! From method and path to the function that answers.
+
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::OriginalUri,
+    http::{Method, Request},
+    response::{IntoResponse, Response},
+    routing::{MethodFilter, on},
+};
+use futures_util::FutureExt;
+
+use crate::{
+    call::{Call, CallFuture, Halt, Via},
+    node::Node,
+    problem::Problem,
+    template::Template,
+};
+
+/// A method, a path template, and what answers.
+#[derive(Clone)]
+pub(crate) struct Endpoint {
+    pub(crate) method: Method,
+    pub(crate) template: Arc<Template>,
+    pub(crate) call: fn(Call) -> CallFuture,
+}
+
+impl Endpoint {
+    pub(crate) fn new(
+        method: Method,
+        template: impl Into<String>,
+        call: fn(Call) -> CallFuture,
+    ) -> Self {
+        Self { method, template: Arc::new(Template::new(template)), call }
+    }
+}
+
+/// A router over the endpoints, with problem documents for what none of them answers.
+pub(crate) fn router(node: &Arc<Node>, endpoints: &[Endpoint], via: Via) -> Router {
+    let mut router = Router::new();
+    for endpoint in endpoints {
+        let filter = MethodFilter::try_from(endpoint.method.clone())
+            .expect("the macros know only methods that the router has");
+        let metrics = node.metrics.route(&endpoint.method, endpoint.template.text());
+        let (node, template, call) = (node.clone(), endpoint.template.clone(), endpoint.call);
+        let handler = move |request: Request<Body>| {
+            let started = Instant::now();
+            let call = call(Call::new(node.clone(), template.clone(), request, via));
+            let metrics = metrics.clone();
+            async move {
+                let response = answer(call).await;
+                metrics.observe(response.status(), started.elapsed());
+                response
+            }
+        };
+        router = router.route(&endpoint.template.numbered(), on(filter, handler));
+    }
+    router
+        .fallback(|OriginalUri(uri): OriginalUri| async move {
+            Problem::not_found(format!("there is no `{}` here", uri.path()))
+        })
+        .method_not_allowed_fallback(|method: Method| async move {
+            Problem::new(
+                axum::http::StatusCode::METHOD_NOT_ALLOWED,
+                format!("`{method}` is not possible here; `Allow` says what is"),
+            )
+        })
+}
+
+/// Whatever happens in a handler, the client gets an answer.
+async fn answer(call: CallFuture) -> Response {
+    match AssertUnwindSafe(call).catch_unwind().await {
+        Ok(Ok(response)) => response,
+        Ok(Err(Halt(response))) => *response,
+        Err(_) => Problem::internal("a handler panicked").into_response(),
+    }
+}

@@ -1,0 +1,364 @@
+//! Starts, watches and stops the nodes of a service: log, replay, listeners; and back.
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, watch},
+    task::JoinSet,
+};
+use tracing::{info, warn};
+use uuid::Uuid;
+
+use crate::{
+    admin::{self, Health},
+    call::Via,
+    config::{Ack, Config},
+    docs,
+    forward::Peers,
+    listener::{Listener, Protocol},
+    log::{
+        Log, LogError,
+        embedded::{Embedded, Options, Sync},
+    },
+    metrics::Metrics,
+    node::Node,
+    openapi::OpenApi,
+    replay_progress::ReplayProgress,
+    route::{Endpoint, router},
+    service::{Service, Starting, topic},
+};
+
+/// The folder of the embedded log within the data folder.
+const LOG_FOLDER: &str = "log";
+
+/// Why a service does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The parts do not fit together.
+    #[error("the service is made of parts that do not fit together:\n{}", .0.join("\n"))]
+    Parts(Vec<String>),
+    /// A setting does not fit the service.
+    #[error("{0}")]
+    Setting(String),
+    /// The log can't be opened, or holds something else.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// An address can't be listened on.
+    #[error("`{setting}` {address}: {source}")]
+    Listen {
+        /// The flag.
+        setting: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The data folder can't be made.
+    #[error("`--data` {}: {source}", path.display())]
+    Data {
+        /// The folder.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+}
+
+/// Where a running node listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Addresses {
+    /// The API, `/openapi.json` and `/docs`.
+    pub http: SocketAddr,
+    /// `/healthz`, `/readyz`, `/metrics`, `/status`.
+    pub admin: SocketAddr,
+    /// Other nodes; none if there are none.
+    pub peer: Option<SocketAddr>,
+}
+
+/// A service that runs. Dropping it leaves it running; [`stop`](Self::stop) ends it.
+pub struct Running {
+    nodes: Vec<Addresses>,
+    health: Vec<Arc<Health>>,
+    stop: watch::Sender<bool>,
+    listeners: JoinSet<()>,
+    writers: JoinSet<()>,
+    log: Arc<dyn Log>,
+    grace: std::time::Duration,
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Running").field("nodes", &self.nodes).finish_non_exhaustive()
+    }
+}
+
+impl Service {
+    /// Opens the log, starts to replay it and listens. Requests are answered as soon as their partition is replayed.
+    ///
+    /// # Errors
+    /// [`StartError`] names the setting, the folder or the part.
+    pub async fn start(self, config: Config) -> Result<Running, StartError> {
+        let mistakes = self.mistakes();
+        if !mistakes.is_empty() {
+            return Err(StartError::Parts(mistakes));
+        }
+        self.check_partitions(&config)?;
+        let config = Arc::new(config);
+        let sockets = bind_all(&config).await?;
+        let log = self.open_log(&config).await?;
+
+        let (stop, stopped) = watch::channel(false);
+        let mut writers = JoinSet::new();
+        let mut listeners = JoinSet::new();
+        let nodes: Vec<_> = sockets.iter().map(Sockets::addresses).collect();
+        let peers: Vec<_> = nodes.iter().filter_map(|node| node.peer).collect();
+        let progress = Arc::new(ReplayProgress::new(log.size_bytes()));
+        let replays = Arc::new(Semaphore::new(
+            std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        ));
+        let document = Arc::new(self.document());
+        let mut health = Vec::new();
+        for (index, sockets) in sockets.into_iter().enumerate() {
+            let metrics = Metrics::new();
+            metrics.set_build(self.name, self.version);
+            let peers = Peers::new(peers.clone(), config.limits.request_timeout);
+            let mut node = Node::new(config.clone(), metrics.clone(), peers);
+            let mut watched = Vec::new();
+            for part in &self.parts {
+                let mut starting = Starting {
+                    config: &config,
+                    log: &log,
+                    metrics: &metrics,
+                    index,
+                    nodes: nodes.len(),
+                    incarnation: incarnation(),
+                    replays: &replays,
+                    progress: &progress,
+                    tasks: &mut writers,
+                };
+                watched.extend(part.start(&mut starting, &mut node));
+            }
+            let node = Arc::new(node);
+            let node_health = Arc::new(Health {
+                service: self.name,
+                version: self.version,
+                cluster: config.cluster.clone(),
+                node: config.node_at(u16::try_from(index).unwrap_or(u16::MAX)).node,
+                watched,
+                log: log.clone(),
+                metrics: metrics.clone(),
+            });
+            health.push(node_health.clone());
+            self.listen(&mut listeners, sockets, &node, &node_health, &document, &stopped);
+        }
+        watch_replay(&progress, health.clone(), stopped);
+        Ok(Running {
+            nodes,
+            health,
+            stop,
+            listeners,
+            writers,
+            log,
+            grace: config.limits.shutdown_grace,
+        })
+    }
+
+    /// The positional form names a number of partitions; it has to be what the states declare.
+    fn check_partitions(&self, config: &Config) -> Result<(), StartError> {
+        let states = self.parts.iter().filter_map(|part| part.definition());
+        for definition in states.filter(|definition| !definition.global) {
+            if let Some(given) = config.partitions
+                && given != definition.partitions
+            {
+                return Err(StartError::Setting(format!(
+                    "`PARTITIONS` is {given}, but `{}` is declared with `partitions = {}`; the number is fixed in \
+                     the code, since it decides where each key is",
+                    definition.name, definition.partitions
+                )));
+            }
+            if let Some(serve) = &config.serve
+                && let Some(beyond) = serve.iter().find(|one| **one >= definition.partitions)
+            {
+                return Err(StartError::Setting(format!(
+                    "`--serve` names partition {beyond}, but `{}` has 0 to {}",
+                    definition.name,
+                    definition.partitions - 1
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    async fn open_log(&self, config: &Config) -> Result<Arc<dyn Log>, StartError> {
+        let folder = config.data.join(LOG_FOLDER);
+        std::fs::create_dir_all(&folder)
+            .map_err(|source| StartError::Data { path: config.data.clone(), source })?;
+        let horizon = config.limits.idempotency_horizon;
+        let options = Options {
+            sync: match config.embedded.ack {
+                Ack::Fsync => Sync::Fsync,
+                Ack::Os => Sync::Os,
+            },
+            segment_bytes: config.embedded.segment_bytes,
+            answer_horizon: horizon,
+            answers_max: config.limits.idempotency_replies_max,
+            ..Options::default()
+        };
+        // Opening reads and verifies all of it, which may take a while.
+        let open = tokio::task::spawn_blocking(move || Embedded::open(folder, options));
+        let log = open.await.expect("opening the log does not panic")?;
+        for definition in self.parts.iter().filter_map(|part| part.definition()) {
+            log.declare(&topic(definition))?;
+        }
+        Ok(Arc::new(log))
+    }
+
+    fn document(&self) -> serde_json::Value {
+        let mut document = OpenApi::new(self.name, self.version);
+        for part in &self.parts {
+            part.describe(&mut document);
+        }
+        document.document()
+    }
+
+    fn listen(
+        &self,
+        listeners: &mut JoinSet<()>,
+        sockets: Sockets,
+        node: &Arc<Node>,
+        health: &Arc<Health>,
+        document: &Arc<serde_json::Value>,
+        stopped: &watch::Receiver<bool>,
+    ) {
+        let endpoints: Vec<Endpoint> =
+            self.parts.iter().flat_map(|part| part.endpoints()).collect();
+        let mut limits = node.config.limits.clone();
+        limits.connections_max = node.config.connections_allowed();
+        let api = router(node, &endpoints, Via::Public).merge(docs::docs_router()).merge(docs::openapi_router(document));
+        let mut start = |socket, protocol, router, metrics| {
+            let limits = limits.clone();
+            let listener = Listener { socket, protocol, router, limits, metrics };
+            listeners.spawn(listener.run(stopped.clone()));
+        };
+        start(sockets.http, Protocol::Http1, api, Some(node.metrics.clone()));
+        start(sockets.admin, Protocol::Http1, admin::router(health), None);
+        if let Some(socket) = sockets.peer {
+            let more = self.parts.iter().flat_map(|part| part.peer_endpoints());
+            let endpoints: Vec<Endpoint> = endpoints.into_iter().chain(more).collect();
+            start(socket, Protocol::Http2, router(node, &endpoints, Via::Peer), None);
+        }
+    }
+}
+
+impl Running {
+    /// Where each node listens.
+    #[must_use]
+    pub fn nodes(&self) -> &[Addresses] {
+        &self.nodes
+    }
+
+    /// Waits until every partition serves.
+    ///
+    /// # Errors
+    /// Why a partition halted.
+    pub async fn ready(&self) -> Result<(), String> {
+        loop {
+            let statuses: Vec<_> = self.health.iter().map(|health| health.readiness()).collect();
+            if let Some(halted) = statuses.iter().find_map(|status| status.halted()) {
+                return Err(halted);
+            }
+            if statuses.iter().all(admin::Readiness::is_ready) {
+                return Ok(());
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+    }
+
+    /// Stops: no new connections, requests in progress end, writes are settled, the log is closed.
+    pub async fn stop(mut self) {
+        self.stop.send_replace(true);
+        while self.listeners.join_next().await.is_some() {}
+        // The mailboxes are gone with the listeners, so each writer ends once what it has is settled.
+        let settled = async { while self.writers.join_next().await.is_some() {} };
+        if tokio::time::timeout(self.grace, settled).await.is_err() {
+            warn!("writes were not settled when the time to stop was up");
+            self.writers.abort_all();
+        }
+        self.log.close().await;
+    }
+}
+
+/// The sockets of one node.
+struct Sockets {
+    http: TcpListener,
+    admin: TcpListener,
+    peer: Option<TcpListener>,
+}
+
+impl Sockets {
+    fn addresses(&self) -> Addresses {
+        let address = |socket: &TcpListener| {
+            socket.local_addr().expect("a socket that listens has an address")
+        };
+        Addresses {
+            http: address(&self.http),
+            admin: address(&self.admin),
+            peer: self.peer.as_ref().map(address),
+        }
+    }
+}
+
+async fn bind_all(config: &Config) -> Result<Vec<Sockets>, StartError> {
+    let mut sockets = Vec::new();
+    for index in 0..config.nodes {
+        let node = config.node_at(index);
+        sockets.push(Sockets {
+            http: bind("--http", node.http).await?,
+            admin: bind("--admin", node.admin).await?,
+            // A node alone has nobody to talk to.
+            peer: match config.nodes {
+                1 => None,
+                _ => Some(bind("--peer", node.peer).await?),
+            },
+        });
+    }
+    Ok(sockets)
+}
+
+async fn bind(setting: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| StartError::Listen { setting, address, source })
+}
+
+/// Unique per start of a process and per part (rule 2).
+fn incarnation() -> u64 {
+    Uuid::new_v4().as_u64_pair().0
+}
+
+/// Says how far a long replay is, and when it is done.
+fn watch_replay(
+    progress: &Arc<ReplayProgress>,
+    health: Vec<Arc<Health>>,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let progress = progress.clone();
+    tokio::spawn(async move {
+        let mut tick = tokio::time::interval(std::time::Duration::from_millis(100));
+        loop {
+            tokio::select! {
+                _ = tick.tick() => {}
+                () = async { drop(stopped.wait_for(|stopped| *stopped).await) } => return,
+            }
+            if health.iter().all(|health| health.readiness().is_settled()) {
+                info!(
+                    records = progress.records(),
+                    seconds = progress.elapsed().as_secs_f64(),
+                    "replayed"
+                );
+                return;
+            }
+            progress.report();
+        }
+    });
+}

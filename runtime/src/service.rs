@@ -1,0 +1,442 @@
+//! A service: its parts, and what each of them brings to a node.
+
+use std::{collections::HashMap, marker::PhantomData, process::ExitCode, sync::Arc};
+
+use axum::http::Method;
+use serde::Serialize;
+use tokio::sync::{Semaphore, watch};
+
+use crate::{
+    assignment::{Owner, owners},
+    call::{Call, CallFuture},
+    config::Config,
+    crud,
+    fold::Horizon,
+    list,
+    log::{Log, Topic, TopicPartition},
+    mailbox::Mailbox,
+    metrics::Metrics,
+    node::Node,
+    openapi::OpenApi,
+    partitions::{Here, Partitions},
+    peer_api,
+    private::{FreeHandler, Handlers, Route},
+    replay_progress::ReplayProgress,
+    replica::Replica,
+    route::Endpoint,
+    state::{Crud, Definition, State},
+    writer::{Bounds, Phase, Writer},
+};
+
+/// How values are written.
+const FORMAT: &str = "json";
+
+/// The states and handlers that work together, as `memgen::service!` or `memgen::main!` lists them.
+///
+/// ```no_run
+/// use memgen::prelude::*;
+///
+/// /// A greeting for each name.
+/// #[stateful_api(path = "/greeting", crud(get, put))]
+/// #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+/// pub struct Greeting {
+///     #[key]
+///     pub name: String,
+///     pub text: String,
+/// }
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let service = memgen::service!(Greeting);
+/// let running = service.start(memgen::Config::default()).await?;
+/// println!("listening on http://{}", running.nodes()[0].http);
+/// running.stop().await;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Service {
+    pub(crate) name: &'static str,
+    pub(crate) version: &'static str,
+    pub(crate) parts: Vec<Box<dyn AsPart>>,
+}
+
+impl std::fmt::Debug for Service {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let parts: Vec<_> = self.parts.iter().map(|part| part.name()).collect();
+        f.debug_struct("Service").field("name", &self.name).field("parts", &parts).finish()
+    }
+}
+
+impl Service {
+    /// A service without parts. `memgen::service!` is the usual way to make one.
+    #[must_use]
+    pub fn new(name: &'static str, version: &'static str) -> Self {
+        Self { name, version, parts: Vec::new() }
+    }
+
+    /// Adds a part.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with(mut self, part: Box<dyn AsPart>) -> Self {
+        self.parts.push(part);
+        self
+    }
+
+    /// Runs as a process: settings from arguments, environment and file; ends on SIGINT or SIGTERM.
+    #[must_use]
+    pub fn main(self) -> ExitCode {
+        crate::process::run(self)
+    }
+
+    /// What is wrong with the parts as a whole, if anything is.
+    pub(crate) fn mistakes(&self) -> Vec<String> {
+        let mut mistakes = Vec::new();
+        let mut topics: HashMap<&str, &str> = HashMap::new();
+        let mut routes: HashMap<(Method, String), String> = HashMap::new();
+        let states: Vec<_> = self.parts.iter().filter_map(|part| part.definition()).collect();
+        for definition in &states {
+            if let Some(other) = topics.insert(definition.topic, definition.name) {
+                mistakes.push(format!(
+                    "`{other}` and `{}` both have the topic `{}`; give one another `topic = \"…\"`",
+                    definition.name, definition.topic
+                ));
+            }
+        }
+        for part in &self.parts {
+            for endpoint in part.endpoints() {
+                let route = (endpoint.method.clone(), endpoint.template.numbered());
+                let text = endpoint.template.text().to_owned();
+                if let Some(other) = routes.insert(route, format!("`{}`", part.name())) {
+                    mistakes.push(format!(
+                        "{other} and `{}` both answer {} {text}",
+                        part.name(),
+                        endpoint.method
+                    ));
+                }
+            }
+            for needed in part.needs() {
+                if !states.iter().any(|state| state.name == needed) {
+                    mistakes.push(format!(
+                        "`{}` uses `Store<{needed}>`, but `{needed}` is not a part of the service",
+                        part.name()
+                    ));
+                }
+            }
+        }
+        mistakes
+    }
+}
+
+/// What a part needs to start on a node.
+pub struct Starting<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) log: &'a Arc<dyn Log>,
+    pub(crate) metrics: &'a Metrics,
+    pub(crate) index: usize,
+    pub(crate) nodes: usize,
+    pub(crate) incarnation: u64,
+    /// Replays that run at once.
+    pub(crate) replays: &'a Arc<Semaphore>,
+    pub(crate) progress: &'a Arc<ReplayProgress>,
+    pub(crate) tasks: &'a mut tokio::task::JoinSet<()>,
+}
+
+/// A part, without its type.
+#[doc(hidden)]
+#[allow(private_interfaces)] // sealed: only this module has implementations
+pub trait AsPart: Send + Sync {
+    fn name(&self) -> &'static str;
+    fn definition(&self) -> Option<&'static Definition>;
+    fn needs(&self) -> Vec<&'static str>;
+    fn endpoints(&self) -> Vec<Endpoint>;
+    fn peer_endpoints(&self) -> Vec<Endpoint>;
+    fn describe(&self, document: &mut OpenApi);
+    fn start(&self, starting: &mut Starting<'_>, node: &mut Node) -> Vec<Box<dyn Watched>>;
+}
+
+/// The topic of a state.
+pub(crate) fn topic(definition: &Definition) -> Topic {
+    let by = match definition.partition_by {
+        [] => "key".to_owned(),
+        fields => fields.join("/"),
+    };
+    Topic {
+        name: definition.topic.to_owned(),
+        partitions: definition.partitions,
+        partitioner: format!("murmur2 {by}"),
+        format: FORMAT.to_owned(),
+    }
+}
+
+/// A partition as `/status` shows it.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct PartitionStatus {
+    pub(crate) topic: String,
+    pub(crate) partition: u32,
+    /// `replaying`, `serving` or `halted`.
+    pub(crate) phase: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) halted_because: Option<String>,
+    pub(crate) keys: usize,
+    pub(crate) bytes: i64,
+    /// The offset after the last applied record.
+    pub(crate) position: u64,
+    pub(crate) queue: usize,
+}
+
+/// A partition to be watched.
+pub(crate) trait Watched: Send + Sync {
+    fn status(&self) -> PartitionStatus;
+}
+
+struct WatchedPartition<S: State> {
+    partition: TopicPartition,
+    memory: Arc<crate::memory::Memory<S>>,
+    mailbox: tokio::sync::mpsc::WeakSender<crate::mailbox::Job<S>>,
+    phase: watch::Receiver<Phase>,
+}
+
+impl<S: State> Watched for WatchedPartition<S> {
+    fn status(&self) -> PartitionStatus {
+        let phase = self.phase.borrow().clone();
+        PartitionStatus {
+            topic: self.partition.topic.to_string(),
+            partition: self.partition.partition,
+            phase: match phase {
+                Phase::Replaying => "replaying",
+                Phase::Serving => "serving",
+                Phase::Halted(_) => "halted",
+            },
+            halted_because: match phase {
+                Phase::Halted(why) => Some(why),
+                Phase::Replaying | Phase::Serving => None,
+            },
+            keys: self.memory.len(),
+            bytes: self.memory.bytes(),
+            position: self.memory.applied(),
+            queue: self
+                .mailbox
+                .upgrade()
+                .map_or(0, |sender| sender.max_capacity() - sender.capacity()),
+        }
+    }
+}
+
+/// A state as a part.
+struct PartOfState<S: State> {
+    handlers: Vec<Route>,
+    state: PhantomData<fn() -> S>,
+}
+
+impl<S: State> PartOfState<S> {
+    const DEFINITION: &'static Definition = &S::DEFINITION;
+
+    fn crud(operation: Crud) -> Endpoint {
+        let definition = Self::DEFINITION;
+        let (method, path, call): (_, _, fn(Call) -> CallFuture) = match operation {
+            Crud::Get => (Method::GET, definition.item, crud::get::<S>),
+            Crud::List => (Method::GET, definition.collection, list::list::<S>),
+            Crud::Post => (Method::POST, definition.collection, crud::post::<S>),
+            Crud::Put => (Method::PUT, definition.item, crud::put::<S>),
+            Crud::Patch => (Method::PATCH, definition.item, crud::patch::<S>),
+            Crud::Delete => (Method::DELETE, definition.item, crud::delete::<S>),
+        };
+        Endpoint::new(method, path, call)
+    }
+
+    /// Starts one owned partition: replay in a thread of its own, then the writer.
+    fn start_partition(
+        starting: &mut Starting<'_>,
+        partition: TopicPartition,
+        watched: &mut Vec<Box<dyn Watched>>,
+    ) -> Here<S> {
+        let limits = &starting.config.limits;
+        let horizon = Horizon {
+            age_ms: u64::try_from(limits.idempotency_horizon.as_millis()).unwrap_or(u64::MAX),
+            replies_max: limits.idempotency_replies_max,
+        };
+        let (mailbox, inbox) = Mailbox::new(limits.queue_max);
+        let (phase, phase_seen) = watch::channel(Phase::Replaying);
+        let metrics = starting.metrics.partition(&partition);
+        let mut replica = Replica::<S>::new(starting.log.clone(), partition.clone(), horizon);
+        let memory = replica.memory().clone();
+        watched.push(Box::new(WatchedPartition::<S> {
+            partition: partition.clone(),
+            memory: memory.clone(),
+            mailbox: mailbox.downgrade(),
+            phase: phase_seen.clone(),
+        }));
+        let bounds = Bounds {
+            group_records_max: limits.group_records_max,
+            group_bytes_max: limits.group_bytes_max,
+            value_bytes_max: limits.body_bytes_max.saturating_mul(2),
+        };
+        let incarnation = starting.incarnation;
+        let replays = starting.replays.clone();
+        let progress = starting.progress.clone();
+        let handle = tokio::runtime::Handle::current();
+        starting.tasks.spawn(async move {
+            let Ok(permit) = replays.acquire_owned().await else { return };
+            let replayed = metrics.replayed.clone();
+            // Reading and decoding is work for a processor, so it stays off the threads that serve requests.
+            let replay = tokio::task::spawn_blocking(move || {
+                let caught_up = handle.block_on(replica.catch_up(None, |_, record, _| {
+                    replayed.inc();
+                    progress.add(record);
+                }));
+                (replica, caught_up)
+            });
+            let Ok((replica, caught_up)) = replay.await else {
+                phase.send_replace(Phase::Halted("the replay panicked".to_owned()));
+                return;
+            };
+            drop(permit);
+            if let Err(halt) = caught_up {
+                tracing::error!(partition = %replica.partition, "{halt}");
+                phase.send_replace(Phase::Halted(halt.to_string()));
+                return;
+            }
+            let schema = crate::schema::fingerprint::<S>();
+            Writer { replica, inbox, phase, bounds, metrics, incarnation, schema }.run().await;
+        });
+        Here { partition, memory, mailbox, phase: phase_seen }
+    }
+}
+
+#[allow(private_interfaces)]
+impl<S: State> AsPart for PartOfState<S> {
+    fn name(&self) -> &'static str {
+        S::DEFINITION.name
+    }
+
+    fn definition(&self) -> Option<&'static Definition> {
+        Some(Self::DEFINITION)
+    }
+
+    fn needs(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
+
+    fn endpoints(&self) -> Vec<Endpoint> {
+        let handlers = self.handlers.iter().map(|route| {
+            let path = format!("{}{}", S::DEFINITION.collection, route.path);
+            Endpoint::new(route.method.clone(), path, route.call)
+        });
+        S::DEFINITION.crud.iter().copied().map(Self::crud).chain(handlers).collect()
+    }
+
+    fn peer_endpoints(&self) -> Vec<Endpoint> {
+        peer_api::endpoints::<S>()
+    }
+
+    fn describe(&self, document: &mut OpenApi) {
+        document.state::<S>();
+        for route in &self.handlers {
+            let path = format!("{}{}", S::DEFINITION.collection, route.path);
+            let Route { method, name, doc, describe, .. } = route;
+            document.handler(Self::DEFINITION, method, &path, name, doc, describe);
+        }
+    }
+
+    fn start(&self, starting: &mut Starting<'_>, node: &mut Node) -> Vec<Box<dyn Watched>> {
+        let definition = Self::DEFINITION;
+        let serve = starting.config.serve.as_ref();
+        let owners: Vec<Owner> =
+            owners(definition.partitions, definition.global, starting.index, starting.nodes, serve);
+        let mut watched = Vec::new();
+        let partitions = Partitions::new(&owners, |partition| {
+            let partition = TopicPartition::new(definition.topic, partition);
+            Self::start_partition(starting, partition, &mut watched)
+        });
+        node.add::<S>(Arc::new(partitions));
+        watched
+    }
+}
+
+/// A free handler as a part.
+struct PartOfHandler {
+    route: Route,
+    states: Vec<&'static str>,
+}
+
+#[allow(private_interfaces)]
+impl AsPart for PartOfHandler {
+    fn name(&self) -> &'static str {
+        self.route.name
+    }
+
+    fn definition(&self) -> Option<&'static Definition> {
+        None
+    }
+
+    fn needs(&self) -> Vec<&'static str> {
+        self.states.clone()
+    }
+
+    fn endpoints(&self) -> Vec<Endpoint> {
+        vec![Endpoint::new(self.route.method.clone(), self.route.path, self.route.call)]
+    }
+
+    fn peer_endpoints(&self) -> Vec<Endpoint> {
+        Vec::new()
+    }
+
+    fn describe(&self, document: &mut OpenApi) {
+        let Route { method, path, name, doc, describe, .. } = &self.route;
+        document.free_handler(method, path, name, doc, describe);
+    }
+
+    fn start(&self, _: &mut Starting<'_>, _: &mut Node) -> Vec<Box<dyn Watched>> {
+        Vec::new()
+    }
+}
+
+/// Finds out at the place where a part is listed what it is: the traits below are tried in the order in which the compiler takes
+/// references away ("autoref specialization").
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Probe<T>(PhantomData<fn() -> T>);
+
+impl<T> Probe<T> {
+    /// The probe.
+    pub const NEW: Self = Self(PhantomData);
+}
+
+/// A state with handlers.
+#[doc(hidden)]
+pub trait StateWithHandlersPart {
+    /// The part.
+    fn part(&self) -> Box<dyn AsPart>;
+}
+
+impl<S: Handlers> StateWithHandlersPart for &&Probe<S> {
+    fn part(&self) -> Box<dyn AsPart> {
+        Box::new(PartOfState::<S> { handlers: S::routes(), state: PhantomData })
+    }
+}
+
+/// A state without.
+#[doc(hidden)]
+pub trait StatePart {
+    /// The part.
+    fn part(&self) -> Box<dyn AsPart>;
+}
+
+impl<S: State> StatePart for &Probe<S> {
+    fn part(&self) -> Box<dyn AsPart> {
+        Box::new(PartOfState::<S> { handlers: Vec::new(), state: PhantomData })
+    }
+}
+
+/// A free handler.
+#[doc(hidden)]
+pub trait FreePart {
+    /// The part.
+    fn part(&self) -> Box<dyn AsPart>;
+}
+
+impl<F: FreeHandler> FreePart for Probe<F> {
+    fn part(&self) -> Box<dyn AsPart> {
+        Box::new(PartOfHandler { route: F::route(), states: F::states() })
+    }
+}

@@ -1,0 +1,242 @@
+//! The states of a service for handlers that belong to no single key.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::FromRequestParts,
+    http::{HeaderName, HeaderValue, Method, StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use http_body_util::BodyExt;
+
+use crate::{
+    call::{nobody, patiently},
+    conditional::{Conditions, Etag},
+    entry::{Edit, Entry},
+    key::key_text,
+    mailbox::{Command, Job, RETRY_AFTER_SECONDS},
+    memory::Stored,
+    node::{Context, Node},
+    partitions::{Here, Place},
+    peer_api::entity_path,
+    problem::{Problem, Result},
+    state::State,
+};
+
+/// How often an update at another node is tried again because someone else changed the entity meanwhile.
+const TRIES_MAX: usize = 64;
+
+/// All entities of a state, wherever their owners are. An argument of this type can stand in a `#[handler]`.
+///
+/// Each operation is atomic on its key, and durable when it returns. Several operations are not atomic together: write sequences
+/// that are right when they run again.
+///
+/// ```
+/// use memgen::prelude::*;
+///
+/// #[stateful_api(path = "/account", partitions = 4, crud(get, put))]
+/// #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+/// pub struct Account {
+///     #[key]
+///     pub id: u32,
+///     pub balance: i64,
+/// }
+///
+/// #[handler(post, "/deposit/{id}/{amount}")]
+/// async fn deposit(accounts: Store<Account>, id: u32, amount: i64) -> Result<Json<i64>> {
+///     let balance = accounts
+///         .update(id, move |entry| {
+///             let account = entry.or_insert_with(|| Account { id, balance: 0 });
+///             account.balance += amount;
+///             Ok(account.balance)
+///         })
+///         .await?;
+///     Ok(Json(balance))
+/// }
+/// # fn main() {}
+/// ```
+pub struct Store<S: State> {
+    node: Arc<Node>,
+    state: std::marker::PhantomData<fn() -> S>,
+}
+
+impl<S: State> Clone for Store<S> {
+    fn clone(&self) -> Self {
+        Self { node: self.node.clone(), state: std::marker::PhantomData }
+    }
+}
+
+impl<S: State> std::fmt::Debug for Store<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Store<{}>", S::DEFINITION.name)
+    }
+}
+
+impl<S: State> FromRequestParts<Context> for Store<S> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(_: &mut Parts, context: &Context) -> Result<Self> {
+        context.0.partitions::<S>()?;
+        Ok(Self { node: context.0.clone(), state: std::marker::PhantomData })
+    }
+}
+
+impl<S: State> Store<S> {
+    /// The entity with this key.
+    ///
+    /// # Errors
+    /// 503 if its owner can't be reached.
+    pub async fn get(&self, key: &S::Key) -> Result<Option<Arc<S>>> {
+        match self.node.partitions::<S>()?.locate(key) {
+            Place::Here(here) => {
+                here.serving(self.node.config.limits.request_timeout).await?;
+                Ok(here.memory.with(key, |stored| Arc::new(stored.state.clone())))
+            }
+            Place::Peer(peer) => {
+                let stored = self.fetch(*peer, key).await?;
+                Ok(stored.map(|stored| Arc::new(stored.state)))
+            }
+            Place::Nowhere => Err(nobody()),
+        }
+    }
+
+    /// Changes, creates or removes the entity with this key, in one step. `change` may run several times, so it must
+    /// have no effect but on the entry. If it fails, nothing changes.
+    ///
+    /// # Errors
+    /// What `change` says; 503 if the owner can't be reached or the log does not confirm, 507 if the log is full.
+    pub async fn update<R, F>(&self, key: S::Key, change: F) -> Result<R>
+    where
+        R: Send + 'static,
+        F: Fn(&mut Entry<S>) -> Result<R> + Send + Sync + 'static,
+    {
+        match self.node.partitions::<S>()?.locate(&key) {
+            Place::Here(here) => self.update_here(here, key, change).await,
+            Place::Peer(peer) => self.update_there(*peer, key, change).await,
+            Place::Nowhere => Err(nobody()),
+        }
+    }
+
+    /// Removes the entity with this key. Removing one that does not exist is right too.
+    ///
+    /// # Errors
+    /// As [`update`](Self::update).
+    pub async fn remove(&self, key: S::Key) -> Result<()> {
+        self.update(key, |entry| {
+            entry.remove();
+            Ok(())
+        })
+        .await
+    }
+
+    async fn update_here<R, F>(&self, here: &Here<S>, key: S::Key, change: F) -> Result<R>
+    where
+        R: Send + 'static,
+        F: Fn(&mut Entry<S>) -> Result<R> + Send + Sync + 'static,
+    {
+        let patience = self.node.config.limits.request_timeout;
+        here.serving(patience).await?;
+        let (sender, mut outcome) = tokio::sync::oneshot::channel();
+        let asked = here.mailbox.ask(|slot| {
+            Job::Command(Command {
+                key,
+                conditions: Conditions::default(),
+                request: None,
+                run: Box::new(move |entry| match change(entry) {
+                    Ok(value) => {
+                        drop(sender.send(Ok(value)));
+                        StatusCode::NO_CONTENT.into_response()
+                    }
+                    Err(problem) => {
+                        let status = problem.status();
+                        drop(sender.send(Err(problem)));
+                        status.into_response()
+                    }
+                }),
+                slot,
+            })
+        });
+        let answer = patiently(patience, asked).await?;
+        let outcome = outcome.try_recv().map_err(|_| Problem::internal("an update panicked"))?;
+        // A change that the writer refused (too long, another key) did not happen whatever the function said.
+        if outcome.is_ok() && !answer.response.status().is_success() {
+            return Err(Problem::new(answer.response.status(), "the change was refused"));
+        }
+        outcome
+    }
+
+    async fn update_there<R, F>(&self, peer: usize, key: S::Key, change: F) -> Result<R>
+    where
+        F: Fn(&mut Entry<S>) -> Result<R>,
+    {
+        for _ in 0..TRIES_MAX {
+            let before = self.fetch(peer, &key).await?.map(Arc::new);
+            let version = before.as_ref().map(|stored| Etag(stored.etag));
+            let mut entry = Entry::new(key.clone(), before);
+            let value = change(&mut entry)?;
+            let written = match entry.into_edit() {
+                Edit::Untouched => return Ok(value),
+                Edit::Removed => self.write(peer, &key, version, None).await?,
+                Edit::Set(state) => self.write(peer, &key, version, Some(&state)).await?,
+            };
+            if written {
+                return Ok(value);
+            }
+        }
+        Err(Problem::unavailable("too many others change this entity", RETRY_AFTER_SECONDS))
+    }
+
+    async fn fetch(&self, peer: usize, key: &S::Key) -> Result<Option<Stored<S>>> {
+        let target = entity_path(S::DEFINITION.topic, &key_text::<S>(key));
+        let response = self.node.peers.call(peer, Method::GET, &target, &[], Bytes::new()).await?;
+        match response.status() {
+            StatusCode::OK => {
+                // The owner's tag, since only the log's own bytes have it.
+                let tag = response.headers().get(header::ETAG).and_then(|tag| tag.to_str().ok());
+                let etag = tag.and_then(Etag::parse).ok_or_else(|| {
+                    Problem::internal("a peer answered with an entity without its tag")
+                })?;
+                let body = response.into_body().collect().await.map_err(Problem::internal)?;
+                let stored = Stored::decode(&body.to_bytes()).map_err(Problem::internal)?;
+                Ok(Some(Stored { etag: etag.0, ..stored }))
+            }
+            StatusCode::NOT_FOUND => Ok(None),
+            _ => Err(refused(&response)),
+        }
+    }
+
+    /// Writes if the entity still has this version. Says whether it had.
+    async fn write(
+        &self,
+        peer: usize,
+        key: &S::Key,
+        version: Option<Etag>,
+        state: Option<&S>,
+    ) -> Result<bool> {
+        let target = entity_path(S::DEFINITION.topic, &key_text::<S>(key));
+        let (method, body) = match state {
+            Some(state) => {
+                (Method::PUT, serde_json::to_vec(state).map_err(Problem::internal)?)
+            }
+            None => (Method::DELETE, Vec::new()),
+        };
+        let condition: (HeaderName, HeaderValue) = match version {
+            Some(etag) => (header::IF_MATCH, etag.header_value()),
+            None => (header::IF_NONE_MATCH, HeaderValue::from_static("*")),
+        };
+        let json = (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let headers = [condition, json];
+        let response =
+            self.node.peers.call(peer, method, &target, &headers, Bytes::from(body)).await?;
+        match response.status() {
+            status if status.is_success() => Ok(true),
+            StatusCode::PRECONDITION_FAILED => Ok(false),
+            _ => Err(refused(&response)),
+        }
+    }
+}
+
+fn refused(response: &Response) -> Problem {
+    Problem::new(response.status(), "the owner of the entity refused").with_retry_after(RETRY_AFTER_SECONDS)
+}
