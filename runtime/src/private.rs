@@ -9,6 +9,7 @@ pub use crate::{
 };
 use crate::state::Definition;
 
+pub mod argument;
 pub mod reply;
 
 /// One handler.

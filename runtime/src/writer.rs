@@ -29,7 +29,7 @@ use crate::{
     memory::{Change, Memory, Stored},
     metrics::PartitionMetrics,
     problem::Problem,
-    record::{Answered, FENCE_KEY, Kind, Offset, REPLY_KEY, Record},
+    record::{Answered, Ballot, FENCE_KEY, Kind, Offset, REPLY_KEY, Record},
     replica::{Replica, ReplayError},
     state::State,
     takeover::{TakeoverError, Tenure, now_ms, take_over},
@@ -656,7 +656,9 @@ impl<S: State> Running<S> {
             AppendError::Refused(what) => Refusal::Unavailable(what.clone()),
             AppendError::Unknown(what) => {
                 warn!(partition = %self.replica.partition, what, "outcome unknown, taking over again");
-                return self.resolve(groups, &tenure).await;
+                let Tenure { producer, ballot, next } = tenure;
+                drop(producer);
+                return self.resolve(groups, ballot, next).await;
             }
         };
         warn!(partition = %self.replica.partition, %error, "writes refused");
@@ -673,14 +675,15 @@ impl<S: State> Running<S> {
     async fn resolve(
         &mut self,
         groups: VecDeque<(Group<S>, Receipt)>,
-        old: &Tenure,
+        ballot: Ballot,
+        next: Offset,
     ) -> Result<(), ReplayError> {
         let mut landed = Vec::new();
         let mut backoff = RETRY_MIN;
         let refusal = loop {
             let outcome = self
                 .try_take_over(|offset, record, counts| {
-                    if record.ballot == old.ballot && offset >= old.next && counts {
+                    if record.ballot == ballot && offset >= next && counts {
                         landed.push(offset);
                     }
                 })

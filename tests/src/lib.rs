@@ -1,1 +1,35 @@
-//! Tests.
+//! The kit of the tests that run services as processes and talk to them over HTTP.
+//!
+//! ```no_run
+//! use memgen_tests::Service;
+//! use serde_json::json;
+//!
+//! # async fn example() {
+//! let mut running = Service::new("register").start().await;
+//! let reply = running.client().put("/r/a", &json!({"value": 1})).await;
+//! assert_eq!(reply.status, 201);
+//! running.kill_9();
+//! # }
+//! ```
+//!
+//! - [`binaries`] builds the services once and finds them.
+//! - [`service`] starts a process on free ports and a folder of its own, and ends it on drop.
+//! - [`client`] is HTTP as a well-behaved client speaks it, [`raw`] as anybody might.
+//! - [`folder`], [`random`]: a folder that goes away, and chance that can be repeated.
+
+#![allow(
+    clippy::missing_panics_doc,
+    reason = "the kit is made to panic: that is how a test fails"
+)]
+
+pub mod binaries;
+pub mod client;
+pub mod folder;
+pub mod random;
+pub mod raw;
+pub mod service;
+
+pub use client::{Client, Reply};
+pub use folder::Folder;
+pub use random::Random;
+pub use service::{Running, Service};

@@ -1,0 +1,51 @@
+//! The binaries under test.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::OnceLock,
+};
+
+/// What is built together. The tests' own package is in it so that Cargo picks the same features as for the tests
+/// themselves, and nothing is compiled a second time.
+const PACKAGES: [&str; 4] = ["memgen-tests", "memgen-cli", "register", "graph"];
+
+/// The path of the binary `name`, which is built first, in the profile of the test that asks.
+pub fn binary(name: &str) -> PathBuf {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(build).join(name)
+}
+
+fn build() -> PathBuf {
+    let profile_folder = profile_folder();
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--quiet", "--bins"]);
+    for package in PACKAGES {
+        cargo.args(["--package", package]);
+    }
+    match profile_folder.file_name().and_then(|name| name.to_str()) {
+        Some("debug") => {}
+        Some(profile) => {
+            cargo.args(["--profile", profile]);
+        }
+        None => panic!("{} is no profile's folder", profile_folder.display()),
+    }
+    let target = profile_folder.parent().expect("it is target/<profile>");
+    cargo.arg("--target-dir").arg(target);
+    cargo.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
+    let status = cargo.status().expect("cargo runs, since it runs this test");
+    assert!(status.success(), "the services do not build");
+    profile_folder
+}
+
+/// The folder `target/<profile>` of the running test, which is `target/<profile>/deps/<test>-<hash>`.
+fn profile_folder() -> PathBuf {
+    let test = std::env::current_exe().expect("a running program has a path");
+    let deps = test.parent().expect("a program is in a folder");
+    assert!(
+        deps.ends_with("deps"),
+        "{} was not started by cargo",
+        test.display()
+    );
+    deps.parent().expect("deps has a parent").to_owned()
+}
