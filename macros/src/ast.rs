@@ -4,7 +4,7 @@ use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote};
 use syn::{
     Attribute, Expr, ExprLit, Field, Fields, Generics, ImplItem, Item, ItemFn, ItemImpl, Lit, Meta, Signature, Type,
-    ext::IdentExt as _, visit_mut::VisitMut,
+    ext::IdentExt as _, parse_quote, visit_mut::VisitMut,
 };
 
 use crate::{
@@ -213,6 +213,10 @@ impl HandlersItem {
                 Some(_) if routes.is_empty() => {}
                 Some(signature) => {
                     methods.push(MethodItem { function: Function::read(attributes, signature), routes });
+                    // The form of the arguments is ours, so clippy must not blame the user for it.
+                    attributes.push(parse_quote!(
+                        #[allow(clippy::needless_pass_by_value, clippy::trivially_copy_pass_by_ref)]
+                    ));
                 }
                 None => misplaced.extend(routes.into_iter().map(|route| (route, what))),
             }
@@ -278,7 +282,9 @@ impl FreeItem {
             }
             !route
         });
-        Self { function: Function::read(&item.attrs, &item.sig), item, routes }
+        let function = Function::read(&item.attrs, &item.sig);
+        item.attrs.push(parse_quote!(#[allow(clippy::needless_pass_by_value)]));
+        Self { item, function, routes }
     }
 }
 
@@ -315,8 +321,6 @@ fn doc_of(attributes: &[Attribute]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use syn::parse_quote;
-
     use super::*;
 
     #[test]
@@ -372,7 +376,7 @@ mod tests {
         assert_eq!(item.methods.len(), 1);
         assert_eq!(
             item.item.to_token_stream().to_string(),
-            "impl S { # [inline] fn a (& self) { } # [test] fn b () { } # [expect (dead_code)] fn c () { } }"
+            "impl S { # [inline] # [allow (clippy :: needless_pass_by_value , clippy :: trivially_copy_pass_by_ref)] fn a (& self) { } # [test] fn b () { } # [expect (dead_code)] fn c () { } }"
         );
     }
 }

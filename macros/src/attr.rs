@@ -77,7 +77,7 @@ impl StateAttr {
                 ),
             }
         }
-        if !path_given && !seen.iter().any(|(word, _)| did_you_mean(word, &[PATH]) != "") {
+        if !path_given && !seen.iter().any(|(word, _)| !did_you_mean(word, &[PATH]).is_empty()) {
             errors.push(&all, format!("a state needs a path: `{STATE_FORM}`"));
         }
         if attr.global
@@ -136,7 +136,7 @@ impl RouteAttr {
     }
 
     /// `#[handler(post, "/path")]` on a function.
-    pub(crate) fn of_function(tokens: TokenStream, errors: &Errors) -> Option<Self> {
+    pub(crate) fn of_function(tokens: &TokenStream, errors: &Errors) -> Option<Self> {
         let form = "`#[handler(get, \"/connect/{a}/{b}\")]`";
         if tokens.is_empty() {
             errors.push_error(syn::Error::new(
@@ -164,7 +164,7 @@ impl RouteAttr {
                 return None;
             }
             _ => {
-                errors.push(&tokens, format!("a handler needs a method and a path: {form}"));
+                errors.push(tokens, format!("a handler needs a method and a path: {form}"));
                 return None;
             }
         };
@@ -503,7 +503,7 @@ mod tests {
     #[test]
     fn a_function_route_is_read_or_explained() {
         let errors = Errors::new();
-        let route = RouteAttr::of_function(quote!(post, "/a/{b}",), &errors).expect("it is right");
+        let route = RouteAttr::of_function(&quote!(post, "/a/{b}",), &errors).expect("it is right");
         assert_eq!((route.method, mistakes(errors).as_str()), (Method::Post, ""));
         let rows = [
             (quote!(), "method and a path"),
@@ -521,7 +521,7 @@ mod tests {
         ];
         for (tokens, part) in rows {
             let errors = Errors::new();
-            assert!(RouteAttr::of_function(tokens.clone(), &errors).is_none(), "{tokens}");
+            assert!(RouteAttr::of_function(&tokens, &errors).is_none(), "{tokens}");
             assert_eq!(errors.count(), 1, "{tokens}");
             let text = mistakes(errors);
             assert!(text.contains(part), "{tokens}: {text}");

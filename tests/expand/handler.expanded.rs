@@ -39,6 +39,7 @@ const _: () = ::memgen::private::argument::assert_key_part::<u32>();
 ///
 /// # Errors
 /// None so far.
+#[allow(clippy::needless_pass_by_value)]
 pub async fn connect(_vertices: Store<Vertex>, a: u32, b: u32) -> Result<SeeOther> {
     std::future::ready(()).await;
     Ok(SeeOther::to(format!("/vertex/{a}?to={b}")))
@@ -92,6 +93,7 @@ impl ::memgen::private::FreeHandler for connect {
         ::std::vec::Vec::from([<Vertex as ::memgen::State>::DEFINITION.name])
     }
 }
+#[allow(clippy::needless_pass_by_value)]
 fn index() -> &'static str {
     "hello"
 }
@@ -134,6 +136,7 @@ impl ::memgen::private::FreeHandler for index {
         ::std::vec::Vec::new()
     }
 }
+#[allow(clippy::needless_pass_by_value)]
 pub(crate) fn names_of_the_macro(
     call: u8,
     operation: u8,
@@ -196,7 +199,10 @@ impl ::memgen::private::FreeHandler for names_of_the_macro {
         ::std::vec::Vec::new()
     }
 }
-async fn delete_everything() {}
+#[allow(clippy::needless_pass_by_value)]
+async fn delete_everything() {
+    std::future::ready(()).await;
+}
 #[doc(hidden)]
 #[allow(non_camel_case_types)]
 struct delete_everything {}

@@ -31,4 +31,6 @@ pub(crate) fn names_of_the_macro(call: u8, operation: u8, value: u8, r#type: Jso
 }
 
 #[handler(delete, "/everything")]
-async fn delete_everything() {}
+async fn delete_everything() {
+    std::future::ready(()).await;
+}

@@ -47,7 +47,7 @@ fn answer(route: &Route, state: Option<&Type>, call: &proc_macro2::Ident) -> Tok
     let (target, kind) = match route.form {
         Form::Free { asynchronous } => {
             let wait = asynchronous.then(|| quote!(.await));
-            let response = reply::respond(route.reply.as_ref(), quote!(#ident(#(#arguments),*) #wait));
+            let response = reply::respond(route.reply.as_ref(), &quote!(#ident(#(#arguments),*) #wait));
             return quote_spanned! {ident.span()=> #call.answer(async move { #response }).await };
         }
         Form::Query => (quote!(&#state), "query"),
@@ -56,7 +56,7 @@ fn answer(route: &Route, state: Option<&Type>, call: &proc_macro2::Ident) -> Tok
     };
     let (kind, target_name) = (format_ident!("{kind}"), local("target"));
     let response =
-        reply::respond(route.reply.as_ref(), quote!(<#state>::#ident(#target_name #(, #arguments)*)));
+        reply::respond(route.reply.as_ref(), &quote!(<#state>::#ident(#target_name #(, #arguments)*)));
     quote! {
         #call.#kind(move |#target_name: #target| -> ::memgen::private::Response { #response }).await
     }
