@@ -210,7 +210,7 @@ fn entry(this: &Type, argument: &PatType, form: Option<Form>, errors: &Errors) {
         ),
         None => {}
     }
-    if !types::reference(&argument.ty).is_some_and(|reference| reference.mutability.is_some()) {
+    if types::reference(&argument.ty).is_none_or(|reference| reference.mutability.is_none()) {
         errors.push(&argument.ty, format!("an entry is borrowed: {legal}"));
     }
     match types::arguments(referenced(&argument.ty)).as_slice() {

@@ -259,22 +259,18 @@ fn placeholders(
 }
 
 fn topic(attr: &StateAttr, ident: &Ident, errors: &Errors) -> String {
-    match &attr.topic {
-        Some(literal) => {
-            let topic = literal.value();
-            if let Err(mistake) = topic_is_legal(&topic) {
-                errors.push(literal, mistake);
-            }
-            topic
+    if let Some(literal) = &attr.topic {
+        let topic = literal.value();
+        if let Err(mistake) = topic_is_legal(&topic) {
+            errors.push(literal, mistake);
         }
-        None => {
-            let topic = snake_case(ident);
-            if topic_is_legal(&topic).is_err() {
-                errors.push(ident, "the name of this struct is no name for a topic: add `topic = \"…\"` to `#[stateful_api]`");
-            }
-            topic
-        }
+        return topic;
     }
+    let topic = snake_case(ident);
+    if topic_is_legal(&topic).is_err() {
+        errors.push(ident, "the name of this struct is no name for a topic: add `topic = \"…\"` to `#[stateful_api]`");
+    }
+    topic
 }
 
 /// The rule of Kafka, and names that are not for states.

@@ -36,12 +36,12 @@ fn classify(ty: Option<&Type>) -> Reply<'_> {
 }
 
 /// `value` as a response.
-pub(super) fn respond(ty: Option<&Type>, value: TokenStream) -> TokenStream {
+pub(super) fn respond(ty: Option<&Type>, value: &TokenStream) -> TokenStream {
     let inner = local("value");
     match classify(ty) {
         Reply::Nothing => quote!({ #value; ::memgen::private::reply::nothing() }),
         Reply::Result { value: ok, error } => {
-            let ok = respond(Some(ok), quote!(#inner));
+            let ok = respond(Some(ok), &quote!(#inner));
             let failed = local("error");
             let span = error
                 .or(ty)
@@ -56,7 +56,7 @@ pub(super) fn respond(ty: Option<&Type>, value: TokenStream) -> TokenStream {
             }
         }
         Reply::Option(some) => {
-            let some = respond(Some(some), quote!(#inner));
+            let some = respond(Some(some), &quote!(#inner));
             quote! {
                 match #value {
                     ::core::option::Option::Some(#inner) => #some,
