@@ -20,7 +20,12 @@ pub(super) fn expand(state: &State) -> TokenStream {
         (quote!(#only), clones, quote!(#writer.part(#value);), reads)
     } else {
         let places = (0..key.len()).map(syn::Index::from);
-        (quote!((#(#types),*)), quote!((#clones)), quote!(#(#writer.part(&#value.#places);)*), quote!((#reads)))
+        (
+            quote!((#(#types),*)),
+            quote!((#clones)),
+            quote!(#(#writer.part(&#value.#places);)*),
+            quote!((#reads)),
+        )
     };
     let assertions = types.iter().map(|ty| {
         quote_spanned!(ty.span()=> const _: () = ::memgen::private::argument::assert_key_part::<#ty>();)
@@ -55,14 +60,27 @@ pub(super) fn expand(state: &State) -> TokenStream {
 }
 
 fn definition(state: &State) -> TokenStream {
-    let State { ident, doc, path, topic, partitions, global, crud, key, partition_by } = state;
+    let State {
+        ident,
+        doc,
+        path,
+        topic,
+        partitions,
+        global,
+        crud,
+        key,
+        partition_by,
+    } = state;
     let name = syn::ext::IdentExt::unraw(ident).to_string();
     let collection = &path.literal;
     let rest = key.iter().filter(|field| !path.has(&field.name));
-    let item = rest.fold(path.text(), |item, field| format!("{item}/{{{}}}", field.name));
+    let item = rest.fold(path.text(), |item, field| {
+        format!("{item}/{{{}}}", field.name)
+    });
     let item = at_place_of(collection, &item);
     let crud = crud.iter().map(|operation| operation.variant());
-    let names = key.iter().map(|field| &field.name);
+    let names: Vec<_> = key.iter().map(|field| &field.name).collect();
+    let json_names = &names;
     quote! {
         ::memgen::state::Definition {
             name: #name,
@@ -74,6 +92,7 @@ fn definition(state: &State) -> TokenStream {
             global: #global,
             crud: &[#(::memgen::state::Crud::#crud),*],
             key_fields: &[#(#names),*],
+            key_names: &[#(#json_names),*],
             partition_by: &[#(#partition_by),*],
         }
     }
