@@ -38,7 +38,10 @@ pub(crate) fn quiet() -> Options {
 }
 
 /// Appends records one by one, each on its own.
-pub(crate) async fn append_each(producer: &mut Box<dyn Producer>, records: &[Record]) -> Vec<Offset> {
+pub(crate) async fn append_each(
+    producer: &mut Box<dyn Producer>,
+    records: &[Record],
+) -> Vec<Offset> {
     let mut offsets = Vec::new();
     for record in records {
         offsets.extend(

@@ -87,6 +87,7 @@ async fn freeze() {
         producer.append(every_form()).await.expect("there is room");
         drop((log, producer));
         copy(folder.path(), &frozen("log"));
+        fs::remove_file(frozen("log/LOCK")).expect("it is there, and of this machine");
     }
 }
 
