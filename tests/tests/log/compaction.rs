@@ -18,7 +18,7 @@ use memgen::{
     log::{
         Log, Producer, TopicPartition,
         conformance::{data, read_all},
-        embedded::{Embedded, Hook, Options, Step},
+        embedded::{Embedded, Hook, Options, Step, Sync},
     },
     record::{
         Answered, BARRIER_KEY, BATCH_KEY, Ballot, Kind, Offset, REPLY_KEY, RESERVED_KEY_PREFIX,
@@ -87,7 +87,9 @@ fn horizon_ms() -> u64 {
 }
 
 fn options() -> Options {
+    // Whether the disk has it is tested elsewhere.
     Options {
+        sync: Sync::Os,
         segment_bytes: 4096,
         answer_horizon: HORIZON,
         ..quiet()
