@@ -31,6 +31,8 @@ use crate::{
 const GROUP_BYTES_MAX: usize = 8 << 20;
 /// A group is written once it has this many records, so that none waits long for its receipt.
 const GROUP_RECORDS_MAX: u64 = 65_536;
+/// So much of the memory of a group is kept for the next.
+const BUFFER_BYTES_KEPT: usize = 1 << 20;
 /// What may be queued, over all producers. Beyond it appends are refused.
 const QUEUE_BYTES_MAX: usize = 256 << 20;
 /// A group that is no longer than this has zeros written behind it when it makes the file longer: a sync that
@@ -166,6 +168,8 @@ pub(super) struct Committer {
     /// The offset that the next record of each stream is given.
     pub(super) ends: Vec<Offset>,
     pub(super) active: Active,
+    /// Where a group of several appends is put together; kept, since fresh memory costs more than the copy.
+    pub(super) buffer: Vec<u8>,
 }
 
 /// The journal that is being written.
@@ -226,7 +230,9 @@ impl Committer {
             }
         }
 
-        let mut buffer = Vec::with_capacity(bytes);
+        let mut buffer = std::mem::take(&mut self.buffer);
+        buffer.clear();
+        let single = group.len() == 1;
         let mut frames = Vec::with_capacity(group.len());
         let mut firsts = Vec::with_capacity(group.len());
         let ends_before: Vec<(u32, Offset)> = group
@@ -243,6 +249,7 @@ impl Committer {
                     stream: job.stream,
                     span: frame.span,
                     base,
+                    // With a single append, `buffer` is empty, and so is what lies before it.
                     position: self.active.end + (buffer.len() + frame.at) as u64,
                     durable: self.active.durable,
                 };
@@ -252,10 +259,15 @@ impl Committer {
                 base = header.next();
             }
             self.ends[job.stream as usize] = base;
-            buffer.append(&mut job.bytes);
+            if !single {
+                buffer.extend_from_slice(&job.bytes);
+            }
         }
 
-        match self.write(&buffer) {
+        let written = self.write(if single { &group[0].bytes } else { &buffer });
+        buffer.shrink_to(BUFFER_BYTES_KEPT);
+        self.buffer = buffer;
+        match written {
             Ok(()) => {}
             Err(Failure::Nothing(error)) => {
                 for (stream, end) in ends_before.into_iter().rev() {

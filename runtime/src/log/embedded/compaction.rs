@@ -454,9 +454,11 @@ impl<'a> Output<'a> {
 
     fn push(&mut self, offset: Offset, record: &Record) -> Result<(), LogError> {
         let length = codec::encoded_bytes(record);
-        let far = u32::try_from(offset - self.base).map_or(true, |delta| delta == u32::MAX);
-        if !self.body.is_empty() && (far || self.body.len() + length > FRAME_BYTES) {
-            self.flush()?;
+        if !self.body.is_empty() {
+            let near = u32::try_from(offset - self.base).is_ok_and(|delta| delta < u32::MAX);
+            if !near || self.body.len() + length > FRAME_BYTES {
+                self.flush()?;
+            }
         }
         if self.body.is_empty() {
             self.base = offset;

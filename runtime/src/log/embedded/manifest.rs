@@ -32,6 +32,9 @@ pub(super) struct Manifest {
     pub(super) compacted_segments: u64,
     /// The topics, in the order in which they were declared.
     pub(super) topics: Vec<TopicEntry>,
+    /// crc32c of the same manifest with a 0 here, as JSON without blanks: a changed letter in a topic's name would hide
+    /// the topic.
+    checksum: u32,
 }
 
 /// One declared topic.
@@ -55,6 +58,7 @@ impl Manifest {
             compaction: 0,
             compacted_segments: 0,
             topics: Vec::new(),
+            checksum: 0,
         }
     }
 
@@ -88,6 +92,13 @@ impl Manifest {
                 &format!("the manifest can't be understood ({error})"),
             )
         })?;
+        if manifest.sum().map_err(io_error("check", &path))? != manifest.checksum {
+            return Err(corrupt(
+                &path,
+                0,
+                "the manifest does not match its checksum",
+            ));
+        }
         let mut streams = Some(0);
         for topic in &manifest.topics {
             if streams != Some(topic.first_stream) {
@@ -105,13 +116,24 @@ impl Manifest {
     /// Replaces the manifest in `folder`: after a crash it is the old one or this one.
     pub(super) fn write(&self, folder: &Path) -> io::Result<()> {
         let unfinished = folder.join(format!("{NAME}{UNFINISHED}"));
-        let mut bytes = serde_json::to_vec_pretty(self)?;
+        let checksum = self.sum()?;
+        let mut bytes = serde_json::to_vec_pretty(&Self {
+            checksum,
+            ..self.clone()
+        })?;
         bytes.push(b'\n');
         let mut file = File::create(&unfinished)?;
         file.write_all(&bytes)?;
         file.sync_all()?;
         fs::rename(&unfinished, folder.join(NAME))?;
         sync_folder(folder)
+    }
+
+    fn sum(&self) -> io::Result<u32> {
+        Ok(crc32c::crc32c(&serde_json::to_vec(&Self {
+            checksum: 0,
+            ..self.clone()
+        })?))
     }
 
     /// How many streams the topics have together.

@@ -131,6 +131,7 @@ pub(super) fn open(folder: &Path, options: &Options) -> Result<Opened, LogError>
         journals: Arc::new(list),
         ends,
         active,
+        buffer: Vec::new(),
     };
     if let Some(scan) = scan {
         settle_tail(&mut committer, &scan)?;
