@@ -46,13 +46,20 @@ impl Readiness {
 
     /// Why the first halted one did.
     pub(crate) fn halted(&self) -> Option<String> {
-        self.0.iter().find_map(|status| status.halted_because.clone())
+        self.0
+            .iter()
+            .find_map(|status| status.halted_because.clone())
     }
 }
 
 impl Health {
     pub(crate) fn readiness(&self) -> Readiness {
-        Readiness(self.watched.iter().map(|watched| watched.status()).collect())
+        Readiness(
+            self.watched
+                .iter()
+                .map(|watched| watched.status())
+                .collect(),
+        )
     }
 
     fn render(&self) -> String {
@@ -88,10 +95,16 @@ pub(crate) fn router(health: &Arc<Health>) -> Router {
         .route(
             "/metrics",
             get(move || async move {
-                ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], metrics.render())
+                (
+                    [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],
+                    metrics.render(),
+                )
             }),
         )
-        .route("/status", get(move || async move { self::status(&status).into_response() }))
+        .route(
+            "/status",
+            get(move || async move { self::status(&status).into_response() }),
+        )
         .fallback(|OriginalUri(uri): OriginalUri| async move {
             Problem::not_found(format!("there is no `{}` here", uri.path()))
         })
@@ -102,7 +115,10 @@ fn readyz(health: &Health) -> Response {
     if readiness.is_ready() {
         return "ready\n".into_response();
     }
-    let waiting = readiness.0.iter().filter(|status| status.phase != "serving");
+    let waiting = readiness
+        .0
+        .iter()
+        .filter(|status| status.phase != "serving");
     let detail = waiting
         .map(|status| format!("{}/{} is {}", status.topic, status.partition, status.phase))
         .collect::<Vec<_>>()
@@ -118,8 +134,14 @@ fn status(health: &Health) -> (StatusCode, Json<serde_json::Value>) {
         cluster: &health.cluster,
         node: &health.node,
         ready: readiness.is_ready(),
-        log: LogStatus { kind: "embedded", bytes: health.log.size_bytes() },
+        log: LogStatus {
+            kind: "embedded",
+            bytes: health.log.size_bytes(),
+        },
         partitions: readiness.0,
     };
-    (StatusCode::OK, Json(serde_json::to_value(&status).unwrap_or_default()))
+    (
+        StatusCode::OK,
+        Json(serde_json::to_value(&status).unwrap_or_default()),
+    )
 }

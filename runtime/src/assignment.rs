@@ -41,9 +41,7 @@ mod tests {
         for nodes in 1..5 {
             for partition in 0..8 {
                 let owning: Vec<_> = (0..nodes)
-                    .filter(|index| {
-                        owners(8, false, *index, nodes, None)[partition] == Owner::Here
-                    })
+                    .filter(|index| owners(8, false, *index, nodes, None)[partition] == Owner::Here)
                     .collect();
                 assert_eq!(owning.len(), 1, "partition {partition} of {nodes} nodes");
                 for index in (0..nodes).filter(|index| *index != owning[0]) {
@@ -57,14 +55,23 @@ mod tests {
     #[test]
     fn two_nodes_have_half_each() {
         let mine = owners(8, false, 1, 2, None);
-        assert_eq!(mine.iter().filter(|owner| **owner == Owner::Here).count(), 4);
+        assert_eq!(
+            mine.iter().filter(|owner| **owner == Owner::Here).count(),
+            4
+        );
     }
 
     #[test]
     fn serve_limits_all_but_global_states() {
         let serve = BTreeSet::from([0, 2]);
         let owned = owners(4, false, 0, 1, Some(&serve));
-        assert_eq!(owned, [Owner::Here, Owner::Nobody, Owner::Here, Owner::Nobody]);
-        assert_eq!(owners(1, true, 0, 1, Some(&BTreeSet::from([3]))), [Owner::Here]);
+        assert_eq!(
+            owned,
+            [Owner::Here, Owner::Nobody, Owner::Here, Owner::Nobody]
+        );
+        assert_eq!(
+            owners(1, true, 0, 1, Some(&BTreeSet::from([3]))),
+            [Owner::Here]
+        );
     }
 }

@@ -3,7 +3,14 @@
 //! The code that the macros emit takes these steps: [`Call::enter`] finds the key's partition, and forwards the request if another
 //! node owns it; `path`, `json` and `part` make the arguments; `query`, `update`, `command` or `answer` run the function.
 
-use std::{future::Future, net::SocketAddr, pin::Pin, str::FromStr, sync::{Arc, Mutex, PoisonError}, time::Duration};
+use std::{
+    future::Future,
+    net::SocketAddr,
+    pin::Pin,
+    str::FromStr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use axum::{
     Json,
@@ -88,7 +95,11 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        Ok(parts.extensions.get().copied().unwrap_or(Self { address: None }))
+        Ok(parts
+            .extensions
+            .get()
+            .copied()
+            .unwrap_or(Self { address: None }))
     }
 }
 
@@ -115,12 +126,21 @@ impl Call {
             Via::Public => 0,
             Via::Peer => {
                 if let Some(address) = header_value(&parts, &CALLER) {
-                    parts.extensions.insert(Caller { address: Some(address) });
+                    parts.extensions.insert(Caller {
+                        address: Some(address),
+                    });
                 }
                 header_value(&parts, &HOPS).unwrap_or(1)
             }
         };
-        Self { node, template, parts, body: Mutex::new(Some(body)), read: Bytes::new(), hops }
+        Self {
+            node,
+            template,
+            parts,
+            body: Mutex::new(Some(body)),
+            read: Bytes::new(),
+            hops,
+        }
     }
 
     pub(crate) fn node(&self) -> &Arc<Node> {
@@ -141,7 +161,9 @@ impl Call {
 
     /// A header as text.
     pub(crate) fn header_text(&self, name: &HeaderName) -> Result<Option<String>, Problem> {
-        let Some(value) = self.parts.headers.get(name) else { return Ok(None) };
+        let Some(value) = self.parts.headers.get(name) else {
+            return Ok(None);
+        };
         match std::str::from_utf8(value.as_bytes()) {
             Ok(text) => Ok(Some(text.to_owned())),
             Err(_) => Err(Problem::bad_request(format!("`{name}` is not UTF-8"))),
@@ -167,7 +189,11 @@ impl Call {
         match node.partitions::<S>()?.locate(&key) {
             Place::Here(here) => {
                 here.serving(self.patience()).await?;
-                Ok(Keyed { call: self, key, node })
+                Ok(Keyed {
+                    call: self,
+                    key,
+                    node,
+                })
             }
             Place::Peer(peer) => Err(self.forward(*peer).await?.into()),
             Place::Nowhere => Err(nobody().into()),
@@ -198,12 +224,22 @@ impl Call {
             && let Some(home) = self.node.home.clone()
         {
             let body = self.body().await?;
-            let Parts { headers, method, uri, .. } = &self.parts;
+            let Parts {
+                headers,
+                method,
+                uri,
+                ..
+            } = &self.parts;
             if let Some(request) = idempotency::request_id(headers, method, uri, &body)? {
                 match home.find(&request.id)? {
                     HomePlace::Peer(peer) => return Err(self.forward(peer).await?.into()),
                     HomePlace::Here(home) => match home.recall(request.clone()).await? {
-                        Recall::New => guard = Some(RunningGuard { home, request: Some(request) }),
+                        Recall::New => {
+                            guard = Some(RunningGuard {
+                                home,
+                                request: Some(request),
+                            })
+                        }
                         Recall::Done(reply, offset) => {
                             let mut response = idempotency::decode(&reply);
                             let value = position::header_value(home.partition(), offset);
@@ -225,14 +261,27 @@ impl Call {
 
     pub(crate) async fn forward(&mut self, peer: usize) -> Result<Response, Problem> {
         let body = self.body().await?;
-        let caller = self.parts.extensions.get::<Caller>().and_then(|caller| caller.address);
-        self.node.peers.forward(peer, &self.parts, body, self.hops, caller).await
+        let caller = self
+            .parts
+            .extensions
+            .get::<Caller>()
+            .and_then(|caller| caller.address);
+        self.node
+            .peers
+            .forward(peer, &self.parts, body, self.hops, caller)
+            .await
     }
 
     /// The whole body, within the limits of length and time.
     pub(crate) async fn body(&mut self) -> Result<Bytes, Problem> {
-        let body = self.body.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(body) = body else { return Ok(self.read.clone()) };
+        let body = self
+            .body
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let Some(body) = body else {
+            return Ok(self.read.clone());
+        };
         let limits = &self.node.config.limits;
         let limit = limits.body_bytes_max;
         if header_value::<u64>(&self.parts, &header::CONTENT_LENGTH)
@@ -260,13 +309,20 @@ impl Call {
         also: Option<&str>,
     ) -> Result<T, Problem> {
         let body = self.body().await?;
-        json::read(&self.parts.headers, &body, self.node.config.limits.json_depth_max, also)
+        json::read(
+            &self.parts.headers,
+            &body,
+            self.node.config.limits.json_depth_max,
+            also,
+        )
     }
 
     fn path_value<T: DeserializeOwned>(&self, name: &str) -> Result<T, Problem> {
         let text = self.template.value(self.parts.uri.path(), name)?;
         if text.bytes().any(|byte| byte == 0) {
-            return Err(Problem::bad_request(format!("`{name}` in the path contains NUL")));
+            return Err(Problem::bad_request(format!(
+                "`{name}` in the path contains NUL"
+            )));
         }
         serde_plain::from_str(&text)
             .map_err(|error| Problem::bad_request(format!("`{name}` in the path: {error}")))
@@ -283,9 +339,10 @@ impl Call {
 
 /// The text of axum's and others' rejections, as a problem document.
 async fn as_problem(response: Response) -> Response {
-    let json = response.headers().get(header::CONTENT_TYPE).is_some_and(|media_type| {
-        media_type.as_bytes() == crate::problem::MEDIA_TYPE.as_bytes()
-    });
+    let json = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|media_type| media_type.as_bytes() == crate::problem::MEDIA_TYPE.as_bytes());
     if json || !(response.status().is_client_error() || response.status().is_server_error()) {
         return response;
     }
@@ -302,7 +359,10 @@ fn header_value<T: FromStr>(parts: &Parts, name: &HeaderName) -> Option<T> {
 }
 
 pub(crate) fn nobody() -> Problem {
-    Problem::unavailable("no node serves the partition of this key", RETRY_AFTER_SECONDS)
+    Problem::unavailable(
+        "no node serves the partition of this key",
+        RETRY_AFTER_SECONDS,
+    )
 }
 
 /// A request on one key of a state that this node owns.
@@ -356,10 +416,7 @@ impl<S: State> Keyed<S> {
     ///
     /// # Errors
     /// The early answer.
-    pub async fn query(
-        self,
-        see: impl FnOnce(&S) -> Response + Send,
-    ) -> Result<Response, Halt> {
+    pub async fn query(self, see: impl FnOnce(&S) -> Response + Send) -> Result<Response, Halt> {
         self.read(|_, state| see(state)).await
     }
 
@@ -388,7 +445,10 @@ impl<S: State> Keyed<S> {
                         .into_response()
                 }
             };
-            response.headers_mut().entry(header::ETAG).or_insert_with(|| etag.header_value());
+            response
+                .headers_mut()
+                .entry(header::ETAG)
+                .or_insert_with(|| etag.header_value());
             response
         });
         Ok(answer.ok_or_else(|| missing::<S>(&self.key))?)
@@ -419,7 +479,12 @@ impl<S: State> Keyed<S> {
     ) -> Result<Response, Halt> {
         // Also for a command that needs no body: it is a part of what must be the same when an Idempotency-Key comes again.
         let body = self.call.body().await?;
-        let Parts { headers, method, uri, .. } = &self.call.parts;
+        let Parts {
+            headers,
+            method,
+            uri,
+            ..
+        } = &self.call.parts;
         let request = idempotency::request_id(headers, method, uri, &body)?;
         let conditions = Conditions::parse(headers)?;
         let minimal = prefers_minimal(headers);
@@ -432,7 +497,11 @@ impl<S: State> Keyed<S> {
                 request,
                 run: Box::new(move |entry| {
                     let response = run(entry);
-                    if minimal { minimize(response) } else { response }
+                    if minimal {
+                        minimize(response)
+                    } else {
+                        response
+                    }
                 }),
                 slot,
             })
@@ -482,10 +551,15 @@ impl Free {
     ///
     /// # Errors
     /// 503 when the time of a request is up.
-    pub async fn answer(self, run: impl Future<Output = Response> + Send) -> Result<Response, Halt> {
+    pub async fn answer(
+        self,
+        run: impl Future<Output = Response> + Send,
+    ) -> Result<Response, Halt> {
         let response = tokio::time::timeout(self.call.patience(), run)
             .await
-            .map_err(|_| Problem::unavailable("the time of this request is up", RETRY_AFTER_SECONDS))?;
+            .map_err(|_| {
+                Problem::unavailable("the time of this request is up", RETRY_AFTER_SECONDS)
+            })?;
         Ok(match self.guard {
             Some(guard) => guard.finish(response).await?,
             None => response,
@@ -521,9 +595,15 @@ const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-appli
 
 /// `Prefer: return=minimal` (RFC 7240).
 fn prefers_minimal(headers: &axum::http::HeaderMap) -> bool {
-    headers.get_all(PREFER).iter().filter_map(|value| value.to_str().ok()).any(|value| {
-        value.split(',').any(|preference| preference.trim().eq_ignore_ascii_case("return=minimal"))
-    })
+    headers
+        .get_all(PREFER)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .any(|value| {
+            value
+                .split(',')
+                .any(|preference| preference.trim().eq_ignore_ascii_case("return=minimal"))
+        })
 }
 
 /// The same success without a body.
@@ -534,7 +614,10 @@ fn minimize(response: Response) -> Response {
     let (mut parts, _) = response.into_parts();
     parts.headers.remove(header::CONTENT_TYPE);
     parts.headers.remove(header::CONTENT_LENGTH);
-    parts.headers.insert(PREFERENCE_APPLIED, HeaderValue::from_static("return=minimal"));
+    parts.headers.insert(
+        PREFERENCE_APPLIED,
+        HeaderValue::from_static("return=minimal"),
+    );
     if parts.status == StatusCode::OK {
         parts.status = NoContent.into_response().status();
     }

@@ -52,7 +52,11 @@ impl Tags {
                 return Ok(Some(Self::Any));
             }
             for tag in text.split(',').map(str::trim) {
-                let strong = if weak { tag.strip_prefix("W/").unwrap_or(tag) } else { tag };
+                let strong = if weak {
+                    tag.strip_prefix("W/").unwrap_or(tag)
+                } else {
+                    tag
+                };
                 tags.extend(Etag::parse(strong));
             }
         }
@@ -92,7 +96,6 @@ impl Conditions {
         })
     }
 
-
     /// Checks a write against the entity as it is now.
     pub(crate) fn check(&self, current: Option<Etag>) -> Result<(), Problem> {
         let problem = |detail: &str| {
@@ -105,20 +108,40 @@ impl Conditions {
                 None => problem,
             }
         };
-        if self.if_match.as_ref().is_some_and(|tags| !tags.matches(current)) {
-            return Err(problem("`If-Match`: the entity has another version, or does not exist"));
+        if self
+            .if_match
+            .as_ref()
+            .is_some_and(|tags| !tags.matches(current))
+        {
+            return Err(problem(
+                "`If-Match`: the entity has another version, or does not exist",
+            ));
         }
-        if self.if_none_match.as_ref().is_some_and(|tags| tags.matches(current)) {
-            return Err(problem("`If-None-Match`: the entity exists, with this version"));
+        if self
+            .if_none_match
+            .as_ref()
+            .is_some_and(|tags| tags.matches(current))
+        {
+            return Err(problem(
+                "`If-None-Match`: the entity exists, with this version",
+            ));
         }
         Ok(())
     }
 
     /// Checks a read of an entity that exists.
     pub(crate) fn check_read(&self, current: Etag) -> ReadOutcome {
-        if self.if_match.as_ref().is_some_and(|tags| !tags.matches(Some(current))) {
+        if self
+            .if_match
+            .as_ref()
+            .is_some_and(|tags| !tags.matches(Some(current)))
+        {
             ReadOutcome::Failed
-        } else if self.if_none_match.as_ref().is_some_and(|tags| tags.matches(Some(current))) {
+        } else if self
+            .if_none_match
+            .as_ref()
+            .is_some_and(|tags| tags.matches(Some(current)))
+        {
             ReadOutcome::NotModified
         } else {
             ReadOutcome::Send
@@ -144,7 +167,14 @@ mod tests {
             let value = Etag(number).header_value();
             assert_eq!(Etag::parse(value.to_str().unwrap()), Some(Etag(number)));
         }
-        for wrong in ["", "\"", "x", "\"12\"", "0123456789abcdef", "\"0123456789abcdeg\""] {
+        for wrong in [
+            "",
+            "\"",
+            "x",
+            "\"12\"",
+            "0123456789abcdef",
+            "\"0123456789abcdeg\"",
+        ] {
             assert_eq!(Etag::parse(wrong), None, "{wrong}");
         }
     }
@@ -171,7 +201,11 @@ mod tests {
             (header::IF_NONE_MATCH, both, Some(a), false),
         ] {
             let outcome = conditions(&[(name.clone(), &value)]).check(current);
-            assert_eq!(outcome.is_ok(), holds, "{name}: {value} against {current:?}");
+            assert_eq!(
+                outcome.is_ok(),
+                holds,
+                "{name}: {value} against {current:?}"
+            );
         }
     }
 }

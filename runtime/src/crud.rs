@@ -17,7 +17,12 @@ use crate::{
 
 /// `GET` of one entity.
 pub(crate) fn get<S: State>(call: Call) -> CallFuture {
-    Box::pin(async move { call.enter::<S>().await?.read(|_, state| represent(state)).await })
+    Box::pin(async move {
+        call.enter::<S>()
+            .await?
+            .read(|_, state| represent(state))
+            .await
+    })
 }
 
 /// `PUT` of one entity: 201 created, 200 replaced.
@@ -28,8 +33,11 @@ pub(crate) fn put<S: State>(call: Call) -> CallFuture {
         let state = with_key::<S>(body, keyed.key())?;
         keyed
             .command(move |entry| {
-                let status =
-                    if entry.get().is_some() { StatusCode::OK } else { StatusCode::CREATED };
+                let status = if entry.get().is_some() {
+                    StatusCode::OK
+                } else {
+                    StatusCode::CREATED
+                };
                 entry.insert(state);
                 entity(entry, status)
             })
@@ -41,7 +49,10 @@ pub(crate) fn put<S: State>(call: Call) -> CallFuture {
 pub(crate) fn patch<S: State>(call: Call) -> CallFuture {
     Box::pin(async move {
         let mut keyed = call.enter::<S>().await?;
-        let patch: Value = keyed.call().read_json(Some("application/merge-patch+json")).await?;
+        let patch: Value = keyed
+            .call()
+            .read_json(Some("application/merge-patch+json"))
+            .await?;
         if !patch.is_object() {
             return Err(Problem::invalid("a merge patch of an entity is a JSON object").into());
         }
@@ -120,7 +131,9 @@ pub(crate) fn item_path<S: State>(key: &S::Key) -> String {
     for (field, part) in S::DEFINITION.key_fields.iter().zip(parts) {
         let part = match S::DEFINITION.key_fields {
             [_] => part.to_owned(),
-            _ => percent_encoding::percent_decode_str(part).decode_utf8_lossy().into_owned(),
+            _ => percent_encoding::percent_decode_str(part)
+                .decode_utf8_lossy()
+                .into_owned(),
         };
         let encoded = percent_encoding::utf8_percent_encode(&part, SEGMENT);
         path = path.replacen(&format!("{{{field}}}"), &encoded.to_string(), 1);
@@ -129,8 +142,11 @@ pub(crate) fn item_path<S: State>(key: &S::Key) -> String {
 }
 
 /// What has to be encoded in a path segment.
-pub(crate) const SEGMENT: &percent_encoding::AsciiSet =
-    &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+pub(crate) const SEGMENT: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 /// The entity as an answer.
 fn entity<S: State>(entry: &Entry<S>, status: StatusCode) -> Response {
@@ -156,7 +172,9 @@ fn with_key<S: State>(body: Value, key: &S::Key) -> Result<S, Problem> {
         match fields.get(*name) {
             Some(given) if *given != value => {
                 let detail = format!("`{name}` in the body is {given}, in the path {value}");
-                return Err(Problem::invalid(detail).with_error(format!("/{name}"), "is another key"));
+                return Err(
+                    Problem::invalid(detail).with_error(format!("/{name}"), "is another key")
+                );
             }
             _ => drop(fields.insert((*name).to_owned(), value)),
         }

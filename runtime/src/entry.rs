@@ -49,7 +49,11 @@ pub(crate) enum Edit<S> {
 
 impl<S: State> Entry<S> {
     pub(crate) fn new(key: S::Key, before: Option<Arc<Stored<S>>>) -> Self {
-        Self { key, before, edit: Edit::Untouched }
+        Self {
+            key,
+            before,
+            edit: Edit::Untouched,
+        }
     }
 
     pub(crate) fn into_edit(self) -> Edit<S> {
@@ -101,7 +105,11 @@ impl<S: State> Entry<S> {
     /// Removes the entity. Returns it if there was one.
     pub fn remove(&mut self) -> Option<S> {
         let removed = self.get().cloned();
-        self.edit = if self.before.is_some() { Edit::Removed } else { Edit::Untouched };
+        self.edit = if self.before.is_some() {
+            Edit::Removed
+        } else {
+            Edit::Untouched
+        };
         removed
     }
 }

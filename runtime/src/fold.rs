@@ -175,7 +175,9 @@ impl Fold {
         }
         self.reply_order.push_back(id);
         while let Some(oldest) = self.reply_order.front() {
-            let age_ms = self.newest_ms.saturating_sub(self.replies[oldest].timestamp_ms);
+            let age_ms = self
+                .newest_ms
+                .saturating_sub(self.replies[oldest].timestamp_ms);
             if age_ms <= self.horizon.age_ms && self.replies.len() <= self.horizon.replies_max {
                 break;
             }

@@ -4,7 +4,9 @@ use std::{net::SocketAddr, time::Duration};
 
 use axum::{
     body::Body,
-    http::{HeaderName, HeaderValue, Method, Request, Uri, header, request::Parts, uri::PathAndQuery},
+    http::{
+        HeaderName, HeaderValue, Method, Request, Uri, header, request::Parts, uri::PathAndQuery,
+    },
     response::Response,
 };
 use bytes::Bytes;
@@ -46,8 +48,14 @@ impl Peers {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(patience));
-        let client = Client::builder(TokioExecutor::new()).http2_only(true).build(connector);
-        Self { addresses, client, patience }
+        let client = Client::builder(TokioExecutor::new())
+            .http2_only(true)
+            .build(connector);
+        Self {
+            addresses,
+            client,
+            patience,
+        }
     }
 
     /// The indices of all nodes but `here`.
@@ -73,7 +81,10 @@ impl Peers {
         let target = parts.uri.path_and_query().cloned();
         let mut request = Request::builder()
             .method(parts.method.clone())
-            .uri(self.uri(node, target.unwrap_or_else(|| PathAndQuery::from_static("/")))?)
+            .uri(self.uri(
+                node,
+                target.unwrap_or_else(|| PathAndQuery::from_static("/")),
+            )?)
             .body(Body::from(body))
             .map_err(Problem::internal)?;
         for (name, value) in &parts.headers {
@@ -81,7 +92,9 @@ impl Peers {
                 request.headers_mut().append(name, value.clone());
             }
         }
-        request.headers_mut().insert(HOPS, HeaderValue::from(u16::from(hops) + 1));
+        request
+            .headers_mut()
+            .insert(HOPS, HeaderValue::from(u16::from(hops) + 1));
         if let Some(value) =
             caller.and_then(|caller| HeaderValue::from_str(&caller.to_string()).ok())
         {

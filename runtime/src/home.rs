@@ -5,13 +5,13 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
 use crate::{
+    log::TopicPartition,
     mailbox::{Job, Mailbox, Recall, RequestId},
     partitions::{Partitions, Place},
     position,
     problem::Problem,
     record::Offset,
     state::State,
-    log::TopicPartition,
 };
 
 /// The partitions of some state, without its type.
@@ -60,7 +60,10 @@ impl<S: State> HomeHere for Kept<S> {
 
     fn remember(&self, request: RequestId, reply: Bytes) -> BoxFuture<'_, Result<Offset, Problem>> {
         Box::pin(async {
-            Ok(self.mailbox.ask(|slot| Job::Remember(request, reply, slot)).await?)
+            Ok(self
+                .mailbox
+                .ask(|slot| Job::Remember(request, reply, slot))
+                .await?)
         })
     }
 
@@ -83,7 +86,9 @@ pub(crate) struct RunningGuard {
 impl RunningGuard {
     /// Remembers the reply; only then it may be sent.
     pub(crate) async fn finish(mut self, response: Response) -> Result<Response, Problem> {
-        let Some(request) = self.request.clone() else { return Ok(response) };
+        let Some(request) = self.request.clone() else {
+            return Ok(response);
+        };
         // A fault or an overload is no outcome: the request may be tried again.
         if response.status().is_server_error() {
             return Ok(response);

@@ -39,9 +39,13 @@ pub(crate) fn request_id(
     body: &[u8],
 ) -> Result<Option<RequestId>, Problem> {
     let mut values = headers.get_all(HEADER).iter();
-    let Some(value) = values.next() else { return Ok(None) };
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
     if values.next().is_some() {
-        return Err(Problem::bad_request("`Idempotency-Key` is given more than once"));
+        return Err(Problem::bad_request(
+            "`Idempotency-Key` is given more than once",
+        ));
     }
     if value.is_empty() || value.len() > KEY_BYTES_MAX {
         return Err(Problem::bad_request(format!(
@@ -87,7 +91,10 @@ pub(crate) fn encode(response: Response) -> (Response, Bytes) {
     };
     let kept = Kept(parts.status.as_u16(), headers.collect(), kept_body);
     let bytes = serde_json::to_vec(&kept).expect("numbers and text always serialize");
-    (Response::from_parts(parts, Body::from(body)), Bytes::from(bytes))
+    (
+        Response::from_parts(parts, Body::from(body)),
+        Bytes::from(bytes),
+    )
 }
 
 /// The reply that was kept.
@@ -118,17 +125,32 @@ mod tests {
         for body in [&b"{\"a\": 1}"[..], b"", b"\xff\xfe", "größer".as_bytes()] {
             let mut response = Response::new(Body::from(body.to_vec()));
             *response.status_mut() = StatusCode::CREATED;
-            response.headers_mut().append("etag", HeaderValue::from_static("\"x\""));
-            response.headers_mut().append("vary", HeaderValue::from_static("a"));
-            response.headers_mut().append("vary", HeaderValue::from_static("b"));
+            response
+                .headers_mut()
+                .append("etag", HeaderValue::from_static("\"x\""));
+            response
+                .headers_mut()
+                .append("vary", HeaderValue::from_static("a"));
+            response
+                .headers_mut()
+                .append("vary", HeaderValue::from_static("b"));
             let (first, kept) = encode(response);
             let again = decode(&kept);
             assert_eq!(first.status(), again.status());
             assert_eq!(first.headers(), again.headers());
             let read = |response: Response| {
-                response.into_body().collect().now_or_never().unwrap().unwrap().to_bytes()
+                response
+                    .into_body()
+                    .collect()
+                    .now_or_never()
+                    .unwrap()
+                    .unwrap()
+                    .to_bytes()
             };
-            assert_eq!((read(first), read(again)), (Bytes::from(body), Bytes::from(body)));
+            assert_eq!(
+                (read(first), read(again)),
+                (Bytes::from(body), Bytes::from(body))
+            );
         }
     }
 
@@ -138,13 +160,19 @@ mod tests {
         headers.insert(HEADER, HeaderValue::from_static("k"));
         let print = |method: Method, uri: &'static str, body: &[u8]| {
             let uri = Uri::from_static(uri);
-            request_id(&headers, &method, &uri, body).unwrap().unwrap().fingerprint
+            request_id(&headers, &method, &uri, body)
+                .unwrap()
+                .unwrap()
+                .fingerprint
         };
         let first = print(Method::PUT, "/a?x=1", b"b");
         assert_eq!(first, print(Method::PUT, "/a?x=1", b"b"));
         assert_ne!(first, print(Method::POST, "/a?x=1", b"b"));
         assert_ne!(first, print(Method::PUT, "/a?x=2", b"b"));
         assert_ne!(first, print(Method::PUT, "/a?x=1", b"c"));
-        assert_ne!(print(Method::PUT, "/a", b"bc"), print(Method::PUT, "/ab", b"c"));
+        assert_ne!(
+            print(Method::PUT, "/a", b"bc"),
+            print(Method::PUT, "/ab", b"c")
+        );
     }
 }

@@ -14,7 +14,9 @@ pub(crate) fn read<T: DeserializeOwned>(
     also: Option<&str>,
 ) -> Result<T, Problem> {
     if !is_json(headers, also) {
-        return Err(Problem::unsupported_media_type(also.unwrap_or("application/json")));
+        return Err(Problem::unsupported_media_type(
+            also.unwrap_or("application/json"),
+        ));
     }
     check_depth(body, depth_max)?;
     serde_json::from_slice(body).map_err(|error| match error.classify() {
@@ -25,11 +27,18 @@ pub(crate) fn read<T: DeserializeOwned>(
 
 /// Whether the body is declared as `application/json`, as `also`, or as some `…+json`.
 fn is_json(headers: &HeaderMap, also: Option<&str>) -> bool {
-    let Some(value) = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok())
+    let Some(value) = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
     else {
         return false;
     };
-    let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let essence = value
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
     // A patch of another kind (`application/json-patch+json`) means something else than its JSON says.
     essence == "application/json"
         || also == Some(essence.as_str())

@@ -100,7 +100,9 @@ impl<'a> KeyReader<'a> {
     /// Reads from parts that were split and decoded already.
     #[must_use]
     pub fn new(parts: &'a [Cow<'a, str>]) -> Self {
-        Self { parts: parts.iter() }
+        Self {
+            parts: parts.iter(),
+        }
     }
 
     /// Reads the next part, for the key field `field`.
@@ -109,7 +111,10 @@ impl<'a> KeyReader<'a> {
     /// [`KeyError`] if there is none, or if its text is not a `T`.
     pub fn part<T: KeyPart>(&mut self, field: &'static str) -> Result<T, KeyError> {
         let fail = |what: String| KeyError { field, what };
-        let text = self.parts.next().ok_or_else(|| fail("is missing from the key".to_owned()))?;
+        let text = self
+            .parts
+            .next()
+            .ok_or_else(|| fail("is missing from the key".to_owned()))?;
         if text.is_empty() {
             return Err(fail("is empty".to_owned()));
         }
@@ -172,7 +177,10 @@ pub fn parse_key<S: State>(text: &str) -> Result<S::Key, KeyError> {
     if parts.len() > fields.len() {
         return Err(KeyError {
             field: fields[fields.len() - 1],
-            what: format!("the key has {} parts, but its fields are {fields:?}", parts.len()),
+            what: format!(
+                "the key has {} parts, but its fields are {fields:?}",
+                parts.len()
+            ),
         });
     }
     S::read_key(&mut KeyReader::new(&parts))

@@ -17,7 +17,6 @@ use serde_json::value::RawValue;
 
 use crate::{
     call::{Call, CallFuture, Halt},
-
     crud::SEGMENT,
     key::{key_text, parse_key},
     node::{Context, Node},
@@ -127,12 +126,21 @@ async fn wait_for_positions<S: State>(call: &Call, node: &Node) -> Result<(), Pr
 fn local<S: State>(node: &Node, page: &Page, within: &str) -> Result<Part, Problem> {
     let limit = page.limit.unwrap_or_default();
     let prefix = format!("{within}{}", page.prefix);
-    let after = page.after.as_deref().map(parse_key::<S>).transpose().map_err(|error| {
-        Problem::bad_request(format!("`after` is no key of this collection: {error}"))
-    })?;
+    let after = page
+        .after
+        .as_deref()
+        .map(parse_key::<S>)
+        .transpose()
+        .map_err(|error| {
+            Problem::bad_request(format!("`after` is no key of this collection: {error}"))
+        })?;
     // Keys that are strings are in the order of their text, so a prefix is a range. Others are looked through.
     let by_text = std::any::TypeId::of::<S::Key>() == std::any::TypeId::of::<String>();
-    let from = (by_text && !prefix.is_empty()).then(|| parse_key::<S>(&prefix)).transpose().ok().flatten();
+    let from = (by_text && !prefix.is_empty())
+        .then(|| parse_key::<S>(&prefix))
+        .transpose()
+        .ok()
+        .flatten();
     let lower = match (&after, &from) {
         (Some(after), Some(from)) if after >= from => Bound::Excluded(after),
         (_, Some(from)) => Bound::Included(from),
@@ -161,7 +169,11 @@ fn local<S: State>(node: &Node, page: &Page, within: &str) -> Result<Part, Probl
                 return ControlFlow::Break(());
             }
             // One more than asked for tells whether there are more.
-            if taken > limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            if taken > limit {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
         });
     }
     found.sort_by(|(a, ..), (b, ..)| a.cmp(b));
@@ -213,9 +225,17 @@ async fn remote<S: State>(
     }
     let within = HeaderValue::from_bytes(within.as_bytes()).map_err(Problem::internal)?;
     let headers = [(position::WITHIN, within)];
-    let response = node.peers.call(peer, Method::GET, &target, &headers, Bytes::new()).await?;
+    let response = node
+        .peers
+        .call(peer, Method::GET, &target, &headers, Bytes::new())
+        .await?;
     let status = response.status();
-    let body = response.into_body().collect().await.map_err(Problem::internal)?.to_bytes();
+    let body = response
+        .into_body()
+        .collect()
+        .await
+        .map_err(Problem::internal)?
+        .to_bytes();
     if status != StatusCode::OK {
         return Err(Problem::unavailable(
             "a part of the list could not be had from its owner",
@@ -260,9 +280,9 @@ fn merge<S: State>(parts: Vec<Part>, limit: usize) -> Result<Response, Problem> 
     let items = items.iter().map(|(_, _, json)| &**json).collect();
     let body = serde_json::to_vec(&Answer { items, next }).map_err(Problem::internal)?;
     let mut response = Response::new(Body::from(body));
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
     Ok(response)
 }
-

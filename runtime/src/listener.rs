@@ -75,7 +75,10 @@ impl Listener {
             };
             // Only loses time if it fails.
             drop(stream.set_nodelay(true));
-            let open = self.metrics.as_ref().map(|metrics| OpenConnection::new(metrics));
+            let open = self
+                .metrics
+                .as_ref()
+                .map(|metrics| OpenConnection::new(metrics));
             let hold = (slot, open);
             match self.protocol {
                 Protocol::Http1 => {
@@ -101,7 +104,10 @@ impl Listener {
             }
         }
         drop(self.socket);
-        if tokio::time::timeout(self.limits.shutdown_grace, graceful.shutdown()).await.is_err() {
+        if tokio::time::timeout(self.limits.shutdown_grace, graceful.shutdown())
+            .await
+            .is_err()
+        {
             warn!("requests still ran when the time to stop was up");
         }
     }
@@ -147,7 +153,9 @@ async fn serve(
     address: SocketAddr,
 ) -> Result<Response, Infallible> {
     let mut request = request.map(Body::new);
-    request.extensions_mut().insert(Caller { address: Some(address) });
+    request.extensions_mut().insert(Caller {
+        address: Some(address),
+    });
     router.call(request).await
 }
 
@@ -193,7 +201,11 @@ mod tests {
     fn the_canned_answer_says_its_own_length() {
         let text = std::str::from_utf8(TOO_MANY).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        assert!(head.contains(&format!("content-length: {}", body.len())), "{}", body.len());
+        assert!(
+            head.contains(&format!("content-length: {}", body.len())),
+            "{}",
+            body.len()
+        );
         serde_json::from_str::<serde_json::Value>(body).unwrap();
     }
 }

@@ -80,7 +80,9 @@ pub(crate) struct Mailbox<S: State> {
 
 impl<S: State> Clone for Mailbox<S> {
     fn clone(&self) -> Self {
-        Self { jobs: self.jobs.clone() }
+        Self {
+            jobs: self.jobs.clone(),
+        }
     }
 }
 
@@ -92,14 +94,13 @@ impl<S: State> Mailbox<S> {
     }
 
     /// Hands a job over and waits for its outcome.
-    pub(crate) async fn ask<T>(
-        &self,
-        job: impl FnOnce(Slot<T>) -> Job<S>,
-    ) -> Result<T, Refusal> {
+    pub(crate) async fn ask<T>(&self, job: impl FnOnce(Slot<T>) -> Job<S>) -> Result<T, Refusal> {
         let (slot, outcome) = oneshot::channel();
         self.send(job(slot))?;
         let stopped = "the service stopped before the outcome was known";
-        outcome.await.unwrap_or_else(|_| Err(Refusal::Unavailable(stopped.to_owned())))
+        outcome
+            .await
+            .unwrap_or_else(|_| Err(Refusal::Unavailable(stopped.to_owned())))
     }
 
     /// Hands a job over.
@@ -121,9 +122,10 @@ impl<S: State> Mailbox<S> {
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         match refusal {
-            Refusal::QueueFull => {
-                Self::unavailable("too many writes wait for this partition", RETRY_AFTER_SECONDS)
-            }
+            Refusal::QueueFull => Self::unavailable(
+                "too many writes wait for this partition",
+                RETRY_AFTER_SECONDS,
+            ),
             Refusal::Full(what) => Self::insufficient_storage(format!(
                 "the log has no room left, so nothing was written; reads go on ({what})"
             )),

@@ -51,7 +51,10 @@ pub struct Change<S: State> {
 
 impl<S: State> Clone for Change<S> {
     fn clone(&self) -> Self {
-        Self { key: self.key.clone(), stored: self.stored.clone() }
+        Self {
+            key: self.key.clone(),
+            stored: self.stored.clone(),
+        }
     }
 }
 
@@ -82,7 +85,11 @@ pub struct Memory<S: State> {
 
 impl<S: State> Default for Memory<S> {
     fn default() -> Self {
-        Self { entities: SkipMap::new(), applied: AtomicU64::new(0), bytes: AtomicI64::new(0) }
+        Self {
+            entities: SkipMap::new(),
+            applied: AtomicU64::new(0),
+            bytes: AtomicI64::new(0),
+        }
     }
 }
 

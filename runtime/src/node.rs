@@ -24,7 +24,13 @@ pub(crate) struct Node {
 
 impl Node {
     pub(crate) fn new(config: Arc<Config>, metrics: Metrics, peers: Peers) -> Self {
-        Self { config, metrics, peers, states: HashMap::new(), home: None }
+        Self {
+            config,
+            metrics,
+            peers,
+            states: HashMap::new(),
+            home: None,
+        }
     }
 
     pub(crate) fn add<S: State>(&mut self, partitions: Arc<Partitions<S>>) {

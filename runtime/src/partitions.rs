@@ -69,7 +69,9 @@ impl<S: State> Partitions<S> {
             Owner::Peer(node) => Place::Peer(*node),
             Owner::Nobody => Place::Nowhere,
         });
-        Self { places: places.collect() }
+        Self {
+            places: places.collect(),
+        }
     }
 }
 
@@ -98,7 +100,10 @@ impl<S: State> Here<S> {
 
     fn halted(&self) -> Problem {
         Problem::unavailable(
-            format!("partition {} has halted; the operator's log says where and why", self.partition),
+            format!(
+                "partition {} has halted; the operator's log says where and why",
+                self.partition
+            ),
             RETRY_AFTER_SECONDS,
         )
     }

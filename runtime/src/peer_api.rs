@@ -20,7 +20,10 @@ use crate::{
 
 /// The path of an entity for peers.
 pub(crate) fn entity_path(topic: &str, key: &str) -> String {
-    format!("/_memgen/{topic}/entity/{}", percent_encoding::utf8_percent_encode(key, SEGMENT))
+    format!(
+        "/_memgen/{topic}/entity/{}",
+        percent_encoding::utf8_percent_encode(key, SEGMENT)
+    )
 }
 
 /// The path of a node's part of a list.
@@ -49,7 +52,9 @@ fn get<S: State>(call: Call) -> CallFuture {
     Box::pin(async move {
         let key = key::<S>(&call)?;
         let keyed = call.enter_at::<S>(key).await?;
-        keyed.read(|_, state| axum::Json(state).into_response()).await
+        keyed
+            .read(|_, state| axum::Json(state).into_response())
+            .await
     })
 }
 

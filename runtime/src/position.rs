@@ -43,7 +43,11 @@ impl<'h> ReadOptions<'h> {
         }
         // The owner's memory is never stale, so any bound holds; a wrong one is still a mistake.
         if let Some(value) = headers.get(MAX_STALENESS)
-            && value.to_str().ok().and_then(|text| text.parse::<u64>().ok()).is_none()
+            && value
+                .to_str()
+                .ok()
+                .and_then(|text| text.parse::<u64>().ok())
+                .is_none()
         {
             return Err(Problem::bad_request(
                 "`Memgen-Max-Staleness-Ms` is not a whole number of milliseconds",
@@ -109,7 +113,11 @@ mod tests {
         ] {
             let mut headers = HeaderMap::new();
             headers.insert(name, HeaderValue::from_static(value));
-            assert_eq!(ReadOptions::parse(&headers).unwrap_err().status(), 400, "{value}");
+            assert_eq!(
+                ReadOptions::parse(&headers).unwrap_err().status(),
+                400,
+                "{value}"
+            );
         }
     }
 }

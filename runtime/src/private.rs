@@ -2,12 +2,12 @@
 
 pub use axum::{http::Method, response::Response};
 
+use crate::state::Definition;
 pub use crate::{
     call::{Call, CallFuture, Free, Halt, Keyed},
     operation::Operation,
     service::{AsPart, FreePart, Probe, StatePart, StateWithHandlersPart},
 };
-use crate::state::Definition;
 
 pub mod argument;
 pub mod reply;
@@ -85,4 +85,3 @@ const fn has_placeholder(path: &str, field: &str) -> bool {
     }
     false
 }
-

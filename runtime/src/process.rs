@@ -18,7 +18,10 @@ const SIGXFSZ: i32 = 25;
 pub(crate) fn run(service: Service) -> ExitCode {
     let config = Config::load(service.name, service.version);
     logging::start(&config);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
             error!(%error, "the runtime does not start");
@@ -46,7 +49,11 @@ pub(crate) fn run(service: Service) -> ExitCode {
 /// Says on standard output where each node listens, for people and for programs that start this one.
 fn announce(running: &Running, several: bool) {
     for (number, node) in (1..).zip(running.nodes()) {
-        let prefix = if several { format!("node {number} ") } else { String::new() };
+        let prefix = if several {
+            format!("node {number} ")
+        } else {
+            String::new()
+        };
         println!("{prefix}api   http://{}", node.http);
         println!("{prefix}docs  http://{}/docs", node.http);
         println!("{prefix}admin http://{}", node.admin);

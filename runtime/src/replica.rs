@@ -47,7 +47,12 @@ pub struct Replica<S: State> {
 impl<S: State> Replica<S> {
     /// An empty memory at the start of the log.
     pub fn new(log: Arc<dyn Log>, partition: TopicPartition, horizon: Horizon) -> Self {
-        Self { partition, log, fold: Fold::new(horizon), memory: Arc::new(Memory::default()) }
+        Self {
+            partition,
+            log,
+            fold: Fold::new(horizon),
+            memory: Arc::new(Memory::default()),
+        }
     }
 
     /// The memory that follows.
@@ -66,8 +71,11 @@ impl<S: State> Replica<S> {
     /// [`ReplayError::Poison`].
     pub fn step(&mut self, offset: Offset, record: &Record) -> Result<(), ReplayError> {
         let partition = &self.partition;
-        let poison =
-            |what: String| ReplayError::Poison { partition: partition.clone(), offset, what };
+        let poison = |what: String| ReplayError::Poison {
+            partition: partition.clone(),
+            offset,
+            what,
+        };
         match self.fold.step(offset, record).map_err(poison)? {
             Effect::Nothing => self.memory.apply([], offset + 1),
             Effect::One(key, value) => {
@@ -94,11 +102,13 @@ impl<S: State> Replica<S> {
         change: Option<Change<S>>,
     ) -> Result<(), ReplayError> {
         let partition = &self.partition;
-        self.fold.step(offset, record).map_err(|what| ReplayError::Poison {
-            partition: partition.clone(),
-            offset,
-            what,
-        })?;
+        self.fold
+            .step(offset, record)
+            .map_err(|what| ReplayError::Poison {
+                partition: partition.clone(),
+                offset,
+                what,
+            })?;
         self.memory.apply(change, offset + 1);
         Ok(())
     }

@@ -33,7 +33,11 @@ impl Endpoint {
         template: impl Into<String>,
         call: fn(Call) -> CallFuture,
     ) -> Self {
-        Self { method, template: Arc::new(Template::new(template)), call }
+        Self {
+            method,
+            template: Arc::new(Template::new(template)),
+            call,
+        }
     }
 }
 
@@ -43,7 +47,9 @@ pub(crate) fn router(node: &Arc<Node>, endpoints: &[Endpoint], via: Via) -> Rout
     for endpoint in endpoints {
         let filter = MethodFilter::try_from(endpoint.method.clone())
             .expect("the macros know only methods that the router has");
-        let metrics = node.metrics.route(&endpoint.method, endpoint.template.text());
+        let metrics = node
+            .metrics
+            .route(&endpoint.method, endpoint.template.text());
         let (node, template, call) = (node.clone(), endpoint.template.clone(), endpoint.call);
         let handler = move |request: Request<Body>| {
             let started = Instant::now();

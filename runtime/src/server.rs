@@ -88,7 +88,9 @@ pub struct Running {
 
 impl std::fmt::Debug for Running {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Running").field("nodes", &self.nodes).finish_non_exhaustive()
+        f.debug_struct("Running")
+            .field("nodes", &self.nodes)
+            .finish_non_exhaustive()
     }
 }
 
@@ -143,13 +145,22 @@ impl Service {
                 service: self.name,
                 version: self.version,
                 cluster: config.cluster.clone(),
-                node: config.node_at(u16::try_from(index).unwrap_or(u16::MAX)).node,
+                node: config
+                    .node_at(u16::try_from(index).unwrap_or(u16::MAX))
+                    .node,
                 watched,
                 log: log.clone(),
                 metrics: metrics.clone(),
             });
             health.push(node_health.clone());
-            self.listen(&mut listeners, sockets, &node, &node_health, &document, &stopped);
+            self.listen(
+                &mut listeners,
+                sockets,
+                &node,
+                &node_health,
+                &document,
+                &stopped,
+            );
         }
         watch_replay(&progress, health.clone(), stopped);
         Ok(Running {
@@ -191,8 +202,10 @@ impl Service {
 
     async fn open_log(&self, config: &Config) -> Result<Arc<dyn Log>, StartError> {
         let folder = config.data.join(LOG_FOLDER);
-        std::fs::create_dir_all(&folder)
-            .map_err(|source| StartError::Data { path: config.data.clone(), source })?;
+        std::fs::create_dir_all(&folder).map_err(|source| StartError::Data {
+            path: config.data.clone(),
+            source,
+        })?;
         let horizon = config.limits.idempotency_horizon;
         let options = Options {
             sync: match config.embedded.ack {
@@ -230,22 +243,43 @@ impl Service {
         document: &Arc<serde_json::Value>,
         stopped: &watch::Receiver<bool>,
     ) {
-        let endpoints: Vec<Endpoint> =
-            self.parts.iter().flat_map(|part| part.endpoints()).collect();
+        let endpoints: Vec<Endpoint> = self
+            .parts
+            .iter()
+            .flat_map(|part| part.endpoints())
+            .collect();
         let mut limits = node.config.limits.clone();
         limits.connections_max = node.config.connections_allowed();
-        let api = router(node, &endpoints, Via::Public).merge(docs::docs_router()).merge(docs::openapi_router(document));
+        let api = router(node, &endpoints, Via::Public)
+            .merge(docs::docs_router())
+            .merge(docs::openapi_router(document));
         let mut start = |socket, protocol, router, metrics| {
             let limits = limits.clone();
-            let listener = Listener { socket, protocol, router, limits, metrics };
+            let listener = Listener {
+                socket,
+                protocol,
+                router,
+                limits,
+                metrics,
+            };
             listeners.spawn(listener.run(stopped.clone()));
         };
-        start(sockets.http, Protocol::Http1, api, Some(node.metrics.clone()));
+        start(
+            sockets.http,
+            Protocol::Http1,
+            api,
+            Some(node.metrics.clone()),
+        );
         start(sockets.admin, Protocol::Http1, admin::router(health), None);
         if let Some(socket) = sockets.peer {
             let more = self.parts.iter().flat_map(|part| part.peer_endpoints());
             let endpoints: Vec<Endpoint> = endpoints.into_iter().chain(more).collect();
-            start(socket, Protocol::Http2, router(node, &endpoints, Via::Peer), None);
+            start(
+                socket,
+                Protocol::Http2,
+                router(node, &endpoints, Via::Peer),
+                None,
+            );
         }
     }
 }
@@ -263,7 +297,11 @@ impl Running {
     /// Why a partition halted.
     pub async fn ready(&self) -> Result<(), String> {
         loop {
-            let statuses: Vec<_> = self.health.iter().map(|health| health.readiness()).collect();
+            let statuses: Vec<_> = self
+                .health
+                .iter()
+                .map(|health| health.readiness())
+                .collect();
             if let Some(halted) = statuses.iter().find_map(|status| status.halted()) {
                 return Err(halted);
             }
@@ -298,7 +336,9 @@ struct Sockets {
 impl Sockets {
     fn addresses(&self) -> Addresses {
         let address = |socket: &TcpListener| {
-            socket.local_addr().expect("a socket that listens has an address")
+            socket
+                .local_addr()
+                .expect("a socket that listens has an address")
         };
         Addresses {
             http: address(&self.http),
@@ -328,7 +368,11 @@ async fn bind_all(config: &Config) -> Result<Vec<Sockets>, StartError> {
 async fn bind(setting: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
     TcpListener::bind(address)
         .await
-        .map_err(|source| StartError::Listen { setting, address, source })
+        .map_err(|source| StartError::Listen {
+            setting,
+            address,
+            source,
+        })
 }
 
 /// Unique per start of a process and per part (rule 2).

@@ -63,7 +63,10 @@ pub struct Service {
 impl std::fmt::Debug for Service {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let parts: Vec<_> = self.parts.iter().map(|part| part.name()).collect();
-        f.debug_struct("Service").field("name", &self.name).field("parts", &parts).finish()
+        f.debug_struct("Service")
+            .field("name", &self.name)
+            .field("parts", &parts)
+            .finish()
     }
 }
 
@@ -71,7 +74,11 @@ impl Service {
     /// A service without parts. `memgen::service!` is the usual way to make one.
     #[must_use]
     pub fn new(name: &'static str, version: &'static str) -> Self {
-        Self { name, version, parts: Vec::new() }
+        Self {
+            name,
+            version,
+            parts: Vec::new(),
+        }
     }
 
     /// Adds a part.
@@ -93,7 +100,11 @@ impl Service {
         let mut mistakes = Vec::new();
         let mut topics: HashMap<&str, &str> = HashMap::new();
         let mut routes: HashMap<(Method, String), String> = HashMap::new();
-        let states: Vec<_> = self.parts.iter().filter_map(|part| part.definition()).collect();
+        let states: Vec<_> = self
+            .parts
+            .iter()
+            .filter_map(|part| part.definition())
+            .collect();
         for definition in &states {
             if let Some(other) = topics.insert(definition.topic, definition.name) {
                 mistakes.push(format!(
@@ -276,7 +287,9 @@ impl<S: State> PartOfState<S> {
         let progress = starting.progress.clone();
         let handle = tokio::runtime::Handle::current();
         starting.tasks.spawn(async move {
-            let Ok(permit) = replays.acquire_owned().await else { return };
+            let Ok(permit) = replays.acquire_owned().await else {
+                return;
+            };
             let replayed = metrics.replayed.clone();
             // Reading and decoding is work for a processor, so it stays off the threads that serve requests.
             let replay = tokio::task::spawn_blocking(move || {
@@ -297,9 +310,24 @@ impl<S: State> PartOfState<S> {
                 return;
             }
             let schema = crate::schema::fingerprint::<S>();
-            Writer { replica, inbox, phase, bounds, metrics, incarnation, schema }.run().await;
+            Writer {
+                replica,
+                inbox,
+                phase,
+                bounds,
+                metrics,
+                incarnation,
+                schema,
+            }
+            .run()
+            .await;
         });
-        Here { partition, memory, mailbox, phase: phase_seen }
+        Here {
+            partition,
+            memory,
+            mailbox,
+            phase: phase_seen,
+        }
     }
 }
 
@@ -322,7 +350,13 @@ impl<S: State> AsPart for PartOfState<S> {
             let path = format!("{}{}", S::DEFINITION.collection, route.path);
             Endpoint::new(route.method.clone(), path, route.call)
         });
-        S::DEFINITION.crud.iter().copied().map(Self::crud).chain(handlers).collect()
+        S::DEFINITION
+            .crud
+            .iter()
+            .copied()
+            .map(Self::crud)
+            .chain(handlers)
+            .collect()
     }
 
     fn peer_endpoints(&self) -> Vec<Endpoint> {
@@ -333,7 +367,13 @@ impl<S: State> AsPart for PartOfState<S> {
         document.state::<S>();
         for route in &self.handlers {
             let path = format!("{}{}", S::DEFINITION.collection, route.path);
-            let Route { method, name, doc, describe, .. } = route;
+            let Route {
+                method,
+                name,
+                doc,
+                describe,
+                ..
+            } = route;
             document.handler(Self::DEFINITION, method, &path, name, doc, describe);
         }
     }
@@ -341,8 +381,13 @@ impl<S: State> AsPart for PartOfState<S> {
     fn start(&self, starting: &mut Starting<'_>, node: &mut Node) -> Vec<Box<dyn Watched>> {
         let definition = Self::DEFINITION;
         let serve = starting.config.serve.as_ref();
-        let owners: Vec<Owner> =
-            owners(definition.partitions, definition.global, starting.index, starting.nodes, serve);
+        let owners: Vec<Owner> = owners(
+            definition.partitions,
+            definition.global,
+            starting.index,
+            starting.nodes,
+            serve,
+        );
         let mut watched = Vec::new();
         let partitions = Partitions::new(&owners, |partition| {
             let partition = TopicPartition::new(definition.topic, partition);
@@ -374,7 +419,11 @@ impl AsPart for PartOfHandler {
     }
 
     fn endpoints(&self) -> Vec<Endpoint> {
-        vec![Endpoint::new(self.route.method.clone(), self.route.path, self.route.call)]
+        vec![Endpoint::new(
+            self.route.method.clone(),
+            self.route.path,
+            self.route.call,
+        )]
     }
 
     fn peer_endpoints(&self) -> Vec<Endpoint> {
@@ -382,7 +431,14 @@ impl AsPart for PartOfHandler {
     }
 
     fn describe(&self, document: &mut OpenApi) {
-        let Route { method, path, name, doc, describe, .. } = &self.route;
+        let Route {
+            method,
+            path,
+            name,
+            doc,
+            describe,
+            ..
+        } = &self.route;
         document.free_handler(method, path, name, doc, describe);
     }
 
@@ -411,7 +467,10 @@ pub trait StateWithHandlersPart {
 
 impl<S: Handlers> StateWithHandlersPart for &&Probe<S> {
     fn part(&self) -> Box<dyn AsPart> {
-        Box::new(PartOfState::<S> { handlers: S::routes(), state: PhantomData })
+        Box::new(PartOfState::<S> {
+            handlers: S::routes(),
+            state: PhantomData,
+        })
     }
 }
 
@@ -424,7 +483,10 @@ pub trait StatePart {
 
 impl<S: State> StatePart for &Probe<S> {
     fn part(&self) -> Box<dyn AsPart> {
-        Box::new(PartOfState::<S> { handlers: Vec::new(), state: PhantomData })
+        Box::new(PartOfState::<S> {
+            handlers: Vec::new(),
+            state: PhantomData,
+        })
     }
 }
 
@@ -437,6 +499,9 @@ pub trait FreePart {
 
 impl<F: FreeHandler> FreePart for Probe<F> {
     fn part(&self) -> Box<dyn AsPart> {
-        Box::new(PartOfHandler { route: F::route(), states: F::states() })
+        Box::new(PartOfHandler {
+            route: F::route(),
+            states: F::states(),
+        })
     }
 }

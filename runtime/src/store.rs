@@ -8,6 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use http_body_util::BodyExt;
 
 use crate::{
@@ -29,7 +30,7 @@ const TRIES_MAX: usize = 64;
 
 /// All entities of a state, wherever their owners are. An argument of this type can stand in a `#[handler]`.
 ///
-/// Each operation is atomic on its key, and durable when it returns. Several operations are not atomic together: write sequences
+/// Each operation is atomic on its key, and durable when its future is ready. The futures borrow nothing, so many can run side by side. Several operations are not atomic together: write sequences
 /// that are right when they run again.
 ///
 /// ```
@@ -63,7 +64,10 @@ pub struct Store<S: State> {
 
 impl<S: State> Clone for Store<S> {
     fn clone(&self) -> Self {
-        Self { node: self.node.clone(), state: std::marker::PhantomData }
+        Self {
+            node: self.node.clone(),
+            state: std::marker::PhantomData,
+        }
     }
 }
 
@@ -78,7 +82,10 @@ impl<S: State> FromRequestParts<Context> for Store<S> {
 
     async fn from_request_parts(_: &mut Parts, context: &Context) -> Result<Self> {
         context.0.partitions::<S>()?;
-        Ok(Self { node: context.0.clone(), state: std::marker::PhantomData })
+        Ok(Self {
+            node: context.0.clone(),
+            state: std::marker::PhantomData,
+        })
     }
 }
 
@@ -87,18 +94,24 @@ impl<S: State> Store<S> {
     ///
     /// # Errors
     /// 503 if its owner can't be reached.
-    pub async fn get(&self, key: &S::Key) -> Result<Option<Arc<S>>> {
-        match self.node.partitions::<S>()?.locate(key) {
-            Place::Here(here) => {
-                here.serving(self.node.config.limits.request_timeout).await?;
-                Ok(here.memory.with(key, |stored| Arc::new(stored.state.clone())))
+    pub fn get(&self, key: &S::Key) -> BoxFuture<'static, Result<Option<Arc<S>>>> {
+        let (store, key) = (self.clone(), key.clone());
+        Box::pin(async move {
+            match store.node.partitions::<S>()?.locate(&key) {
+                Place::Here(here) => {
+                    here.serving(store.node.config.limits.request_timeout)
+                        .await?;
+                    Ok(here
+                        .memory
+                        .with(&key, |stored| Arc::new(stored.state.clone())))
+                }
+                Place::Peer(peer) => {
+                    let stored = store.fetch(*peer, &key).await?;
+                    Ok(stored.map(|stored| Arc::new(stored.state)))
+                }
+                Place::Nowhere => Err(nobody()),
             }
-            Place::Peer(peer) => {
-                let stored = self.fetch(*peer, key).await?;
-                Ok(stored.map(|stored| Arc::new(stored.state)))
-            }
-            Place::Nowhere => Err(nobody()),
-        }
+        })
     }
 
     /// Changes, creates or removes the entity with this key, in one step. `change` may run several times, so it must
@@ -106,28 +119,30 @@ impl<S: State> Store<S> {
     ///
     /// # Errors
     /// What `change` says; 503 if the owner can't be reached or the log does not confirm, 507 if the log is full.
-    pub async fn update<R, F>(&self, key: S::Key, change: F) -> Result<R>
+    pub fn update<R, F>(&self, key: S::Key, change: F) -> BoxFuture<'static, Result<R>>
     where
         R: Send + 'static,
         F: Fn(&mut Entry<S>) -> Result<R> + Send + Sync + 'static,
     {
-        match self.node.partitions::<S>()?.locate(&key) {
-            Place::Here(here) => self.update_here(here, key, change).await,
-            Place::Peer(peer) => self.update_there(*peer, key, change).await,
-            Place::Nowhere => Err(nobody()),
-        }
+        let store = self.clone();
+        Box::pin(async move {
+            match store.node.partitions::<S>()?.locate(&key) {
+                Place::Here(here) => store.update_here(here, key, change).await,
+                Place::Peer(peer) => store.update_there(*peer, key, change).await,
+                Place::Nowhere => Err(nobody()),
+            }
+        })
     }
 
     /// Removes the entity with this key. Removing one that does not exist is right too.
     ///
     /// # Errors
     /// As [`update`](Self::update).
-    pub async fn remove(&self, key: S::Key) -> Result<()> {
+    pub fn remove(&self, key: S::Key) -> BoxFuture<'static, Result<()>> {
         self.update(key, |entry| {
             entry.remove();
             Ok(())
         })
-        .await
     }
 
     async fn update_here<R, F>(&self, here: &Here<S>, key: S::Key, change: F) -> Result<R>
@@ -158,10 +173,15 @@ impl<S: State> Store<S> {
             })
         });
         let answer = patiently(patience, asked).await?;
-        let outcome = outcome.try_recv().map_err(|_| Problem::internal("an update panicked"))?;
+        let outcome = outcome
+            .try_recv()
+            .map_err(|_| Problem::internal("an update panicked"))?;
         // A change that the writer refused (too long, another key) did not happen whatever the function said.
         if outcome.is_ok() && !answer.response.status().is_success() {
-            return Err(Problem::new(answer.response.status(), "the change was refused"));
+            return Err(Problem::new(
+                answer.response.status(),
+                "the change was refused",
+            ));
         }
         outcome
     }
@@ -184,22 +204,37 @@ impl<S: State> Store<S> {
                 return Ok(value);
             }
         }
-        Err(Problem::unavailable("too many others change this entity", RETRY_AFTER_SECONDS))
+        Err(Problem::unavailable(
+            "too many others change this entity",
+            RETRY_AFTER_SECONDS,
+        ))
     }
 
     async fn fetch(&self, peer: usize, key: &S::Key) -> Result<Option<Stored<S>>> {
         let target = entity_path(S::DEFINITION.topic, &key_text::<S>(key));
-        let response = self.node.peers.call(peer, Method::GET, &target, &[], Bytes::new()).await?;
+        let response = self
+            .node
+            .peers
+            .call(peer, Method::GET, &target, &[], Bytes::new())
+            .await?;
         match response.status() {
             StatusCode::OK => {
                 // The owner's tag, since only the log's own bytes have it.
-                let tag = response.headers().get(header::ETAG).and_then(|tag| tag.to_str().ok());
+                let tag = response
+                    .headers()
+                    .get(header::ETAG)
+                    .and_then(|tag| tag.to_str().ok());
                 let etag = tag.and_then(Etag::parse).ok_or_else(|| {
                     Problem::internal("a peer answered with an entity without its tag")
                 })?;
-                let body = response.into_body().collect().await.map_err(Problem::internal)?;
-                let stored = Stored::decode(&body.to_bytes()).map_err(Problem::internal)?;
-                Ok(Some(Stored { etag: etag.0, ..stored }))
+                let body = response
+                    .into_body()
+                    .collect()
+                    .await
+                    .map_err(Problem::internal)?;
+                let mut stored = Stored::decode(&body.to_bytes()).map_err(Problem::internal)?;
+                stored.etag = etag.0;
+                Ok(Some(stored))
             }
             StatusCode::NOT_FOUND => Ok(None),
             _ => Err(refused(&response)),
@@ -216,19 +251,26 @@ impl<S: State> Store<S> {
     ) -> Result<bool> {
         let target = entity_path(S::DEFINITION.topic, &key_text::<S>(key));
         let (method, body) = match state {
-            Some(state) => {
-                (Method::PUT, serde_json::to_vec(state).map_err(Problem::internal)?)
-            }
+            Some(state) => (
+                Method::PUT,
+                serde_json::to_vec(state).map_err(Problem::internal)?,
+            ),
             None => (Method::DELETE, Vec::new()),
         };
         let condition: (HeaderName, HeaderValue) = match version {
             Some(etag) => (header::IF_MATCH, etag.header_value()),
             None => (header::IF_NONE_MATCH, HeaderValue::from_static("*")),
         };
-        let json = (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let json = (
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        );
         let headers = [condition, json];
-        let response =
-            self.node.peers.call(peer, method, &target, &headers, Bytes::from(body)).await?;
+        let response = self
+            .node
+            .peers
+            .call(peer, method, &target, &headers, Bytes::from(body))
+            .await?;
         match response.status() {
             status if status.is_success() => Ok(true),
             StatusCode::PRECONDITION_FAILED => Ok(false),
@@ -238,5 +280,6 @@ impl<S: State> Store<S> {
 }
 
 fn refused(response: &Response) -> Problem {
-    Problem::new(response.status(), "the owner of the entity refused").with_retry_after(RETRY_AFTER_SECONDS)
+    Problem::new(response.status(), "the owner of the entity refused")
+        .with_retry_after(RETRY_AFTER_SECONDS)
 }

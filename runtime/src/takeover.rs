@@ -11,7 +11,7 @@ use tracing::{debug, warn};
 use crate::{
     log::{AppendError, Producer},
     record::{BARRIER_KEY, Ballot, Kind, Offset, Record},
-    replica::{Replica, ReplayError},
+    replica::{ReplayError, Replica},
     state::State,
 };
 
@@ -55,8 +55,10 @@ pub(crate) async fn take_over<S: State>(
         replica.catch_up(None, &mut seen).await?;
         *epoch = 1 + replica.fold.ballot().epoch.max(*epoch);
         let ballot = Ballot::new(*epoch, incarnation);
-        let mut producer =
-            replica.log.producer(&replica.partition).map_err(ReplayError::from)?;
+        let mut producer = replica
+            .log
+            .producer(&replica.partition)
+            .map_err(ReplayError::from)?;
         let barrier = Record {
             ballot,
             kind: Kind::Barrier,
@@ -72,7 +74,11 @@ pub(crate) async fn take_over<S: State>(
                 replica.catch_up(Some(next), &mut seen).await?;
                 if replica.fold.ballot() == ballot {
                     debug!(partition = %replica.partition, epoch = ballot.epoch, "took over");
-                    return Ok(Tenure { producer, ballot, next });
+                    return Ok(Tenure {
+                        producer,
+                        ballot,
+                        next,
+                    });
                 }
                 debug!(partition = %replica.partition, "someone else took over first");
             }
@@ -89,6 +95,8 @@ pub(crate) async fn take_over<S: State>(
 
 /// Milliseconds since the Unix epoch.
 pub(crate) fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -74,6 +74,12 @@ mod tests {
         let path = "/c/a%2Fb/orders/%C3%BC/ship";
         assert_eq!(template.value(path, "customer").unwrap(), "a/b");
         assert_eq!(template.value(path, "order").unwrap(), "ü");
-        assert_eq!(template.value("/c/%ff/orders/1/ship", "customer").unwrap_err().status(), 400);
+        assert_eq!(
+            template
+                .value("/c/%ff/orders/1/ship", "customer")
+                .unwrap_err()
+                .status(),
+            400
+        );
     }
 }

@@ -12,7 +12,7 @@ use std::{
 };
 
 use axum::{
-    http::{header},
+    http::header,
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
@@ -30,7 +30,7 @@ use crate::{
     metrics::PartitionMetrics,
     problem::Problem,
     record::{Answered, Ballot, FENCE_KEY, Kind, Offset, REPLY_KEY, Record},
-    replica::{Replica, ReplayError},
+    replica::{ReplayError, Replica},
     state::State,
     takeover::{TakeoverError, Tenure, now_ms, take_over},
 };
@@ -134,7 +134,10 @@ impl Reply {
         match self {
             Self::Command(response, slot) => drop(slot.send(Ok(Answer { response, offset }))),
             Self::Again(response, offset, slot) => {
-                drop(slot.send(Ok(Answer { response, offset: Some(offset) })));
+                drop(slot.send(Ok(Answer {
+                    response,
+                    offset: Some(offset),
+                })));
             }
             Self::Fence(slot) => drop(slot.send(Ok(offset.unwrap_or_default()))),
         }
@@ -238,7 +241,12 @@ impl<S: State> Running<S> {
     }
 
     async fn next_event(&mut self) -> Event<S> {
-        let Self { in_flight, inbox, bounds, .. } = self;
+        let Self {
+            in_flight,
+            inbox,
+            bounds,
+            ..
+        } = self;
         let room = in_flight.len() < GROUPS_IN_FLIGHT_MAX;
         let mut jobs = Vec::new();
         tokio::select! {
@@ -303,7 +311,13 @@ impl<S: State> Running<S> {
     }
 
     fn decide_command(&mut self, command: Command<S>, group: &mut Group<S>) {
-        let Command { key, conditions, request, run, slot } = command;
+        let Command {
+            key,
+            conditions,
+            request,
+            run,
+            slot,
+        } = command;
         if let Some(request) = &request
             && let Some(known) = self.known(request)
         {
@@ -324,13 +338,19 @@ impl<S: State> Running<S> {
         if let Some(etag) = etag
             && (response.status().is_success() || response.status().is_redirection())
         {
-            response.headers_mut().insert(header::ETAG, Etag(etag).header_value());
+            response
+                .headers_mut()
+                .insert(header::ETAG, Etag(etag).header_value());
         }
         let record = match edit {
             DecidedEdit::Unchanged => None,
-            DecidedEdit::Set(stored, value) => {
-                Some((Some(value), Change { key, stored: Some(Arc::new(stored)) }))
-            }
+            DecidedEdit::Set(stored, value) => Some((
+                Some(value),
+                Change {
+                    key,
+                    stored: Some(Arc::new(stored)),
+                },
+            )),
             DecidedEdit::Removed => Some((None, Change { key, stored: None })),
         }
         .map(|(value, change)| {
@@ -346,7 +366,10 @@ impl<S: State> Running<S> {
                 let (record, change) = match record {
                     Some((record, change)) => (record, Some(change)),
                     // Nothing changed, but the same request must get this answer again.
-                    None => (self.record(Kind::Reply, Bytes::from_static(REPLY_KEY), None), None),
+                    None => (
+                        self.record(Kind::Reply, Bytes::from_static(REPLY_KEY), None),
+                        None,
+                    ),
                 };
                 Some(self.push_answered(group, record, change, &request, reply))
             }
@@ -396,7 +419,9 @@ impl<S: State> Running<S> {
     fn encode(&self, state: &S) -> Result<(Stored<S>, Bytes), Problem> {
         let value = serde_json::to_vec(state).map_err(Problem::internal)?;
         if value.len() > self.bounds.value_bytes_max {
-            return Err(Problem::content_too_large(self.bounds.value_bytes_max as u64));
+            return Err(Problem::content_too_large(
+                self.bounds.value_bytes_max as u64,
+            ));
         }
         let stored: Stored<S> = Stored::decode(&value).map_err(|error| {
             Problem::internal(format!(
@@ -422,7 +447,10 @@ impl<S: State> Running<S> {
     }
 
     fn record(&self, kind: Kind, key: Bytes, value: Option<Bytes>) -> Record {
-        let tenure = self.tenure.as_ref().expect("jobs are decided only with a tenure");
+        let tenure = self
+            .tenure
+            .as_ref()
+            .expect("jobs are decided only with a tenure");
         Record {
             ballot: tenure.ballot,
             kind,
@@ -437,7 +465,11 @@ impl<S: State> Running<S> {
     fn push(&mut self, group: &mut Group<S>, record: Record, change: Option<Change<S>>) -> usize {
         if let Some(Change { key, stored }) = &change {
             let (group, record) = (group.number, group.records.len());
-            let speculative = Speculative { group, record, stored: stored.clone() };
+            let speculative = Speculative {
+                group,
+                record,
+                stored: stored.clone(),
+            };
             self.speculation.insert(key.clone(), speculative);
         }
         group.bytes += record.key.len() + record.value.as_ref().map_or(0, Bytes::len);
@@ -477,11 +509,19 @@ impl<S: State> Running<S> {
             match self.in_flight.back_mut() {
                 None => reply.send(None),
                 Some((last, _)) => {
-                    last.waiting.push(Waiting { after: last.records.len(), record: None, reply });
+                    last.waiting.push(Waiting {
+                        after: last.records.len(),
+                        record: None,
+                        reply,
+                    });
                 }
             }
         } else {
-            group.waiting.push(Waiting { after: group.records.len(), record, reply });
+            group.waiting.push(Waiting {
+                after: group.records.len(),
+                record,
+                reply,
+            });
         }
     }
 
@@ -490,7 +530,11 @@ impl<S: State> Running<S> {
     fn known(&self, request: &RequestId) -> Option<Known> {
         if let Some(pending) = self.pending_replies.get(&request.id) {
             return Some(if pending.fingerprint == request.fingerprint {
-                Known::InFlight { group: pending.group, record: pending.record, reply: pending.reply.clone() }
+                Known::InFlight {
+                    group: pending.group,
+                    record: pending.record,
+                    reply: pending.reply.clone(),
+                }
             } else {
                 Known::Differs
             });
@@ -512,9 +556,17 @@ impl<S: State> Running<S> {
             Known::Done(reply, offset) => {
                 Reply::Again(idempotency::decode(&reply), offset, slot).send(None);
             }
-            Known::InFlight { group: number, record, reply } => {
+            Known::InFlight {
+                group: number,
+                record,
+                reply,
+            } => {
                 let reply = Reply::Command(idempotency::decode(&reply), slot);
-                let waiting = Waiting { after: record + 1, record: Some(record), reply };
+                let waiting = Waiting {
+                    after: record + 1,
+                    record: Some(record),
+                    reply,
+                };
                 let flying = self.in_flight.iter_mut().map(|(group, _)| group);
                 match flying.chain([group]).find(|group| group.number == number) {
                     Some(group) => group.waiting.push(waiting),
@@ -549,8 +601,13 @@ impl<S: State> Running<S> {
             return;
         }
         #[allow(clippy::cast_precision_loss)] // a group has at most some thousand records
-        self.metrics.group_records.observe(group.records.len() as f64);
-        let tenure = self.tenure.as_mut().expect("a group is made only with a tenure");
+        self.metrics
+            .group_records
+            .observe(group.records.len() as f64);
+        let tenure = self
+            .tenure
+            .as_mut()
+            .expect("a group is made only with a tenure");
         let receipt = tenure.producer.append(group.records.clone());
         self.in_flight.push_back((group, receipt));
     }
@@ -569,21 +626,23 @@ impl<S: State> Running<S> {
     }
 
     /// A group that writes the current values of `keys` once more.
-    fn rewrite(
-        &mut self,
-        keys: impl IntoIterator<Item = Bytes>,
-        kind: Kind,
-    ) -> Group<S> {
+    fn rewrite(&mut self, keys: impl IntoIterator<Item = Bytes>, kind: Kind) -> Group<S> {
         let mut group = self.new_group();
         for key in keys {
             // A key that outsiders wrote and that is none of this state has no value to protect.
-            let Ok(Change { key: typed, .. }) = Change::<S>::decode(&key, None) else { continue };
+            let Ok(Change { key: typed, .. }) = Change::<S>::decode(&key, None) else {
+                continue;
+            };
             let again = self.look(&typed).map(|stored| {
-                self.encode(&stored.state).expect("an entity in memory was encoded before")
+                self.encode(&stored.state)
+                    .expect("an entity in memory was encoded before")
             });
             let (stored, value) = again.unzip();
             let record = self.record(kind, key, value);
-            let change = Change { key: typed, stored: stored.map(Arc::new) };
+            let change = Change {
+                key: typed,
+                stored: stored.map(Arc::new),
+            };
             self.push(&mut group, record, Some(change));
         }
         group
@@ -593,13 +652,26 @@ impl<S: State> Running<S> {
 
     /// The log acknowledged the oldest group in flight: check rule 3, apply, reply.
     async fn acknowledge(&mut self, offsets: &Offsets) -> Result<(), ReplayError> {
-        let (group, _) = self.in_flight.pop_front().expect("a receipt belongs to a group");
+        let (group, _) = self
+            .in_flight
+            .pop_front()
+            .expect("a receipt belongs to a group");
         debug_assert_eq!(offsets.len(), group.records.len());
-        let Group { number, records, changes, waiting, started, .. } = group;
+        let Group {
+            number,
+            records,
+            changes,
+            waiting,
+            started,
+            ..
+        } = group;
         let mut waiting = waiting.into_iter().peekable();
         let mut given = Vec::with_capacity(records.len());
         for ((record, change), &offset) in records.iter().zip(changes).zip(offsets) {
-            let tenure = self.tenure.as_mut().expect("acknowledged groups have a tenure");
+            let tenure = self
+                .tenure
+                .as_mut()
+                .expect("acknowledged groups have a tenure");
             if offset != tenure.next {
                 let ballot = tenure.ballot;
                 self.replica.catch_up(Some(offset), |_, _, _| ()).await?;
@@ -626,7 +698,9 @@ impl<S: State> Running<S> {
                 next.reply.send(next.record.map(|record| given[record]));
             }
         }
-        self.metrics.commit_seconds.observe(started.elapsed().as_secs_f64());
+        self.metrics
+            .commit_seconds
+            .observe(started.elapsed().as_secs_f64());
         Ok(())
     }
 
@@ -656,7 +730,11 @@ impl<S: State> Running<S> {
             AppendError::Refused(what) => Refusal::Unavailable(what.clone()),
             AppendError::Unknown(what) => {
                 warn!(partition = %self.replica.partition, what, "outcome unknown, taking over again");
-                let Tenure { producer, ballot, next } = tenure;
+                let Tenure {
+                    producer,
+                    ballot,
+                    next,
+                } = tenure;
                 drop(producer);
                 return self.resolve(groups, ballot, next).await;
             }
@@ -709,7 +787,9 @@ impl<S: State> Running<S> {
             rest = others;
             for waiting in group.waiting {
                 if waiting.after <= mine.len() {
-                    waiting.reply.send(waiting.record.map(|record| mine[record]));
+                    waiting
+                        .reply
+                        .send(waiting.record.map(|record| mine[record]));
                 } else {
                     waiting.reply.refuse(refusal.clone());
                 }
@@ -738,8 +818,13 @@ impl<S: State> Running<S> {
         &mut self,
         seen: impl FnMut(Offset, &Record, bool),
     ) -> Result<Result<(), Refusal>, ReplayError> {
-        let taken =
-            take_over(&mut self.replica, self.incarnation, &mut self.epoch, self.schema, seen);
+        let taken = take_over(
+            &mut self.replica,
+            self.incarnation,
+            &mut self.epoch,
+            self.schema,
+            seen,
+        );
         match taken.await {
             Ok(tenure) => {
                 self.tenure = Some(tenure);
@@ -760,7 +845,9 @@ impl<S: State> Running<S> {
         self.metrics.queue.set(count(self.inbox.len()));
         self.metrics.keys.set(count(self.memory().len()));
         self.metrics.bytes.set(self.memory().bytes());
-        self.metrics.position.set(i64::try_from(self.memory().applied()).unwrap_or(i64::MAX));
+        self.metrics
+            .position
+            .set(i64::try_from(self.memory().applied()).unwrap_or(i64::MAX));
         self.metrics.replies.set(count(self.replica.fold.replies()));
     }
 }
@@ -781,7 +868,11 @@ fn refuse_all<S: State>(jobs: Vec<Job<S>>, refusal: &Refusal) {
 enum Known {
     Differs,
     Done(Bytes, Offset),
-    InFlight { group: u64, record: usize, reply: Bytes },
+    InFlight {
+        group: u64,
+        record: usize,
+        reply: Bytes,
+    },
 }
 
 /// The outcome of a command's function.
@@ -798,6 +889,9 @@ enum DecidedEdit<S> {
 
 impl<S> Decided<S> {
     fn unchanged(response: Response) -> Self {
-        Self { response, edit: DecidedEdit::Unchanged }
+        Self {
+            response,
+            edit: DecidedEdit::Unchanged,
+        }
     }
 }

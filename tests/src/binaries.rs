@@ -16,6 +16,15 @@ pub fn binary(name: &str) -> PathBuf {
     FOLDER.get_or_init(build).join(name)
 }
 
+/// The path of the binary `name`, built as a bench is, and without what only tests need.
+pub fn bench_binary(name: &str) -> PathBuf {
+    let profile_folder = profile_folder();
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--quiet", "--profile", "bench", "--package", name]);
+    run(cargo, &profile_folder);
+    profile_folder.join(name)
+}
+
 fn build() -> PathBuf {
     let profile_folder = profile_folder();
     let mut cargo = Command::new(env!("CARGO"));
@@ -30,12 +39,17 @@ fn build() -> PathBuf {
         }
         None => panic!("{} is no profile's folder", profile_folder.display()),
     }
+    run(cargo, &profile_folder);
+    profile_folder
+}
+
+/// Runs a build into the target folder of the running test.
+fn run(mut cargo: Command, profile_folder: &Path) {
     let target = profile_folder.parent().expect("it is target/<profile>");
     cargo.arg("--target-dir").arg(target);
     cargo.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
     let status = cargo.status().expect("cargo runs, since it runs this test");
     assert!(status.success(), "the services do not build");
-    profile_folder
 }
 
 /// The folder `target/<profile>` of the running test, which is `target/<profile>/deps/<test>-<hash>`.

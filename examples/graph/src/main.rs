@@ -7,13 +7,13 @@
 //! - [`settle`]: what makes edges, labels and components agree, also after a crash between two steps.
 
 mod component;
-mod connect;
+mod edges;
 mod settings;
 mod settle;
 mod vertex;
 
 use component::Component;
-use connect::{connect, disconnect};
+use edges::{connect, disconnect};
 use settings::Settings;
 use vertex::Vertex;
 

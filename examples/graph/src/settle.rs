@@ -114,8 +114,8 @@ impl Graph {
         let mut mends = Vec::new();
         for members in groups(view) {
             let Some(&id) = members.first() else { continue };
-            let kept: Vec<Arc<Component>> = stream::iter(members.iter())
-                .map(|member| self.components.get(member))
+            let kept: Vec<Arc<Component>> = stream::iter(members.clone())
+                .map(|member| self.components.get(&member))
                 .buffer_unordered(CONCURRENCY_MAX)
                 .try_filter_map(async |component| Ok(component))
                 .try_collect()

@@ -25,7 +25,11 @@ pub const fn assert_key_part<T: KeyPart>() {}
 /// While the program is compiled, with `message`.
 pub const fn assert_placeholder(definition: &Definition, name: &str, message: &'static str) {
     // A stub after mistakes has no key, and what follows from mistakes is not worth a message.
-    assert!(definition.key_fields.is_empty() || has_placeholder(definition.collection, name), "{}", message);
+    assert!(
+        definition.key_fields.is_empty() || has_placeholder(definition.collection, name),
+        "{}",
+        message
+    );
 }
 
 /// Fails the build if a placeholder of a handler's path that is no argument is no key field either.

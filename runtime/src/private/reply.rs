@@ -42,7 +42,7 @@ impl<T> Probe<T> {
 /// The traits that a call site needs, without their names.
 pub mod dispatch {
     pub use super::{
-        DescribeIntoResponse as _, DescribeNothing as _, DescribeSchema as _, DescribeKnown as _,
+        DescribeIntoResponse as _, DescribeKnown as _, DescribeNothing as _, DescribeSchema as _,
         ReplyBorrowed as _, ReplyIntoResponse as _, ReplyNothing as _, ReplySerialize as _,
     };
 }
@@ -321,9 +321,15 @@ mod tests {
     async fn seen(response: Response) -> (u16, String, String) {
         let status = response.status().as_u16();
         let media_type = response.headers().get(header::CONTENT_TYPE);
-        let media_type = media_type.map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default();
+        let media_type = media_type
+            .map(|value| value.to_str().unwrap().to_owned())
+            .unwrap_or_default();
         let body = to_bytes(response.into_body(), 1024).await.unwrap();
-        (status, media_type, String::from_utf8(body.to_vec()).unwrap())
+        (
+            status,
+            media_type,
+            String::from_utf8(body.to_vec()).unwrap(),
+        )
     }
 
     macro_rules! reply {
@@ -362,12 +368,25 @@ mod tests {
             (reply!(String, owner.clone()), 200, text, "on loan"),
             (reply!(&str, &owner[..]), 200, text, "on loan"),
             (reply!(&String, &owner), 200, text, "on loan"),
-            (reply!(Cow<'_, str>, Cow::Borrowed(&owner[..])), 200, text, "on loan"),
-            (reply!(&[u8], owner.as_bytes()), 200, "application/octet-stream", "on loan"),
+            (
+                reply!(Cow<'_, str>, Cow::Borrowed(&owner[..])),
+                200,
+                text,
+                "on loan",
+            ),
+            (
+                reply!(&[u8], owner.as_bytes()),
+                200,
+                "application/octet-stream",
+                "on loan",
+            ),
             (nothing(), 204, "", ""),
         ];
         for (response, status, media_type, body) in rows {
-            assert_eq!(seen(response).await, (status, media_type.to_owned(), body.to_owned()));
+            assert_eq!(
+                seen(response).await,
+                (status, media_type.to_owned(), body.to_owned())
+            );
         }
         assert_eq!(seen(missing()).await.0, 404);
         assert_eq!(seen(error(Problem::conflict("x"))).await.0, 409);
@@ -375,7 +394,10 @@ mod tests {
 
     #[tokio::test]
     async fn data_that_does_not_serialize_is_a_500() {
-        let response = reply!(std::collections::BTreeMap<Vec<u8>, u8>, [(vec![1], 1)].into());
+        let response = reply!(
+            std::collections::BTreeMap<Vec<u8>, u8>,
+            [(vec![1], 1)].into()
+        );
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
     }
 
