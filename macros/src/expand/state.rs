@@ -60,11 +60,23 @@ pub(super) fn expand(state: &State) -> TokenStream {
 }
 
 fn definition(state: &State) -> TokenStream {
-    let State { ident, doc, path, topic, partitions, global, crud, key, partition_by } = state;
+    let State {
+        ident,
+        doc,
+        path,
+        topic,
+        partitions,
+        global,
+        crud,
+        key,
+        partition_by,
+    } = state;
     let name = syn::ext::IdentExt::unraw(ident).to_string();
     let collection = &path.literal;
     let rest = key.iter().filter(|field| !path.has(&field.name));
-    let item = rest.fold(path.text(), |item, field| format!("{item}/{{{}}}", field.name));
+    let item = rest.fold(path.text(), |item, field| {
+        format!("{item}/{{{}}}", field.name)
+    });
     let item = at_place_of(collection, &item);
     let crud = crud.iter().map(|operation| operation.variant());
     let names: Vec<_> = key.iter().map(|field| &field.name).collect();
