@@ -3,8 +3,8 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote};
 use syn::{
-    Attribute, Expr, ExprLit, Field, Fields, Generics, ImplItem, Item, ItemFn, ItemImpl, Lit, Meta,
-    Signature, Type, ext::IdentExt as _, visit_mut::VisitMut,
+    Attribute, Expr, ExprLit, Field, Fields, Generics, ImplItem, Item, ItemFn, ItemImpl, Lit, Meta, Signature, Type,
+    ext::IdentExt as _, parse_quote, visit_mut::VisitMut,
 };
 
 use crate::{
@@ -27,17 +27,9 @@ pub(crate) struct StateItem {
 #[derive(Debug)]
 pub(crate) enum StateShape {
     /// A struct with named fields.
-    Named {
-        ident: Ident,
-        generics: Generics,
-        fields: Vec<StateField>,
-    },
+    Named { ident: Ident, generics: Generics, fields: Vec<StateField> },
     /// The tokens to point at, what it is, and its name if a stub can be made for it.
-    Other {
-        place: TokenStream,
-        what: &'static str,
-        ident: Option<Ident>,
-    },
+    Other { place: TokenStream, what: &'static str, ident: Option<Ident> },
 }
 
 /// A field, with our attributes aside.
@@ -100,23 +92,14 @@ impl StateItem {
                 what: "a function, which takes `#[handler(get, \"/…\")]`",
                 ident: None,
             },
-            item => StateShape::Other {
-                place: first_token(item),
-                what: "another item",
-                ident: None,
-            },
+            item => StateShape::Other { place: first_token(item), what: "another item", ident: None },
         };
         FieldCleaner.visit_item_mut(&mut item);
         Self { item, doc, shape }
     }
 }
 
-fn other(
-    keyword: impl ToTokens,
-    what: &'static str,
-    ident: &Ident,
-    generics: &Generics,
-) -> StateShape {
+fn other(keyword: impl ToTokens, what: &'static str, ident: &Ident, generics: &Generics) -> StateShape {
     StateShape::Other {
         place: quote!(#keyword #ident),
         what,
@@ -129,8 +112,7 @@ fn first_token(item: &Item) -> TokenStream {
 }
 
 fn state_field(field: &Field) -> Option<StateField> {
-    let (mut key, mut partition_by, mut strays, mut others) =
-        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut key, mut partition_by, mut strays, mut others) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for attribute in &field.attrs {
         match ours(attribute) {
             Some(Ours::Key) => key.push(attribute.clone()),
@@ -140,14 +122,7 @@ fn state_field(field: &Field) -> Option<StateField> {
         }
     }
     let ident = field.ident.clone()?;
-    Some(StateField {
-        ident,
-        ty: field.ty.clone(),
-        key,
-        partition_by,
-        strays,
-        others,
-    })
+    Some(StateField { ident, ty: field.ty.clone(), key, partition_by, strays, others })
 }
 
 enum Ours {
@@ -217,11 +192,7 @@ impl Function {
         Self {
             signature: signature.clone(),
             doc: doc_of(attributes),
-            cfg: attributes
-                .iter()
-                .filter(|attribute| attribute.path().is_ident("cfg"))
-                .cloned()
-                .collect(),
+            cfg: attributes.iter().filter(|attribute| attribute.path().is_ident("cfg")).cloned().collect(),
         }
     }
 }
@@ -241,19 +212,16 @@ impl HandlersItem {
             match signature {
                 Some(_) if routes.is_empty() => {}
                 Some(signature) => {
-                    methods.push(MethodItem {
-                        function: Function::read(attributes, signature),
-                        routes,
-                    });
+                    methods.push(MethodItem { function: Function::read(attributes, signature), routes });
+                    // The form of the arguments is ours, so clippy must not blame the user for it.
+                    attributes.push(parse_quote!(
+                        #[allow(clippy::needless_pass_by_value, clippy::trivially_copy_pass_by_ref)]
+                    ));
                 }
                 None => misplaced.extend(routes.into_iter().map(|route| (route, what))),
             }
         }
-        Self {
-            item,
-            methods,
-            misplaced,
-        }
+        Self { item, methods, misplaced }
     }
 }
 
@@ -308,28 +276,21 @@ impl FreeItem {
     pub(crate) fn read(mut item: ItemFn) -> Self {
         let mut routes = Vec::new();
         item.attrs.retain(|attribute| {
-            let route = attribute
-                .path()
-                .get_ident()
-                .is_some_and(|word| Method::of(&word.to_string()).is_some());
+            let route = attribute.path().get_ident().is_some_and(|word| Method::of(&word.to_string()).is_some());
             if route {
                 routes.push(attribute.clone());
             }
             !route
         });
-        Self {
-            function: Function::read(&item.attrs, &item.sig),
-            item,
-            routes,
-        }
+        let function = Function::read(&item.attrs, &item.sig);
+        item.attrs.push(parse_quote!(#[allow(clippy::needless_pass_by_value)]));
+        Self { item, function, routes }
     }
 }
 
 /// The route of a method; a second one is reported.
 pub(crate) fn one_route(routes: &[Attribute], errors: &Errors) -> Option<RouteAttr> {
-    let mut read = routes
-        .iter()
-        .map(|attribute| (attribute, RouteAttr::of_method(attribute, errors)));
+    let mut read = routes.iter().map(|attribute| (attribute, RouteAttr::of_method(attribute, errors)));
     let (_, first) = read.next()?;
     for (attribute, _) in read {
         errors.push(
@@ -343,15 +304,9 @@ pub(crate) fn one_route(routes: &[Attribute], errors: &Errors) -> Option<RouteAt
 /// The text of `///` comments.
 fn doc_of(attributes: &[Attribute]) -> String {
     let mut lines = Vec::new();
-    for attribute in attributes
-        .iter()
-        .filter(|attribute| attribute.path().is_ident("doc"))
-    {
+    for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("doc")) {
         if let Meta::NameValue(pair) = &attribute.meta
-            && let Expr::Lit(ExprLit {
-                lit: Lit::Str(text),
-                ..
-            }) = &pair.value
+            && let Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) = &pair.value
         {
             for line in text.value().lines() {
                 lines.push(line.strip_prefix(' ').unwrap_or(line).trim_end().to_owned());
@@ -366,8 +321,6 @@ fn doc_of(attributes: &[Attribute]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use syn::parse_quote;
-
     use super::*;
 
     #[test]
@@ -397,21 +350,9 @@ mod tests {
             }
         });
         let text = item.item.to_token_stream().to_string();
-        assert_eq!(
-            text,
-            "struct S { # [serde (rename = \"x\")] a : u32 , b : u32 , # [doc = \"c\"] c : u32 , }"
-        );
-        let StateShape::Named { fields, .. } = item.shape else {
-            panic!("it has named fields")
-        };
-        assert_eq!(
-            (
-                fields[0].key.len(),
-                fields[0].others.len(),
-                fields[1].strays.len()
-            ),
-            (1, 1, 1)
-        );
+        assert_eq!(text, "struct S { # [serde (rename = \"x\")] a : u32 , b : u32 , # [doc = \"c\"] c : u32 , }");
+        let StateShape::Named { fields, .. } = item.shape else { panic!("it has named fields") };
+        assert_eq!((fields[0].key.len(), fields[0].others.len(), fields[1].strays.len()), (1, 1, 1));
     }
 
     #[test]
@@ -435,7 +376,7 @@ mod tests {
         assert_eq!(item.methods.len(), 1);
         assert_eq!(
             item.item.to_token_stream().to_string(),
-            "impl S { # [inline] fn a (& self) { } # [test] fn b () { } # [expect (dead_code)] fn c () { } }"
+            "impl S { # [inline] # [allow (clippy :: needless_pass_by_value , clippy :: trivially_copy_pass_by_ref)] fn a (& self) { } # [test] fn b () { } # [expect (dead_code)] fn c () { } }"
         );
     }
 }

@@ -77,36 +77,23 @@ impl StateAttr {
                 ),
             }
         }
-        if !path_given
-            && !seen
-                .iter()
-                .any(|(word, _)| did_you_mean(word, &[PATH]) != "")
-        {
+        if !path_given && !seen.iter().any(|(word, _)| !did_you_mean(word, &[PATH]).is_empty()) {
             errors.push(&all, format!("a state needs a path: `{STATE_FORM}`"));
         }
         if attr.global
             && let Some((_, name)) = seen.iter().find(|(word, _)| word == PARTITIONS)
         {
-            errors.push(
-                name,
-                "a `global` state has one partition: remove `partitions` or `global`",
-            );
+            errors.push(name, "a `global` state has one partition: remove `partitions` or `global`");
         }
         attr
     }
 
     /// A value without a name. Returns whether it was meant as the path.
     fn bare_value(&mut self, value: &Value, errors: &Errors) -> bool {
-        if let Value::Bare(Expr::Lit(ExprLit {
-            lit: Lit::Str(literal),
-            ..
-        })) = value
+        if let Value::Bare(Expr::Lit(ExprLit { lit: Lit::Str(literal), .. })) = value
             && literal.value().starts_with('/')
         {
-            errors.push(
-                literal,
-                format!("name the value: `path = \"{}\"`", literal.value()),
-            );
+            errors.push(literal, format!("name the value: `path = \"{}\"`", literal.value()));
             self.path = Template::parse(literal, Root::Refused, errors);
             return true;
         }
@@ -145,15 +132,11 @@ impl RouteAttr {
             }
             Meta::List(list) => one_path(list.tokens.clone(), &form, errors)?,
         };
-        Some(Self {
-            method,
-            word,
-            path: Template::parse(&literal, Root::Refused, errors)?,
-        })
+        Some(Self { method, word, path: Template::parse(&literal, Root::Refused, errors)? })
     }
 
     /// `#[handler(post, "/path")]` on a function.
-    pub(crate) fn of_function(tokens: TokenStream, errors: &Errors) -> Option<Self> {
+    pub(crate) fn of_function(tokens: &TokenStream, errors: &Errors) -> Option<Self> {
         let form = "`#[handler(get, \"/connect/{a}/{b}\")]`";
         if tokens.is_empty() {
             errors.push_error(syn::Error::new(
@@ -169,10 +152,7 @@ impl RouteAttr {
             Some(TokenTree::Literal(literal)) => {
                 let guess = match syn::parse2::<LitStr>(literal.to_token_stream()) {
                     Ok(text) if text.value().starts_with('/') => {
-                        format!(
-                            "the method is missing: `#[handler(get, \"{}\")]`",
-                            text.value()
-                        )
+                        format!("the method is missing: `#[handler(get, \"{}\")]`", text.value())
                     }
                     Ok(text) if Method::of(&text.value().to_lowercase()).is_some() => {
                         let word = text.value().to_lowercase();
@@ -184,10 +164,7 @@ impl RouteAttr {
                 return None;
             }
             _ => {
-                errors.push(
-                    &tokens,
-                    format!("a handler needs a method and a path: {form}"),
-                );
+                errors.push(tokens, format!("a handler needs a method and a path: {form}"));
                 return None;
             }
         };
@@ -199,10 +176,7 @@ impl RouteAttr {
                 match (Method::why_not(&text), did_you_mean(&text, &Method::WORDS)) {
                     (Some(why), _) => format!("{why}: write one of {}", list(&Method::WORDS)),
                     (None, near) if near.is_empty() => {
-                        format!(
-                            "`{text}` is not a method: write one of {}",
-                            list(&Method::WORDS)
-                        )
+                        format!("`{text}` is not a method: write one of {}", list(&Method::WORDS))
                     }
                     (None, near) => format!("`{text}` is not a method{near}"),
                 },
@@ -211,34 +185,21 @@ impl RouteAttr {
         match rest.next() {
             Some(TokenTree::Punct(comma)) if comma.as_char() == ',' => {}
             None => {
-                errors.push(
-                    &word,
-                    format!("a handler needs a path: `#[handler({text}, \"/…\")]`"),
-                );
+                errors.push(&word, format!("a handler needs a path: `#[handler({text}, \"/…\")]`"));
                 return None;
             }
             Some(other) => {
-                errors.push(
-                    other,
-                    format!("a comma stands between method and path: {form}"),
-                );
+                errors.push(other, format!("a comma stands between method and path: {form}"));
                 return None;
             }
         }
         let rest: TokenStream = rest.collect();
         if rest.is_empty() {
-            errors.push(
-                &word,
-                format!("a handler needs a path: `#[handler({text}, \"/…\")]`"),
-            );
+            errors.push(&word, format!("a handler needs a path: `#[handler({text}, \"/…\")]`"));
             return None;
         }
         let path = Template::parse(&one_path(rest, form, errors)?, Root::Allowed, errors);
-        Some(Self {
-            method: method?,
-            word,
-            path: path?,
-        })
+        Some(Self { method: method?, word, path: path? })
     }
 }
 
@@ -250,13 +211,7 @@ fn one_path(tokens: TokenStream, form: &str, errors: &Errors) -> Option<LitStr> 
         Ok((value, input.parse::<TokenStream>()?))
     };
     match parser.parse2(tokens.clone()) {
-        Ok((
-            Expr::Lit(ExprLit {
-                lit: Lit::Str(literal),
-                ..
-            }),
-            rest,
-        )) => {
+        Ok((Expr::Lit(ExprLit { lit: Lit::Str(literal), .. }), rest)) => {
             if rest.is_empty() {
                 return Some(literal);
             }
@@ -297,10 +252,7 @@ impl ToTokens for Value {
 impl Parse for Argument {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
         if !input.peek(syn::Ident::peek_any) || input.peek(syn::LitBool) {
-            return Ok(Self {
-                name: None,
-                value: Value::Bare(input.parse()?),
-            });
+            return Ok(Self { name: None, value: Value::Bare(input.parse()?) });
         }
         let name = Some(input.call(Ident::parse_any)?);
         let value = if input.peek(Token![=]) {
@@ -351,17 +303,11 @@ fn split(tokens: TokenStream) -> Vec<(TokenStream, Option<TokenTree>)> {
 
 fn string(name: &Ident, value: &Value, example: &str, errors: &Errors) -> Option<LitStr> {
     match value {
-        Value::Given(Expr::Lit(ExprLit {
-            lit: Lit::Str(literal),
-            ..
-        })) => return Some(literal.clone()),
+        Value::Given(Expr::Lit(ExprLit { lit: Lit::Str(literal), .. })) => return Some(literal.clone()),
         Value::Given(Expr::Path(word)) if word.path.get_ident().is_some() => {
             let slash = if example.starts_with('/') { "/" } else { "" };
             let word = word.path.to_token_stream();
-            errors.push(
-                &word,
-                format!("`{name}` takes a string: `{name} = \"{slash}{word}\"`"),
-            );
+            errors.push(&word, format!("`{name}` takes a string: `{name} = \"{slash}{word}\"`"));
         }
         value => errors.push(
             quote!(#name #value),
@@ -373,10 +319,7 @@ fn string(name: &Ident, value: &Value, example: &str, errors: &Errors) -> Option
 
 fn flag(name: &Ident, value: &Value, errors: &Errors) -> bool {
     if !matches!(value, Value::None) {
-        errors.push(
-            value,
-            format!("`{name}` takes no value: write it, or leave it out"),
-        );
+        errors.push(value, format!("`{name}` takes no value: write it, or leave it out"));
     }
     true
 }
@@ -384,29 +327,23 @@ fn flag(name: &Ident, value: &Value, errors: &Errors) -> bool {
 fn partitions(name: &Ident, value: &Value, errors: &Errors) -> Option<u32> {
     let form = format!("`{name} = 4`, from 1 to {PARTITIONS_MAX}");
     let mistake: &dyn Display = match value {
-        Value::Given(Expr::Lit(ExprLit {
-            lit: Lit::Int(literal),
-            ..
-        })) => match number(literal) {
-            Some(0) => &"a state has at least one partition",
-            Some(count) if count > PARTITIONS_MAX => &"that is too many partitions",
-            Some(count) => return Some(count),
-            None => &"this is not a number of partitions",
-        },
+        Value::Given(Expr::Lit(ExprLit { lit: Lit::Int(literal), .. })) => {
+            match number(literal) {
+                Some(0) => &"a state has at least one partition",
+                Some(count) if count > PARTITIONS_MAX => &"that is too many partitions",
+                Some(count) => return Some(count),
+                None => &"this is not a number of partitions",
+            }
+        }
         Value::Given(Expr::Unary(negative)) if matches!(negative.op, UnOp::Neg(_)) => {
             &"a number of partitions is not negative"
         }
-        Value::Given(Expr::Lit(ExprLit {
-            lit: Lit::Str(_), ..
-        })) => &"the number of partitions is no string",
+        Value::Given(Expr::Lit(ExprLit { lit: Lit::Str(_), .. })) => &"the number of partitions is no string",
         Value::Given(Expr::Path(_)) => {
             &"the number of partitions is a literal: the topic is made with it, once and for all"
         }
         _ => {
-            errors.push(
-                quote!(#name #value),
-                format!("`{name}` takes an integer: {form}"),
-            );
+            errors.push(quote!(#name #value), format!("`{name}` takes an integer: {form}"));
             return None;
         }
     };
@@ -431,18 +368,12 @@ fn crud(name: &Ident, value: &Value, errors: &Errors) -> Vec<Crud> {
             return Vec::new();
         }
         value => {
-            errors.push(
-                value,
-                format!("`{name}` lists operations in parentheses: {form}"),
-            );
+            errors.push(value, format!("`{name}` lists operations in parentheses: {form}"));
             return Vec::new();
         }
     };
     if group.stream().is_empty() {
-        errors.push(
-            quote!(#name #group),
-            format!("`{name}()` lists nothing: remove it, or write {form}"),
-        );
+        errors.push(quote!(#name #group), format!("`{name}()` lists nothing: remove it, or write {form}"));
     }
     let mut found = Vec::new();
     for (part, comma) in split(group.stream()) {
@@ -468,14 +399,9 @@ fn crud(name: &Ident, value: &Value, errors: &Errors) -> Vec<Crud> {
             None => errors.push(
                 word,
                 match (synonym(&text), did_you_mean(&text, &Crud::WORDS)) {
-                    (Some(meant), _) => {
-                        format!("operations have the names of HTTP: `{meant}` instead of `{text}`")
-                    }
+                    (Some(meant), _) => format!("operations have the names of HTTP: `{meant}` instead of `{text}`"),
                     (None, near) if near.is_empty() => {
-                        format!(
-                            "`{text}` is no operation: write any of {}",
-                            list(&Crud::WORDS)
-                        )
+                        format!("`{text}` is no operation: write any of {}", list(&Crud::WORDS))
                     }
                     (None, near) => format!("`{text}` is no operation{near}"),
                 },
@@ -505,27 +431,16 @@ mod tests {
     use super::*;
 
     fn mistakes(errors: Errors) -> String {
-        errors
-            .finish()
-            .map(|tokens| tokens.to_string())
-            .unwrap_or_default()
+        errors.finish().map(|tokens| tokens.to_string()).unwrap_or_default()
     }
 
     #[test]
     fn a_state_attribute_is_read() {
         let errors = Errors::new();
-        let tokens = quote!(
-            path = "/a/{b}/c",
-            topic = "t",
-            partitions = 4_u32,
-            crud(get, list,),
-        );
+        let tokens = quote!(path = "/a/{b}/c", topic = "t", partitions = 4_u32, crud(get, list,),);
         let attr = StateAttr::parse(tokens, &errors);
         assert_eq!(mistakes(errors), "");
-        assert_eq!(
-            attr.path.map(|path| path.placeholders),
-            Some(vec!["b".to_owned()])
-        );
+        assert_eq!(attr.path.map(|path| path.placeholders), Some(vec!["b".to_owned()]));
         assert_eq!(attr.topic.map(|topic| topic.value()), Some("t".to_owned()));
         assert_eq!((attr.partitions, attr.global), (Some(4), false));
         assert_eq!(attr.crud, [Crud::Get, Crud::List]);
@@ -577,13 +492,7 @@ mod tests {
 
     #[test]
     fn a_path_is_asked_for_once() {
-        for tokens in [
-            quote!(),
-            quote!(global),
-            quote!(pth = "/x"),
-            quote!("/x"),
-            quote!(path = x),
-        ] {
+        for tokens in [quote!(), quote!(global), quote!(pth = "/x"), quote!("/x"), quote!(path = x)] {
             let errors = Errors::new();
             StateAttr::parse(tokens.clone(), &errors);
             assert_eq!(errors.count(), 1, "{tokens}");
@@ -594,11 +503,8 @@ mod tests {
     #[test]
     fn a_function_route_is_read_or_explained() {
         let errors = Errors::new();
-        let route = RouteAttr::of_function(quote!(post, "/a/{b}",), &errors).expect("it is right");
-        assert_eq!(
-            (route.method, mistakes(errors).as_str()),
-            (Method::Post, "")
-        );
+        let route = RouteAttr::of_function(&quote!(post, "/a/{b}",), &errors).expect("it is right");
+        assert_eq!((route.method, mistakes(errors).as_str()), (Method::Post, ""));
         let rows = [
             (quote!(), "method and a path"),
             (quote!(get), "needs a path"),
@@ -615,10 +521,7 @@ mod tests {
         ];
         for (tokens, part) in rows {
             let errors = Errors::new();
-            assert!(
-                RouteAttr::of_function(tokens.clone(), &errors).is_none(),
-                "{tokens}"
-            );
+            assert!(RouteAttr::of_function(&tokens, &errors).is_none(), "{tokens}");
             assert_eq!(errors.count(), 1, "{tokens}");
             let text = mistakes(errors);
             assert!(text.contains(part), "{tokens}: {text}");

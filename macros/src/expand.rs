@@ -47,10 +47,7 @@ pub(crate) fn stateful_api(attr: TokenStream, item: TokenStream) -> TokenStream 
 pub(crate) fn handlers(attr: TokenStream, item: TokenStream) -> TokenStream {
     let errors = Errors::new();
     if !attr.is_empty() {
-        errors.push(
-            attr,
-            "`#[handlers]` takes no arguments: the path stands in `#[stateful_api(path = \"/…\")]`",
-        );
+        errors.push(attr, "`#[handlers]` takes no arguments: the path stands in `#[stateful_api(path = \"/…\")]`");
     }
     let Ok(parsed) = syn::parse2::<ItemImpl>(item.clone()) else {
         errors.push(
@@ -77,6 +74,7 @@ pub(crate) fn handlers(attr: TokenStream, item: TokenStream) -> TokenStream {
 }
 
 /// `#[handler(method, "/path")]`
+#[allow(clippy::needless_pass_by_value, reason = "the form of all macros")]
 pub(crate) fn handler(attr: TokenStream, item: TokenStream) -> TokenStream {
     let Ok(parsed) = syn::parse2::<ItemFn>(item.clone()) else {
         return wrong_place(
@@ -86,7 +84,7 @@ pub(crate) fn handler(attr: TokenStream, item: TokenStream) -> TokenStream {
     };
     let errors = Errors::new();
     let parsed = FreeItem::read(parsed);
-    let route = RouteAttr::of_function(attr, &errors);
+    let route = RouteAttr::of_function(&attr, &errors);
     let model = check::free_handler(&parsed, route, &errors);
     let item = &parsed.item;
     match (model, errors.finish()) {

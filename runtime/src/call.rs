@@ -408,7 +408,7 @@ impl<S: State> Keyed<S> {
     ///
     /// # Errors
     /// What the extractor says, as a problem document.
-    pub async fn part<T: FromRequestParts<Context>>(&mut self) -> Result<T, Halt> {
+    pub async fn part<T: crate::private::argument::Argument>(&mut self) -> Result<T, Halt> {
         self.call.extract().await
     }
 
@@ -543,7 +543,7 @@ impl Free {
     ///
     /// # Errors
     /// What the extractor says, as a problem document.
-    pub async fn part<T: FromRequestParts<Context>>(&mut self) -> Result<T, Halt> {
+    pub async fn part<T: crate::private::argument::Argument>(&mut self) -> Result<T, Halt> {
         self.call.extract().await
     }
 

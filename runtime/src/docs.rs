@@ -38,6 +38,8 @@ pub fn docs_router<S: Clone + Send + Sync + 'static>() -> Router<S> {
     // A validator elsewhere would be asked otherwise, which neither works offline nor is anyone's business.
     let config = Config::from(OPENAPI_PATH)
         .validator_url("none")
+        // Without the bar that asks for the address of another document.
+        .use_base_layout()
         .try_it_out_enabled(true)
         .display_request_duration(true)
         .doc_expansion("list");

@@ -1,7 +1,7 @@
 //! The seam to the log: what memgen needs of it, and what it may rely on.
 //!
 //! A log holds, for each partition of each topic, a totally ordered sequence of [`Record`]s.
-//! [`embedded`] keeps them in files of this node; [`sim`] (feature `simulation`) is a seeded model of a
+//! [`embedded`] keeps them in files of this node; `sim` (feature `simulation`) is a seeded model of a
 //! shared log with everything that may go wrong. All pass `conformance`.
 
 use std::{fmt, io, path::PathBuf, sync::Arc};
@@ -10,7 +10,11 @@ use futures_util::future::BoxFuture;
 
 use crate::record::{Offset, Record};
 
+#[cfg(feature = "simulation")]
+pub mod conformance;
 pub mod embedded;
+#[cfg(feature = "simulation")]
+pub mod sim;
 
 /// One partition of one topic.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -88,7 +92,8 @@ pub type Receipt = BoxFuture<'static, Result<Offsets, AppendError>>;
 /// 5. *Reading.* [`read`](Self::read) returns what is durable, all of it up to `next`, without holes other than compaction's. A record
 ///    that can't be read is an error that names its place, never skipped.
 /// 6. *Compaction* removes a record only if a later record has the same key, or if it is a deletion and nothing before
-///    it has its key. It keeps every record that carries an answer younger than the horizon, and never reorders or renumbers.
+///    it has its key, or if it never counted (a record before it carries a higher ballot). It keeps every record that
+///    carries an answer younger than the horizon, as far as a limit on their number allows, and never reorders or renumbers.
 /// 7. *One topic, one shape.* [`declare`](Self::declare) refuses a topic whose kept shape differs.
 pub trait Log: Send + Sync + 'static {
     /// Creates the topic if it does not exist, and otherwise compares its shape. Called once per topic before anything else.

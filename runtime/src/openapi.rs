@@ -203,7 +203,6 @@ impl OpenApi {
         shared["schemas"] = self.schemas.take_definitions(true).into();
         let mut document = json!({
             "openapi": "3.1.0",
-            "jsonSchemaDialect": "https://json-schema.org/draft/2020-12/schema",
             "info": { "title": self.title, "version": self.version },
             "servers": [{ "url": "/" }],
             "paths": self.paths,

@@ -115,7 +115,10 @@ impl<'a> Operation<'a> {
 
     /// The placeholder `{name}` of the path has this schema.
     pub fn path_parameter_with(&mut self, name: &str, schema: &Value) {
-        self.parameter(json!({ "name": name, "in": "path", "required": true, "schema": schema }));
+        let mut parameter =
+            json!({ "name": name, "in": "path", "required": true, "schema": schema });
+        move_description(&mut parameter);
+        self.parameter(parameter);
     }
 
     /// The query string is read as a `T`: each of its fields is a parameter.
@@ -375,10 +378,14 @@ pub(crate) fn paragraphs(doc: &str) -> Vec<String> {
         .collect()
 }
 
-/// The first paragraph on one line and without its full stop; and the others.
+/// The first paragraph on one line, without its full stop and without backticks, since a summary is plain text; and the others.
 fn summary_and_description(doc: &str) -> (String, String) {
     let mut paragraphs = paragraphs(doc).into_iter();
-    let first = paragraphs.next().unwrap_or_default().replace('\n', " ");
+    let first = paragraphs
+        .next()
+        .unwrap_or_default()
+        .replace('\n', " ")
+        .replace('`', "");
     let summary = match first.strip_suffix('.') {
         Some(sentence) if !sentence.ends_with('.') => sentence.to_owned(),
         _ => first,
@@ -438,6 +445,7 @@ mod tests {
             (" No stop", "No stop", ""),
             (" An ellipsis...", "An ellipsis...", ""),
             (" Two\n lines.", "Two lines", ""),
+            (" Of `code`.\n\n Of `code`.", "Of code", "Of `code`."),
             (
                 " First.\n\n Second\n goes on.\n\n Third.",
                 "First",
@@ -484,7 +492,9 @@ mod tests {
             #[allow(dead_code, reason = "only its schema is used")]
             Down,
         }
-        let operation = describe("/", Operation::query::<Filter>);
+        let operation = describe("/", |operation| {
+            operation.query::<Filter>();
+        });
         let parameters = operation["parameters"].as_array().unwrap();
         assert_eq!(parameters.len(), 2);
         assert_eq!(
@@ -501,7 +511,9 @@ mod tests {
 
     #[test]
     fn a_body_brings_its_problems() {
-        let operation = describe("/", Operation::body::<Vec<u8>>);
+        let operation = describe("/", |operation| {
+            operation.body::<Vec<u8>>();
+        });
         assert_eq!(operation["requestBody"]["required"], true);
         for status in ["400", "413", "415", "422"] {
             assert!(

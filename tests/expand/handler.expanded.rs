@@ -31,11 +31,15 @@ impl ::memgen::State for Vertex {
     fn read_key(
         reader: &mut ::memgen::key::KeyReader<'_>,
     ) -> ::core::result::Result<Self::Key, ::memgen::key::KeyError> {
-        ::core::result::Result::Ok(reader.part::<u32>("id")?)
+        reader.part::<u32>("id")
     }
 }
 const _: () = ::memgen::private::argument::assert_key_part::<u32>();
 /// Connects two vertices.
+///
+/// # Errors
+/// None so far.
+#[allow(clippy::needless_pass_by_value)]
 pub async fn connect(_vertices: Store<Vertex>, a: u32, b: u32) -> Result<SeeOther> {
     std::future::ready(()).await;
     Ok(SeeOther::to(format!("/vertex/{a}?to={b}")))
@@ -52,7 +56,7 @@ impl ::memgen::private::FreeHandler for connect {
             method: ::memgen::private::Method::POST,
             path: "/connect/{a}/{b}",
             name: "connect",
-            doc: "Connects two vertices.",
+            doc: "Connects two vertices.\n\n# Errors\nNone so far.",
             call: |call| ::std::boxed::Box::pin(async move {
                 #[allow(unused_mut)]
                 let mut call = call.free().await?;
@@ -89,6 +93,7 @@ impl ::memgen::private::FreeHandler for connect {
         ::std::vec::Vec::from([<Vertex as ::memgen::State>::DEFINITION.name])
     }
 }
+#[allow(clippy::needless_pass_by_value)]
 fn index() -> &'static str {
     "hello"
 }
@@ -131,6 +136,7 @@ impl ::memgen::private::FreeHandler for index {
         ::std::vec::Vec::new()
     }
 }
+#[allow(clippy::needless_pass_by_value)]
 pub(crate) fn names_of_the_macro(
     call: u8,
     operation: u8,
@@ -193,7 +199,10 @@ impl ::memgen::private::FreeHandler for names_of_the_macro {
         ::std::vec::Vec::new()
     }
 }
-async fn delete_everything() {}
+#[allow(clippy::needless_pass_by_value)]
+async fn delete_everything() {
+    std::future::ready(()).await;
+}
 #[doc(hidden)]
 #[allow(non_camel_case_types)]
 struct delete_everything {}

@@ -52,25 +52,31 @@ struct Step {
 }
 impl Counter {
     /// What it stands at.
+    #[allow(clippy::needless_pass_by_value, clippy::trivially_copy_pass_by_ref)]
     fn value(&self) -> u64 {
         self.value
     }
+    #[allow(clippy::needless_pass_by_value, clippy::trivially_copy_pass_by_ref)]
     fn labels(&self) -> &[String] {
         &self.labels
     }
+    #[allow(clippy::needless_pass_by_value, clippy::trivially_copy_pass_by_ref)]
     fn label(&self, at: usize) -> Option<&str> {
         self.labels.get(at).map(String::as_str)
     }
     /// Back to nothing.
+    #[allow(clippy::needless_pass_by_value, clippy::trivially_copy_pass_by_ref)]
     fn reset(&mut self) {
         self.value = 0;
     }
+    #[allow(clippy::needless_pass_by_value, clippy::trivially_copy_pass_by_ref)]
     fn multiply(&mut self, factor: u64) -> Result<u64, Conflict> {
         let product = self.value.checked_mul(factor);
         self.value = product.ok_or_else(|| Conflict::new("too large"))?;
         Ok(self.value)
     }
     /// Adds, from nothing if there is no such counter.
+    #[allow(clippy::needless_pass_by_value, clippy::trivially_copy_pass_by_ref)]
     fn add(
         entry: &mut Entry<Self>,
         group: String,
@@ -87,9 +93,13 @@ impl Counter {
                 labels: Vec::new(),
             });
         counter.value = counter.value.saturating_add(step.by).min(limit.by);
+        if counter.value == limit.by {
+            return Err(Conflict::new("at the limit").into());
+        }
         Ok(Created::new(counter.value))
     }
     #[cfg(test)]
+    #[allow(clippy::needless_pass_by_value, clippy::trivially_copy_pass_by_ref)]
     fn clear(&mut self) -> NoContent {
         self.labels.clear();
         NoContent

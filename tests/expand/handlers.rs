@@ -62,6 +62,9 @@ impl Counter {
     ) -> Result<Created<u64>> {
         let counter = entry.or_insert_with(|| Self { group, name, value: 0, labels: Vec::new() });
         counter.value = counter.value.saturating_add(step.by).min(limit.by);
+        if counter.value == limit.by {
+            return Err(Conflict::new("at the limit").into());
+        }
         Ok(Created::new(counter.value))
     }
 

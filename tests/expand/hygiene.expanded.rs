@@ -46,14 +46,16 @@ impl ::memgen::State for Thing {
     fn read_key(
         reader: &mut ::memgen::key::KeyReader<'_>,
     ) -> ::core::result::Result<Self::Key, ::memgen::key::KeyError> {
-        ::core::result::Result::Ok(reader.part::<u8>("key")?)
+        reader.part::<u8>("key")
     }
 }
 const _: () = ::memgen::private::argument::assert_key_part::<u8>();
 impl Thing {
+    #[allow(clippy::needless_pass_by_value, clippy::trivially_copy_pass_by_ref)]
     fn routes(&self) -> Vec {
         self.vec.clone()
     }
+    #[allow(clippy::needless_pass_by_value, clippy::trivially_copy_pass_by_ref)]
     fn write_key(&mut self, target: memgen::prelude::Query<Step>) -> State {
         self.key = target.call;
         self.state.clone()
@@ -144,6 +146,7 @@ const _: () = ::memgen::private::argument::assert_key_field(
 struct Step {
     call: u8,
 }
+#[allow(clippy::needless_pass_by_value)]
 fn probe() -> Box {
     Box
 }

@@ -36,7 +36,7 @@ impl ::memgen::State for Vertex {
     fn read_key(
         reader: &mut ::memgen::key::KeyReader<'_>,
     ) -> ::core::result::Result<Self::Key, ::memgen::key::KeyError> {
-        ::core::result::Result::Ok(reader.part::<u32>("id")?)
+        reader.part::<u32>("id")
     }
 }
 const _: () = ::memgen::private::argument::assert_key_part::<u32>();

@@ -32,7 +32,7 @@ impl ::memgen::State for Setting {
     fn read_key(
         reader: &mut ::memgen::key::KeyReader<'_>,
     ) -> ::core::result::Result<Self::Key, ::memgen::key::KeyError> {
-        ::core::result::Result::Ok(reader.part::<String>("name")?)
+        reader.part::<String>("name")
     }
 }
 const _: () = ::memgen::private::argument::assert_key_part::<String>();

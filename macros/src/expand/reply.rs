@@ -12,10 +12,7 @@ use crate::types;
 
 enum Reply<'a> {
     Nothing,
-    Result {
-        value: &'a Type,
-        error: Option<&'a Type>,
-    },
+    Result { value: &'a Type, error: Option<&'a Type> },
     Option(&'a Type),
     Plain(&'a Type),
 }
@@ -26,26 +23,21 @@ fn classify(ty: Option<&Type>) -> Reply<'_> {
         return Reply::Nothing;
     }
     match (types::name(ty).as_deref(), types::arguments(ty).as_slice()) {
-        (Some("Result"), [value, rest @ ..]) => Reply::Result {
-            value,
-            error: rest.first().copied(),
-        },
+        (Some("Result"), [value, rest @ ..]) => Reply::Result { value, error: rest.first().copied() },
         (Some("Option"), [value]) => Reply::Option(value),
         _ => Reply::Plain(ty),
     }
 }
 
 /// `value` as a response.
-pub(super) fn respond(ty: Option<&Type>, value: TokenStream) -> TokenStream {
+pub(super) fn respond(ty: Option<&Type>, value: &TokenStream) -> TokenStream {
     let inner = local("value");
     match classify(ty) {
         Reply::Nothing => quote!({ #value; ::memgen::private::reply::nothing() }),
         Reply::Result { value: ok, error } => {
-            let ok = respond(Some(ok), quote!(#inner));
+            let ok = respond(Some(ok), &quote!(#inner));
             let failed = local("error");
-            let span = error
-                .or(ty)
-                .map_or_else(proc_macro2::Span::call_site, syn::spanned::Spanned::span);
+            let span = error.or(ty).map_or_else(proc_macro2::Span::call_site, syn::spanned::Spanned::span);
             let error = error.map(|error| quote!(::<#error>));
             let error = quote_spanned!(span=> ::memgen::private::reply::error #error (#failed));
             quote! {
@@ -56,7 +48,7 @@ pub(super) fn respond(ty: Option<&Type>, value: TokenStream) -> TokenStream {
             }
         }
         Reply::Option(some) => {
-            let some = respond(Some(some), quote!(#inner));
+            let some = respond(Some(some), &quote!(#inner));
             quote! {
                 match #value {
                     ::core::option::Option::Some(#inner) => #some,

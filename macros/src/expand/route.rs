@@ -9,27 +9,16 @@ use crate::model::{Form, Route};
 
 /// `state` is there unless the function is a free one.
 pub(super) fn expand(route: &Route, state: Option<&Type>) -> TokenStream {
-    let Route {
-        method,
-        path,
-        ident,
-        doc,
-        arguments,
-        ..
-    } = route;
+    let Route { method, path, ident, doc, arguments, .. } = route;
     let (method, path, name) = (method.constant(), &path.literal, ident.unraw().to_string());
     let (call, operation) = (local("call"), local("operation"));
     let enter = match state {
         Some(state) => quote!(enter::<#state>()),
         None => quote!(free()),
     };
-    let bind = arguments
-        .iter()
-        .map(|argument| argument::bind(argument, &call));
+    let bind = arguments.iter().map(|argument| argument::bind(argument, &call));
     let answer = answer(route, state, &call);
-    let describe_arguments = arguments
-        .iter()
-        .map(|argument| argument::describe(argument, &operation));
+    let describe_arguments = arguments.iter().map(|argument| argument::describe(argument, &operation));
     let describe_reply = reply::describe(route.reply.as_ref(), &operation);
     quote! {
         ::memgen::private::Route {
@@ -58,8 +47,7 @@ fn answer(route: &Route, state: Option<&Type>, call: &proc_macro2::Ident) -> Tok
     let (target, kind) = match route.form {
         Form::Free { asynchronous } => {
             let wait = asynchronous.then(|| quote!(.await));
-            let response =
-                reply::respond(route.reply.as_ref(), quote!(#ident(#(#arguments),*) #wait));
+            let response = reply::respond(route.reply.as_ref(), &quote!(#ident(#(#arguments),*) #wait));
             return quote_spanned! {ident.span()=> #call.answer(async move { #response }).await };
         }
         Form::Query => (quote!(&#state), "query"),
@@ -67,10 +55,8 @@ fn answer(route: &Route, state: Option<&Type>, call: &proc_macro2::Ident) -> Tok
         Form::Command => (quote!(&mut ::memgen::Entry<#state>), "command"),
     };
     let (kind, target_name) = (format_ident!("{kind}"), local("target"));
-    let response = reply::respond(
-        route.reply.as_ref(),
-        quote!(<#state>::#ident(#target_name #(, #arguments)*)),
-    );
+    let response =
+        reply::respond(route.reply.as_ref(), &quote!(<#state>::#ident(#target_name #(, #arguments)*)));
     quote! {
         #call.#kind(move |#target_name: #target| -> ::memgen::private::Response { #response }).await
     }

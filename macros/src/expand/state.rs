@@ -14,7 +14,7 @@ pub(super) fn expand(state: &State) -> TokenStream {
     let types: Vec<_> = key.iter().map(|field| &field.ty).collect();
     let fields: Vec<_> = key.iter().map(|field| &field.ident).collect();
     let names: Vec<_> = key.iter().map(|field| &field.name).collect();
-    let reads = quote!(#(#reader.part::<#types>(#names)?),*);
+    let reads = quote!(#(#reader.part::<#types>(#names)),*);
     let clones = quote!(#(::core::clone::Clone::clone(&self.#fields)),*);
     let (key_type, key_value, write, read) = if let [only] = types.as_slice() {
         (quote!(#only), clones, quote!(#writer.part(#value);), reads)
@@ -24,7 +24,7 @@ pub(super) fn expand(state: &State) -> TokenStream {
             quote!((#(#types),*)),
             quote!((#clones)),
             quote!(#(#writer.part(&#value.#places);)*),
-            quote!((#reads)),
+            quote!(::core::result::Result::Ok((#(#reader.part::<#types>(#names)?),*))),
         )
     };
     let assertions = types.iter().map(|ty| {
@@ -51,7 +51,7 @@ pub(super) fn expand(state: &State) -> TokenStream {
             fn read_key(
                 #reader: &mut ::memgen::key::KeyReader<'_>,
             ) -> ::core::result::Result<Self::Key, ::memgen::key::KeyError> {
-                ::core::result::Result::Ok(#read)
+                #read
             }
         }
 
@@ -60,23 +60,11 @@ pub(super) fn expand(state: &State) -> TokenStream {
 }
 
 fn definition(state: &State) -> TokenStream {
-    let State {
-        ident,
-        doc,
-        path,
-        topic,
-        partitions,
-        global,
-        crud,
-        key,
-        partition_by,
-    } = state;
+    let State { ident, doc, path, topic, partitions, global, crud, key, partition_by } = state;
     let name = syn::ext::IdentExt::unraw(ident).to_string();
     let collection = &path.literal;
     let rest = key.iter().filter(|field| !path.has(&field.name));
-    let item = rest.fold(path.text(), |item, field| {
-        format!("{item}/{{{}}}", field.name)
-    });
+    let item = rest.fold(path.text(), |item, field| format!("{item}/{{{}}}", field.name));
     let item = at_place_of(collection, &item);
     let crud = crud.iter().map(|operation| operation.variant());
     let names: Vec<_> = key.iter().map(|field| &field.name).collect();

@@ -200,7 +200,7 @@ pub(super) static SETTINGS: &[Setting] = &[
         CLUSTER,
         "node",
         "ID",
-        "The id of this node, unique in the cluster. With --nodes, `-1`, `-2`, … is added",
+        "The id of this node, unique in the cluster. With --nodes, the nodes are `1`, `2`, …, or `ID-1`, `ID-2`, …",
         |config| config.node,
         |text| values::name(text),
         |name| name.clone()

@@ -520,6 +520,11 @@ fn help_and_version_are_asked_for() {
         let Err(Stop::Asked(text)) = load(args) else {
             panic!("{args:?}")
         };
+        assert!(
+            text.lines().all(|line| line.chars().count() <= 100),
+            "{text}"
+        );
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
         for setting in settings::SETTINGS {
             assert!(
                 text.contains(&format!("--{} <{}>", setting.name, setting.value)),

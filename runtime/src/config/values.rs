@@ -62,13 +62,13 @@ pub(super) fn bytes(text: &str, legal: RangeInclusive<u64>) -> Result<u64, Strin
         })
 }
 
-/// As [`bytes`], for sizes in memory.
+/// As [`bytes()`], for sizes in memory.
 pub(super) fn size(text: &str, legal: RangeInclusive<u64>) -> Result<usize, String> {
     let bytes = bytes(text, legal)?;
     usize::try_from(bytes).map_err(|_| "more than this machine can address".to_owned())
 }
 
-/// The shortest text that [`bytes`] reads as this number.
+/// The shortest text that [`bytes()`] reads as this number.
 pub(super) fn show_bytes(bytes: u64) -> String {
     UNITS
         .iter()

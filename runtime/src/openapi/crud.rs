@@ -23,30 +23,25 @@ impl Route {
     pub(super) fn of(crud: Crud, definition: &Definition) -> Self {
         let name = definition.name;
         let (method, path, verb, doc) = match crud {
-            Crud::Get => (
-                Method::GET,
-                definition.item,
-                "get",
-                format!("One `{name}`."),
-            ),
+            Crud::Get => (Method::GET, definition.item, "get", format!("One {name}.")),
             Crud::List => (
                 Method::GET,
                 definition.collection,
                 "list",
-                format!("All of `{name}`, in the order of their keys, by pages."),
+                format!("All of {name}, in the order of their keys, by pages."),
             ),
             Crud::Post => (
                 Method::POST,
                 definition.collection,
                 "create",
-                format!("Creates `{name}`.\n\nIts key must not exist: 409 otherwise."),
+                format!("Creates {name}.\n\nIts key must not exist: 409 otherwise."),
             ),
             Crud::Put => (
                 Method::PUT,
                 definition.item,
                 "put",
                 format!(
-                    "Creates or replaces one `{name}`.\n\nThe key is that of the path; the body may leave it out."
+                    "Creates or replaces one {name}.\n\nThe key is that of the path; the body may leave it out."
                 ),
             ),
             Crud::Patch => (
@@ -54,7 +49,7 @@ impl Route {
                 definition.item,
                 "patch",
                 format!(
-                    "Changes some fields of one `{name}`.\n\nJSON merge patch, RFC 7396: a field that is there is set, one that is \
+                    "Changes some fields of one {name}.\n\nJSON merge patch, RFC 7396: a field that is there is set, one that is \
                      `null` is removed, others stay."
                 ),
             ),
@@ -62,7 +57,7 @@ impl Route {
                 Method::DELETE,
                 definition.item,
                 "delete",
-                format!("Deletes one `{name}`."),
+                format!("Deletes one {name}."),
             ),
         };
         Self {

@@ -298,6 +298,7 @@ fn keys_in_the_path_have_their_type() {
         for parameter in operation["parameters"].as_array().into_iter().flatten() {
             if parameter["in"] == "path" && parameter["name"] == "customer" {
                 assert_eq!(parameter["schema"]["format"], "uint32", "{method} {path}");
+                assert_eq!(parameter["description"], "Who ordered.");
             }
         }
     }

@@ -79,6 +79,10 @@ pub fn encoded_bytes(record: &Record) -> usize {
 ///
 /// # Errors
 /// [`EncodeError`] if the record is over a limit; `out` is as it was.
+#[expect(
+    clippy::missing_panics_doc,
+    reason = "lengths are checked before they are narrowed"
+)]
 pub fn encode(record: &Record, delta: u32, out: &mut Vec<u8>) -> Result<(), EncodeError> {
     let length = encoded_bytes(record);
     if length > RECORD_BYTES_MAX {
@@ -142,6 +146,10 @@ fn narrow(length: usize) -> u32 {
 ///
 /// # Errors
 /// [`DecodeError`] if there is no whole record.
+#[expect(
+    clippy::missing_panics_doc,
+    reason = "slices have the lengths that they are made with"
+)]
 pub fn decode(
     bytes: &Bytes,
     at: usize,

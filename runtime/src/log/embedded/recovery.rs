@@ -109,18 +109,17 @@ pub(super) fn open(folder: &Path, options: &Options) -> Result<Opened, LogError>
     // Everything is as it should be: only now is anything changed.
     remove_leftovers(&manifest, &names)?;
     write_lock(&lock, options.sync).map_err(io_error("write", &folder.join(LOCK)))?;
-    let (active, scan) = match active {
-        Some((active, scan)) => (active, Some(scan)),
-        None => {
-            let sequence = manifest.first_journal;
-            let name = journal_name(sequence);
-            let segment = Segment::create(folder, &name, Kind::Journal, sequence)
-                .map_err(io_error("make a journal in", folder))?;
-            let segment = Arc::new(segment);
-            let id = index.add_segment(Arc::clone(&segment));
-            list.list.lock().expect(UNPOISONED).push((sequence, id));
-            (Active::new(id, sequence, segment), None)
-        }
+    let (active, scan) = if let Some((active, scan)) = active {
+        (active, Some(scan))
+    } else {
+        let sequence = manifest.first_journal;
+        let name = journal_name(sequence);
+        let segment = Segment::create(folder, &name, Kind::Journal, sequence)
+            .map_err(io_error("make a journal in", folder))?;
+        let segment = Arc::new(segment);
+        let id = index.add_segment(Arc::clone(&segment));
+        list.list.lock().expect(UNPOISONED).push((sequence, id));
+        (Active::new(id, sequence, segment), None)
     };
     let mut committer = Committer {
         folder: folder.to_owned(),

@@ -1,0 +1,197 @@
+//! A model of a log that several nodes share, with everything that may go wrong, for tests of the protocol.
+//!
+//! It runs on tokio's clock. Under a paused clock, on one thread, everything that happens follows from the seed.
+//! No task runs in the background: whoever looks at the model first lets everything happen that is due.
+//!
+//! ```
+//! # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+//! use memgen::log::{Log, Topic, TopicPartition, sim::{Faults, Sim}};
+//! let sim = Sim::new(7, Faults::none());
+//! let node = sim.client();
+//! node.declare(&Topic {
+//!     name: "vertex".into(), partitions: 1, partitioner: "murmur2 key".into(), format: "json".into(),
+//! }).unwrap();
+//! assert_eq!(node.end(&TopicPartition::new("vertex", 0)).await.unwrap(), 0);
+//! # });
+//! ```
+
+mod faults;
+mod world;
+
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use futures_util::{FutureExt, future::BoxFuture};
+use tokio::time::{Instant, sleep, sleep_until};
+
+pub use self::faults::{Compaction, Faults};
+use self::world::{ClientId, ProducerId, World};
+use super::{AppendError, Chunk, Log, LogError, Producer, Receipt, Topic, TopicPartition};
+use crate::record::{Offset, Record};
+
+/// The simulated log, from outside: makes clients, injects faults, and knows the whole truth.
+#[derive(Clone, Debug)]
+pub struct Sim {
+    world: Arc<Mutex<World>>,
+}
+
+impl Sim {
+    /// An empty log. The same seed, faults and calls give the same history.
+    #[must_use]
+    pub fn new(seed: u64, faults: Faults) -> Self {
+        Self {
+            world: Arc::new(Mutex::new(World::new(seed, faults, Instant::now()))),
+        }
+    }
+
+    /// A connection to the log, as a node has one.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        let id = self.now().new_client();
+        Client {
+            world: Arc::clone(&self.world),
+            id,
+        }
+    }
+
+    /// The node of this client is gone. What it had sent may land, in part or late, or never.
+    pub fn crash(&self, client: &Client) {
+        self.now().crash(client.id, Instant::now());
+    }
+
+    /// From now on there is no room, or there is again.
+    pub fn set_full(&self, full: bool) {
+        self.now().full = full;
+    }
+
+    /// Changes what may go wrong from now on.
+    pub fn set_faults(&self, faults: Faults) {
+        self.now().set_faults(faults, Instant::now());
+    }
+
+    /// Someone who knows nothing of memgen writes a record.
+    ///
+    /// # Panics
+    /// If the partition was not declared.
+    pub fn append_foreign(&self, partition: &TopicPartition, record: Record) -> Offset {
+        self.now().append(partition, record, Instant::now())
+    }
+
+    /// Compacts a partition by key up to a place that chance chooses among the records older than the lag.
+    pub fn compact(&self, partition: &TopicPartition) {
+        self.now().compact(partition, Instant::now());
+    }
+
+    /// Everything that was ever in a partition, also what compaction removed.
+    #[must_use]
+    pub fn history(&self, partition: &TopicPartition) -> Vec<(Offset, Record)> {
+        self.now().history(partition)
+    }
+
+    /// The model, once everything that is due has happened.
+    fn now(&self) -> MutexGuard<'_, World> {
+        look(&self.world)
+    }
+}
+
+fn look(world: &Mutex<World>) -> MutexGuard<'_, World> {
+    let mut world = world
+        .lock()
+        .expect("a test that panicked within the model has failed already");
+    world.advance(Instant::now());
+    world
+}
+
+/// One node's connection to a [`Sim`].
+#[derive(Debug)]
+pub struct Client {
+    world: Arc<Mutex<World>>,
+    id: ClientId,
+}
+
+impl Log for Client {
+    fn declare(&self, topic: &Topic) -> Result<(), LogError> {
+        look(&self.world).declare(topic)
+    }
+
+    fn producer(&self, partition: &TopicPartition) -> Result<Box<dyn Producer>, LogError> {
+        let id = look(&self.world).new_producer(self.id, partition)?;
+        Ok(Box::new(SimProducer {
+            world: Arc::clone(&self.world),
+            id,
+        }))
+    }
+
+    fn read<'a>(
+        &'a self,
+        partition: &'a TopicPartition,
+        from: Offset,
+        bytes_max: usize,
+    ) -> BoxFuture<'a, Result<Chunk, LogError>> {
+        async move {
+            let delay = look(&self.world).delay();
+            sleep(delay).await;
+            look(&self.world).read(partition, from, bytes_max)
+        }
+        .boxed()
+    }
+
+    fn end<'a>(&'a self, partition: &'a TopicPartition) -> BoxFuture<'a, Result<Offset, LogError>> {
+        async move {
+            let delay = look(&self.world).delay();
+            sleep(delay).await;
+            look(&self.world).end(partition)
+        }
+        .boxed()
+    }
+
+    fn size_bytes(&self) -> u64 {
+        look(&self.world).size_bytes()
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        async move {
+            loop {
+                let settled = look(&self.world).close(self.id);
+                match settled {
+                    Some(at) => sleep_until(at).await,
+                    None => return,
+                }
+            }
+        }
+        .boxed()
+    }
+}
+
+struct SimProducer {
+    world: Arc<Mutex<World>>,
+    id: ProducerId,
+}
+
+impl Producer for SimProducer {
+    fn append(&mut self, records: Vec<Record>) -> Receipt {
+        let request = match look(&self.world).send(self.id, records, Instant::now()) {
+            Ok(request) => request,
+            Err(error) => return std::future::ready(Err::<Vec<_>, AppendError>(error)).boxed(),
+        };
+        let world = Arc::clone(&self.world);
+        async move {
+            loop {
+                let outcome = look(&world).outcome(request, Instant::now());
+                match outcome {
+                    Ok(outcome) => return outcome,
+                    Err(at) => sleep_until(at).await,
+                }
+            }
+        }
+        .boxed()
+    }
+}
+
+impl Drop for SimProducer {
+    fn drop(&mut self) {
+        // Not while a panic unwinds: the lock may be held or poisoned.
+        if !std::thread::panicking() {
+            look(&self.world).drop_producer(self.id, Instant::now());
+        }
+    }
+}

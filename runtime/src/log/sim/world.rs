@@ -1,0 +1,586 @@
+//! The model itself: one place that knows everything, moved on by whoever looks.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use fastrand::Rng;
+use tokio::time::Instant;
+
+use super::{Compaction, Faults};
+use crate::{
+    log::{AppendError, Chunk, LogError, Offsets, Topic, TopicPartition},
+    record::{Ballot, Kind, Offset, RESERVED_KEY_PREFIX, Record, codec},
+};
+
+pub(super) type ClientId = u64;
+pub(super) type ProducerId = u64;
+pub(super) type RequestId = u64;
+
+/// An append lands in at most so many pieces.
+const PIECES_MAX: usize = 3;
+
+#[derive(Debug)]
+pub(super) struct World {
+    rng: Rng,
+    faults: Faults,
+    pub(super) full: bool,
+    topics: BTreeMap<String, Topic>,
+    partitions: BTreeMap<TopicPartition, Partition>,
+    ids: u64,
+    producers: BTreeMap<ProducerId, ProducerModel>,
+    closed: HashSet<ClientId>,
+    requests: BTreeMap<RequestId, Request>,
+    /// What lands when: the request, and how many of its records.
+    landings: BTreeMap<(Instant, u64), (RequestId, usize)>,
+    next_compaction: Option<Instant>,
+}
+
+#[derive(Debug, Default)]
+struct Partition {
+    log: Vec<Entry>,
+    history: Vec<(Offset, Record)>,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    offset: Offset,
+    record: Record,
+    landed: Instant,
+}
+
+#[derive(Debug)]
+struct ProducerModel {
+    client: ClientId,
+    partition: TopicPartition,
+    /// When the last piece that it sent lands; the next can't before.
+    last_landing: Instant,
+    /// When its last acknowledgement comes.
+    last_ack: Instant,
+    state: ProducerState,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum ProducerState {
+    Working,
+    /// It is gone or will find out that it failed, at this time; what it still sends may land if everything before did.
+    Failing {
+        known: Instant,
+        may_land: bool,
+    },
+    /// There was no room for something that it sent.
+    Full,
+}
+
+#[derive(Debug)]
+struct Request {
+    producer: ProducerId,
+    /// Those that have not landed, in order.
+    records: Vec<Record>,
+    landed: Offsets,
+    acknowledged: Instant,
+    /// The error that it ends with; none if it is acknowledged once everything landed.
+    error: Option<AppendError>,
+}
+
+impl World {
+    pub(super) fn new(seed: u64, faults: Faults, now: Instant) -> Self {
+        let mut world = Self {
+            rng: Rng::with_seed(seed),
+            faults: Faults::none(),
+            full: false,
+            topics: BTreeMap::new(),
+            partitions: BTreeMap::new(),
+            ids: 0,
+            producers: BTreeMap::new(),
+            closed: HashSet::new(),
+            requests: BTreeMap::new(),
+            landings: BTreeMap::new(),
+            next_compaction: None,
+        };
+        world.set_faults(faults, now);
+        world
+    }
+
+    pub(super) fn set_faults(&mut self, faults: Faults, now: Instant) {
+        self.next_compaction = faults
+            .compaction
+            .as_ref()
+            .map(|compaction| now + compaction.every);
+        self.faults = faults;
+    }
+
+    /// Lets everything happen that is due, in its order.
+    pub(super) fn advance(&mut self, now: Instant) {
+        loop {
+            let landing = self
+                .landings
+                .keys()
+                .next()
+                .copied()
+                .filter(|(at, _)| *at <= now);
+            let compaction = self.next_compaction.filter(|at| *at <= now);
+            match (landing, compaction) {
+                (Some(key), compaction) if compaction.is_none_or(|at| key.0 <= at) => {
+                    let (request, count) =
+                        self.landings.remove(&key).expect("it was just found there");
+                    self.land(request, count, key.0);
+                }
+                (_, Some(at)) => {
+                    let every = self
+                        .faults
+                        .compaction
+                        .as_ref()
+                        .map(|compaction| compaction.every);
+                    self.next_compaction =
+                        every.map(|every| at + every.max(Duration::from_millis(1)));
+                    for partition in self.partitions.keys().cloned().collect::<Vec<_>>() {
+                        self.compact(&partition, at);
+                    }
+                }
+                _ => return,
+            }
+        }
+    }
+
+    fn chance(&mut self, share: f64) -> bool {
+        self.rng.f64() < share
+    }
+
+    fn id(&mut self) -> u64 {
+        self.ids += 1;
+        self.ids
+    }
+
+    fn up_to(&mut self, from: Duration, to: Duration) -> Duration {
+        let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        let (from, to) = (micros(from), micros(to).max(micros(from)));
+        Duration::from_micros(self.rng.u64(from..=to))
+    }
+
+    pub(super) fn delay(&mut self) -> Duration {
+        self.up_to(self.faults.delay_min, self.faults.delay_max)
+    }
+
+    pub(super) fn new_client(&mut self) -> ClientId {
+        self.id()
+    }
+
+    pub(super) fn declare(&mut self, topic: &Topic) -> Result<(), LogError> {
+        if let Some(kept) = self.topics.get(&topic.name) {
+            if kept == topic {
+                return Ok(());
+            }
+            return Err(LogError::Shape {
+                topic: topic.name.clone(),
+                what: format!("it was {kept:?} and is now {topic:?}"),
+            });
+        }
+        self.topics.insert(topic.name.clone(), topic.clone());
+        for partition in 0..topic.partitions {
+            let partition = TopicPartition::new(topic.name.as_str(), partition);
+            self.partitions.insert(partition, Partition::default());
+        }
+        Ok(())
+    }
+
+    fn partition(&self, partition: &TopicPartition) -> Result<&Partition, LogError> {
+        self.partitions
+            .get(partition)
+            .ok_or_else(|| LogError::UnknownPartition(partition.clone()))
+    }
+
+    pub(super) fn new_producer(
+        &mut self,
+        client: ClientId,
+        partition: &TopicPartition,
+    ) -> Result<ProducerId, LogError> {
+        self.partition(partition)?;
+        let id = self.id();
+        let now = Instant::now();
+        self.producers.insert(
+            id,
+            ProducerModel {
+                client,
+                partition: partition.clone(),
+                last_landing: now,
+                last_ack: now,
+                state: ProducerState::Working,
+            },
+        );
+        Ok(id)
+    }
+
+    fn producer(&mut self, id: ProducerId) -> &mut ProducerModel {
+        self.producers
+            .get_mut(&id)
+            .expect("producers are never forgotten")
+    }
+
+    /// Sends records: decides when and whether they land, and when their sender learns of it.
+    pub(super) fn send(
+        &mut self,
+        id: ProducerId,
+        records: Vec<Record>,
+        now: Instant,
+    ) -> Result<RequestId, AppendError> {
+        let refuse = |why: &str| Err(AppendError::Refused(why.to_owned()));
+        let client = self.producer(id).client;
+        if self.closed.contains(&client) {
+            return refuse("it is closed");
+        }
+        match self.producer(id).state {
+            ProducerState::Full => return refuse("an earlier append of this producer failed"),
+            ProducerState::Failing { known, .. } if known <= now => {
+                return refuse("an earlier append of this producer failed");
+            }
+            _ => {}
+        }
+        if self.producer(id).state == ProducerState::Working && self.chance(self.faults.ack_lost) {
+            let known = self
+                .producer(id)
+                .last_ack
+                .max(now + self.faults.ack_timeout);
+            self.producer(id).state = ProducerState::Failing {
+                known,
+                may_land: true,
+            };
+        }
+        let lands = match self.producer(id).state {
+            ProducerState::Failing { may_land, .. } => {
+                self.lands_of_failing(if may_land { records.len() } else { 0 })
+            }
+            _ => records.len(),
+        };
+        if let ProducerState::Failing { may_land, .. } = &mut self.producer(id).state
+            && lands < records.len()
+        {
+            *may_land = false;
+        }
+
+        let request = self.id();
+        let mut at = self.producer(id).last_landing;
+        if self.producer(id).state != ProducerState::Working {
+            at = at.max(now + self.up_to(Duration::ZERO, self.faults.late_max));
+        }
+        let pieces = if self.chance(self.faults.split) {
+            self.rng.usize(1..=PIECES_MAX)
+        } else {
+            1
+        };
+        let mut left = lands;
+        for piece in 0..pieces {
+            let count = if piece + 1 == pieces {
+                left
+            } else {
+                self.rng.usize(0..=left)
+            };
+            if count == 0 {
+                continue;
+            }
+            at = at.max(now + self.delay());
+            let key = (at, self.id());
+            self.landings.insert(key, (request, count));
+            left -= count;
+        }
+        let delay = self.delay();
+        let producer = self.producer(id);
+        producer.last_landing = at;
+        let (acknowledged, error) = match producer.state {
+            ProducerState::Failing { known, .. } => (known, Some(unknown())),
+            _ => (producer.last_ack.max(at.max(now) + delay), None),
+        };
+        producer.last_ack = acknowledged;
+        self.requests.insert(
+            request,
+            Request {
+                producer: id,
+                records,
+                landed: Vec::new(),
+                acknowledged,
+                error,
+            },
+        );
+        Ok(request)
+    }
+
+    /// How many of `count` records land that a producer sends which is gone or about to fail.
+    fn lands_of_failing(&mut self, count: usize) -> usize {
+        if self.chance(self.faults.late_whole) {
+            count
+        } else if self.chance(self.faults.late_torn) {
+            self.rng.usize(0..=count)
+        } else {
+            0
+        }
+    }
+
+    fn land(&mut self, id: RequestId, count: usize, at: Instant) {
+        let Some(producer) = self.requests.get(&id).map(|request| request.producer) else {
+            return;
+        };
+        let partition = self.producer(producer).partition.clone();
+        if self.full {
+            self.no_room(producer, id);
+            return;
+        }
+        if self.chance(self.faults.foreign)
+            && let Some(record) = self.foreign_record(&partition)
+        {
+            self.append(&partition, record, at);
+        }
+        let request = self.requests.get_mut(&id).expect("it was just found there");
+        let records: Vec<Record> = request.records.drain(..count).collect();
+        for record in records {
+            let offset = self.append(&partition, record, at);
+            self.requests
+                .get_mut(&id)
+                .expect("it is still there")
+                .landed
+                .push(offset);
+        }
+    }
+
+    /// Nothing of this request, nor of what its producer sent behind it, lands.
+    fn no_room(&mut self, producer: ProducerId, id: RequestId) {
+        self.producer(producer).state = ProducerState::Full;
+        for (_, request) in self.requests.range_mut(id..) {
+            if request.producer == producer && request.error.is_none() {
+                request.error = Some(if request.landed.is_empty() {
+                    AppendError::Full("the simulated disk is full".to_owned())
+                } else {
+                    unknown()
+                });
+            }
+        }
+        let requests = &self.requests;
+        self.landings.retain(|_, (request, _)| {
+            requests
+                .get(request)
+                .is_none_or(|request| request.producer != producer)
+        });
+    }
+
+    /// Someone writes something to a key that is in use.
+    fn foreign_record(&mut self, partition: &TopicPartition) -> Option<Record> {
+        let keys: Vec<Bytes> = self.partitions[partition]
+            .log
+            .iter()
+            .filter(|entry| entry.record.key.first() != Some(&RESERVED_KEY_PREFIX))
+            .map(|entry| entry.record.key.clone())
+            .collect();
+        let key = self.rng.choice(keys)?;
+        let value = self
+            .rng
+            .bool()
+            .then(|| Bytes::from(format!("{}", self.rng.u32(..))));
+        Some(Record {
+            ballot: Ballot::FOREIGN,
+            kind: Kind::Data,
+            timestamp_ms: 0,
+            schema: 0,
+            answered: None,
+            key,
+            value,
+        })
+    }
+
+    pub(super) fn append(
+        &mut self,
+        partition: &TopicPartition,
+        record: Record,
+        landed: Instant,
+    ) -> Offset {
+        let partition = self
+            .partitions
+            .get_mut(partition)
+            .expect("the partition is declared");
+        let offset = partition.history.len() as Offset;
+        partition.history.push((offset, record.clone()));
+        partition.log.push(Entry {
+            offset,
+            record,
+            landed,
+        });
+        offset
+    }
+
+    /// The outcome of a request, or when to ask again.
+    pub(super) fn outcome(
+        &mut self,
+        id: RequestId,
+        now: Instant,
+    ) -> Result<Result<Offsets, AppendError>, Instant> {
+        let request = self
+            .requests
+            .get(&id)
+            .expect("requests are never forgotten");
+        if now < request.acknowledged {
+            return Err(request.acknowledged);
+        }
+        Ok(match &request.error {
+            Some(error) => Err(error.clone()),
+            None => Ok(request.landed.clone()),
+        })
+    }
+
+    /// What is on its way from a producer that is gone lands late, in part, or never.
+    fn scatter(&mut self, producer: ProducerId, now: Instant) {
+        let pending: Vec<_> = self
+            .landings
+            .iter()
+            .filter(|(_, (request, _))| {
+                self.requests
+                    .get(request)
+                    .is_some_and(|request| request.producer == producer)
+            })
+            .map(|(key, landing)| (*key, *landing))
+            .collect();
+        if pending.is_empty() {
+            return;
+        }
+        let late = self.up_to(Duration::ZERO, self.faults.late_max);
+        let mut may_land = true;
+        for (key, (request, count)) in pending {
+            self.landings.remove(&key);
+            let lands = if may_land {
+                self.lands_of_failing(count)
+            } else {
+                0
+            };
+            may_land &= lands == count;
+            if lands > 0 {
+                self.landings
+                    .insert((key.0 + late, key.1), (request, lands));
+            }
+            let timeout = now + self.faults.ack_timeout;
+            let request = self
+                .requests
+                .get_mut(&request)
+                .expect("it was just found there");
+            if lands < count || late > Duration::ZERO {
+                request.error.get_or_insert_with(unknown);
+                request.acknowledged = request.acknowledged.max(timeout);
+            }
+        }
+    }
+
+    pub(super) fn drop_producer(&mut self, id: ProducerId, now: Instant) {
+        self.scatter(id, now);
+        let producer = self.producer(id);
+        if producer.state == ProducerState::Working {
+            producer.state = ProducerState::Failing {
+                known: now,
+                may_land: false,
+            };
+        }
+    }
+
+    pub(super) fn crash(&mut self, client: ClientId, now: Instant) {
+        self.closed.insert(client);
+        let producers: Vec<_> = self
+            .producers
+            .iter()
+            .filter(|(_, producer)| producer.client == client)
+            .map(|(id, _)| *id)
+            .collect();
+        for producer in producers {
+            self.drop_producer(producer, now);
+        }
+    }
+
+    /// Refuses later appends of a client. When to ask again, if some of it is not settled.
+    pub(super) fn close(&mut self, client: ClientId) -> Option<Instant> {
+        self.closed.insert(client);
+        let last = self
+            .producers
+            .values()
+            .filter(|producer| producer.client == client)
+            .map(|producer| producer.last_ack)
+            .max();
+        last.filter(|at| *at > Instant::now())
+    }
+
+    pub(super) fn read(
+        &self,
+        partition: &TopicPartition,
+        from: Offset,
+        bytes_max: usize,
+    ) -> Result<Chunk, LogError> {
+        let log = &self.partition(partition)?.log;
+        let first = log.partition_point(|entry| entry.offset < from);
+        let mut chunk = Chunk {
+            records: Vec::new(),
+            next: from,
+        };
+        let mut bytes = 0;
+        for entry in &log[first..] {
+            bytes += codec::encoded_bytes(&entry.record);
+            if bytes > bytes_max && !chunk.records.is_empty() {
+                break;
+            }
+            chunk.records.push((entry.offset, entry.record.clone()));
+            chunk.next = entry.offset + 1;
+        }
+        Ok(chunk)
+    }
+
+    pub(super) fn end(&self, partition: &TopicPartition) -> Result<Offset, LogError> {
+        Ok(self.partition(partition)?.history.len() as Offset)
+    }
+
+    pub(super) fn size_bytes(&self) -> u64 {
+        self.partitions
+            .values()
+            .flat_map(|partition| &partition.log)
+            .map(|entry| codec::encoded_bytes(&entry.record) as u64)
+            .sum()
+    }
+
+    pub(super) fn history(&self, partition: &TopicPartition) -> Vec<(Offset, Record)> {
+        self.partitions
+            .get(partition)
+            .map(|it| it.history.clone())
+            .unwrap_or_default()
+    }
+
+    /// Keeps the last record of each key before a place that chance chooses among those older than the lag.
+    pub(super) fn compact(&mut self, partition: &TopicPartition, now: Instant) {
+        let (lag, deletions) = match &self.faults.compaction {
+            Some(Compaction { lag, deletions, .. }) => (*lag, *deletions),
+            None => (Duration::ZERO, None),
+        };
+        let Some(partition) = self.partitions.get_mut(partition) else {
+            return;
+        };
+        let age = |entry: &Entry| now.saturating_duration_since(entry.landed);
+        // The log is in the order of landing, so the old ones come first.
+        let old = partition.log.partition_point(|entry| age(entry) > lag);
+        if old == 0 {
+            return;
+        }
+        let cut = partition.log[self.rng.usize(..old)].offset;
+        let mut last: HashMap<Bytes, Offset> = HashMap::new();
+        let mut first: HashMap<Bytes, Offset> = HashMap::new();
+        for entry in partition.log.iter().take_while(|entry| entry.offset <= cut) {
+            last.insert(entry.record.key.clone(), entry.offset);
+            first
+                .entry(entry.record.key.clone())
+                .or_insert(entry.offset);
+        }
+        partition.log.retain(|entry| {
+            let key = &entry.record.key;
+            let expired = entry.record.value.is_none()
+                && key.first() != Some(&RESERVED_KEY_PREFIX)
+                && deletions.is_some_and(|retention| age(entry) > lag + retention)
+                && first.get(key) == Some(&entry.offset);
+            entry.offset > cut || (last[key] == entry.offset && !expired)
+        });
+    }
+}
+
+fn unknown() -> AppendError {
+    AppendError::Unknown("the simulated acknowledgement was lost".to_owned())
+}

@@ -1,0 +1,21 @@
+use memgen::prelude::*;
+
+#[stateful_api(path = "/vertex")]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+struct Vertex {
+    #[key]
+    id: u32,
+    edges: Vec<u32>,
+}
+
+struct Form<T>(T);
+
+#[handlers]
+impl Vertex {
+    #[post("/{id}/edges")]
+    fn add_edge(&mut self, edge: Form<u32>) {
+        self.edges.push(edge.0);
+    }
+}
+
+fn main() {}

@@ -1,0 +1,10 @@
+use memgen::prelude::*;
+
+#[handler(get, "/a")]
+async fn a() -> usize {
+    let shared = std::rc::Rc::new(5);
+    std::future::ready(()).await;
+    *shared
+}
+
+fn main() {}

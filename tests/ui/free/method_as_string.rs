@@ -1,0 +1,6 @@
+use memgen::prelude::*;
+
+#[handler("POST", "/connect")]
+fn connect() {}
+
+fn main() {}

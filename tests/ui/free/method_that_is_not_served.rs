@@ -1,0 +1,6 @@
+use memgen::prelude::*;
+
+#[handler(options, "/connect")]
+fn connect() {}
+
+fn main() {}

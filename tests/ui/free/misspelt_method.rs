@@ -1,0 +1,6 @@
+use memgen::prelude::*;
+
+#[handler(pots, "/connect")]
+fn connect() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use memgen::prelude::*;
+
+#[handler]
+fn index() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use memgen::prelude::*;
+
+#[handler("/connect")]
+fn connect() {}
+
+fn main() {}

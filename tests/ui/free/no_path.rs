@@ -1,0 +1,6 @@
+use memgen::prelude::*;
+
+#[handler(get)]
+fn index() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use memgen::prelude::*;
+
+#[handler(get, "/a")]
+struct A;
+
+fn main() {}

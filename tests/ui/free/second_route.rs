@@ -1,0 +1,7 @@
+use memgen::prelude::*;
+
+#[handler(get, "/a")]
+#[post("/a")]
+fn a() {}
+
+fn main() {}

@@ -1,0 +1,23 @@
+use memgen::prelude::*;
+
+#[stateful_api(path = "/vertex")]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+struct Vertex {
+    #[key]
+    id: u32,
+    edges: Vec<u32>,
+}
+
+trait Degree {
+    fn degree(&self) -> usize;
+}
+
+#[handlers]
+impl Degree for Vertex {
+    #[get("/{id}/degree")]
+    fn degree(&self) -> usize {
+        self.edges.len()
+    }
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use memgen::prelude::*;
+
+#[handlers]
+struct Vertex {
+    id: u32,
+}
+
+fn main() {}

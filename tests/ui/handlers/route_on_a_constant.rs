@@ -1,0 +1,22 @@
+use memgen::prelude::*;
+
+#[stateful_api(path = "/vertex")]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+struct Vertex {
+    #[key]
+    id: u32,
+    edges: Vec<u32>,
+}
+
+#[handlers]
+impl Vertex {
+    #[get("/{id}/limit")]
+    const LIMIT: usize = 5;
+
+    #[get("/{id}/degree")]
+    fn degree(&self) -> usize {
+        self.edges.len().min(Self::LIMIT)
+    }
+}
+
+fn main() {}

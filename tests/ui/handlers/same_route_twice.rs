@@ -1,0 +1,24 @@
+use memgen::prelude::*;
+
+#[stateful_api(path = "/vertex")]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+struct Vertex {
+    #[key]
+    id: u32,
+    edges: Vec<u32>,
+}
+
+#[handlers]
+impl Vertex {
+    #[get("/{id}/degree")]
+    fn degree(&self) -> usize {
+        self.edges.len()
+    }
+
+    #[get("/{id}/degree")]
+    fn count(&self) -> usize {
+        self.edges.len()
+    }
+}
+
+fn main() {}

@@ -1,0 +1,20 @@
+use memgen::prelude::*;
+
+#[stateful_api(path = "/vertex")]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+struct Vertex {
+    #[key]
+    id: u32,
+    edges: Vec<u32>,
+}
+
+#[handlers]
+impl Vertex {
+    #[get("/{id}/degree")]
+    #[post("/{id}/degree")]
+    fn degree(&self) -> usize {
+        self.edges.len()
+    }
+}
+
+fn main() {}

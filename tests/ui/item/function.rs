@@ -1,0 +1,6 @@
+use memgen::prelude::*;
+
+#[stateful_api(path = "/vertex")]
+fn vertex() {}
+
+fn main() {}

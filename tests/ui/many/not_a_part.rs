@@ -1,0 +1,7 @@
+use memgen::prelude::*;
+
+struct Vertex;
+
+fn connect() {}
+
+memgen::main!(Vertex, connect);

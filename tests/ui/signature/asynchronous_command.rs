@@ -1,0 +1,19 @@
+use memgen::prelude::*;
+
+#[stateful_api(path = "/vertex")]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+struct Vertex {
+    #[key]
+    id: u32,
+    edges: Vec<u32>,
+}
+
+#[handlers]
+impl Vertex {
+    #[post("/{id}/reset")]
+    async fn reset(&mut self) {
+        self.edges.clear();
+    }
+}
+
+fn main() {}

@@ -1,0 +1,20 @@
+use memgen::prelude::*;
+
+#[stateful_api(path = "/vertex")]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+struct Vertex {
+    #[key]
+    id: u32,
+    edges: Vec<u32>,
+}
+
+#[handlers]
+impl Vertex {
+    #[post("/{id}/reset")]
+    fn reset(&mut self, entry: &mut Entry<Self>) {
+        drop(entry);
+        self.edges.clear();
+    }
+}
+
+fn main() {}
