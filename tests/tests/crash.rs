@@ -433,13 +433,13 @@ async fn another_service_is_refused() {
     // The same topic with another number of partitions: there is no such service here, so the kept number is changed.
     let manifest = register.data().join("log/manifest.json");
     let text = fs::read_to_string(&manifest).expect("the log has a manifest");
-    let other = text.replace("\"partitions\": 8", "\"partitions\": 4");
+    let other = text.replace("\"partitions\": 8", "\"partitions\": 16");
     assert_ne!(text, other, "{text}");
     fs::write(&manifest, other).expect("it can be changed");
     let (status, output) = register.run().await;
     assert!(!status.success(), "{output}");
     assert!(
-        output.contains("register") && output.contains('4'),
+        output.contains("register") && output.contains("16"),
         "{output}"
     );
 }
