@@ -1,7 +1,7 @@
 //! Services as processes.
 
 use std::{
-    fs,
+    env, fs,
     io::{BufRead as _, BufReader, Read},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -112,13 +112,19 @@ impl Service {
         command.args(words);
         // The working folder is the test's, so that a `memgen.toml` there is found and none elsewhere is.
         command.args(&self.args).current_dir(self.folder.path());
+        // What is set for the tests is not for the service.
+        for (name, _) in env::vars_os() {
+            if name.to_string_lossy().starts_with("MEMGEN_") {
+                command.env_remove(name);
+            }
+        }
+        for (name, value) in &self.variables {
+            command.env(name, value);
+        }
         if self.args.iter().any(|arg| arg == "--http") {
             command.arg("--data").arg(&self.data);
         } else {
             command.env("MEMGEN_DATA", &self.data);
-        }
-        for (name, value) in &self.variables {
-            command.env(name, value);
         }
         let mut child = command
             .stdin(Stdio::null())

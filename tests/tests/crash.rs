@@ -370,15 +370,17 @@ async fn a_torn_tail_is_cut() {
 async fn a_flipped_bit_is_refused_with_its_place() {
     const COUNT: u32 = 60;
     let mut random = Random::new();
-    let (service, journal, used) = written(COUNT).await;
+    let (original, journal, used) = written(COUNT).await;
     let middle = u32::try_from(used * 8 / 10).expect("it is short");
     for round in 0..25 {
         let place = random.below(middle) as usize;
         let bit = 1 << random.below(8);
-        let service = changed(&service, &journal, &format!("flipped-{round}"), |bytes| {
+        let service = changed(&original, &journal, &format!("flipped-{round}"), |bytes| {
             bytes[place] ^= bit;
         });
-        let before = fs::read(folder_of(&service, &journal)).expect("it is there");
+        let relative = journal.strip_prefix(original.data());
+        let changed_journal = service.data().join(relative.expect("it is in the folder"));
+        let before = fs::read(&changed_journal).expect("it is there");
         let (status, output) = service.run().await;
         assert!(!status.success(), "byte {place} is flipped: {output}");
         let name = journal
@@ -393,15 +395,9 @@ async fn a_flipped_bit_is_refused_with_its_place() {
             position <= place && place - position < 4096,
             "byte {place} is flipped: {output}"
         );
-        let after = fs::read(folder_of(&service, &journal)).expect("it is there");
+        let after = fs::read(&changed_journal).expect("it is there");
         assert!(before == after, "a refused log is left as it is");
     }
-}
-
-fn folder_of(service: &Service, journal: &std::path::Path) -> PathBuf {
-    service
-        .data()
-        .join(journal.file_name().expect("a file has a name"))
 }
 
 #[tokio::test]
@@ -435,15 +431,15 @@ async fn another_service_is_refused() {
     let mut running = register.start().await;
     assert!(running.terminate().await.success());
     // The same topic with another number of partitions: there is no such service here, so the kept number is changed.
-    let manifest = register.data().join("manifest.json");
+    let manifest = register.data().join("log/manifest.json");
     let text = fs::read_to_string(&manifest).expect("the log has a manifest");
-    let other = text.replace("\"partitions\": 8", "\"partitions\": 4");
+    let other = text.replace("\"partitions\": 8", "\"partitions\": 16");
     assert_ne!(text, other, "{text}");
     fs::write(&manifest, other).expect("it can be changed");
     let (status, output) = register.run().await;
     assert!(!status.success(), "{output}");
     assert!(
-        output.contains("register") && output.contains('4'),
+        output.contains("register") && output.contains("16"),
         "{output}"
     );
 }

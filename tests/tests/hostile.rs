@@ -183,6 +183,8 @@ async fn bytes_that_are_no_http() {
         let text = ending.text();
         let fine = match (what, ending.status()) {
             ("requests and then noise", status) => status == Some(404),
+            // A prefix that no key has is no mistake.
+            ("a long query", Some(200)) => true,
             // Nobody listens to a client that goes on talking: the reply may be lost in the reset.
             (_, None) => ending.closed,
             (_, Some(status)) => (400..500).contains(&status) || status == 505,
@@ -264,7 +266,6 @@ async fn bodies() {
             (b"\xef\xbb\xbf{\"value\": 1}", 400),
             (b"\0", 400),
             (b"null", 422),
-            (b"{\"value\": 1, \"value\": 2}", 422),
         ];
         for (body, status) in rows {
             let request = client.request("PUT", "/r/a").body(body.to_vec());
@@ -273,10 +274,7 @@ async fn bodies() {
                 .send()
                 .await;
             let text = String::from_utf8_lossy(body);
-            assert!(
-                reply.status == *status || (reply.status == 400 && *status == 422),
-                "{text}: {reply:?}"
-            );
+            assert_eq!(reply.status, *status, "{text}: {reply:?}");
             reply.problem();
         }
     })

@@ -57,9 +57,9 @@ async fn metrics() {
     let media_type = reply.header("content-type").unwrap_or_default();
     assert!(media_type.starts_with("text/plain"), "{media_type}");
     let metrics = reply.text();
-    let requests = "memgen_requests_total";
-    let put = ["method=\"PUT\"", "path=\"/r/{key}\"", "status=\"201\""];
-    let get = ["method=\"GET\"", "path=\"/r/{key}\""];
+    let requests = "memgen_http_requests_total";
+    let put = ["method=\"PUT\"", "route=\"/r/{key}\"", "status=\"201\""];
+    let get = ["method=\"GET\"", "route=\"/r/{key}\""];
     assert!(
         (metric(metrics, requests, &put) - 10.0).abs() < 0.5,
         "{metrics}"
@@ -82,7 +82,7 @@ async fn metrics() {
         ) >= 1.0
     );
     assert!(metric(metrics, "memgen_group_records_sum", &["topic=\"register\""]) >= 10.0);
-    assert!(metric(metrics, "memgen_state_bytes", &["topic=\"register\""]) >= 1000.0);
+    assert!(metric(metrics, "memgen_bytes", &["topic=\"register\""]) >= 1000.0);
     assert!(metric(metrics, "memgen_log_position", &["topic=\"register\""]) >= 10.0);
     assert!(metric(metrics, "memgen_queue_length", &["topic=\"register\""]) >= 0.0);
     for line in metrics.lines().filter(|line| line.starts_with("# HELP")) {
