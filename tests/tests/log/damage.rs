@@ -19,7 +19,7 @@ use memgen::{
     record::{Ballot, Offset, Record},
 };
 
-use super::common::{append_each, copy, names, open, open_with, partition, quiet};
+use super::common::{append_each, copy, has_extension, names, open, open_with, partition, quiet};
 
 const JOURNAL: &str = "journal-0000000001.log";
 
@@ -66,12 +66,15 @@ fn corrupt(folder: &Path, what: &str) -> (PathBuf, u64, String) {
     }
 }
 
+/// Leaves nothing as it was from a place on.
+type Tear = fn(&mut Vec<u8>, usize);
+
 #[tokio::test]
 async fn a_torn_tail_is_cut_wherever_it_was_torn() {
     let folder = tempfile::tempdir().expect("a folder");
     let (expected, last, end) = crashed(folder.path(), quiet()).await;
     let torn = folder.path().join("torn");
-    let tears: [(&str, fn(&mut Vec<u8>, usize)); 3] = [
+    let tears: [(&str, Tear); 3] = [
         ("cut", |bytes, at| bytes.truncate(at)),
         ("zeros", |bytes, at| bytes[at..].fill(0)),
         ("garbage", |bytes, at| bytes[at..].fill(0xa5)),
@@ -80,7 +83,7 @@ async fn a_torn_tail_is_cut_wherever_it_was_torn() {
         for at in last..end {
             copy(&folder.path().join("crashed"), &torn);
             edit(&torn.join(JOURNAL), |bytes| {
-                tear(bytes, usize::try_from(at).expect("small"))
+                tear(bytes, usize::try_from(at).expect("small"));
             });
             let log = open(&torn);
             assert_eq!(
@@ -159,7 +162,7 @@ async fn damage_to_sealed_and_compacted_segments_is_refused() {
     }
     let files: Vec<_> = names(&whole)
         .into_iter()
-        .filter(|name| name.ends_with(".log"))
+        .filter(|name| has_extension(name, "log"))
         .collect();
     assert!(
         files.iter().any(|name| name.starts_with("compacted")),
