@@ -33,6 +33,7 @@ pub(crate) fn state(item: &StateItem) -> Option<TokenStream> {
                 global: false,
                 crud: &[],
                 key_fields: &[],
+                key_names: &[],
                 partition_by: &[],
             };
 

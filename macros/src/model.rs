@@ -31,6 +31,8 @@ pub(crate) struct KeyField {
     pub(crate) ident: Ident,
     /// Without `r#`: as it stands in the path.
     pub(crate) name: String,
+    /// As it stands in JSON.
+    pub(crate) json_name: String,
     pub(crate) ty: Type,
 }
 

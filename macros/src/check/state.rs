@@ -8,6 +8,7 @@ use crate::{
     ast::{StateField, StateItem, StateShape},
     attr::{STATE_FORM, StateAttr},
     errors::Errors,
+    json_name::json_name,
     model::{KeyField, State},
     near::{list, nearest},
     symbols::{CRUD, GLOBAL, KEY, PARTITION_BY, PARTITIONS, TOPIC, TOPIC_BYTES_MAX},
@@ -35,7 +36,7 @@ pub(crate) fn state(attr: StateAttr, item: &StateItem, errors: &Errors) -> Optio
     if !generics.params.is_empty() {
         errors.push(generics, format!("a state is one type: write `struct {ident} {{ … }}`, without generics and lifetimes"));
     }
-    let key = key(ident, fields, errors);
+    let key = key(item, ident, fields, errors);
     let partition_by = partition_by(fields, key.len(), errors);
     for field in fields {
         strays(field, errors);
@@ -59,7 +60,7 @@ pub(crate) fn state(attr: StateAttr, item: &StateItem, errors: &Errors) -> Optio
 }
 
 /// The fields of the key, also those with something wrong.
-fn key(ident: &Ident, fields: &[StateField], errors: &Errors) -> Vec<KeyField> {
+fn key(item: &StateItem, ident: &Ident, fields: &[StateField], errors: &Errors) -> Vec<KeyField> {
     let mut key = Vec::new();
     for field in fields.iter().filter(|field| !field.key.is_empty()) {
         attribute_alone(&field.key, KEY, errors);
@@ -75,6 +76,7 @@ fn key(ident: &Ident, fields: &[StateField], errors: &Errors) -> Vec<KeyField> {
         key.push(KeyField {
             ident: field.ident.clone(),
             name: field.name(),
+            json_name: json_name(&field.name(), &field.others, &item.attributes),
             ty: field.ty.clone(),
         });
     }
