@@ -242,7 +242,7 @@ impl Call {
                             guard = Some(RunningGuard {
                                 home,
                                 request: Some(request),
-                            })
+                            });
                         }
                         Recall::Done(reply, offset) => {
                             let mut response = idempotency::decode(&reply);

@@ -25,7 +25,7 @@ use crate::{
     idempotency,
     key::key_text,
     log::{AppendError, Offsets, Receipt},
-    mailbox::{Answer, Command, Job, Recall, Refusal, RequestId, Slot},
+    mailbox::{Answer, Command, Job, Recall, Refusal, RequestId, Run, Slot},
     memory::{Change, Memory, Stored},
     metrics::PartitionMetrics,
     problem::Problem,
@@ -40,7 +40,7 @@ use crate::{
 const GROUPS_IN_FLIGHT_MAX: usize = 64;
 
 /// Requests outside of the writer that run at once with an id; beyond it they are refused.
-const RUNNING_MAX: usize = 10_000;
+const OUTSIDE_MAX: usize = 10_000;
 
 /// How often an owner looks at the end of its log although it writes nothing. A late record of a deposed owner may hide the valid value
 /// of its key; if nobody saw it for the whole compaction lag, that value would be lost (rules 6 and 7).
@@ -51,6 +51,7 @@ const RETRY_MIN: Duration = Duration::from_millis(10);
 
 /// The bounds of a writer.
 #[derive(Clone, Copy, Debug)]
+#[allow(clippy::struct_field_names)] // each is a bound, and says so as all bounds do
 pub(crate) struct Bounds {
     pub(crate) group_records_max: usize,
     pub(crate) group_bytes_max: usize,
@@ -186,8 +187,8 @@ struct Running<S: State> {
     /// The latest value in flight per key.
     speculation: BTreeMap<S::Key, Speculative<S>>,
     pending_replies: HashMap<Bytes, PendingReply>,
-    /// Requests outside of the writer that run now.
-    running: HashMap<Bytes, u128>,
+    /// Requests that run now outside of the writer.
+    outside: HashMap<Bytes, u128>,
     group_number: u64,
     look: tokio::time::Interval,
 }
@@ -215,7 +216,7 @@ impl<S: State> Running<S> {
             in_flight: VecDeque::new(),
             speculation: BTreeMap::new(),
             pending_replies: HashMap::new(),
-            running: HashMap::new(),
+            outside: HashMap::new(),
             group_number: 0,
             look: tokio::time::interval(LOOK_EVERY),
         }
@@ -249,7 +250,13 @@ impl<S: State> Running<S> {
     }
 
     async fn next_event(&mut self) -> Event<S> {
-        let Self { in_flight, inbox, bounds, look, .. } = self;
+        let Self {
+            in_flight,
+            inbox,
+            bounds,
+            look,
+            ..
+        } = self;
         let room = in_flight.len() < GROUPS_IN_FLIGHT_MAX;
         let idle = in_flight.is_empty();
         let mut jobs = Vec::new();
@@ -265,11 +272,14 @@ impl<S: State> Running<S> {
 
     /// Takes in what others appended while this owner wrote nothing.
     async fn look_at_the_end(&mut self) -> Result<(), ReplayError> {
-        let Some(tenure) = &self.tenure else { return Ok(()) };
+        let Some(tenure) = &self.tenure else {
+            return Ok(());
+        };
         let ballot = tenure.ballot;
         self.replica.catch_up(None, |_, _, _| ()).await?;
         if self.replica.fold.ballot() > ballot {
-            return self.deposed(Vec::new());
+            self.deposed(Vec::new());
+            return Ok(());
         }
         if let Some(tenure) = &mut self.tenure {
             tenure.next = self.replica.fold.next();
@@ -320,12 +330,12 @@ impl<S: State> Running<S> {
                 drop(slot.send(recall));
             }
             Job::Remember(request, reply, slot) => {
-                self.running.remove(&request.id);
+                self.outside.remove(&request.id);
                 let record = self.record(Kind::Reply, Bytes::from_static(REPLY_KEY), None);
                 let index = self.push_answered(group, record, None, &request, reply);
                 self.wait(group, Some(index), Reply::Fence(slot));
             }
-            Job::Forget(request) => drop(self.running.remove(&request.id)),
+            Job::Forget(request) => drop(self.outside.remove(&request.id)),
         }
     }
 
@@ -346,7 +356,7 @@ impl<S: State> Running<S> {
         let refused = conditions.check(before.as_ref().map(|stored| Etag(stored.etag)));
         let decided = match refused {
             Err(problem) => Decided::unchanged(problem.into_response()),
-            Ok(()) => self.execute(key.clone(), before.clone(), run),
+            Ok(()) => self.execute(&key, before.clone(), run),
         };
         let Decided { mut response, edit } = decided;
         let etag = match &edit {
@@ -397,15 +407,10 @@ impl<S: State> Running<S> {
     }
 
     /// Runs a command's function. Whatever goes wrong in it, nothing is written and the client gets an answer.
-    fn execute(
-        &self,
-        key: S::Key,
-        before: Option<Arc<Stored<S>>>,
-        run: Box<dyn FnOnce(&mut Entry<S>) -> Response + Send>,
-    ) -> Decided<S> {
+    fn execute(&self, key: &S::Key, before: Option<Arc<Stored<S>>>, run: Run<S>) -> Decided<S> {
         let mut entry = Entry::new(key.clone(), before.clone());
         let Ok(response) = catch_unwind(AssertUnwindSafe(|| run(&mut entry))) else {
-            let what = format!("a command on `{}` panicked", key_text::<S>(&key));
+            let what = format!("a command on `{}` panicked", key_text::<S>(key));
             return Decided::unchanged(Problem::internal(what).into_response());
         };
         if response.status().as_u16() >= 400 {
@@ -414,10 +419,10 @@ impl<S: State> Running<S> {
         let edit = match entry.into_edit() {
             Edit::Untouched => DecidedEdit::Unchanged,
             Edit::Removed => DecidedEdit::Removed,
-            Edit::Set(state) if state.key() != key => {
+            Edit::Set(state) if state.key() != *key => {
                 let what = format!(
                     "a command on the key `{}` left an entity of the key `{}`",
-                    key_text::<S>(&key),
+                    key_text::<S>(key),
                     key_text::<S>(&state.key())
                 );
                 return Decided::unchanged(Problem::internal(what).into_response());
@@ -601,12 +606,12 @@ impl<S: State> Running<S> {
             Some(Known::Done(reply, offset)) => Recall::Done(reply, offset),
             // Its reply is durable in a moment.
             Some(Known::InFlight { .. }) => Recall::Running,
-            None => match self.running.get(&request.id) {
+            None => match self.outside.get(&request.id) {
                 Some(fingerprint) if *fingerprint == request.fingerprint => Recall::Running,
                 Some(_) => Recall::Differs,
-                None if self.running.len() >= RUNNING_MAX => return Err(Refusal::QueueFull),
+                None if self.outside.len() >= OUTSIDE_MAX => return Err(Refusal::QueueFull),
                 None => {
-                    self.running.insert(request.id.clone(), request.fingerprint);
+                    self.outside.insert(request.id.clone(), request.fingerprint);
                     Recall::New
                 }
             },
@@ -696,7 +701,8 @@ impl<S: State> Running<S> {
                 self.replica.catch_up(Some(offset), |_, _, _| ()).await?;
                 if self.replica.fold.ballot() > ballot {
                     let rest: Vec<_> = waiting.collect();
-                    return self.deposed(rest);
+                    self.deposed(rest);
+                    return Ok(());
                 }
             }
             let tenure = self.tenure.as_mut().expect("it was there above");
@@ -724,7 +730,7 @@ impl<S: State> Running<S> {
     }
 
     /// A higher ballot is in the log: nothing that lies behind it counts, and nothing in flight ever will.
-    fn deposed(&mut self, rest: Vec<Waiting>) -> Result<(), ReplayError> {
+    fn deposed(&mut self, rest: Vec<Waiting>) {
         warn!(partition = %self.replica.partition, "another owner took over");
         let refusal = Refusal::Unavailable("another node took the partition over".to_owned());
         self.tenure = None;
@@ -736,7 +742,6 @@ impl<S: State> Running<S> {
                 waiting.reply.refuse(refusal.clone());
             }
         }
-        Ok(())
     }
 
     /// The oldest group in flight has no offsets, so none behind it has (rule 2 of the log's contract). Find out what
