@@ -8,8 +8,19 @@ fn ui() {
     let cases = trybuild::TestCases::new();
     cases.pass("ui/pass/*.rs");
     for topic in [
-        "attribute", "partitions", "crud", "topic", "path", "key", "item", "handlers", "signature", "arguments",
-        "replies", "free", "many",
+        "attribute",
+        "partitions",
+        "crud",
+        "topic",
+        "path",
+        "key",
+        "item",
+        "handlers",
+        "signature",
+        "arguments",
+        "replies",
+        "free",
+        "many",
     ] {
         cases.compile_fail(format!("ui/{topic}/*.rs"));
     }
