@@ -9,9 +9,7 @@ use crate::ast::{HandlersItem, StateItem, StateShape};
 /// `impl State` with an empty key.
 pub(crate) fn state(item: &StateItem) -> Option<TokenStream> {
     let ident = match &item.shape {
-        StateShape::Named {
-            ident, generics, ..
-        } => generics.params.is_empty().then_some(ident)?,
+        StateShape::Named { ident, generics, .. } => generics.params.is_empty().then_some(ident)?,
         StateShape::Other { ident, .. } => ident.as_ref()?,
     };
     let name = ident.unraw().to_string();

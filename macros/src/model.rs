@@ -103,6 +103,7 @@ pub(crate) struct FreeHandler {
     pub(crate) route: Route,
 }
 
+
 /// A literal with another text at the same place.
 pub(crate) fn at_place_of(literal: &LitStr, text: &str) -> LitStr {
     LitStr::new(text, literal.span())

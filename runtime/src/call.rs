@@ -207,6 +207,10 @@ impl Call {
             .iter()
             .map(|field| self.template.value(path, field))
             .collect::<Result<Vec<_>, _>>()?;
+        let bytes_max = self.node.config.limits.key_bytes_max;
+        if parts.iter().map(|part| part.len()).sum::<usize>() > bytes_max {
+            return Err(Problem::uri_too_long(bytes_max as u64).into());
+        }
         Ok(S::read_key(&mut KeyReader::new(&parts))?)
     }
 
@@ -282,6 +286,11 @@ impl Call {
         let Some(body) = body else {
             return Ok(self.read.clone());
         };
+        let encoding = self.parts.headers.get(header::CONTENT_ENCODING);
+        if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+            let problem = Problem::unsupported_media_type("a body that is not compressed");
+            return Err(problem.with_header(header::ACCEPT_ENCODING, "identity"));
+        }
         let limits = &self.node.config.limits;
         let limit = limits.body_bytes_max;
         if header_value::<u64>(&self.parts, &header::CONTENT_LENGTH)

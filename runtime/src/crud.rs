@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::{
     call::{Call, CallFuture, missing},
     entry::Entry,
-    key::{key_text, key_values},
+    key::{key_text, key_values, parse_key},
     problem::Problem,
     state::State,
 };
@@ -96,6 +96,7 @@ pub(crate) fn post<S: State>(mut call: Call) -> CallFuture {
     Box::pin(async move {
         let state: S = call.read_json(None).await?;
         let key = state.key();
+        check_new_key::<S>(&call, &key)?;
         // The key in the body decides where the request belongs, so it gets the path that has the key.
         let location = item_path::<S>(&key);
         let keyed = call.enter_at::<S>(key).await?;
@@ -118,6 +119,34 @@ pub(crate) fn post<S: State>(mut call: Call) -> CallFuture {
             })
             .await
     })
+}
+
+/// Checks a key that came in a body: the path would not have let it through.
+fn check_new_key<S: State>(call: &Call, key: &S::Key) -> Result<(), Problem> {
+    let text = key_text::<S>(key);
+    let bytes_max = call.node().config.limits.key_bytes_max;
+    if text.len() > bytes_max {
+        return Err(Problem::invalid(format!(
+            "the key in the body has {} bytes; a key has at most {bytes_max}",
+            text.len()
+        )));
+    }
+    parse_key::<S>(&text)
+        .map_err(|error| Problem::invalid(format!("the key in the body: {error}")))?;
+    // A nested collection names a part of the key in its path as well.
+    let parts: Vec<&str> = text.split('/').collect();
+    for (field, part) in S::DEFINITION.key_fields.iter().zip(parts) {
+        if call.template().names().any(|name| name == *field) {
+            let given = call.template().value(call.parts().uri.path(), field)?;
+            if given != percent_encoding::percent_decode_str(part).decode_utf8_lossy() {
+                return Err(Problem::invalid(format!(
+                    "`{field}` in the body is not the one in the path"
+                ))
+                .with_error(format!("/{field}"), "is another key"));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The path of an entity.

@@ -19,6 +19,8 @@ pub struct Horizon {
     pub age_ms: u64,
     /// At most this many are kept; the oldest go first.
     pub replies_max: usize,
+    /// At most this many bytes of them are kept; the oldest go first.
+    pub replies_bytes_max: usize,
 }
 
 /// The state of the protocol after a prefix of a partition's log. The entities themselves are in `memory`.
@@ -34,6 +36,7 @@ pub struct Fold {
     replies: HashMap<Bytes, Remembered>,
     /// Ids of `replies`, oldest first.
     reply_order: VecDeque<Bytes>,
+    replies_bytes: usize,
     newest_ms: u64,
 }
 
@@ -73,6 +76,7 @@ impl Fold {
             torn: BTreeSet::new(),
             replies: HashMap::new(),
             reply_order: VecDeque::new(),
+            replies_bytes: 0,
             newest_ms: 0,
         }
     }
@@ -169,21 +173,33 @@ impl Fold {
             offset,
             timestamp_ms,
         };
+        self.replies_bytes += remembered.bytes();
         // An id that comes again is one whose first reply was beyond the horizon: it starts anew, as the youngest.
-        if self.replies.insert(id.clone(), remembered).is_some() {
+        if let Some(before) = self.replies.insert(id.clone(), remembered) {
+            self.replies_bytes -= before.bytes();
             self.reply_order.retain(|known| *known != id);
         }
         self.reply_order.push_back(id);
         while let Some(oldest) = self.reply_order.front() {
-            let age_ms = self
-                .newest_ms
-                .saturating_sub(self.replies[oldest].timestamp_ms);
-            if age_ms <= self.horizon.age_ms && self.replies.len() <= self.horizon.replies_max {
+            let age_ms = self.newest_ms.saturating_sub(self.replies[oldest].timestamp_ms);
+            let Horizon { age_ms: age_ms_max, replies_max, replies_bytes_max } = self.horizon;
+            if age_ms <= age_ms_max
+                && self.replies.len() <= replies_max
+                && self.replies_bytes <= replies_bytes_max
+            {
                 break;
             }
-            self.replies.remove(oldest);
+            if let Some(forgotten) = self.replies.remove(oldest) {
+                self.replies_bytes -= forgotten.bytes();
+            }
             self.reply_order.pop_front();
         }
+    }
+}
+
+impl Remembered {
+    fn bytes(&self) -> usize {
+        self.reply.len()
     }
 }
 

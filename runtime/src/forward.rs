@@ -58,11 +58,6 @@ impl Peers {
         }
     }
 
-    /// The indices of all nodes but `here`.
-    pub(crate) fn others(&self, here: usize) -> impl Iterator<Item = usize> {
-        (0..self.addresses.len()).filter(move |index| *index != here)
-    }
-
     /// Passes a request on as it is.
     pub(crate) async fn forward(
         &self,

@@ -10,7 +10,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::state::State;
 
-/// The longest key text that is accepted, in bytes.
+/// The longest key text that any setting allows, in bytes.
 pub const KEY_BYTES_MAX: usize = 1024;
 
 /// One part of a key: an integer, a string, a `Uuid`, a `char`, a `bool`, or a newtype or unit-only enum of them.
@@ -117,12 +117,6 @@ impl<'a> KeyReader<'a> {
             .ok_or_else(|| fail("is missing from the key".to_owned()))?;
         if text.is_empty() {
             return Err(fail("is empty".to_owned()));
-        }
-        if text.len() > KEY_BYTES_MAX {
-            return Err(fail(format!(
-                "has {} bytes; a key has at most {KEY_BYTES_MAX}",
-                text.len()
-            )));
         }
         if text.bytes().any(|byte| byte == 0) {
             return Err(fail("contains NUL, which no key may".to_owned()));

@@ -53,6 +53,8 @@ mod schema;
 pub mod server;
 mod service;
 pub mod state;
+#[cfg(all(test, feature = "simulation"))]
+mod simulation;
 mod store;
 mod takeover;
 mod template;

@@ -87,7 +87,12 @@ async fn read_page(call: &mut Call) -> Result<Page, Halt> {
         .map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
     match page.limit {
         Some(0) => return Err(Problem::bad_request("`limit` is at least 1").into()),
-        Some(limit) => page.limit = Some(limit.min(limits.list_limit_max)),
+        Some(limit) if limit > limits.list_limit_max => {
+            let max = limits.list_limit_max;
+            let detail = format!("`limit` is {limit}; a page has at most {max} items");
+            return Err(Problem::bad_request(detail).with_extension("limit", max).into());
+        }
+        Some(_) => {}
         None => page.limit = Some(limits.list_limit_default),
     }
     Ok(page)

@@ -119,6 +119,9 @@ impl OpenApi {
                     operation.convention(header);
                 }
             } else {
+                operation.convention(Convention::IfMatch);
+                operation.convention(Convention::IfNoneMatch);
+                operation.problem(412);
                 for header in Convention::WRITE {
                     operation.convention(header);
                 }
@@ -142,6 +145,9 @@ impl OpenApi {
         self.tag(FREE_TAG, "");
         self.add(method, path, name, doc, FREE_TAG, |operation| {
             describe(operation);
+            if !method.is_safe() {
+                operation.convention(Convention::IdempotencyKey);
+            }
             operation.problem(503);
         });
     }

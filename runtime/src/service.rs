@@ -31,6 +31,9 @@ use crate::{
 /// How values are written.
 const FORMAT: &str = "json";
 
+/// Bytes of remembered replies that one partition keeps in memory.
+const REPLIES_BYTES_MAX: usize = 64 << 20;
+
 /// The states and handlers that work together, as `memgen::service!` or `memgen::main!` lists them.
 ///
 /// ```no_run
@@ -265,6 +268,7 @@ impl<S: State> PartOfState<S> {
         let horizon = Horizon {
             age_ms: u64::try_from(limits.idempotency_horizon.as_millis()).unwrap_or(u64::MAX),
             replies_max: limits.idempotency_replies_max,
+            replies_bytes_max: REPLIES_BYTES_MAX,
         };
         let (mailbox, inbox) = Mailbox::new(limits.queue_max);
         let (phase, phase_seen) = watch::channel(Phase::Replaying);

@@ -126,6 +126,8 @@ impl<S: State> Store<S> {
     {
         let store = self.clone();
         Box::pin(async move {
+            crate::key::parse_key::<S>(&key_text::<S>(&key))
+                .map_err(|error| Problem::invalid(format!("the key: {error}")))?;
             match store.node.partitions::<S>()?.locate(&key) {
                 Place::Here(here) => store.update_here(here, key, change).await,
                 Place::Peer(peer) => store.update_there(*peer, key, change).await,

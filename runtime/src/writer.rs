@@ -42,6 +42,10 @@ const GROUPS_IN_FLIGHT_MAX: usize = 64;
 /// Requests outside of the writer that run at once with an id; beyond it they are refused.
 const RUNNING_MAX: usize = 10_000;
 
+/// How often an owner looks at the end of its log although it writes nothing. A late record of a deposed owner may hide the valid value
+/// of its key; if nobody saw it for the whole compaction lag, that value would be lost (rules 6 and 7).
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+
 /// How long a writer that lost its tenure for an unknown reason waits between tries, doubled up to a second.
 const RETRY_MIN: Duration = Duration::from_millis(10);
 
@@ -185,12 +189,14 @@ struct Running<S: State> {
     /// Requests outside of the writer that run now.
     running: HashMap<Bytes, u128>,
     group_number: u64,
+    look: tokio::time::Interval,
 }
 
 /// What woke the writer.
 enum Event<S: State> {
     Settled(Result<Offsets, AppendError>),
     Jobs(Vec<Job<S>>),
+    Look,
     Closed,
 }
 
@@ -211,6 +217,7 @@ impl<S: State> Running<S> {
             pending_replies: HashMap::new(),
             running: HashMap::new(),
             group_number: 0,
+            look: tokio::time::interval(LOOK_EVERY),
         }
     }
 
@@ -233,6 +240,7 @@ impl<S: State> Running<S> {
                     Ok(()) => self.decide_group(jobs),
                     Err(refusal) => refuse_all(jobs, &refusal),
                 },
+                Event::Look => self.look_at_the_end().await?,
                 Event::Closed => return self.drain().await,
             }
             self.repair();
@@ -241,21 +249,32 @@ impl<S: State> Running<S> {
     }
 
     async fn next_event(&mut self) -> Event<S> {
-        let Self {
-            in_flight,
-            inbox,
-            bounds,
-            ..
-        } = self;
+        let Self { in_flight, inbox, bounds, look, .. } = self;
         let room = in_flight.len() < GROUPS_IN_FLIGHT_MAX;
+        let idle = in_flight.is_empty();
         let mut jobs = Vec::new();
         tokio::select! {
             biased;
-            settled = async { (&mut in_flight[0].1).await }, if !in_flight.is_empty() => Event::Settled(settled),
+            settled = async { (&mut in_flight[0].1).await }, if !idle => Event::Settled(settled),
             count = inbox.recv_many(&mut jobs, bounds.group_records_max), if room => {
                 if count == 0 { Event::Closed } else { Event::Jobs(jobs) }
             }
+            _ = look.tick(), if idle => Event::Look,
         }
+    }
+
+    /// Takes in what others appended while this owner wrote nothing.
+    async fn look_at_the_end(&mut self) -> Result<(), ReplayError> {
+        let Some(tenure) = &self.tenure else { return Ok(()) };
+        let ballot = tenure.ballot;
+        self.replica.catch_up(None, |_, _, _| ()).await?;
+        if self.replica.fold.ballot() > ballot {
+            return self.deposed(Vec::new());
+        }
+        if let Some(tenure) = &mut self.tenure {
+            tenure.next = self.replica.fold.next();
+        }
+        Ok(())
     }
 
     /// Waits for what is in flight, so that no acknowledged outcome is left unsaid.
@@ -677,7 +696,7 @@ impl<S: State> Running<S> {
                 self.replica.catch_up(Some(offset), |_, _, _| ()).await?;
                 if self.replica.fold.ballot() > ballot {
                     let rest: Vec<_> = waiting.collect();
-                    return self.deposed(rest).await;
+                    return self.deposed(rest);
                 }
             }
             let tenure = self.tenure.as_mut().expect("it was there above");
@@ -705,7 +724,7 @@ impl<S: State> Running<S> {
     }
 
     /// A higher ballot is in the log: nothing that lies behind it counts, and nothing in flight ever will.
-    async fn deposed(&mut self, rest: Vec<Waiting>) -> Result<(), ReplayError> {
+    fn deposed(&mut self, rest: Vec<Waiting>) -> Result<(), ReplayError> {
         warn!(partition = %self.replica.partition, "another owner took over");
         let refusal = Refusal::Unavailable("another node took the partition over".to_owned());
         self.tenure = None;

@@ -67,7 +67,8 @@ fn definition(state: &State) -> TokenStream {
     let item = rest.fold(path.text(), |item, field| format!("{item}/{{{}}}", field.name));
     let item = at_place_of(collection, &item);
     let crud = crud.iter().map(|operation| operation.variant());
-    let names = key.iter().map(|field| &field.name);
+    let names: Vec<_> = key.iter().map(|field| &field.name).collect();
+    let json_names = &names;
     quote! {
         ::memgen::state::Definition {
             name: #name,
@@ -79,6 +80,7 @@ fn definition(state: &State) -> TokenStream {
             global: #global,
             crud: &[#(::memgen::state::Crud::#crud),*],
             key_fields: &[#(#names),*],
+            key_names: &[#(#json_names),*],
             partition_by: &[#(#partition_by),*],
         }
     }

@@ -116,6 +116,7 @@ pub(super) fn describe(
             let body = operation.derived(schema, "Patch", merge_patch);
             operation.convention(Convention::IfMatch);
             operation.body_with("application/merge-patch+json", &body);
+            operation.body_with("application/json", &body);
             operation.reply_with(200, entity);
             minimal(operation);
             operation.success_header("ETag", "ETag");

@@ -49,6 +49,7 @@ impl State for Order {
             Crud::Delete,
         ],
         key_fields: &["customer", "order"],
+        key_names: &["customer", "order"],
         partition_by: &["customer"],
     };
     fn key(&self) -> Self::Key {

@@ -101,6 +101,7 @@ mod tests {
         global: false,
         crud: &[],
         key_fields: &["customer", "order"],
+        key_names: &["customer", "order"],
         partition_by: &[],
     };
 

@@ -3,7 +3,6 @@
 use std::{
     fs::OpenOptions,
     io::Write as _,
-    path::Path,
     time::{Duration, Instant},
 };
 
@@ -183,12 +182,15 @@ fn rate(records: usize, time: Duration) -> f64 {
 type Scan = Box<dyn Fn() -> Outcome<usize>>;
 
 #[cfg(not(feature = "fjall"))]
-fn others(_: &Path) -> Outcome<Vec<Box<dyn Append>>> {
+fn others(_: &std::path::Path) -> Outcome<Vec<Box<dyn Append>>> {
     Ok(Vec::new())
 }
 
 #[cfg(not(feature = "fjall"))]
-fn scanner(_: &Path, _: &mut dyn FnMut(&mut dyn Append) -> Outcome<()>) -> Outcome<Option<Scan>> {
+fn scanner(
+    _: &std::path::Path,
+    _: &mut dyn FnMut(&mut dyn Append) -> Outcome<()>,
+) -> Outcome<Option<Scan>> {
     Ok(None)
 }
 

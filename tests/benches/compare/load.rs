@@ -98,7 +98,7 @@ pub(crate) fn run(args: &[String]) -> Outcome<()> {
                         latencies.borrow_mut().push(now - before);
                         before = now;
                     }
-                    Ok(())
+                    Outcome::Ok(())
                 })
             })
             .collect();

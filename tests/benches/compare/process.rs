@@ -94,10 +94,17 @@ impl Server {
         let before = self.processor_seconds()?;
         let cores = if self.shared { Cores::All } else { Cores::Load };
         let seconds = time.as_secs_f64().to_string();
-        let (connections, seed) = (connections.to_string(), seed.to_string());
+        let numbers = [connections.to_string(), seed.to_string()];
         let output = command(
             cores,
-            &["load", &self.address, kind, &connections, &seconds, &seed],
+            &[
+                "load",
+                &self.address,
+                kind,
+                &numbers[0],
+                &seconds,
+                &numbers[1],
+            ],
         )?
         .stderr(Stdio::inherit())
         .output()?;
