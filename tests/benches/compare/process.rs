@@ -111,9 +111,9 @@ impl Server {
         if !output.status.success() {
             return Err(format!("the load `{kind}` over {connections} connections failed").into());
         }
-        let mut seen = Seen::parse(&String::from_utf8(output.stdout)?)?;
-        seen.server_us = (self.processor_seconds()? - before) * 1e6 / seen.requests;
-        Ok(seen)
+        let mut outcome = Seen::parse(&String::from_utf8(output.stdout)?)?;
+        outcome.server_us = (self.processor_seconds()? - before) * 1e6 / outcome.requests;
+        Ok(outcome)
     }
 
     /// The time that the server has been on processors.

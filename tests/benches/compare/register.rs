@@ -111,8 +111,9 @@ pub(crate) fn restart(args: &[String]) -> Outcome<()> {
         let open = started.elapsed();
         running.ready().await?;
         let ready = started.elapsed();
+        let replay = ready.saturating_sub(open);
         let (resident, peak) = (own_memory("VmRSS")? - before, own_memory("VmHWM")? - before);
-        let (open, replay) = (open.as_secs_f64(), (ready - open).as_secs_f64());
+        let (open, replay) = (open.as_secs_f64(), replay.as_secs_f64());
         println!("{open} {replay} {resident} {peak}");
         running.stop().await;
         Ok(())
