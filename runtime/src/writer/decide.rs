@@ -123,6 +123,8 @@ impl<S: State> Running<S> {
             let key = Bytes::from(key_text::<S>(&change.key));
             (self.record(Kind::Data, key, value), change)
         });
+        // A fault is no outcome: the same request may be tried again.
+        let request = request.filter(|_| !response.status().is_server_error());
         let index = match (record, request) {
             (None, None) => None,
             (Some((record, change)), None) => Some(self.push(group, record, Some(change))),
@@ -278,11 +280,11 @@ impl<S: State> Running<S> {
     pub(super) fn wait(&mut self, group: &mut Group<S>, record: Option<usize>, reply: Reply) {
         if group.records.is_empty() {
             match self.in_flight.back_mut() {
-                None => reply.send(None),
+                None => reply.send(self.replica.memory.applied().checked_sub(1)),
                 Some((last, _)) => {
                     last.waiting.push(Waiting {
                         after: last.records.len(),
-                        record: None,
+                        record: last.records.len() - 1,
                         reply,
                     });
                 }
@@ -290,7 +292,7 @@ impl<S: State> Running<S> {
         } else {
             group.waiting.push(Waiting {
                 after: group.records.len(),
-                record,
+                record: record.unwrap_or(group.records.len() - 1),
                 reply,
             });
         }

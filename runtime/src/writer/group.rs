@@ -38,8 +38,8 @@ impl<S: State> Group<S> {
 /// A reply that waits for the first `after` records of its group, since it was decided upon them.
 pub(super) struct Waiting {
     pub(super) after: usize,
-    /// The record whose offset the reply names.
-    pub(super) record: Option<usize>,
+    /// The record whose offset the reply names: the one that it made, or the last one that it was decided upon.
+    pub(super) record: usize,
     pub(super) reply: Reply,
 }
 

@@ -75,7 +75,7 @@ impl<S: State> Running<S> {
                 let reply = Reply::Command(idempotency::decode(&reply), slot);
                 let waiting = Waiting {
                     after: record + 1,
-                    record: Some(record),
+                    record,
                     reply,
                 };
                 let flying = self.in_flight.iter_mut().map(|(group, _)| group);

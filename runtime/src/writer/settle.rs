@@ -67,7 +67,7 @@ impl<S: State> Running<S> {
                 self.pending_replies.remove(&answered.id);
             }
             while let Some(next) = waiting.next_if(|next| next.after <= given.len()) {
-                next.reply.send(next.record.map(|record| given[record]));
+                next.reply.send(Some(given[next.record]));
             }
         }
         self.metrics
@@ -158,9 +158,7 @@ impl<S: State> Running<S> {
             rest = others;
             for waiting in group.waiting {
                 if waiting.after <= mine.len() {
-                    waiting
-                        .reply
-                        .send(waiting.record.map(|record| mine[record]));
+                    waiting.reply.send(Some(mine[waiting.record]));
                 } else {
                     waiting.reply.refuse(refusal.clone());
                 }
