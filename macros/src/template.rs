@@ -130,10 +130,8 @@ fn placeholder(segment: &str) -> Result<Option<String>, String> {
         .strip_prefix('{')
         .and_then(|rest| rest.strip_suffix('}'));
     let Some(name) = inside.filter(|name| !name.contains(['{', '}'])) else {
-        let bare: String = segment
-            .chars()
-            .filter(|character| !"{}".contains(*character))
-            .collect();
+        let bare = segment.split_once('{').map_or(segment, |(_, rest)| rest);
+        let bare = bare.split('}').next().unwrap_or_default().to_owned();
         let name = if is_name(&bare) {
             bare
         } else {

@@ -26,27 +26,25 @@ impl ::memgen::State for Counter {
         key_names: &["group", "name"],
         partition_by: &[],
     };
-    fn key(&self) -> Self::Key {
+    fn key(&self) -> (String, String) {
         (
             ::core::clone::Clone::clone(&self.group),
             ::core::clone::Clone::clone(&self.name),
         )
     }
-    fn write_key(key: &Self::Key, writer: &mut ::memgen::key::KeyWriter<'_>) {
-        writer.part(&key.0);
-        writer.part(&key.1);
+    fn write_key(key: &(String, String), writer: &mut ::memgen::key::KeyWriter<'_>) {
+        writer.part::<String>(&key.0);
+        writer.part::<String>(&key.1);
     }
     fn read_key(
         reader: &mut ::memgen::key::KeyReader<'_>,
-    ) -> ::core::result::Result<Self::Key, ::memgen::key::KeyError> {
+    ) -> ::core::result::Result<(String, String), ::memgen::key::KeyError> {
         ::core::result::Result::Ok((
             reader.part::<String>("group")?,
             reader.part::<String>("name")?,
         ))
     }
 }
-const _: () = ::memgen::private::argument::assert_key_part::<String>();
-const _: () = ::memgen::private::argument::assert_key_part::<String>();
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
 struct Step {
     by: u64,

@@ -38,19 +38,18 @@ impl ::memgen::State for Thing {
         key_names: &["key"],
         partition_by: &[],
     };
-    fn key(&self) -> Self::Key {
+    fn key(&self) -> u8 {
         ::core::clone::Clone::clone(&self.key)
     }
-    fn write_key(key: &Self::Key, writer: &mut ::memgen::key::KeyWriter<'_>) {
-        writer.part(key);
+    fn write_key(key: &u8, writer: &mut ::memgen::key::KeyWriter<'_>) {
+        writer.part::<u8>(key);
     }
     fn read_key(
         reader: &mut ::memgen::key::KeyReader<'_>,
-    ) -> ::core::result::Result<Self::Key, ::memgen::key::KeyError> {
+    ) -> ::core::result::Result<u8, ::memgen::key::KeyError> {
         reader.part::<u8>("key")
     }
 }
-const _: () = ::memgen::private::argument::assert_key_part::<u8>();
 impl Thing {
     #[allow(clippy::needless_pass_by_value, clippy::trivially_copy_pass_by_ref)]
     fn routes(&self) -> Vec {
