@@ -335,68 +335,75 @@ impl ::memgen::private::Handlers for Counter {
         ])
     }
 }
-const _: () = ::memgen::private::assert_all_key_fields(
-    &<Counter as ::memgen::State>::DEFINITION,
-    "/{name}/value",
+const _: () = ::core::assert!(
+    ::memgen::private::argument::has_all_key_fields(& < Counter as ::memgen::State >
+    ::DEFINITION, "/{name}/value"),
+    "the path of a handler has a placeholder for each key field of its state, like `/{{id}}/edges` for the key `id`"
 );
-const _: () = ::memgen::private::argument::assert_key_field(
-    &<Counter as ::memgen::State>::DEFINITION,
-    "name",
-    "`{name}` is neither a key field nor an argument of its name: add an argument, like `name: u32`",
+const _: () = ::core::assert!(
+    ::memgen::private::argument::is_key_field(& < Counter as ::memgen::State >
+    ::DEFINITION, "name"), "{}",
+    "`{name}` is neither a key field nor an argument of its name: add an argument, like `name: u32`"
 );
-const _: () = ::memgen::private::assert_all_key_fields(
-    &<Counter as ::memgen::State>::DEFINITION,
-    "/{name}/labels",
+const _: () = ::core::assert!(
+    ::memgen::private::argument::has_all_key_fields(& < Counter as ::memgen::State >
+    ::DEFINITION, "/{name}/labels"),
+    "the path of a handler has a placeholder for each key field of its state, like `/{{id}}/edges` for the key `id`"
 );
-const _: () = ::memgen::private::argument::assert_key_field(
-    &<Counter as ::memgen::State>::DEFINITION,
-    "name",
-    "`{name}` is neither a key field nor an argument of its name: add an argument, like `name: u32`",
+const _: () = ::core::assert!(
+    ::memgen::private::argument::is_key_field(& < Counter as ::memgen::State >
+    ::DEFINITION, "name"), "{}",
+    "`{name}` is neither a key field nor an argument of its name: add an argument, like `name: u32`"
 );
-const _: () = ::memgen::private::assert_all_key_fields(
-    &<Counter as ::memgen::State>::DEFINITION,
-    "/{name}/label/{at}",
+const _: () = ::core::assert!(
+    ::memgen::private::argument::has_all_key_fields(& < Counter as ::memgen::State >
+    ::DEFINITION, "/{name}/label/{at}"),
+    "the path of a handler has a placeholder for each key field of its state, like `/{{id}}/edges` for the key `id`"
 );
-const _: () = ::memgen::private::argument::assert_key_field(
-    &<Counter as ::memgen::State>::DEFINITION,
-    "name",
-    "`{name}` is neither a key field nor an argument of its name: add an argument, like `name: u32`",
+const _: () = ::core::assert!(
+    ::memgen::private::argument::is_key_field(& < Counter as ::memgen::State >
+    ::DEFINITION, "name"), "{}",
+    "`{name}` is neither a key field nor an argument of its name: add an argument, like `name: u32`"
 );
-const _: () = ::memgen::private::assert_all_key_fields(
-    &<Counter as ::memgen::State>::DEFINITION,
-    "/{name}/reset",
+const _: () = ::core::assert!(
+    ::memgen::private::argument::has_all_key_fields(& < Counter as ::memgen::State >
+    ::DEFINITION, "/{name}/reset"),
+    "the path of a handler has a placeholder for each key field of its state, like `/{{id}}/edges` for the key `id`"
 );
-const _: () = ::memgen::private::argument::assert_key_field(
-    &<Counter as ::memgen::State>::DEFINITION,
-    "name",
-    "`{name}` is neither a key field nor an argument of its name: add an argument, like `name: u32`",
+const _: () = ::core::assert!(
+    ::memgen::private::argument::is_key_field(& < Counter as ::memgen::State >
+    ::DEFINITION, "name"), "{}",
+    "`{name}` is neither a key field nor an argument of its name: add an argument, like `name: u32`"
 );
-const _: () = ::memgen::private::assert_all_key_fields(
-    &<Counter as ::memgen::State>::DEFINITION,
-    "/{name}/times/{factor}",
+const _: () = ::core::assert!(
+    ::memgen::private::argument::has_all_key_fields(& < Counter as ::memgen::State >
+    ::DEFINITION, "/{name}/times/{factor}"),
+    "the path of a handler has a placeholder for each key field of its state, like `/{{id}}/edges` for the key `id`"
 );
-const _: () = ::memgen::private::argument::assert_key_field(
-    &<Counter as ::memgen::State>::DEFINITION,
-    "name",
-    "`{name}` is neither a key field nor an argument of its name: add an argument, like `name: u32`",
+const _: () = ::core::assert!(
+    ::memgen::private::argument::is_key_field(& < Counter as ::memgen::State >
+    ::DEFINITION, "name"), "{}",
+    "`{name}` is neither a key field nor an argument of its name: add an argument, like `name: u32`"
 );
-const _: () = ::memgen::private::assert_all_key_fields(
-    &<Counter as ::memgen::State>::DEFINITION,
-    "/{name}/add",
+const _: () = ::core::assert!(
+    ::memgen::private::argument::has_all_key_fields(& < Counter as ::memgen::State >
+    ::DEFINITION, "/{name}/add"),
+    "the path of a handler has a placeholder for each key field of its state, like `/{{id}}/edges` for the key `id`"
 );
-const _: () = ::memgen::private::argument::assert_placeholder(
-    &<Counter as ::memgen::State>::DEFINITION,
-    "group",
-    "`group` is no placeholder of the path: add `/{group}` to the path, or take it from a `Query<T>` or a `Json<T>`",
+const _: () = ::core::assert!(
+    ::memgen::private::argument::is_placeholder(& < Counter as ::memgen::State >
+    ::DEFINITION, "group"), "{}",
+    "`group` is no placeholder of the path: add `/{group}` to the path, or take it from a `Query<T>` or a `Json<T>`"
 );
 #[cfg(test)]
-const _: () = ::memgen::private::assert_all_key_fields(
-    &<Counter as ::memgen::State>::DEFINITION,
-    "/{name}/labels",
+const _: () = ::core::assert!(
+    ::memgen::private::argument::has_all_key_fields(& < Counter as ::memgen::State >
+    ::DEFINITION, "/{name}/labels"),
+    "the path of a handler has a placeholder for each key field of its state, like `/{{id}}/edges` for the key `id`"
 );
 #[cfg(test)]
-const _: () = ::memgen::private::argument::assert_key_field(
-    &<Counter as ::memgen::State>::DEFINITION,
-    "name",
-    "`{name}` is neither a key field nor an argument of its name: add an argument, like `name: u32`",
+const _: () = ::core::assert!(
+    ::memgen::private::argument::is_key_field(& < Counter as ::memgen::State >
+    ::DEFINITION, "name"), "{}",
+    "`{name}` is neither a key field nor an argument of its name: add an argument, like `name: u32`"
 );

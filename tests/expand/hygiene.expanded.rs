@@ -124,23 +124,25 @@ impl ::memgen::private::Handlers for Thing {
         ])
     }
 }
-const _: () = ::memgen::private::assert_all_key_fields(
-    &<Thing as ::memgen::State>::DEFINITION,
-    "/{key}/routes",
+const _: () = ::core::assert!(
+    ::memgen::private::argument::has_all_key_fields(& < Thing as ::memgen::State >
+    ::DEFINITION, "/{key}/routes"),
+    "the path of a handler has a placeholder for each key field of its state, like `/{{id}}/edges` for the key `id`"
 );
-const _: () = ::memgen::private::argument::assert_key_field(
-    &<Thing as ::memgen::State>::DEFINITION,
-    "key",
-    "`{key}` is neither a key field nor an argument of its name: add an argument, like `key: u32`",
+const _: () = ::core::assert!(
+    ::memgen::private::argument::is_key_field(& < Thing as ::memgen::State >
+    ::DEFINITION, "key"), "{}",
+    "`{key}` is neither a key field nor an argument of its name: add an argument, like `key: u32`"
 );
-const _: () = ::memgen::private::assert_all_key_fields(
-    &<Thing as ::memgen::State>::DEFINITION,
-    "/{key}/key",
+const _: () = ::core::assert!(
+    ::memgen::private::argument::has_all_key_fields(& < Thing as ::memgen::State >
+    ::DEFINITION, "/{key}/key"),
+    "the path of a handler has a placeholder for each key field of its state, like `/{{id}}/edges` for the key `id`"
 );
-const _: () = ::memgen::private::argument::assert_key_field(
-    &<Thing as ::memgen::State>::DEFINITION,
-    "key",
-    "`{key}` is neither a key field nor an argument of its name: add an argument, like `key: u32`",
+const _: () = ::core::assert!(
+    ::memgen::private::argument::is_key_field(& < Thing as ::memgen::State >
+    ::DEFINITION, "key"), "{}",
+    "`{key}` is neither a key field nor an argument of its name: add an argument, like `key: u32`"
 );
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 struct Step {
