@@ -67,9 +67,10 @@ impl ::memgen::private::FreeHandler for connect {
                         match connect(arg0_vertices, arg1_a, arg2_b).await {
                             ::core::result::Result::Ok(value) => {
                                 use ::memgen::private::reply::dispatch::*;
+                                let reply: SeeOther = value;
                                 (&&&&::memgen::private::reply::Probe::<SeeOther>::new())
                                     .memgen_reply()
-                                    .respond(value)
+                                    .respond(reply)
                             }
                             ::core::result::Result::Err(error) => {
                                 ::memgen::private::reply::error(error)
@@ -116,9 +117,10 @@ impl ::memgen::private::FreeHandler for index {
                 call.answer(async move {
                         {
                             use ::memgen::private::reply::dispatch::*;
+                            let reply: &'static str = index();
                             (&&&&::memgen::private::reply::Probe::<&'static str>::new())
                                 .memgen_reply()
-                                .respond(index())
+                                .respond(reply)
                         }
                     })
                     .await
@@ -168,16 +170,15 @@ impl ::memgen::private::FreeHandler for names_of_the_macro {
                 call.answer(async move {
                         {
                             use ::memgen::private::reply::dispatch::*;
+                            let reply: u8 = names_of_the_macro(
+                                arg0_call,
+                                arg1_operation,
+                                arg2_value,
+                                arg3_type,
+                            );
                             (&&&&::memgen::private::reply::Probe::<u8>::new())
                                 .memgen_reply()
-                                .respond(
-                                    names_of_the_macro(
-                                        arg0_call,
-                                        arg1_operation,
-                                        arg2_value,
-                                        arg3_type,
-                                    ),
-                                )
+                                .respond(reply)
                         }
                     })
                     .await

@@ -122,9 +122,10 @@ impl ::memgen::private::Handlers for Counter {
                     call.query(move |target: &Counter| -> ::memgen::private::Response {
                             {
                                 use ::memgen::private::reply::dispatch::*;
+                                let reply: u64 = <Counter>::value(target);
                                 (&&&&::memgen::private::reply::Probe::<u64>::new())
                                     .memgen_reply()
-                                    .respond(<Counter>::value(target))
+                                    .respond(reply)
                             }
                         })
                         .await
@@ -148,9 +149,10 @@ impl ::memgen::private::Handlers for Counter {
                     call.query(move |target: &Counter| -> ::memgen::private::Response {
                             {
                                 use ::memgen::private::reply::dispatch::*;
+                                let reply: &[String] = <Counter>::labels(target);
                                 (&&&&::memgen::private::reply::Probe::<&[String]>::new())
                                     .memgen_reply()
-                                    .respond(<Counter>::labels(target))
+                                    .respond(reply)
                             }
                         })
                         .await
@@ -176,9 +178,10 @@ impl ::memgen::private::Handlers for Counter {
                             match <Counter>::label(target, arg0_at) {
                                 ::core::option::Option::Some(value) => {
                                     use ::memgen::private::reply::dispatch::*;
+                                    let reply: &str = value;
                                     (&&&&::memgen::private::reply::Probe::<&str>::new())
                                         .memgen_reply()
-                                        .respond(value)
+                                        .respond(reply)
                                 }
                                 ::core::option::Option::None => {
                                     ::memgen::private::reply::missing()
@@ -234,9 +237,10 @@ impl ::memgen::private::Handlers for Counter {
                             match <Counter>::multiply(target, arg0_factor) {
                                 ::core::result::Result::Ok(value) => {
                                     use ::memgen::private::reply::dispatch::*;
+                                    let reply: u64 = value;
                                     (&&&&::memgen::private::reply::Probe::<u64>::new())
                                         .memgen_reply()
-                                        .respond(value)
+                                        .respond(reply)
                                 }
                                 ::core::result::Result::Err(error) => {
                                     ::memgen::private::reply::error::<Conflict>(error)
@@ -280,9 +284,10 @@ impl ::memgen::private::Handlers for Counter {
                             ) {
                                 ::core::result::Result::Ok(value) => {
                                     use ::memgen::private::reply::dispatch::*;
+                                    let reply: Created<u64> = value;
                                     (&&&&::memgen::private::reply::Probe::<Created<u64>>::new())
                                         .memgen_reply()
-                                        .respond(value)
+                                        .respond(reply)
                                 }
                                 ::core::result::Result::Err(error) => {
                                     ::memgen::private::reply::error(error)
@@ -317,9 +322,10 @@ impl ::memgen::private::Handlers for Counter {
                         | -> ::memgen::private::Response {
                             {
                                 use ::memgen::private::reply::dispatch::*;
+                                let reply: NoContent = <Counter>::clear(target);
                                 (&&&&::memgen::private::reply::Probe::<NoContent>::new())
                                     .memgen_reply()
-                                    .respond(<Counter>::clear(target))
+                                    .respond(reply)
                             }
                         })
                         .await

@@ -76,9 +76,10 @@ impl ::memgen::private::Handlers for Thing {
                     call.query(move |target: &Thing| -> ::memgen::private::Response {
                             {
                                 use ::memgen::private::reply::dispatch::*;
+                                let reply: Vec = <Thing>::routes(target);
                                 (&&&&::memgen::private::reply::Probe::<Vec>::new())
                                     .memgen_reply()
-                                    .respond(<Thing>::routes(target))
+                                    .respond(reply)
                             }
                         })
                         .await
@@ -105,9 +106,10 @@ impl ::memgen::private::Handlers for Thing {
                     call.update(move |target: &mut Thing| -> ::memgen::private::Response {
                             {
                                 use ::memgen::private::reply::dispatch::*;
+                                let reply: State = <Thing>::write_key(target, arg0_target);
                                 (&&&&::memgen::private::reply::Probe::<State>::new())
                                     .memgen_reply()
-                                    .respond(<Thing>::write_key(target, arg0_target))
+                                    .respond(reply)
                             }
                         })
                         .await
@@ -171,9 +173,10 @@ impl ::memgen::private::FreeHandler for probe {
                 call.answer(async move {
                         {
                             use ::memgen::private::reply::dispatch::*;
+                            let reply: Box = probe();
                             (&&&&::memgen::private::reply::Probe::<Box>::new())
                                 .memgen_reply()
-                                .respond(probe())
+                                .respond(reply)
                         }
                     })
                     .await
