@@ -20,6 +20,7 @@ pub(super) fn local_of(argument: &Argument) -> Ident {
 /// `let arg0_edge: Json<Edge> = call.json::<Edge>().await?;`
 pub(super) fn bind(argument: &Argument, call: &Ident) -> TokenStream {
     let (value, ty) = (local_of(argument), &argument.ty);
+    let call = Ident::new(&call.to_string(), at(ty));
     let read = match &argument.source {
         Source::Path | Source::StatePath => {
             let name = argument.ident.unraw().to_string();
@@ -36,6 +37,7 @@ pub(super) fn bind(argument: &Argument, call: &Ident) -> TokenStream {
 /// `operation.body::<Edge>();`
 pub(super) fn describe(argument: &Argument, operation: &Ident) -> TokenStream {
     let ty = &argument.ty;
+    let operation = Ident::new(&operation.to_string(), at(ty));
     match &argument.source {
         Source::Path | Source::StatePath => {
             let name = argument.ident.unraw().to_string();
