@@ -20,6 +20,8 @@ pub(crate) struct StateItem {
     /// Without our attributes.
     pub(crate) item: Item,
     pub(crate) doc: String,
+    /// All attributes of the item, for those that change what JSON looks like.
+    pub(crate) attributes: Vec<Attribute>,
     pub(crate) shape: StateShape,
 }
 
@@ -60,10 +62,11 @@ impl StateField {
 
 impl StateItem {
     pub(crate) fn read(mut item: Item) -> Self {
-        let mut doc = String::new();
+        let (mut doc, mut attributes) = (String::new(), Vec::new());
         let shape = match &mut item {
             Item::Struct(item) => {
                 doc = doc_of(&item.attrs);
+                attributes.clone_from(&item.attrs);
                 let ident = item.ident.clone();
                 match &item.fields {
                     Fields::Named(named) => StateShape::Named {
@@ -107,7 +110,12 @@ impl StateItem {
             },
         };
         FieldCleaner.visit_item_mut(&mut item);
-        Self { item, doc, shape }
+        Self {
+            item,
+            doc,
+            attributes,
+            shape,
+        }
     }
 }
 

@@ -18,13 +18,17 @@ use crate::{
 };
 
 /// The form of a `#[handlers]` block.
-const IMPL_FORM: &str = "`#[handlers] impl Vertex { #[get(\"/{id}/degree\")] fn degree(&self) -> usize { … } }`";
+const IMPL_FORM: &str =
+    "`#[handlers] impl Vertex { #[get(\"/{id}/degree\")] fn degree(&self) -> usize { … } }`";
 
 /// The routes that are right. Whether all are is in `errors`.
 pub(crate) fn handlers(item: &HandlersItem, errors: &Errors) -> Option<Handlers> {
     let state = implementing(&item.item, errors);
     for (attribute, what) in &item.misplaced {
-        errors.push(attribute, format!("a route belongs on a function, and this is {what}"));
+        errors.push(
+            attribute,
+            format!("a route belongs on a function, and this is {what}"),
+        );
     }
     if item.methods.is_empty() && item.misplaced.is_empty() && errors.count() == 0 {
         let place = &item.item.self_ty;
@@ -49,17 +53,26 @@ pub(crate) fn handlers(item: &HandlersItem, errors: &Errors) -> Option<Handlers>
         }
         routes.extend(function::method(this, &method.function, route, errors));
     }
-    Some(Handlers { state: state?, routes })
+    Some(Handlers {
+        state: state?,
+        routes,
+    })
 }
 
 /// The type of an inherent `impl` block.
 fn implementing(item: &ItemImpl, errors: &Errors) -> Option<Type> {
     let before = errors.count();
     if let Some((path, keyword)) = &item.trait_ {
-        errors.push(quote!(#path #keyword), format!("handlers are no methods of a trait: {IMPL_FORM}"));
+        errors.push(
+            quote!(#path #keyword),
+            format!("handlers are no methods of a trait: {IMPL_FORM}"),
+        );
     }
     if !item.generics.params.is_empty() {
-        errors.push(&item.generics, format!("a state is one type, without generics: {IMPL_FORM}"));
+        errors.push(
+            &item.generics,
+            format!("a state is one type, without generics: {IMPL_FORM}"),
+        );
     }
     if let Some(token) = &item.unsafety {
         errors.push(token, format!("handlers are safe: {IMPL_FORM}"));
@@ -67,14 +80,24 @@ fn implementing(item: &ItemImpl, errors: &Errors) -> Option<Type> {
     let this = types::bare(&item.self_ty);
     match this {
         Type::Path(path) if path.qself.is_none() => {
-            let generic = path.path.segments.iter().find(|segment| !segment.arguments.is_none());
+            let generic = path
+                .path
+                .segments
+                .iter()
+                .find(|segment| !segment.arguments.is_none());
             if let Some(segment) = generic
                 && item.generics.params.is_empty()
             {
-                errors.push(segment, format!("a state is one type, without generics: {IMPL_FORM}"));
+                errors.push(
+                    segment,
+                    format!("a state is one type, without generics: {IMPL_FORM}"),
+                );
             }
         }
-        other => errors.push(other.to_token_stream(), format!("this is not the name of a state: {IMPL_FORM}")),
+        other => errors.push(
+            other.to_token_stream(),
+            format!("this is not the name of a state: {IMPL_FORM}"),
+        ),
     }
     (errors.count() == before).then(|| this.clone())
 }

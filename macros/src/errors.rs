@@ -15,7 +15,9 @@ pub(crate) struct Errors {
 
 impl Errors {
     pub(crate) fn new() -> Self {
-        Self { found: RefCell::new(Some(Vec::new())) }
+        Self {
+            found: RefCell::new(Some(Vec::new())),
+        }
     }
 
     /// Reports a mistake on the user's own tokens.
@@ -45,7 +47,10 @@ impl Errors {
 impl Drop for Errors {
     fn drop(&mut self) {
         if !std::thread::panicking() {
-            debug_assert!(self.found.borrow().is_none(), "errors were collected and not read");
+            debug_assert!(
+                self.found.borrow().is_none(),
+                "errors were collected and not read"
+            );
         }
     }
 }

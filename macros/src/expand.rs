@@ -44,10 +44,14 @@ pub(crate) fn stateful_api(attr: TokenStream, item: TokenStream) -> TokenStream 
 }
 
 /// `#[handlers]`
+#[allow(clippy::needless_pass_by_value, reason = "the form of all macros")]
 pub(crate) fn handlers(attr: TokenStream, item: TokenStream) -> TokenStream {
     let errors = Errors::new();
     if !attr.is_empty() {
-        errors.push(attr, "`#[handlers]` takes no arguments: the path stands in `#[stateful_api(path = \"/…\")]`");
+        errors.push(
+            attr,
+            "`#[handlers]` takes no arguments: the path stands in `#[stateful_api(path = \"/…\")]`",
+        );
     }
     let Ok(parsed) = syn::parse2::<ItemImpl>(item.clone()) else {
         errors.push(

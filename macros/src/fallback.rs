@@ -9,7 +9,9 @@ use crate::ast::{HandlersItem, StateItem, StateShape};
 /// `impl State` with an empty key.
 pub(crate) fn state(item: &StateItem) -> Option<TokenStream> {
     let ident = match &item.shape {
-        StateShape::Named { ident, generics, .. } => generics.params.is_empty().then_some(ident)?,
+        StateShape::Named {
+            ident, generics, ..
+        } => generics.params.is_empty().then_some(ident)?,
         StateShape::Other { ident, .. } => ident.as_ref()?,
     };
     let name = ident.unraw().to_string();
@@ -31,6 +33,7 @@ pub(crate) fn state(item: &StateItem) -> Option<TokenStream> {
                 global: false,
                 crud: &[],
                 key_fields: &[],
+                key_names: &[],
                 partition_by: &[],
             };
 

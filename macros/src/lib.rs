@@ -15,6 +15,7 @@ mod check;
 mod errors;
 mod expand;
 mod fallback;
+mod json_name;
 mod model;
 mod near;
 mod symbols;

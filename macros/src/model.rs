@@ -31,6 +31,8 @@ pub(crate) struct KeyField {
     pub(crate) ident: Ident,
     /// Without `r#`: as it stands in the path.
     pub(crate) name: String,
+    /// As it stands in JSON.
+    pub(crate) json_name: String,
     pub(crate) ty: Type,
 }
 
@@ -102,7 +104,6 @@ pub(crate) struct FreeHandler {
     pub(crate) visibility: Visibility,
     pub(crate) route: Route,
 }
-
 
 /// A literal with another text at the same place.
 pub(crate) fn at_place_of(literal: &LitStr, text: &str) -> LitStr {

@@ -19,7 +19,10 @@ pub(crate) fn did_you_mean(word: &str, known: &[&str]) -> String {
 
 /// `` `a`, `b`, `c` ``
 pub(crate) fn list<S: AsRef<str>>(words: &[S]) -> String {
-    let quoted: Vec<String> = words.iter().map(|word| format!("`{}`", word.as_ref())).collect();
+    let quoted: Vec<String> = words
+        .iter()
+        .map(|word| format!("`{}`", word.as_ref()))
+        .collect();
     quoted.join(", ")
 }
 

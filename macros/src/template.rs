@@ -18,7 +18,10 @@ impl Template {
     /// Reads a template; all that is wrong with it is reported on the literal.
     pub(crate) fn parse(literal: &LitStr, root: Root, errors: &Errors) -> Option<Self> {
         match read(&literal.value(), root) {
-            Ok(placeholders) => Some(Self { literal: literal.clone(), placeholders }),
+            Ok(placeholders) => Some(Self {
+                literal: literal.clone(),
+                placeholders,
+            }),
             Err(mistakes) => {
                 for mistake in mistakes {
                     errors.push(literal, mistake);
@@ -39,7 +42,13 @@ impl Template {
     /// The path with names left out: what decides whether two routes are the same.
     pub(crate) fn shape(&self) -> String {
         let text = self.text();
-        let segments = text.split('/').map(|segment| if segment.starts_with('{') { "{}" } else { segment });
+        let segments = text.split('/').map(|segment| {
+            if segment.starts_with('{') {
+                "{}"
+            } else {
+                segment
+            }
+        });
         segments.collect::<Vec<_>>().join("/")
     }
 }
@@ -58,28 +67,40 @@ fn read(path: &str, root: Root) -> Result<Vec<String>, Vec<String>> {
         return Ok(placeholders);
     }
     if path.is_empty() || path == "/" {
-        return Err(vec!["the path is empty: write at least one segment, like `\"/vertex\"`".to_owned()]);
+        return Err(vec![
+            "the path is empty: write at least one segment, like `\"/vertex\"`".to_owned(),
+        ]);
     }
     let rest = path.strip_prefix('/').unwrap_or_else(|| {
-        mistakes.push(format!("the path has to start with `/`: write `\"/{path}\"`"));
+        mistakes.push(format!(
+            "the path has to start with `/`: write `\"/{path}\"`"
+        ));
         path
     });
     let rest = rest.strip_suffix('/').map_or(rest, |shorter| {
         let legal = path.trim_end_matches('/');
-        mistakes.push(format!("the path must not end with `/`: write `\"{legal}\"`"));
+        mistakes.push(format!(
+            "the path must not end with `/`: write `\"{legal}\"`"
+        ));
         shorter
     });
     for segment in rest.split('/') {
         match placeholder(segment) {
             Ok(Some(name)) if placeholders.contains(&name) => {
-                mistakes.push(format!("`{{{name}}}` occurs twice: give each placeholder a name of its own"));
+                mistakes.push(format!(
+                    "`{{{name}}}` occurs twice: give each placeholder a name of its own"
+                ));
             }
             Ok(Some(name)) => placeholders.push(name),
             Ok(None) => {}
             Err(mistake) => mistakes.push(mistake),
         }
     }
-    if mistakes.is_empty() { Ok(placeholders) } else { Err(mistakes) }
+    if mistakes.is_empty() {
+        Ok(placeholders)
+    } else {
+        Err(mistakes)
+    }
 }
 
 /// The name if the segment is `{name}`, `None` if it is plain text.
@@ -90,24 +111,42 @@ fn placeholder(segment: &str) -> Result<Option<String>, String> {
     if let Some(name) = segment.strip_prefix(':')
         && is_name(name)
     {
-        return Err(format!("a placeholder is written `{{{name}}}`, not `:{name}`"));
+        return Err(format!(
+            "a placeholder is written `{{{name}}}`, not `:{name}`"
+        ));
     }
-    if let Some(name) = segment.strip_prefix('<').and_then(|rest| rest.strip_suffix('>')) {
-        return Err(format!("a placeholder is written `{{{name}}}`, not `<{name}>`"));
+    if let Some(name) = segment
+        .strip_prefix('<')
+        .and_then(|rest| rest.strip_suffix('>'))
+    {
+        return Err(format!(
+            "a placeholder is written `{{{name}}}`, not `<{name}>`"
+        ));
     }
     if !segment.contains(['{', '}']) {
         return text(segment).map(|()| None);
     }
-    let inside = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+    let inside = segment
+        .strip_prefix('{')
+        .and_then(|rest| rest.strip_suffix('}'));
     let Some(name) = inside.filter(|name| !name.contains(['{', '}'])) else {
-        let bare: String = segment.chars().filter(|character| !"{}".contains(*character)).collect();
-        let name = if is_name(&bare) { bare } else { "name".to_owned() };
+        let bare: String = segment
+            .chars()
+            .filter(|character| !"{}".contains(*character))
+            .collect();
+        let name = if is_name(&bare) {
+            bare
+        } else {
+            "name".to_owned()
+        };
         return Err(format!(
             "`{segment}` is not a placeholder: a placeholder is a whole segment in braces, like `/{{{name}}}/`"
         ));
     };
     if name.is_empty() {
-        return Err("`{}` has no name: write the name of a field or an argument, like `{id}`".to_owned());
+        return Err(
+            "`{}` has no name: write the name of a field or an argument, like `{id}`".to_owned(),
+        );
     }
     if let Some(rest) = name.strip_prefix('*') {
         return Err(format!(
@@ -117,7 +156,9 @@ fn placeholder(segment: &str) -> Result<Option<String>, String> {
     if let Some((before, _)) = name.split_once(':')
         && is_name(before)
     {
-        return Err(format!("a placeholder has no type or pattern: write `{{{before}}}`"));
+        return Err(format!(
+            "a placeholder has no type or pattern: write `{{{before}}}`"
+        ));
     }
     if !is_name(name) {
         return Err(format!(
@@ -129,20 +170,36 @@ fn placeholder(segment: &str) -> Result<Option<String>, String> {
 
 /// Whether a field or an argument can have this name. Keywords can: as `r#type`.
 fn is_name(name: &str) -> bool {
-    syn::Ident::parse_any.parse_str(name).is_ok_and(|ident| ident == name && name != "_")
+    syn::Ident::parse_any
+        .parse_str(name)
+        .is_ok_and(|ident| ident == name && name != "_")
 }
 
 /// Whether plain text can be matched: it is compared with the URL as it was sent.
 fn text(segment: &str) -> Result<(), String> {
     if segment == "." || segment == ".." {
-        return Err(format!("clients take `{segment}` out of a path before they send it: name the segment"));
+        return Err(format!(
+            "clients take `{segment}` out of a path before they send it: name the segment"
+        ));
     }
-    let mut characters = segment.char_indices();
-    while let Some((at, character)) = characters.next() {
+    for (at, character) in segment.char_indices() {
         match character {
-            '?' => return Err("a query is not part of the path: take an argument `query: Query<T>`".to_owned()),
-            '#' => return Err("a fragment is never sent to a service: remove it from the path".to_owned()),
-            '*' => return Err(format!("`{segment}` is not a pattern: a placeholder is one segment, like `{{name}}`")),
+            '?' => {
+                return Err(
+                    "a query is not part of the path: take an argument `query: Query<T>`"
+                        .to_owned(),
+                );
+            }
+            '#' => {
+                return Err(
+                    "a fragment is never sent to a service: remove it from the path".to_owned(),
+                );
+            }
+            '*' => {
+                return Err(format!(
+                    "`{segment}` is not a pattern: a placeholder is one segment, like `{{name}}`"
+                ));
+            }
             '%' => {
                 let hex = segment.as_bytes().get(at + 1..at + 3).unwrap_or_default();
                 if hex.len() < 2 || !hex.iter().all(u8::is_ascii_hexdigit) {
@@ -152,8 +209,9 @@ fn text(segment: &str) -> Result<(), String> {
             other if other.is_ascii_alphanumeric() || "-._~!$&'()+,;=:@".contains(other) => {}
             other => {
                 let mut bytes = [0; 4];
-                let encoded: String =
-                    other.encode_utf8(&mut bytes).bytes().map(|byte| format!("%{byte:02X}")).collect();
+                let bytes = other.encode_utf8(&mut bytes).bytes();
+                let encoded: Vec<String> = bytes.map(|byte| format!("%{byte:02X}")).collect();
+                let encoded = encoded.concat();
                 return Err(format!("a URL can't contain {other:?}: write `{encoded}`"));
             }
         }
@@ -176,7 +234,11 @@ mod tests {
             ("/{größe}", &["größe"]),
         ];
         for (path, names) in rows {
-            assert_eq!(read(path, Root::Refused).as_deref(), Ok(&*names.iter().map(ToString::to_string).collect::<Vec<_>>()), "{path}");
+            assert_eq!(
+                read(path, Root::Refused).as_deref(),
+                Ok(&*names.iter().map(ToString::to_string).collect::<Vec<_>>()),
+                "{path}"
+            );
         }
         assert_eq!(read("/", Root::Allowed), Ok(Vec::new()));
     }

@@ -17,7 +17,8 @@ pub(crate) fn name(ty: &Type) -> Option<String> {
 
 /// The type arguments of a path type.
 pub(crate) fn arguments(ty: &Type) -> Vec<&Type> {
-    let Some(PathArguments::AngleBracketed(given)) = last_segment(ty).map(|segment| &segment.arguments)
+    let Some(PathArguments::AngleBracketed(given)) =
+        last_segment(ty).map(|segment| &segment.arguments)
     else {
         return Vec::new();
     };
@@ -69,8 +70,8 @@ pub(crate) fn same(a: &Type, b: &Type) -> bool {
 /// A type that is surely read from text: as an argument it can only be a part of the path.
 pub(crate) fn is_scalar(ty: &Type) -> bool {
     const SCALARS: [&str; 18] = [
-        "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize", "f32", "f64",
-        "bool", "char", "String", "Uuid",
+        "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize",
+        "f32", "f64", "bool", "char", "String", "Uuid",
     ];
     arguments(ty).is_empty() && name(ty).is_some_and(|name| SCALARS.contains(&name.as_str()))
 }
@@ -120,7 +121,10 @@ fn find(ty: &Type, wanted: fn(&Type) -> bool) -> Option<Type> {
             }
         }
     }
-    let mut finder = Finder { wanted, found: None };
+    let mut finder = Finder {
+        wanted,
+        found: None,
+    };
     finder.visit_type_mut(&mut ty.clone());
     finder.found
 }

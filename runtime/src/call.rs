@@ -242,7 +242,7 @@ impl Call {
                             guard = Some(RunningGuard {
                                 home,
                                 request: Some(request),
-                            })
+                            });
                         }
                         Recall::Done(reply, offset) => {
                             let mut response = idempotency::decode(&reply);
@@ -454,10 +454,12 @@ impl<S: State> Keyed<S> {
                         .into_response()
                 }
             };
-            response
-                .headers_mut()
-                .entry(header::ETAG)
-                .or_insert_with(|| etag.header_value());
+            if response.status().is_success() || response.status() == StatusCode::NOT_MODIFIED {
+                response
+                    .headers_mut()
+                    .entry(header::ETAG)
+                    .or_insert_with(|| etag.header_value());
+            }
             response
         });
         Ok(answer.ok_or_else(|| missing::<S>(&self.key))?)

@@ -95,6 +95,9 @@ impl<S: State> Entry<S> {
     }
 
     /// The entity, made by `make` if there is none.
+    ///
+    /// # Panics
+    /// Only if `make` does.
     pub fn or_insert_with(&mut self, make: impl FnOnce() -> S) -> &mut S {
         if self.get().is_none() {
             return self.insert(make());

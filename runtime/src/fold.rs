@@ -181,8 +181,14 @@ impl Fold {
         }
         self.reply_order.push_back(id);
         while let Some(oldest) = self.reply_order.front() {
-            let age_ms = self.newest_ms.saturating_sub(self.replies[oldest].timestamp_ms);
-            let Horizon { age_ms: age_ms_max, replies_max, replies_bytes_max } = self.horizon;
+            let age_ms = self
+                .newest_ms
+                .saturating_sub(self.replies[oldest].timestamp_ms);
+            let Horizon {
+                age_ms: age_ms_max,
+                replies_max,
+                replies_bytes_max,
+            } = self.horizon;
             if age_ms <= age_ms_max
                 && self.replies.len() <= replies_max
                 && self.replies_bytes <= replies_bytes_max

@@ -75,13 +75,11 @@ pub(crate) fn differs() -> Problem {
 pub(crate) fn encode(response: Response) -> (Response, Bytes) {
     let (parts, body) = response.into_parts();
     // The body of a command's reply is in memory; a stream that isn't ready can't be kept.
-    let body = match body.collect().now_or_never() {
-        Some(Ok(body)) => body.to_bytes(),
-        Some(Err(_)) | None => {
-            let problem = Problem::internal("a command's reply is a stream, which can't be kept");
-            return encode(problem.into_response());
-        }
+    let Some(Ok(body)) = body.collect().now_or_never() else {
+        let problem = Problem::internal("a command's reply is a stream, which can't be kept");
+        return encode(problem.into_response());
     };
+    let body = body.to_bytes();
     let headers = parts.headers.iter().filter_map(|(name, value)| {
         Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
     });

@@ -109,6 +109,9 @@ impl<'a> KeyReader<'a> {
     ///
     /// # Errors
     /// [`KeyError`] if there is none, or if its text is not a `T`.
+    ///
+    /// # Panics
+    /// Never: the one unwrapped value was made two lines before.
     pub fn part<T: KeyPart>(&mut self, field: &'static str) -> Result<T, KeyError> {
         let fail = |what: String| KeyError { field, what };
         let text = self
@@ -182,7 +185,8 @@ pub fn parse_key<S: State>(text: &str) -> Result<S::Key, KeyError> {
 
 /// The text whose murmur2 hash decides the key's partition: that of the whole key, or of the
 /// `#[partition_by]` fields alone.
-pub fn partition_text<'t, S: State>(text: &'t str) -> Cow<'t, str> {
+#[must_use]
+pub fn partition_text<S: State>(text: &str) -> Cow<'_, str> {
     let definition = S::DEFINITION;
     if definition.partition_by.is_empty() {
         return Cow::Borrowed(text);

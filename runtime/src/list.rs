@@ -53,6 +53,13 @@ struct Part {
     more_after: Option<String>,
 }
 
+/// A page as clients see it.
+#[derive(Serialize)]
+struct Answer<'a> {
+    items: Vec<&'a RawValue>,
+    next: Option<String>,
+}
+
 /// `GET` of the collection.
 pub(crate) fn list<S: State>(mut call: Call) -> CallFuture {
     Box::pin(async move {
@@ -90,7 +97,9 @@ async fn read_page(call: &mut Call) -> Result<Page, Halt> {
         Some(limit) if limit > limits.list_limit_max => {
             let max = limits.list_limit_max;
             let detail = format!("`limit` is {limit}; a page has at most {max} items");
-            return Err(Problem::bad_request(detail).with_extension("limit", max).into());
+            return Err(Problem::bad_request(detail)
+                .with_extension("limit", max)
+                .into());
         }
         Some(_) => {}
         None => page.limit = Some(limits.list_limit_default),
@@ -277,11 +286,6 @@ fn merge<S: State>(parts: Vec<Part>, limit: usize) -> Result<Response, Problem> 
     } else {
         horizon.map(|key| key_text::<S>(&key))
     };
-    #[derive(Serialize)]
-    struct Answer<'a> {
-        items: Vec<&'a RawValue>,
-        next: Option<String>,
-    }
     let items = items.iter().map(|(_, _, json)| &**json).collect();
     let body = serde_json::to_vec(&Answer { items, next }).map_err(Problem::internal)?;
     let mut response = Response::new(Body::from(body));

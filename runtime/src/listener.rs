@@ -75,10 +75,7 @@ impl Listener {
             };
             // Only loses time if it fails.
             drop(stream.set_nodelay(true));
-            let open = self
-                .metrics
-                .as_ref()
-                .map(|metrics| OpenConnection::new(metrics));
+            let open = self.metrics.as_ref().map(OpenConnection::new);
             let hold = (slot, open);
             match self.protocol {
                 Protocol::Http1 => {

@@ -32,12 +32,15 @@ pub(crate) enum Job<S: State> {
     Forget(RequestId),
 }
 
+/// The function of a command.
+pub(crate) type Run<S> = Box<dyn FnOnce(&mut Entry<S>) -> Response + Send>;
+
 /// A command on the entity of one key.
 pub(crate) struct Command<S: State> {
     pub(crate) key: S::Key,
     pub(crate) conditions: Conditions,
     pub(crate) request: Option<RequestId>,
-    pub(crate) run: Box<dyn FnOnce(&mut Entry<S>) -> Response + Send>,
+    pub(crate) run: Run<S>,
     pub(crate) slot: Slot<Answer>,
 }
 

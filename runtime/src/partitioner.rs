@@ -1,6 +1,6 @@
 //! Which partition a key belongs to, by the rule of Kafka's default partitioner.
 //!
-//! The hash is Kafka's variant of Austin Appleby's MurmurHash2 (`org.apache.kafka.common.utils.Utils.murmur2`),
+//! The hash is Kafka's variant of Austin Appleby's `MurmurHash2` (`org.apache.kafka.common.utils.Utils.murmur2`),
 //! so that outside producers and consumers of a changelog agree with memgen.
 
 const SEED: u32 = 0x9747_b28c;

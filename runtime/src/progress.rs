@@ -77,17 +77,6 @@ impl Progress {
         }
     }
 
-    /// There is more, or less, to do than it was thought.
-    pub fn set_total(&mut self, total: u64) {
-        self.total = Some(total);
-    }
-
-    /// How much is done.
-    #[must_use]
-    pub const fn done(&self) -> u64 {
-        self.done
-    }
-
     /// The work has ended: the last line, with the rate of the whole, if it took longer than [`EVERY`].
     #[must_use = "the line is to be written: see `finish_and_report`"]
     pub fn finish(self, now: Instant) -> Option<Line> {
@@ -221,7 +210,7 @@ mod tests {
         let start = Instant::now();
         let mut progress = Progress::new("replay", "records", Some(10), start);
         assert_eq!(progress.advance(10, at(start, 1999)), None);
-        assert_eq!(progress.done(), 10);
+        assert_eq!(progress.done, 10);
         assert_eq!(progress.finish(at(start, 1999)), None);
     }
 
@@ -288,7 +277,7 @@ mod tests {
             );
         }
         let mut progress = Progress::new("replay", "records", None, start);
-        progress.set_total(200);
+        progress.total = Some(200);
         assert_eq!(
             progress.advance(u64::MAX, at(start, 2000)).unwrap().done,
             u64::MAX

@@ -16,7 +16,7 @@ pub(crate) struct ReplayProgress {
     started: Instant,
     records: AtomicU64,
     bytes: AtomicU64,
-    reported: Mutex<(Progress, u64)>,
+    reported: Mutex<Option<(Progress, u64)>>,
 }
 
 impl ReplayProgress {
@@ -27,7 +27,7 @@ impl ReplayProgress {
             started,
             records: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
-            reported: Mutex::new((progress, 0)),
+            reported: Mutex::new(Some((progress, 0))),
         }
     }
 
@@ -50,8 +50,19 @@ impl ReplayProgress {
     pub(crate) fn report(&self) {
         let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
         let bytes = self.bytes.load(Ordering::Relaxed);
-        let more = bytes - reported.1;
-        reported.1 = bytes;
-        reported.0.report(more, Instant::now());
+        if let Some((progress, before)) = reported.as_mut() {
+            progress.report(bytes - *before, Instant::now());
+            *before = bytes;
+        }
+    }
+
+    /// Writes the last line, if it took long enough for lines.
+    pub(crate) fn finish(&self) {
+        let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((mut progress, before)) = reported.take() {
+            let now = Instant::now();
+            progress.report(self.bytes.load(Ordering::Relaxed) - before, now);
+            progress.finish_and_report(now);
+        }
     }
 }

@@ -56,11 +56,13 @@ impl<S: State> Replica<S> {
     }
 
     /// The memory that follows.
+    #[must_use]
     pub fn memory(&self) -> &Arc<Memory<S>> {
         &self.memory
     }
 
     /// The fold that follows.
+    #[must_use]
     pub fn fold(&self) -> &Fold {
         &self.fold
     }

@@ -302,7 +302,7 @@ impl Running {
                 .iter()
                 .map(|health| health.readiness())
                 .collect();
-            if let Some(halted) = statuses.iter().find_map(|status| status.halted()) {
+            if let Some(halted) = statuses.iter().find_map(admin::Readiness::halted) {
                 return Err(halted);
             }
             if statuses.iter().all(admin::Readiness::is_ready) {
@@ -395,6 +395,7 @@ fn watch_replay(
                 () = async { drop(stopped.wait_for(|stopped| *stopped).await) } => return,
             }
             if health.iter().all(|health| health.readiness().is_settled()) {
+                progress.finish();
                 info!(
                     records = progress.records(),
                     seconds = progress.elapsed().as_secs_f64(),

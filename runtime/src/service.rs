@@ -69,7 +69,7 @@ impl std::fmt::Debug for Service {
         f.debug_struct("Service")
             .field("name", &self.name)
             .field("parts", &parts)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

@@ -23,7 +23,7 @@ use crate::{
     conditional::Conditions,
     fold::{Effect, Fold, Horizon},
     log::{
-        Log, Producer as _, Topic, TopicPartition,
+        Log, Topic, TopicPartition,
         sim::{Client, Compaction, Faults, Sim},
     },
     mailbox::{Answer, Command, Job, Mailbox, Refusal, RequestId},
@@ -37,8 +37,11 @@ use crate::{
 
 const NODES: usize = 3;
 const KEYS: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
-const HORIZON: Horizon =
-    Horizon { age_ms: 3_600_000, replies_max: 1_000_000, replies_bytes_max: usize::MAX };
+const HORIZON: Horizon = Horizon {
+    age_ms: 3_600_000,
+    replies_max: 1_000_000,
+    replies_bytes_max: usize::MAX,
+};
 
 /// A key and all that was appended to it.
 #[stateful_api(path = "/pile")]
@@ -81,7 +84,12 @@ fn start(sim: &Sim, incarnation: u64) -> Node {
         incarnation,
         schema: 0,
     };
-    Node { client, mailbox, memory, task: tokio::spawn(writer.run()) }
+    Node {
+        client,
+        mailbox,
+        memory,
+        task: tokio::spawn(writer.run()),
+    }
 }
 
 /// What a client did, and what it was told.
@@ -96,13 +104,20 @@ type Nodes = Arc<Mutex<Vec<Node>>>;
 
 /// Appends `id` to the pile of `key`, at random nodes, until one says that it is done or patience ends.
 async fn append(nodes: Nodes, mut random: fastrand::Rng, key: &'static str, id: u64) -> Operation {
-    let mut operation = Operation { id, key, acknowledged: false };
+    let mut operation = Operation {
+        id,
+        key,
+        acknowledged: false,
+    };
     for _ in 0..20 {
         let mailbox = {
             let nodes = nodes.lock().unwrap();
             nodes[random.usize(..nodes.len())].mailbox.clone()
         };
-        let request = RequestId { id: Bytes::from(format!("r{id}")), fingerprint: u128::from(id) };
+        let request = RequestId {
+            id: Bytes::from(format!("r{id}")),
+            fingerprint: u128::from(id),
+        };
         let asked = mailbox.ask(|slot| {
             Job::Command(Command {
                 key: key.to_owned(),
@@ -110,7 +125,13 @@ async fn append(nodes: Nodes, mut random: fastrand::Rng, key: &'static str, id: 
                 request: Some(request),
                 run: Box::new(move |entry: &mut Entry<Pile>| {
                     let key = entry.key().clone();
-                    entry.or_insert_with(|| Pile { key, items: Vec::new() }).items.push(id);
+                    entry
+                        .or_insert_with(|| Pile {
+                            key,
+                            items: Vec::new(),
+                        })
+                        .items
+                        .push(id);
                     StatusCode::OK.into_response()
                 }),
                 slot,
@@ -151,7 +172,9 @@ async fn read_strictly(
             .map(|stored| stored.state.items.iter().copied().collect())
             .unwrap_or_default();
         if let Some(id) = ids.iter().find(|id| !seen.contains(id)) {
-            return Some(format!("a strict read of `{key}` misses {id}, which was acknowledged before"));
+            return Some(format!(
+                "a strict read of `{key}` misses {id}, which was acknowledged before"
+            ));
         }
     }
     None
@@ -188,7 +211,10 @@ fn truth(history: &[(Offset, Record)]) -> Truth {
         for batch::Change { key, value } in changes {
             let before = truth.entities.get(&key).cloned().flatten();
             if let Some(answered) = &record.answered {
-                let id: u64 = std::str::from_utf8(&answered.id[1..]).unwrap().parse().unwrap();
+                let id: u64 = std::str::from_utf8(&answered.id[1..])
+                    .unwrap()
+                    .parse()
+                    .unwrap();
                 truth.applied.entry(id).or_default().push(*offset);
                 let items = |value: Option<&Bytes>| {
                     value.map_or_else(Vec::new, |value| {
@@ -198,10 +224,14 @@ fn truth(history: &[(Offset, Record)]) -> Truth {
                 let mut expected = items(before.as_ref());
                 expected.push(id);
                 if items(value.as_ref()) != expected {
-                    truth.wrong.push(format!("an update of {key:?} is lost at {offset}"));
+                    truth
+                        .wrong
+                        .push(format!("an update of {key:?} is lost at {offset}"));
                 }
             } else if before != value && record.ballot != Ballot::FOREIGN {
-                truth.wrong.push(format!("repair or follow-up changed {key:?} at {offset}"));
+                truth
+                    .wrong
+                    .push(format!("repair or follow-up changed {key:?} at {offset}"));
             }
             truth.entities.insert(key, value);
         }
@@ -220,7 +250,9 @@ async fn run(seed: u64, quiet: bool) -> (Vec<String>, Truth, usize) {
         incarnation
     };
     let nodes: Nodes = Arc::new(Mutex::new(
-        (0..NODES).map(|_| start(&sim, next_incarnation())).collect(),
+        (0..NODES)
+            .map(|_| start(&sim, next_incarnation()))
+            .collect(),
     ));
     let acknowledged = Arc::new(Mutex::new(BTreeMap::<_, BTreeSet<u64>>::new()));
     let mut clients = Vec::new();
@@ -236,7 +268,12 @@ async fn run(seed: u64, quiet: bool) -> (Vec<String>, Truth, usize) {
             clients.push(tokio::spawn(async move {
                 let operation = append(nodes, random, key, id).await;
                 if operation.acknowledged {
-                    acknowledged.lock().unwrap().entry(key).or_default().insert(operation.id);
+                    acknowledged
+                        .lock()
+                        .unwrap()
+                        .entry(key)
+                        .or_default()
+                        .insert(operation.id);
                 }
                 operation
             }));
@@ -270,7 +307,10 @@ async fn run(seed: u64, quiet: bool) -> (Vec<String>, Truth, usize) {
         wrong.extend(reader.await.unwrap());
     }
     // Quiet: no more faults, late writes have landed, every owner has looked at the end of its log.
-    sim.set_faults(Faults { compaction: None, ..Faults::none() });
+    sim.set_faults(Faults {
+        compaction: None,
+        ..Faults::none()
+    });
     sleep(Duration::from_secs(60)).await;
     sim.compact(&partition());
 
@@ -279,17 +319,30 @@ async fn run(seed: u64, quiet: bool) -> (Vec<String>, Truth, usize) {
     for operation in &operations {
         let applied = truth.applied.get(&operation.id).map_or(0, Vec::len);
         if applied > 1 {
-            wrong.push(format!("request {} took effect {applied} times", operation.id));
+            wrong.push(format!(
+                "request {} took effect {applied} times",
+                operation.id
+            ));
         }
         if operation.acknowledged && applied == 0 {
-            wrong.push(format!("request {} was acknowledged and is lost", operation.id));
+            wrong.push(format!(
+                "request {} was acknowledged and is lost",
+                operation.id
+            ));
         }
-        let value = truth.entities.get(operation.key.as_bytes()).cloned().flatten();
+        let value = truth
+            .entities
+            .get(operation.key.as_bytes())
+            .cloned()
+            .flatten();
         let items = value.map_or_else(Vec::new, |value| {
             serde_json::from_slice::<Pile>(&value).unwrap().items
         });
         if operation.acknowledged && !items.contains(&operation.id) {
-            wrong.push(format!("{} is not in the pile of {}", operation.id, operation.key));
+            wrong.push(format!(
+                "{} is not in the pile of {}",
+                operation.id, operation.key
+            ));
         }
     }
     // Whoever reads the compacted log from its start sees the same.
@@ -298,13 +351,21 @@ async fn run(seed: u64, quiet: bool) -> (Vec<String>, Truth, usize) {
     replica.catch_up(None, |_, _, _| ()).await.unwrap();
     for (key, value) in &truth.entities {
         let text = std::str::from_utf8(key).unwrap().to_owned();
-        let replayed = replica.memory().get(&text).map(|stored| stored.state.clone());
-        let expected = value.as_ref().map(|value| serde_json::from_slice::<Pile>(value).unwrap());
+        let replayed = replica
+            .memory()
+            .get(&text)
+            .map(|stored| stored.state.clone());
+        let expected = value
+            .as_ref()
+            .map(|value| serde_json::from_slice::<Pile>(value).unwrap());
         if replayed != expected {
             wrong.push(format!("a replay of the compacted log differs in {text:?}"));
         }
     }
-    let done = operations.iter().filter(|operation| operation.acknowledged).count();
+    let done = operations
+        .iter()
+        .filter(|operation| operation.acknowledged)
+        .count();
     for node in nodes.lock().unwrap().drain(..) {
         node.task.abort();
     }
@@ -332,7 +393,10 @@ fn topic() -> Topic {
 }
 
 fn seeds() -> u64 {
-    std::env::var("MEMGEN_SIMULATION_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(40)
+    std::env::var("MEMGEN_SIMULATION_SEEDS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(40)
 }
 
 fn histories(quiet: bool) {
@@ -373,7 +437,10 @@ async fn a_torn_batch_is_rolled_forward() {
     let client = sim.client();
     client.declare(&topic()).unwrap();
     let pile = |key: &str| {
-        let pile = Pile { key: key.to_owned(), items: vec![1] };
+        let pile = Pile {
+            key: key.to_owned(),
+            items: vec![1],
+        };
         Some(Bytes::from(serde_json::to_vec(&pile).unwrap()))
     };
     let change = |key: &'static str| batch::Change {
@@ -405,8 +472,16 @@ async fn a_torn_batch_is_rolled_forward() {
         .filter(|(offset, record)| *offset < fence && record.kind == Kind::FollowUp)
         .map(|(_, record)| record.key)
         .collect();
-    assert_eq!(follow_ups, ["a", "b", "c"], "the missing ones follow, before anything else");
+    assert_eq!(
+        follow_ups,
+        ["a", "b", "c"],
+        "the missing ones follow, before anything else"
+    );
     for key in ["a", "b", "c"] {
-        assert_eq!(node.memory.get(&key.to_owned()).unwrap().state.items, [1], "{key}");
+        assert_eq!(
+            node.memory.get(&key.to_owned()).unwrap().state.items,
+            [1],
+            "{key}"
+        );
     }
 }

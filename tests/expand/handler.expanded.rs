@@ -20,6 +20,7 @@ impl ::memgen::State for Vertex {
         global: false,
         crud: &[],
         key_fields: &["id"],
+        key_names: &["id"],
         partition_by: &[],
     };
     fn key(&self) -> Self::Key {

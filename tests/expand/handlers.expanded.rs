@@ -23,6 +23,7 @@ impl ::memgen::State for Counter {
         global: false,
         crud: &[],
         key_fields: &["group", "name"],
+        key_names: &["group", "name"],
         partition_by: &[],
     };
     fn key(&self) -> Self::Key {

@@ -35,6 +35,7 @@ impl ::memgen::State for Thing {
         global: false,
         crud: &[::memgen::state::Crud::Get],
         key_fields: &["key"],
+        key_names: &["key"],
         partition_by: &[],
     };
     fn key(&self) -> Self::Key {

@@ -25,6 +25,7 @@ impl ::memgen::State for Vertex {
         global: false,
         crud: &[::memgen::state::Crud::Get, ::memgen::state::Crud::List],
         key_fields: &["id"],
+        key_names: &["id"],
         partition_by: &[],
     };
     fn key(&self) -> Self::Key {

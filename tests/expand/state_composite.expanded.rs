@@ -2,12 +2,14 @@
 use memgen::prelude::*;
 /// A line of an order.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct OrderLine {
     /// All orders of a customer are in one partition.
     pub customer: String,
     /// Which order.
     pub order: Uuid,
     /// Which line of it.
+    #[serde(rename = "kind")]
     pub r#type: u16,
     /// How many.
     pub quantity: u64,
@@ -34,6 +36,7 @@ impl ::memgen::State for OrderLine {
             ::memgen::state::Crud::Delete,
         ],
         key_fields: &["customer", "order", "type"],
+        key_names: &["customer", "order", "kind"],
         partition_by: &["customer"],
     };
     fn key(&self) -> Self::Key {

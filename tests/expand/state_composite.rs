@@ -5,6 +5,7 @@ use memgen::prelude::*;
 /// A line of an order.
 #[stateful_api(path = "/customers/{customer}/lines", crud(get, list, post, put, patch, delete))]
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct OrderLine {
     /// All orders of a customer are in one partition.
     #[key]
@@ -15,6 +16,7 @@ pub struct OrderLine {
     pub order: Uuid,
     /// Which line of it.
     #[key]
+    #[serde(rename = "kind")]
     pub r#type: u16,
     /// How many.
     pub quantity: u64,

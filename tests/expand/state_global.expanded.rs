@@ -21,6 +21,7 @@ impl ::memgen::State for Setting {
         global: true,
         crud: &[],
         key_fields: &["name"],
+        key_names: &["name"],
         partition_by: &[],
     };
     fn key(&self) -> Self::Key {

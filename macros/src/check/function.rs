@@ -2,7 +2,10 @@
 
 use proc_macro2::Ident;
 use quote::{ToTokens as _, quote};
-use syn::{FnArg, Pat, PatType, Receiver, ReceiverKind, ReturnType, Safety, Signature, Type, ext::IdentExt as _};
+use syn::{
+    FnArg, Pat, PatType, Receiver, ReceiverKind, ReturnType, Safety, Signature, Type,
+    ext::IdentExt as _,
+};
 
 use crate::{
     ast::{FreeItem, Function},
@@ -14,12 +17,16 @@ use crate::{
     types,
 };
 
-const METHOD_FORMS: &str =
-    "`fn name(&self, …)` answers, `fn name(&mut self, …)` changes, `fn name(entry: &mut Entry<Self>, …)` may create";
+const METHOD_FORMS: &str = "`fn name(&self, …)` answers, `fn name(&mut self, …)` changes, `fn name(entry: &mut Entry<Self>, …)` may create";
 const FREE_FORM: &str = "`#[handler(post, \"/connect/{a}/{b}\")] async fn connect(vertices: Store<Vertex>, a: u32, b: u32) -> Result<SeeOther>`";
 
 /// A method of the state `this`, if nothing is wrong with it.
-pub(crate) fn method(this: &Type, function: &Function, route: Option<RouteAttr>, errors: &Errors) -> Option<Route> {
+pub(crate) fn method(
+    this: &Type,
+    function: &Function,
+    route: Option<RouteAttr>,
+    errors: &Errors,
+) -> Option<Route> {
     let before = errors.count();
     let signature = &function.signature;
     plain(signature, errors);
@@ -34,7 +41,9 @@ pub(crate) fn method(this: &Type, function: &Function, route: Option<RouteAttr>,
     for input in &signature.inputs {
         match input {
             FnArg::Receiver(receiver) => form = receiver_form(receiver, errors).or(form),
-            FnArg::Typed(argument) if types::name(referenced(&argument.ty)).as_deref() == Some("Entry") => {
+            FnArg::Typed(argument)
+                if types::name(referenced(&argument.ty)).as_deref() == Some("Entry") =>
+            {
                 entry(this, argument, form, errors);
                 form = form.or(Some(Form::Command));
             }
@@ -51,7 +60,11 @@ pub(crate) fn method(this: &Type, function: &Function, route: Option<RouteAttr>,
     if let (Some(route), Some(form @ (Form::Update | Form::Command))) = (&route, form)
         && route.method == Method::Get
     {
-        let what = if form == Form::Update { "`&mut self`" } else { "`&mut Entry<Self>`" };
+        let what = if form == Form::Update {
+            "`&mut self`"
+        } else {
+            "`&mut Entry<Self>`"
+        };
         errors.push(&route.word, format!("`GET` changes nothing, and {what} is for changes: take `&self`, or write `#[post(…)]`"));
     }
     let arguments = arguments(&rest, route.as_ref(), Place::Method, errors);
@@ -70,12 +83,19 @@ pub(crate) fn method(this: &Type, function: &Function, route: Option<RouteAttr>,
 }
 
 /// A free function, if nothing is wrong with it.
-pub(crate) fn free_handler(item: &FreeItem, route: Option<RouteAttr>, errors: &Errors) -> Option<FreeHandler> {
+pub(crate) fn free_handler(
+    item: &FreeItem,
+    route: Option<RouteAttr>,
+    errors: &Errors,
+) -> Option<FreeHandler> {
     let function = &item.function;
     let signature = &function.signature;
     plain(signature, errors);
     for attribute in &item.routes {
-        errors.push(attribute, "this function has its route in `#[handler(…)]`: remove this attribute");
+        errors.push(
+            attribute,
+            "this function has its route in `#[handler(…)]`: remove this attribute",
+        );
     }
     let mut rest: Vec<&PatType> = Vec::new();
     for input in &signature.inputs {
@@ -107,7 +127,9 @@ pub(crate) fn free_handler(item: &FreeItem, route: Option<RouteAttr>, errors: &E
             ident: signature.ident.clone(),
             doc: function.doc.clone(),
             cfg: Vec::new(),
-            form: Form::Free { asynchronous: signature.asyncness.is_some() },
+            form: Form::Free {
+                asynchronous: signature.asyncness.is_some(),
+            },
             arguments,
             reply,
         },
@@ -120,7 +142,10 @@ fn plain(signature: &Signature, errors: &Errors) {
         errors.push(token, "a handler is a plain `fn`: remove `const`");
     }
     if let Safety::Unsafe(token) = &signature.safety {
-        errors.push(token, "a handler is called with what a client sends, so it has to be safe: remove `unsafe`");
+        errors.push(
+            token,
+            "a handler is called with what a client sends, so it has to be safe: remove `unsafe`",
+        );
     }
     if let Some(abi) = &signature.abi {
         errors.push(abi, "a handler is a plain `fn`: remove `extern`");
@@ -128,10 +153,16 @@ fn plain(signature: &Signature, errors: &Errors) {
     if !signature.generics.params.is_empty() {
         errors.push(&signature.generics, "a handler is one function, not a generic one: write out the types, and leave lifetimes out");
     } else if let Some(clause) = &signature.generics.where_clause {
-        errors.push(clause, "a handler is one function, not a generic one: remove the `where` clause");
+        errors.push(
+            clause,
+            "a handler is one function, not a generic one: remove the `where` clause",
+        );
     }
     if let Some(variadic) = &signature.variadic {
-        errors.push(variadic, "a handler has a fixed number of arguments: remove `...`");
+        errors.push(
+            variadic,
+            "a handler has a fixed number of arguments: remove `...`",
+        );
     }
 }
 
@@ -141,14 +172,21 @@ fn receiver_form(receiver: &Receiver, errors: &Errors) -> Option<Form> {
         ReceiverKind::Reference(_, _, Some(_)) => Some(Form::Update),
         ReceiverKind::Typed(_, ty) => match types::reference(ty) {
             Some(reference) if types::name(&reference.elem).as_deref() == Some("Self") => {
-                Some(if reference.mutability.is_some() { Form::Update } else { Form::Query })
+                Some(if reference.mutability.is_some() {
+                    Form::Update
+                } else {
+                    Form::Query
+                })
             }
             _ => None,
         },
         _ => None,
     };
     if form.is_none() {
-        errors.push(receiver, format!("the state stays where it is: {METHOD_FORMS}"));
+        errors.push(
+            receiver,
+            format!("the state stays where it is: {METHOD_FORMS}"),
+        );
     }
     form
 }
@@ -162,8 +200,14 @@ fn entry(this: &Type, argument: &PatType, form: Option<Form>, errors: &Errors) {
     let name = argument.pat.to_token_stream();
     let legal = format!("`{name}: &mut Entry<Self>`");
     match form {
-        Some(Form::Command) => errors.push(argument, "a command works on one entry: remove this argument"),
-        Some(_) => errors.push(argument, "a command takes `self` or an entry, not both: remove one of them"),
+        Some(Form::Command) => errors.push(
+            argument,
+            "a command works on one entry: remove this argument",
+        ),
+        Some(_) => errors.push(
+            argument,
+            "a command takes `self` or an entry, not both: remove one of them",
+        ),
         None => {}
     }
     if types::reference(&argument.ty).is_none_or(|reference| reference.mutability.is_none()) {
@@ -189,14 +233,27 @@ enum Place {
 }
 
 /// The arguments that can be bound, in order.
-fn arguments(inputs: &[&PatType], route: Option<&RouteAttr>, place: Place, errors: &Errors) -> Vec<Argument> {
+fn arguments(
+    inputs: &[&PatType],
+    route: Option<&RouteAttr>,
+    place: Place,
+    errors: &Errors,
+) -> Vec<Argument> {
     let mut arguments: Vec<Argument> = Vec::new();
-    let names: Vec<String> = inputs.iter().filter_map(|input| plain_name(input).map(|ident| ident.unraw().to_string())).collect();
+    let names: Vec<String> = inputs
+        .iter()
+        .filter_map(|input| plain_name(input).map(|ident| ident.unraw().to_string()))
+        .collect();
     let mut body: Option<&Ident> = None;
     for input in inputs {
         let Some(ident) = plain_name(input) else {
             let ty = input.ty.to_token_stream();
-            errors.push(&input.pat, format!("an argument has a plain name: `name: {ty}`, taken apart inside the function"));
+            errors.push(
+                &input.pat,
+                format!(
+                    "an argument has a plain name: `name: {ty}`, taken apart inside the function"
+                ),
+            );
             continue;
         };
         if let Some(written) = types::impl_trait(&input.ty) {
@@ -204,12 +261,17 @@ fn arguments(inputs: &[&PatType], route: Option<&RouteAttr>, place: Place, error
             continue;
         }
         if let Some(written) = types::infer(&input.ty) {
-            errors.push(written, "an argument is read by its type: write it out instead of `_`");
+            errors.push(
+                written,
+                "an argument is read by its type: write it out instead of `_`",
+            );
             continue;
         }
         let name = ident.unraw().to_string();
         let in_path = route.is_some_and(|route| route.path.has(&name));
-        let Some(source) = source(ident, &input.ty, in_path, route, place, errors) else { continue };
+        let Some(source) = source(ident, &input.ty, in_path, route, place, errors) else {
+            continue;
+        };
         if let Source::Json(inner) = &source {
             if let Some(route) = route
                 && route.method == Method::Get
@@ -217,28 +279,48 @@ fn arguments(inputs: &[&PatType], route: Option<&RouteAttr>, place: Place, error
                 let inner = inner.to_token_stream();
                 errors.push(
                     &input.ty,
-                    format!("`GET` has no body: take `{ident}: Query<{inner}>`, or write another method"),
+                    format!(
+                        "`GET` has no body: take `{ident}: Query<{inner}>`, or write another method"
+                    ),
                 );
             }
             match body {
                 Some(first) => errors.push(
                     &input.ty,
-                    format!("a request has one body, and `{first}` takes it: put both into one struct"),
+                    format!(
+                        "a request has one body, and `{first}` takes it: put both into one struct"
+                    ),
                 ),
                 None => body = Some(ident),
             }
         }
-        arguments.push(Argument { index: arguments.len(), ident: ident.clone(), ty: (*input.ty).clone(), source });
+        arguments.push(Argument {
+            index: arguments.len(),
+            ident: ident.clone(),
+            ty: (*input.ty).clone(),
+            source,
+        });
     }
     if let (Some(route), Place::Free) = (route, place) {
-        for placeholder in route.path.placeholders.iter().filter(|name| !names.contains(name)) {
-            let unused: Vec<&str> =
-                names.iter().filter(|name| !route.path.has(name)).map(String::as_str).collect();
+        for placeholder in route
+            .path
+            .placeholders
+            .iter()
+            .filter(|name| !names.contains(name))
+        {
+            let unused: Vec<&str> = names
+                .iter()
+                .filter(|name| !route.path.has(name))
+                .map(String::as_str)
+                .collect();
             let hint = match nearest(placeholder, &unused) {
                 Some(near) => format!("is `{near}` meant?"),
                 None => format!("add an argument, like `{placeholder}: u32`"),
             };
-            errors.push(&route.path.literal, format!("`{{{placeholder}}}` has no argument of its name: {hint}"));
+            errors.push(
+                &route.path.literal,
+                format!("`{{{placeholder}}}` has no argument of its name: {hint}"),
+            );
         }
     }
     arguments
@@ -265,7 +347,10 @@ fn source(
             Some("str") => "String".to_owned(),
             _ => reference.elem.to_token_stream().to_string(),
         };
-        errors.push(ty, format!("an argument is a value of its own, not a reference: `{ident}: {owned}`"));
+        errors.push(
+            ty,
+            format!("an argument is a value of its own, not a reference: `{ident}: {owned}`"),
+        );
         return None;
     }
     let name = types::name(ty).unwrap_or_default();
@@ -279,7 +364,10 @@ fn source(
             return None;
         }
         let Some(inner) = types::inside(ty, wrapper) else {
-            errors.push(ty, format!("`{wrapper}` needs one type: `{ident}: {wrapper}<T>`"));
+            errors.push(
+                ty,
+                format!("`{wrapper}` needs one type: `{ident}: {wrapper}<T>`"),
+            );
             return None;
         };
         let inner = inner.clone();
@@ -292,7 +380,10 @@ fn source(
     let legal = match name.as_str() {
         "Path" => Some(match types::arguments(ty).as_slice() {
             [inner] if !matches!(inner, Type::Tuple(_)) => {
-                format!("a part of the path is an argument of its name: `{ident}: {}`", inner.to_token_stream())
+                format!(
+                    "a part of the path is an argument of its name: `{ident}: {}`",
+                    inner.to_token_stream()
+                )
             }
             _ => "parts of the path are arguments of their names: `id: u32`".to_owned(),
         }),
@@ -321,15 +412,25 @@ fn source(
     let near: Vec<&str> = route.path.placeholders.iter().map(String::as_str).collect();
     let hint = match nearest(&ident.unraw().to_string(), &near) {
         Some(near) => format!("is `{{{near}}}` meant?"),
-        None => format!("add `/{{{ident}}}` to the path, or take it from a `Query<T>` or a `Json<T>`"),
+        None => {
+            format!("add `/{{{ident}}}` to the path, or take it from a `Query<T>` or a `Json<T>`")
+        }
     };
-    errors.push(ident, format!("`{ident}` is no placeholder of `{}`: {hint}", route.path.text()));
+    errors.push(
+        ident,
+        format!(
+            "`{ident}` is no placeholder of `{}`: {hint}",
+            route.path.text()
+        ),
+    );
     None
 }
 
 /// The type of the reply; `None` for `()`, and if it is reported.
 fn reply(output: &ReturnType, errors: &Errors) -> Option<Type> {
-    let ReturnType::Type(_, ty) = output else { return None };
+    let ReturnType::Type(_, ty) = output else {
+        return None;
+    };
     if types::is_unit(ty) {
         return None;
     }
@@ -346,12 +447,21 @@ fn reply(output: &ReturnType, errors: &Errors) -> Option<Type> {
 
 /// `Result` and `Option` without their types say nothing about the reply.
 fn nameless(ty: &Type, errors: &Errors) {
-    let Some(segment) = types::last_segment(ty) else { return };
+    let Some(segment) = types::last_segment(ty) else {
+        return;
+    };
     let (ident, given) = (&segment.ident, types::arguments(ty));
     let known = ident == "Result" || ident == "Option";
     if known && given.is_empty() {
-        let legal = if ident == "Result" { "Result<T, Conflict>` or `Result<T>" } else { "Option<T>" };
-        errors.push(quote!(#ty), format!("the type of the reply is missing: write `{legal}`"));
+        let legal = if ident == "Result" {
+            "Result<T, Conflict>` or `Result<T>"
+        } else {
+            "Option<T>"
+        };
+        errors.push(
+            quote!(#ty),
+            format!("the type of the reply is missing: write `{legal}`"),
+        );
     } else if known {
         nameless(given[0], errors);
     }

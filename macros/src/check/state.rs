@@ -8,6 +8,7 @@ use crate::{
     ast::{StateField, StateItem, StateShape},
     attr::{STATE_FORM, StateAttr},
     errors::Errors,
+    json_name::json_name,
     model::{KeyField, State},
     near::{list, nearest},
     symbols::{CRUD, GLOBAL, KEY, PARTITION_BY, PARTITIONS, TOPIC, TOPIC_BYTES_MAX},
@@ -17,7 +18,11 @@ use crate::{
 /// The state, if nothing is wrong with it.
 pub(crate) fn state(attr: StateAttr, item: &StateItem, errors: &Errors) -> Option<State> {
     let (ident, generics, fields) = match &item.shape {
-        StateShape::Named { ident, generics, fields } => (ident, generics, fields),
+        StateShape::Named {
+            ident,
+            generics,
+            fields,
+        } => (ident, generics, fields),
         StateShape::Other { place, what, .. } => {
             errors.push(
                 place,
@@ -31,7 +36,7 @@ pub(crate) fn state(attr: StateAttr, item: &StateItem, errors: &Errors) -> Optio
     if !generics.params.is_empty() {
         errors.push(generics, format!("a state is one type: write `struct {ident} {{ … }}`, without generics and lifetimes"));
     }
-    let key = key(ident, fields, errors);
+    let key = key(item, ident, fields, errors);
     let partition_by = partition_by(fields, key.len(), errors);
     for field in fields {
         strays(field, errors);
@@ -55,7 +60,7 @@ pub(crate) fn state(attr: StateAttr, item: &StateItem, errors: &Errors) -> Optio
 }
 
 /// The fields of the key, also those with something wrong.
-fn key(ident: &Ident, fields: &[StateField], errors: &Errors) -> Vec<KeyField> {
+fn key(item: &StateItem, ident: &Ident, fields: &[StateField], errors: &Errors) -> Vec<KeyField> {
     let mut key = Vec::new();
     for field in fields.iter().filter(|field| !field.key.is_empty()) {
         attribute_alone(&field.key, KEY, errors);
@@ -68,15 +73,25 @@ fn key(ident: &Ident, fields: &[StateField], errors: &Errors) -> Vec<KeyField> {
             );
         }
         serde(field, errors);
-        key.push(KeyField { ident: field.ident.clone(), name: field.name(), ty: field.ty.clone() });
+        key.push(KeyField {
+            ident: field.ident.clone(),
+            name: field.name(),
+            json_name: json_name(&field.name(), &field.others, &item.attributes),
+            ty: field.ty.clone(),
+        });
     }
     // A misspelt attribute, or one that needs `#[key]` beside it, has a message of its own.
-    let meant = fields.iter().any(|field| !field.strays.is_empty() || !field.partition_by.is_empty());
+    let meant = fields
+        .iter()
+        .any(|field| !field.strays.is_empty() || !field.partition_by.is_empty());
     if key.is_empty() && !meant {
-        let example = fields.iter().find(|field| crate::types::is_scalar(&field.ty)).map_or_else(
-            || "id: u32".to_owned(),
-            |field| format!("{}: {}", field.ident, field.ty.to_token_stream()),
-        );
+        let example = fields
+            .iter()
+            .find(|field| crate::types::is_scalar(&field.ty))
+            .map_or_else(
+                || "id: u32".to_owned(),
+                |field| format!("{}: {}", field.ident, field.ty.to_token_stream()),
+            );
         errors.push(ident, format!("a state needs a key: write `#[key]` above at least one field, like `#[key] {example}`"));
     }
     key
@@ -84,13 +99,20 @@ fn key(ident: &Ident, fields: &[StateField], errors: &Errors) -> Vec<KeyField> {
 
 /// `#[serde(…)]` that keeps a key out of the JSON.
 fn serde(field: &StateField, errors: &Errors) {
-    for attribute in field.others.iter().filter(|attribute| attribute.path().is_ident("serde")) {
+    for attribute in field
+        .others
+        .iter()
+        .filter(|attribute| attribute.path().is_ident("serde"))
+    {
         // What serde does not understand, serde reports.
         let _ = attribute.parse_nested_meta(|meta| {
             if let Some(word) = meta.path.get_ident().map(ToString::to_string)
                 && (word.starts_with("skip") || word == "flatten")
             {
-                errors.push(&meta.path, format!("a key is always in the JSON under its name: remove `{word}`"));
+                errors.push(
+                    &meta.path,
+                    format!("a key is always in the JSON under its name: remove `{word}`"),
+                );
             }
             if meta.input.peek(syn::Token![=]) {
                 meta.value()?.parse::<syn::Expr>()?;
@@ -108,7 +130,10 @@ fn attribute_alone(attributes: &[Attribute], word: &str, errors: &Errors) {
         if at > 0 {
             errors.push(attribute, format!("`#[{word}]` is given twice: keep one"));
         } else if !matches!(attribute.meta, Meta::Path(_)) {
-            errors.push(attribute, format!("`#[{word}]` takes no arguments: write `#[{word}]`"));
+            errors.push(
+                attribute,
+                format!("`#[{word}]` takes no arguments: write `#[{word}]`"),
+            );
         }
     }
 }
@@ -117,10 +142,18 @@ fn partition_by(fields: &[StateField], keys: usize, errors: &Errors) -> Vec<Stri
     let mut names = Vec::new();
     let both = "`#[key] #[partition_by]`";
     for field in fields {
-        let Some(first) = field.partition_by.first() else { continue };
+        let Some(first) = field.partition_by.first() else {
+            continue;
+        };
         attribute_alone(&field.partition_by, PARTITION_BY, errors);
         if field.key.is_empty() {
-            errors.push(first, format!("only a part of the key decides the partition: write {both} above `{}`", field.ident));
+            errors.push(
+                first,
+                format!(
+                    "only a part of the key decides the partition: write {both} above `{}`",
+                    field.ident
+                ),
+            );
             continue;
         }
         if keys == 1 {
@@ -132,7 +165,10 @@ fn partition_by(fields: &[StateField], keys: usize, errors: &Errors) -> Vec<Stri
         names.push(field.name());
     }
     if keys > 1 && names.len() == keys {
-        let last = fields.iter().rev().find_map(|field| field.partition_by.first());
+        let last = fields
+            .iter()
+            .rev()
+            .find_map(|field| field.partition_by.first());
         errors.push(
             last.to_token_stream(),
             "all fields of the key decide the partition anyway: keep `#[partition_by]` on those that keep entities together",
@@ -160,7 +196,13 @@ fn strays(field: &StateField, errors: &Errors) {
 }
 
 /// The placeholders of the collection are the first fields of the key.
-fn placeholders(path: &Template, ident: &Ident, key: &[KeyField], fields: &[StateField], errors: &Errors) {
+fn placeholders(
+    path: &Template,
+    ident: &Ident,
+    key: &[KeyField],
+    fields: &[StateField],
+    errors: &Errors,
+) {
     let names: Vec<&str> = key.iter().map(|field| field.name.as_str()).collect();
     if names.is_empty() {
         return;
@@ -179,12 +221,21 @@ fn placeholders(path: &Template, ident: &Ident, key: &[KeyField], fields: &[Stat
                 None => format!("the key of `{ident}` has {}", list(&names)),
             }
         };
-        errors.push(&path.literal, format!("`{{{placeholder}}}` is no key field: {hint}"));
+        errors.push(
+            &path.literal,
+            format!("`{{{placeholder}}}` is no key field: {hint}"),
+        );
     }
-    let leading = names.iter().zip(&path.placeholders).all(|(name, placeholder)| name == placeholder);
+    let leading = names
+        .iter()
+        .zip(&path.placeholders)
+        .all(|(name, placeholder)| name == placeholder);
     if !unknown && !leading {
-        let legal: Vec<String> =
-            names.iter().take(path.placeholders.len()).map(|name| format!("`{{{name}}}`")).collect();
+        let legal: Vec<String> = names
+            .iter()
+            .take(path.placeholders.len())
+            .map(|name| format!("`{{{name}}}`"))
+            .collect();
         errors.push(
             &path.literal,
             format!(
@@ -195,7 +246,11 @@ fn placeholders(path: &Template, ident: &Ident, key: &[KeyField], fields: &[Stat
     } else if !unknown && key.len() == path.placeholders.len() {
         let last = &names[names.len() - 1];
         let legal = path.text().replace(&format!("/{{{last}}}"), "");
-        let legal = if legal.is_empty() || legal.ends_with('}') { format!("{legal}/{}", snake_case(ident)) } else { legal };
+        let legal = if legal.is_empty() || legal.ends_with('}') {
+            format!("{legal}/{}", snake_case(ident))
+        } else {
+            legal
+        };
         errors.push(
             &path.literal,
             format!(
@@ -227,18 +282,28 @@ fn topic_is_legal(topic: &str) -> Result<(), String> {
         return Err(format!("the topic is empty: {legal}"));
     }
     if topic == "." || topic == ".." {
-        return Err(format!("a topic can't be `{topic}`: {legal}, and not only dots"));
+        return Err(format!(
+            "a topic can't be `{topic}`: {legal}, and not only dots"
+        ));
     }
     if topic.len() > TOPIC_BYTES_MAX {
-        return Err(format!("a topic has at most {TOPIC_BYTES_MAX} bytes, and this one has {}", topic.len()));
+        return Err(format!(
+            "a topic has at most {TOPIC_BYTES_MAX} bytes, and this one has {}",
+            topic.len()
+        ));
     }
-    if let Some(bad) = topic.chars().find(|character| !(character.is_ascii_alphanumeric() || "._-".contains(*character))) {
+    if let Some(bad) = topic
+        .chars()
+        .find(|character| !(character.is_ascii_alphanumeric() || "._-".contains(*character)))
+    {
         return Err(format!("a topic can't contain {bad:?}: {legal}"));
     }
     if let Some(rest) = topic.strip_prefix("__") {
         let rest = rest.trim_start_matches('_');
         let rest = if rest.is_empty() { "vertex" } else { rest };
-        return Err(format!("topics that start with `__` are reserved: write `topic = \"{rest}\"`"));
+        return Err(format!(
+            "topics that start with `__` are reserved: write `topic = \"{rest}\"`"
+        ));
     }
     Ok(())
 }
@@ -249,8 +314,9 @@ fn snake_case(ident: &Ident) -> String {
     let mut snake = String::new();
     for (at, character) in name.iter().enumerate() {
         let after_lower = at > 0 && !name[at - 1].is_uppercase() && name[at - 1] != '_';
-        let before_lower =
-            at > 0 && name[at - 1].is_uppercase() && name.get(at + 1).is_some_and(|next| next.is_lowercase());
+        let before_lower = at > 0
+            && name[at - 1].is_uppercase()
+            && name.get(at + 1).is_some_and(|next| next.is_lowercase());
         if character.is_uppercase() && (after_lower || before_lower) {
             snake.push('_');
         }
@@ -286,7 +352,16 @@ mod tests {
         for topic in ["vertex", "a.b-c_D9", "_x", &"x".repeat(249)] {
             assert_eq!(topic_is_legal(topic), Ok(()), "{topic}");
         }
-        for topic in ["", ".", "..", "a b", "a/b", "ä", "__offsets", &"x".repeat(250)] {
+        for topic in [
+            "",
+            ".",
+            "..",
+            "a b",
+            "a/b",
+            "ä",
+            "__offsets",
+            &"x".repeat(250),
+        ] {
             assert!(topic_is_legal(topic).is_err(), "{topic}");
         }
     }

@@ -10,7 +10,11 @@ use crate::model::{Argument, Source};
 /// The local that holds an argument. Its number keeps it apart from the macro's own, and `_a` from `a`.
 pub(super) fn local_of(argument: &Argument) -> Ident {
     let name = argument.ident.unraw().to_string();
-    local(&format!("arg{}_{}", argument.index, name.trim_start_matches('_')))
+    local(&format!(
+        "arg{}_{}",
+        argument.index,
+        name.trim_start_matches('_')
+    ))
 }
 
 /// `let arg0_edge: Json<Edge> = call.json::<Edge>().await?;`

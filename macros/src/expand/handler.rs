@@ -9,10 +9,13 @@ use crate::model::{FreeHandler, Source};
 pub(super) fn expand(handler: &FreeHandler) -> TokenStream {
     let FreeHandler { visibility, route } = handler;
     let ident = &route.ident;
-    let states = route.arguments.iter().filter_map(|argument| match &argument.source {
-        Source::Store(state) => Some(quote!(<#state as ::memgen::State>::DEFINITION.name)),
-        _ => None,
-    });
+    let states = route
+        .arguments
+        .iter()
+        .filter_map(|argument| match &argument.source {
+            Source::Store(state) => Some(quote!(<#state as ::memgen::State>::DEFINITION.name)),
+            _ => None,
+        });
     let states: Vec<_> = states.collect();
     let states = if states.is_empty() {
         quote!(::std::vec::Vec::new())

@@ -37,20 +37,32 @@ pub(super) fn expand(handlers: &Handlers) -> TokenStream {
 
 /// Evaluated at compile time, on the user's own literal and names.
 fn assertions(state: &syn::Type, route: &Route) -> TokenStream {
-    let Route { path, arguments, cfg, .. } = route;
+    let Route {
+        path,
+        arguments,
+        cfg,
+        ..
+    } = route;
     let definition = quote!(&<#state as ::memgen::State>::DEFINITION);
     let literal = &path.literal;
     let span = literal.span();
-    let all = quote_spanned!(span=> ::memgen::private::assert_all_key_fields(#definition, #literal));
-    let names: Vec<String> =
-        arguments.iter().map(|argument| argument.ident.unraw().to_string()).collect();
-    let in_state_path =
-        arguments.iter().filter(|argument| argument.source == Source::StatePath).map(|argument| {
+    let all =
+        quote_spanned!(span=> ::memgen::private::assert_all_key_fields(#definition, #literal));
+    let names: Vec<String> = arguments
+        .iter()
+        .map(|argument| argument.ident.unraw().to_string())
+        .collect();
+    let in_state_path = arguments
+        .iter()
+        .filter(|argument| argument.source == Source::StatePath)
+        .map(|argument| {
             let name = argument.ident.unraw().to_string();
             let near: Vec<&str> = path.placeholders.iter().map(String::as_str).collect();
             let hint = match nearest(&name, &near) {
                 Some(near) => format!("is `{{{near}}}` meant?"),
-                None => format!("add `/{{{name}}}` to the path, or take it from a `Query<T>` or a `Json<T>`"),
+                None => format!(
+                    "add `/{{{name}}}` to the path, or take it from a `Query<T>` or a `Json<T>`"
+                ),
             };
             let message = format!("`{name}` is no placeholder of the path: {hint}");
             quote_spanned!(argument.ident.span()=>
@@ -67,7 +79,9 @@ fn assertions(state: &syn::Type, route: &Route) -> TokenStream {
         let message = format!("`{{{name}}}` is neither a key field nor an argument of its name: {hint}");
         quote_spanned!(span=> ::memgen::private::argument::assert_key_field(#definition, #name, #message))
     });
-    let others = in_state_path.chain(unbound).map(|check| quote!(#(#cfg)* const _: () = #check;));
+    let others = in_state_path
+        .chain(unbound)
+        .map(|check| quote!(#(#cfg)* const _: () = #check;));
     quote! {
         #(#cfg)*
         const _: () = #all;

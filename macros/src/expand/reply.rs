@@ -12,7 +12,10 @@ use crate::types;
 
 enum Reply<'a> {
     Nothing,
-    Result { value: &'a Type, error: Option<&'a Type> },
+    Result {
+        value: &'a Type,
+        error: Option<&'a Type>,
+    },
     Option(&'a Type),
     Plain(&'a Type),
 }
@@ -23,7 +26,10 @@ fn classify(ty: Option<&Type>) -> Reply<'_> {
         return Reply::Nothing;
     }
     match (types::name(ty).as_deref(), types::arguments(ty).as_slice()) {
-        (Some("Result"), [value, rest @ ..]) => Reply::Result { value, error: rest.first().copied() },
+        (Some("Result"), [value, rest @ ..]) => Reply::Result {
+            value,
+            error: rest.first().copied(),
+        },
         (Some("Option"), [value]) => Reply::Option(value),
         _ => Reply::Plain(ty),
     }
@@ -37,7 +43,9 @@ pub(super) fn respond(ty: Option<&Type>, value: &TokenStream) -> TokenStream {
         Reply::Result { value: ok, error } => {
             let ok = respond(Some(ok), &quote!(#inner));
             let failed = local("error");
-            let span = error.or(ty).map_or_else(proc_macro2::Span::call_site, syn::spanned::Spanned::span);
+            let span = error
+                .or(ty)
+                .map_or_else(proc_macro2::Span::call_site, syn::spanned::Spanned::span);
             let error = error.map(|error| quote!(::<#error>));
             let error = quote_spanned!(span=> ::memgen::private::reply::error #error (#failed));
             quote! {

@@ -19,10 +19,7 @@ pub(super) fn expand(route: &Route, state: Option<&Type>) -> TokenStream {
     } = route;
     let (method, path, name) = (method.constant(), &path.literal, ident.unraw().to_string());
     let (call, operation) = (local("call"), local("operation"));
-    let enter = match state {
-        Some(state) => quote!(enter::<#state>()),
-        None => quote!(free()),
-    };
+    let enter = state.map_or_else(|| quote!(free()), |state| quote!(enter::<#state>()));
     let bind = arguments
         .iter()
         .map(|argument| argument::bind(argument, &call));

@@ -80,7 +80,7 @@ fn definition(state: &State) -> TokenStream {
     let item = at_place_of(collection, &item);
     let crud = crud.iter().map(|operation| operation.variant());
     let names: Vec<_> = key.iter().map(|field| &field.name).collect();
-    let json_names = &names;
+    let json_names = key.iter().map(|field| &field.json_name);
     quote! {
         ::memgen::state::Definition {
             name: #name,

@@ -37,7 +37,9 @@ fn expand(source: &str) -> String {
     let mut expanded = TokenStream::new();
     for item in &mut file.items {
         let found = attributes(item).and_then(|attributes| {
-            let at = attributes.iter().position(|attribute| ours(attribute).is_some())?;
+            let at = attributes
+                .iter()
+                .position(|attribute| ours(attribute).is_some())?;
             Some(attributes.remove(at))
         });
         let tokens = item.to_token_stream();
@@ -52,7 +54,9 @@ fn expand(source: &str) -> String {
             }
         });
     }
-    file.items = syn::parse2::<File>(expanded).expect("an expansion is Rust").items;
+    file.items = syn::parse2::<File>(expanded)
+        .expect("an expansion is Rust")
+        .items;
     prettyplease::unparse(&file)
 }
 
@@ -64,8 +68,14 @@ fn goldens() {
     let mut different = Vec::new();
     for entry in fs::read_dir(folder).expect("the folder is a part of the repository") {
         let path = entry.expect("the folder can be read").path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let Some(stem) = name.strip_suffix(".rs").filter(|stem| !stem.ends_with(".expanded")) else {
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
+        let Some(stem) = name
+            .strip_suffix(".rs")
+            .filter(|stem| !stem.ends_with(".expanded"))
+        else {
             continue;
         };
         seen += 1;
@@ -88,6 +98,7 @@ fn goldens() {
 
 /// Items of all kinds, right and wrong, in all places: the macros answer, and what they answer is Rust.
 #[test]
+#[allow(clippy::too_many_lines, reason = "rows of data")]
 fn no_input_makes_a_macro_panic() {
     let arguments = [
         quote!(),
@@ -103,24 +114,79 @@ fn no_input_makes_a_macro_panic() {
     ];
     let items = [
         quote!(),
-        quote!(struct A;),
-        quote!(struct A();),
-        quote!(struct A {}),
-        quote!(struct A<'a, T> where T: Copy { #[key] #[key(x)] #[partition_by] a: &'a T, #[crud] b: Vec<T> }),
-        quote!(enum A { #[key] B }),
+        quote!(
+            struct A;
+        ),
+        quote!(
+            struct A();
+        ),
+        quote!(
+            struct A {}
+        ),
+        quote!(
+            struct A<'a, T>
+            where
+                T: Copy,
+            {
+                #[key]
+                #[key(x)]
+                #[partition_by]
+                a: &'a T,
+                #[crud]
+                b: Vec<T>,
+            }
+        ),
+        quote!(
+            enum A {
+                #[key]
+                B,
+            }
+        ),
         quote!(union A { a: u8 }),
-        quote!(type A = u8;),
-        quote!(mod a { fn b() {} }),
-        quote!(trait A { #[get("/x")] fn a(&self); }),
+        quote!(
+            type A = u8;
+        ),
+        quote!(
+            mod a {
+                fn b() {}
+            }
+        ),
+        quote!(
+            trait A {
+                #[get("/x")]
+                fn a(&self);
+            }
+        ),
         quote!(impl A {}),
-        quote!(impl<T> B for A<T> { #[get] #[post("")] fn a<T>((a, b): (u8, u8), _: impl Copy) -> impl Copy {} }),
+        quote!(
+            impl<T> B for A<T> {
+                #[get]
+                #[post("")]
+                fn a<T>((a, b): (u8, u8), _: impl Copy) -> impl Copy {}
+            }
+        ),
         quote!(impl A { #[get("/{id}")] const A: u8 = 0; #[put = "x"] fn b(self: Box<Self>, ...) -> Result {} }),
         quote!(impl [u8] { #[get(x)] fn a(entry: &mut Entry, entry: Entry<B>, a: &_) -> Option {} }),
-        quote!(fn a() {}),
-        quote!(async unsafe extern "C" fn a<T>(self, a: Json<A>, b: Json, c: Path<(A, B)>, d: Entry<A>) -> impl Copy {}),
-        quote!(const A: u8 = 0;),
-        quote!(use a::b;),
-        quote!(a!{}),
+        quote!(
+            fn a() {}
+        ),
+        quote!(
+            async unsafe extern "C" fn a<T>(
+                self,
+                a: Json<A>,
+                b: Json,
+                c: Path<(A, B)>,
+                d: Entry<A>,
+            ) -> impl Copy {
+            }
+        ),
+        quote!(
+            const A: u8 = 0;
+        ),
+        quote!(
+            use a::b;
+        ),
+        quote!(a! {}),
         quote!(not rust at all),
     ];
     let macros: [Macro; 3] = [stateful_api, handlers, handler];

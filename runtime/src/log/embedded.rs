@@ -198,36 +198,34 @@ impl Embedded {
             Arc::clone(&manifest),
             opened.compacted,
         ));
-        let mut threads = Vec::new();
-        let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
-            std::thread::Builder::new()
-                .name(name.to_owned())
-                .spawn(run)
-                .map_err(io_error("start the threads of", &folder))
+        let log = Self {
+            shared: Arc::new(Shared {
+                folder,
+                index,
+                queue,
+                manifest,
+                topics: RwLock::new(topics),
+                compactor: Arc::clone(&compactor),
+                threads: Mutex::default(),
+                lock: Mutex::new(Some(opened.lock)),
+            }),
         };
         let committer = opened.committer;
         let waker = Arc::clone(&compactor);
-        threads.push(spawn(
-            "memgen-commit",
-            Box::new(move || committer.run(&|| waker.wake())),
-        )?);
+        log.spawn("memgen-commit", move || committer.run(&|| waker.wake()))?;
         if options.compact {
-            let compactor = Arc::clone(&compactor);
-            threads.push(spawn("memgen-compact", Box::new(move || compactor.run()))?);
+            log.spawn("memgen-compact", move || compactor.run())?;
         }
-        let shared = Shared {
-            folder,
-            index,
-            queue,
-            manifest,
-            topics: RwLock::new(topics),
-            compactor,
-            threads: Mutex::new(threads),
-            lock: Mutex::new(Some(opened.lock)),
-        };
-        Ok(Self {
-            shared: Arc::new(shared),
-        })
+        Ok(log)
+    }
+
+    fn spawn(&self, name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), LogError> {
+        let thread = std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(run)
+            .map_err(io_error("start the threads of", &self.shared.folder))?;
+        self.shared.threads.lock().expect(UNPOISONED).push(thread);
+        Ok(())
     }
 
     /// Compacts what is sealed, at once and on this thread, whether it is due or not.
@@ -249,8 +247,9 @@ impl Shared {
     fn close(&self) {
         self.queue.refuse(CLOSED, false);
         self.compactor.stop();
-        let threads = std::mem::take(&mut *self.threads.lock().expect(UNPOISONED));
-        for thread in threads {
+        // Held meanwhile, so that whoever else closes waits as well.
+        let mut threads = self.threads.lock().expect(UNPOISONED);
+        for thread in threads.drain(..) {
             if thread.join().is_err() {
                 tracing::error!("a thread of the log panicked");
             }

@@ -1,4 +1,4 @@
-//! The bare servers: the least that could be called the same.
+//! The bare server: the least that could be called the same. The same map as memgen's, a file, and axum.
 
 use std::{
     fs::OpenOptions,
@@ -7,107 +7,131 @@ use std::{
     thread,
 };
 
+use arc_swap::ArcSwap;
 use axum::{
     Json, Router,
-    body::Bytes,
     extract::{Path, State},
     http::StatusCode,
     response::{IntoResponse as _, Response},
-    routing::{get, put},
+    routing::get,
 };
 use crossbeam_skiplist::SkipMap;
-use serde::Serialize;
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
-use crate::load::{key, value};
+use crate::{
+    Outcome,
+    entries::{ENTRIES, key, shuffled, value},
+    process::announce_and_wait,
+};
 
-/// What `register` holds under a key.
-#[derive(Clone, Debug, Serialize)]
-struct Register {
+#[derive(Debug, Serialize)]
+struct Entry {
     key: String,
-    value: Value,
+    value: String,
 }
 
-type Map = Arc<SkipMap<String, Arc<Register>>>;
-
-/// A handler that reads from a concurrent map of `keys` entries.
-pub(crate) fn read(keys: usize) {
-    async fn handler(State(map): State<Map>, Path(key): Path<String>) -> Response {
-        match map.get(&key) {
-            Some(entry) => Json(&**entry.value()).into_response(),
-            None => StatusCode::NOT_FOUND.into_response(),
-        }
-    }
-    let map = Map::default();
-    for number in 0..keys {
-        let register = Register {
-            key: key(number),
-            value: Value::String(value(number)),
-        };
-        map.insert(register.key.clone(), Arc::new(register));
-    }
-    serve(
-        Router::new()
-            .route("/r/{key}", get(handler))
-            .with_state(map),
-    );
+#[derive(Debug, Deserialize)]
+struct Body {
+    value: String,
 }
 
-/// A write that waits for the disk.
+/// A record and whom to tell once the disk has it.
 type Write = (Vec<u8>, oneshot::Sender<()>);
 
-/// A handler that appends to `file`, and replies when the disk has it. All that wait share one `fdatasync`.
-pub(crate) fn write(file: &str) {
-    async fn handler(
-        State(writes): State<mpsc::Sender<Write>>,
-        Path(key): Path<String>,
-        body: Bytes,
-    ) -> Response {
-        let (done, durable) = oneshot::channel();
-        let line = [key.as_bytes(), b"\t", &body, b"\n"].concat();
-        if writes.send((line, done)).is_err() || durable.await.is_err() {
-            return StatusCode::INTERNAL_SERVER_ERROR.into_response();
-        }
-        (StatusCode::CREATED, body).into_response()
-    }
-    let (writes, waiting) = mpsc::channel::<Write>();
-    let mut file = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(file)
-        .expect("the file is writable");
-    thread::spawn(move || {
-        while let Ok(first) = waiting.recv() {
-            let group: Vec<Write> = std::iter::once(first).chain(waiting.try_iter()).collect();
-            let bytes: Vec<u8> = group.iter().flat_map(|(line, _)| line).copied().collect();
-            file.write_all(&bytes).expect("there is room");
-            file.sync_data().expect("the disk works");
-            for (_, done) in group {
-                // Whoever waited may be gone.
-                let _ = done.send(());
-            }
-        }
-    });
-    serve(
-        Router::new()
-            .route("/r/{key}", put(handler))
-            .with_state(writes),
-    );
+/// What the handlers share.
+#[derive(Clone)]
+struct Shared {
+    map: Arc<SkipMap<String, ArcSwap<Entry>>>,
+    writes: mpsc::Sender<Write>,
 }
 
-#[allow(clippy::print_stdout, reason = "its parent reads where it listens")]
-fn serve(router: Router) {
-    let runtime = tokio::runtime::Runtime::new().expect("threads can be started");
-    runtime.block_on(async {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
-        let listener = listener.expect("a free port");
-        println!("api http://{}", listener.local_addr().expect("it is bound"));
-        let listener = axum::serve::ListenerExt::tap_io(listener, |stream| {
-            stream.set_nodelay(true).expect("a socket has the option");
-        });
-        axum::serve(listener, router)
-            .await
-            .expect("it serves for ever");
+async fn read(State(shared): State<Shared>, Path(key): Path<String>) -> Response {
+    match shared.map.get(&key) {
+        Some(entry) => Json(&**entry.value().load()).into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+async fn write(
+    State(shared): State<Shared>,
+    Path(key): Path<String>,
+    Json(body): Json<Body>,
+) -> Result<Response, StatusCode> {
+    let entry = Entry {
+        key,
+        value: body.value,
+    };
+    let mut record = serde_json::to_vec(&entry).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
+    record.push(b'\n');
+    let (done, durable) = oneshot::channel();
+    shared
+        .writes
+        .send((record, done))
+        .map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
+    durable
+        .await
+        .map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
+    let entry = Arc::new(entry);
+    let status = if let Some(cell) = shared.map.get(&entry.key) {
+        cell.value().store(Arc::clone(&entry));
+        StatusCode::OK
+    } else {
+        shared
+            .map
+            .insert(entry.key.clone(), ArcSwap::new(Arc::clone(&entry)));
+        StatusCode::CREATED
+    };
+    Ok((status, Json(&*entry)).into_response())
+}
+
+/// Appends what is waiting, all of it with one `write` and one `fdatasync`.
+fn commit(mut file: std::fs::File, waiting: &mpsc::Receiver<Write>) {
+    while let Ok(first) = waiting.recv() {
+        let group: Vec<Write> = std::iter::once(first).chain(waiting.try_iter()).collect();
+        let mut bytes = Vec::with_capacity(group.iter().map(|(record, _)| record.len()).sum());
+        for (record, _) in &group {
+            bytes.extend_from_slice(record);
+        }
+        file.write_all(&bytes).expect("there is room");
+        file.sync_data().expect("the disk works");
+        for (_, done) in group {
+            // Whoever waited may be gone.
+            let _ = done.send(());
+        }
+    }
+}
+
+/// Serves, with all entries in memory: `FILE`.
+pub(crate) fn serve(args: &[String]) -> Outcome<()> {
+    let [file] = args else {
+        return Err("a bare server needs a file".into());
+    };
+    let file = OpenOptions::new().create(true).append(true).open(file)?;
+    let map = Arc::new(SkipMap::new());
+    for number in shuffled(ENTRIES) {
+        let entry = Entry {
+            key: key(number),
+            value: value(number),
+        };
+        map.insert(entry.key.clone(), ArcSwap::from_pointee(entry));
+    }
+    let (writes, waiting) = mpsc::channel();
+    thread::spawn(move || commit(file, &waiting));
+    let router = Router::new()
+        .route("/r/{key}", get(read).put(write))
+        .with_state(Shared { map, writes });
+    // As memgen's own `main` makes it.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))?;
+    let address = listener.local_addr()?;
+    let listener = axum::serve::ListenerExt::tap_io(listener, |stream| {
+        // Only loses time if it fails.
+        let _ = stream.set_nodelay(true);
     });
+    runtime.spawn(async move { axum::serve(listener, router).await });
+    announce_and_wait(address);
+    Ok(())
 }

@@ -1,10 +1,12 @@
-//! The load: a number of connections, each with one request under way at a time, on one thread.
+//! The clients: a number of connections, each with one request under way at a time, on one thread.
 //!
-//! It does the least that keeps a server busy: requests are made of parts that are ready, and of a reply only the
-//! status and the length are looked at.
+//! They do the least that keeps a server busy: requests are ready but for a few digits, and each reply is compared with the one
+//! that is due.
+
+#![allow(clippy::print_stdout, reason = "its parent reads the outcome")]
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::RefCell,
     rc::Rc,
     time::{Duration, Instant},
 };
@@ -16,173 +18,223 @@ use tokio::{
     task::LocalSet,
 };
 
-/// A key of 20 bytes.
-pub(crate) fn key(number: usize) -> String {
-    format!("key-{number:016}")
-}
+use crate::{
+    Outcome,
+    entries::{ENTRIES, KEY_BYTES, VALUE_BYTES, key, overwrite, value},
+};
 
-/// A string of 100 bytes.
-pub(crate) fn value(number: usize) -> String {
-    format!("{number:0100}")
-}
+/// Digits of a value that change.
+const DIGITS: usize = 20;
 
-/// When to stop.
+/// What a load saw.
 #[derive(Clone, Copy, Debug)]
-enum Until {
-    Time(Duration),
-    Count(usize),
+pub(crate) struct Seen {
+    pub(crate) requests: f64,
+    pub(crate) per_second: f64,
+    pub(crate) median_us: f64,
+    pub(crate) p99_us: f64,
+    /// Processor time of the server per request.
+    pub(crate) server_us: f64,
 }
 
-struct Shared {
-    started: Instant,
-    until: Until,
-    sent: Cell<usize>,
-    latencies_ns: RefCell<Vec<u64>>,
-}
-
-impl Shared {
-    /// The number of the next request, if there is one.
-    fn next(&self) -> Option<usize> {
-        let number = self.sent.get();
-        let more = match self.until {
-            Until::Time(time) => self.started.elapsed() < time,
-            Until::Count(count) => number < count,
+impl Seen {
+    /// Reads what [`run`] printed.
+    pub(crate) fn parse(text: &str) -> Outcome<Self> {
+        let numbers: Result<Vec<f64>, _> = text.split_whitespace().map(str::parse).collect();
+        let [requests, seconds, median_us, p99_us] = numbers?[..] else {
+            return Err(format!("`{text}` is not what a load prints").into());
         };
-        more.then(|| {
-            self.sent.set(number + 1);
-            number
+        Ok(Self {
+            requests,
+            per_second: requests / seconds,
+            median_us,
+            p99_us,
+            server_us: 0.0,
         })
     }
 }
 
-/// Sends `what` over `connections` to `base`, for `amount` (`3s`, or a number of requests), and prints requests, seconds, and
-/// the median and 99th percentile of the latency in microseconds.
-///
-/// `get:KEYS` reads random ones of so many keys; `put:KEYS` writes them; `fill` writes the keys 0, 1, 2, …, each once.
-pub(crate) fn run(base: &str, what: &str, connections: usize, amount: &str, seed: usize) {
-    let until = match amount.strip_suffix('s') {
-        Some(seconds) => Until::Time(Duration::from_secs_f64(
-            seconds.parse().expect("a number of seconds"),
-        )),
-        None => Until::Count(amount.parse().expect("a number of requests")),
+/// Which requests are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Get,
+    Put,
+}
+
+/// Sends requests with random keys: `ADDRESS get|put CONNECTIONS SECONDS SEED`. Prints their number, the seconds that they took, and
+/// the median and the 99th percentile of their latencies in microseconds.
+pub(crate) fn run(args: &[String]) -> Outcome<()> {
+    let [address, kind, connections, seconds, seed] = args else {
+        return Err("a load has five arguments".into());
     };
-    let (kind, keys) = what.split_once(':').unwrap_or((what, "0"));
-    let keys: u32 = keys.parse().expect("a number of keys");
+    let kind = match kind.as_str() {
+        "get" => Kind::Get,
+        "put" => Kind::Put,
+        other => return Err(format!("`{other}` is no load").into()),
+    };
+    let connections: usize = connections.parse()?;
+    let time = Duration::from_secs_f64(seconds.parse()?);
+    let seed: usize = seed.parse()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .build()
-        .expect("a runtime can be made");
-    let shared = Rc::new(Shared {
-        started: Instant::now(),
-        until,
-        sent: Cell::new(0),
-        latencies_ns: RefCell::default(),
-    });
+        .build()?;
+    let latencies: Rc<RefCell<Vec<Duration>>> = Rc::default();
     let local = LocalSet::new();
-    for connection in 0..connections {
-        let address = base.trim_start_matches("http://").to_owned();
-        let shared = Rc::clone(&shared);
-        let kind = kind.to_owned();
-        let mut random = Random::from_seed((seed * 1000 + connection) as u64);
-        local.spawn_local(async move {
-            let mut connection = Connection::open(&address).await;
-            while let Some(number) = shared.next() {
-                let (path, body) = match &*kind {
-                    "get" => (key(random.below(keys) as usize), None),
-                    "put" => (key(random.below(keys) as usize), Some(value(number))),
-                    "fill" => (key(number), Some(value(number))),
-                    other => panic!("`{other}` is no load"),
-                };
-                let began = Instant::now();
-                connection.exchange(&path, body.as_deref()).await;
-                let latency = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
-                shared.latencies_ns.borrow_mut().push(latency);
-            }
-        });
-    }
-    runtime.block_on(local);
-    report(&shared);
-}
-
-#[allow(clippy::print_stdout, reason = "its parent reads the outcome")]
-fn report(shared: &Shared) {
-    let seconds = shared.started.elapsed().as_secs_f64();
-    let mut latencies = shared.latencies_ns.borrow_mut();
+    let elapsed = runtime.block_on(local.run_until(async {
+        let mut clients = Vec::new();
+        for number in 0..connections {
+            clients.push(Client::open(address, kind, seed, number).await?);
+        }
+        let started = Instant::now();
+        let tasks: Vec<_> = clients
+            .into_iter()
+            .map(|mut client| {
+                let latencies = Rc::clone(&latencies);
+                tokio::task::spawn_local(async move {
+                    let mut before = Instant::now();
+                    while before - started < time {
+                        client.exchange().await?;
+                        let now = Instant::now();
+                        latencies.borrow_mut().push(now - before);
+                        before = now;
+                    }
+                    Outcome::Ok(())
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await??;
+        }
+        Outcome::Ok(started.elapsed())
+    }))?;
+    let mut latencies = latencies.borrow_mut();
     latencies.sort_unstable();
-    let at = |share: usize| latencies[(latencies.len() - 1) * share / 100] / 100;
-    let tenths = |tenths: u64| format!("{}.{}", tenths / 10, tenths % 10);
+    let at = |percent: usize| latencies[(latencies.len() - 1) * percent / 100].as_secs_f64() * 1e6;
     println!(
-        "{} {seconds:.6} {} {}",
+        "{} {} {} {}",
         latencies.len(),
-        tenths(at(50)),
-        tenths(at(99))
+        elapsed.as_secs_f64(),
+        at(50),
+        at(99)
     );
+    Ok(())
 }
 
-struct Connection {
+/// One connection.
+struct Client {
     stream: TcpStream,
+    kind: Kind,
+    random: Random,
+    /// The request, whose digits are overwritten, and where they are.
     request: Vec<u8>,
+    request_key: usize,
+    request_value: usize,
+    /// The body that is due, likewise.
+    body: Vec<u8>,
     reply: Vec<u8>,
+    /// What the digits of the next value say: no value is written twice in a row, since that would change nothing.
+    value: usize,
 }
 
-impl Connection {
-    async fn open(address: &str) -> Self {
-        let stream = TcpStream::connect(address)
-            .await
-            .expect("the server listens");
-        stream.set_nodelay(true).expect("a socket has the option");
-        Self {
-            stream,
-            request: Vec::new(),
-            reply: Vec::with_capacity(4096),
+impl Client {
+    async fn open(address: &str, kind: Kind, seed: usize, number: usize) -> Outcome<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let mut request = match kind {
+            Kind::Get => "GET /r/",
+            Kind::Put => "PUT /r/",
         }
+        .as_bytes()
+        .to_vec();
+        let request_key = request.len();
+        request.extend(key(0).bytes());
+        request.extend(b" HTTP/1.1\r\nhost: bench\r\n");
+        if kind == Kind::Put {
+            let body = format!("{{\"value\":\"{}\"}}", value(0));
+            let head = format!(
+                "content-type: application/json\r\ncontent-length: {}\r\n",
+                body.len()
+            );
+            request.extend(head.bytes());
+            request.extend(b"\r\n");
+            request.extend(body.bytes());
+        } else {
+            request.extend(b"\r\n");
+        }
+        let request_value = request.len() - VALUE_BYTES.min(request.len()) - 2;
+        let seed = seed * 1000 + number;
+        Ok(Self {
+            stream,
+            kind,
+            random: Random::from_seed(seed as u64),
+            request,
+            request_key,
+            request_value,
+            body: format!("{{\"key\":\"{}\",\"value\":\"{}\"}}", key(0), value(0)).into_bytes(),
+            reply: Vec::with_capacity(4096),
+            value: (seed + 1) * 1_000_000_000,
+        })
     }
 
-    async fn exchange(&mut self, key: &str, body: Option<&str>) {
-        self.request.clear();
-        let method = if body.is_some() { "PUT" } else { "GET" };
-        let mut add = |text: &str| self.request.extend_from_slice(text.as_bytes());
-        for part in [method, " /r/", key, " HTTP/1.1\r\nhost: localhost\r\n"] {
-            add(part);
-        }
-        if let Some(body) = body {
-            let length = (body.len() + "{\"value\":\"\"}".len()).to_string();
-            add("content-type: application/json\r\ncontent-length: ");
-            for part in [&length, "\r\n\r\n{\"value\":\"", body, "\"}"] {
-                add(part);
+    /// Sends a request and checks its reply.
+    async fn exchange(&mut self) -> Outcome<()> {
+        let bound = u32::try_from(ENTRIES)?;
+        let number = usize::try_from(self.random.below(bound))?;
+        overwrite(&mut self.request[self.request_key..][..KEY_BYTES], number);
+        let value = match self.kind {
+            Kind::Get => number,
+            Kind::Put => {
+                self.value += 1;
+                let value = &mut self.request[self.request_value..][..VALUE_BYTES];
+                overwrite(&mut value[VALUE_BYTES - DIGITS..], self.value);
+                self.value
             }
-        } else {
-            add("\r\n");
-        }
-        self.stream
-            .write_all(&self.request)
-            .await
-            .expect("the server reads");
+        };
+        let due_value = self.body.len() - 2;
+        overwrite(&mut self.body["{\"key\":\"".len()..][..KEY_BYTES], number);
+        overwrite(&mut self.body[due_value - DIGITS..due_value], value);
+        self.stream.write_all(&self.request).await?;
         self.reply.clear();
         loop {
-            let count = self.stream.read_buf(&mut self.reply).await;
-            assert!(count.expect("the server answers") > 0, "the server closed");
-            if let Some(length) = reply_length(&self.reply) {
-                if self.reply.len() >= length {
-                    break;
+            if self.stream.read_buf(&mut self.reply).await? == 0 {
+                return Err("the server closed the connection".into());
+            }
+            if let Some((body, length)) = body_of(&self.reply)
+                && self.reply.len() >= body + length
+            {
+                let fine = self.reply.starts_with(b"HTTP/1.1 20");
+                if fine && self.reply[body..] == self.body {
+                    return Ok(());
                 }
+                return Err(format!(
+                    "{}\nis the reply to\n{}",
+                    String::from_utf8_lossy(&self.reply),
+                    String::from_utf8_lossy(&self.request)
+                )
+                .into());
             }
         }
-        let fine = matches!(self.reply.get(9..12), Some(b"200" | b"201"));
-        assert!(fine, "{}", String::from_utf8_lossy(&self.reply));
     }
 }
 
-/// How long the reply is, once its head is there.
-fn reply_length(reply: &[u8]) -> Option<usize> {
-    let head = reply.windows(4).position(|window| window == b"\r\n\r\n")?;
-    let name = b"content-length: ";
-    let field = reply[..head]
-        .windows(name.len())
-        .position(|window| window.eq_ignore_ascii_case(name))?;
-    let digits = reply[field + name.len()..head]
-        .iter()
-        .take_while(|byte| byte.is_ascii_digit());
-    let length = digits.fold(0, |length, digit| length * 10 + usize::from(digit - b'0'));
-    Some(head + 4 + length)
+/// Where the body begins and how long it is, once the head is there.
+fn body_of(reply: &[u8]) -> Option<(usize, usize)> {
+    let mut length = 0;
+    let mut at = 0;
+    loop {
+        let line = reply[at..].iter().position(|byte| *byte == b'\n')?;
+        if line <= 1 {
+            return Some((at + line + 1, length));
+        }
+        let name = b"content-length: ";
+        if let Some((field, digits)) = reply[at..at + line].split_at_checked(name.len())
+            && field.eq_ignore_ascii_case(name)
+        {
+            length = digits
+                .iter()
+                .take_while(|byte| byte.is_ascii_digit())
+                .fold(0, |length, digit| length * 10 + usize::from(digit - b'0'));
+        }
+        at += line + 1;
+    }
 }

@@ -1,37 +1,88 @@
-//! All figures of BENCHMARKS.md, in one run on one machine: `cargo bench -p memgen-tests`.
+//! All figures of BENCHMARKS.md, in one run on one machine: `cargo compare`, or some sections of it by name: `cargo compare reads lone`.
 //!
-//! The service under test is `register`, built as this bench is. Each figure compares it with a *bare* server: an axum
-//! handler that does the least that could be called the same. Both run at once, and the load goes to one and then to the other, several
-//! times over, so that what disturbs the machine disturbs both; what counts is the median of the ratios of such pairs.
+//! Each figure compares memgen with a *bare* server: an axum handler that does the least that could be called the same. Both run at
+//! once as processes, and the load goes to one and then to the other, several times over, so that what disturbs the machine disturbs
+//! both. What counts is the median of the ratios of such rounds.
 //!
-//! Server and load run on cores of their own where there are two or more: a server that shares its core with its clients shows how
-//! fast the clients are. All of them are processes: this program starts itself for the bare servers and for the load.
+//! Where there are two or more cores, the last one makes the load and all others serve: a server that shares its cores with its
+//! clients shows how fast the clients are. `--shared` lets all of them run anywhere.
 //!
-//! `MEMGEN_BENCH=quick` makes each run short, to see that the bench works; `MEMGEN_BENCH=full` adds 10^7 keys.
+//! | module | what |
+//! |---|---|
+//! | `options` | what was asked for |
+//! | `http`, `restart`, `journal` | the sections, and their targets |
+//! | `register`, `bare`, `load` | what the processes do: memgen, the bare server, the clients |
+//! | `entries`, `fill` | the keys and values, and a log that holds them |
+//! | `process`, `report` | starting processes; medians and the table |
 
 mod bare;
-mod cores;
-mod figures;
+mod entries;
+mod fill;
+mod http;
+mod journal;
 mod load;
-mod server;
+mod options;
+mod process;
+mod register;
+mod report;
+mod restart;
 
-use std::env;
+use std::{env, error::Error, process::ExitCode};
 
-fn main() {
+use options::Options;
+use report::Report;
+
+/// What a part of the bench came to. A bench that can't measure stops with the reason.
+type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
+
+fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();
-    let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    match args[..] {
-        ["bare", "read", keys] => bare::read(number(keys)),
-        ["bare", "write", file] => bare::write(file),
-        ["load", base, what, connections, amount, seed] => {
-            load::run(base, what, number(connections), amount, number(seed));
+    let outcome = match args.first().map(String::as_str) {
+        // This program starts itself for its servers and clients.
+        Some(process::ROLE) => role(&args[1..]),
+        _ => Options::parse(&args).and_then(|options| compare(&options)),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
         }
-        // Cargo passes `--bench`, and a filter if there is one.
-        _ => figures::run(),
     }
 }
 
-fn number(text: &str) -> usize {
-    text.parse()
-        .unwrap_or_else(|error| panic!("`{text}`: {error}"))
+fn role(args: &[String]) -> Outcome<()> {
+    let (name, args) = args.split_first().ok_or("a role is missing")?;
+    match name.as_str() {
+        "register" => register::serve(args),
+        "restart" => register::restart(args),
+        "bare" => bare::serve(args),
+        "load" => load::run(args),
+        other => Err(format!("`{other}` is no role").into()),
+    }
 }
+
+fn compare(options: &Options) -> Outcome<()> {
+    let mut report = Report::new(options);
+    for (section, run) in SECTIONS {
+        if options.sections.is_empty() || options.sections.iter().any(|asked| asked == section) {
+            eprintln!("{section} …");
+            run(options, &mut report)?;
+        }
+    }
+    report.print();
+    Ok(())
+}
+
+type Section = fn(&Options, &mut Report) -> Outcome<()>;
+
+/// The sections, in the order of the table.
+const SECTIONS: [(&str, Section); 7] = [
+    ("reads", http::reads),
+    ("writes", http::writes),
+    ("lone", http::lone),
+    ("replay", restart::replay),
+    ("memory", restart::memory),
+    ("growth", restart::growth),
+    ("log", journal::log),
+];

@@ -26,7 +26,7 @@ use memgen::{
     },
 };
 
-use super::common::{copy, names, open_with, partition, quiet};
+use super::common::{copy, has_extension, names, open_with, partition, quiet};
 
 /// What a reader makes of a log: the one rule of what counts, applied record by record.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -430,7 +430,9 @@ async fn a_crash_at_any_step_loses_nothing() {
             );
             log.compact().expect("there is room");
             assert!(
-                names(&crashed).iter().all(|name| !name.ends_with(".tmp")),
+                names(&crashed)
+                    .iter()
+                    .all(|name| !has_extension(name, "tmp")),
                 "what was not finished is removed: {step:?}"
             );
             drop((log, producer));

@@ -18,7 +18,7 @@ use memgen::{
     record::{Ballot, Offset, Record},
 };
 
-use super::common::{open_with, partition, quiet};
+use super::common::{copy, open_with, partition, quiet};
 
 /// The folder of the test that runs in a place with little room.
 const FOLDER: &str = "MEMGEN_TEST_SMALL_FOLDER";
@@ -116,6 +116,13 @@ async fn refuses_and_still_reads(folder: &Path) -> Vec<(Offset, Record)> {
             .iter()
             .all(|error| matches!(error, AppendError::Full(_))),
         "{errors:?}"
+    );
+    let crashed = tempfile::tempdir().expect("a folder with room");
+    copy(folder, crashed.path());
+    assert_eq!(
+        read_all(&open_with(crashed.path(), options()), &partition()).await,
+        acknowledged,
+        "what failed does not turn up after a crash either"
     );
     let later = producer.append(vec![record(0)]).await;
     assert!(

@@ -196,6 +196,7 @@ pub(super) struct Journals {
 impl Committer {
     /// Writes until the queue refuses everything and is empty, then seals what was written.
     pub(super) fn run(mut self, sealed: &dyn Fn()) {
+        let _guard = Guard(Arc::clone(&self.queue));
         while let Some(group) = self.queue.take() {
             if let Err(stop) = self.commit(group, sealed) {
                 tracing::error!(
@@ -500,6 +501,15 @@ impl Committer {
         self.active.durable = end;
         self.active.end = end;
         Ok(())
+    }
+}
+
+/// Whatever ends the thread, nobody waits for it in vain.
+struct Guard(Arc<Queue>);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.0.refuse("the thread that writes is gone", true);
     }
 }
 

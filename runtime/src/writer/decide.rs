@@ -1,0 +1,321 @@
+//! Decide: command + memory + what is in flight -> record + reply.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use axum::{
+    http::header,
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+
+use super::{
+    Running,
+    group::{Group, Reply, Waiting},
+    once::PendingReply,
+};
+use crate::{
+    conditional::Etag,
+    entry::{Edit, Entry},
+    idempotency,
+    key::key_text,
+    mailbox::{Command, Job, RequestId, Run},
+    memory::{Change, Stored},
+    problem::Problem,
+    record::{Answered, FENCE_KEY, Kind, REPLY_KEY, Record},
+    state::State,
+    takeover::now_ms,
+};
+
+/// A value in flight, and the record that carries it.
+pub(super) struct Speculative<S> {
+    pub(super) group: u64,
+    pub(super) record: usize,
+    pub(super) stored: Option<Arc<Stored<S>>>,
+}
+
+impl<S: State> Running<S> {
+    pub(super) fn decide_group(&mut self, jobs: Vec<Job<S>>) {
+        let mut group = self.new_group();
+        for job in jobs {
+            if group.bytes >= self.bounds.group_bytes_max {
+                self.append(group);
+                group = self.new_group();
+            }
+            self.decide(job, &mut group);
+        }
+        self.append(group);
+    }
+
+    pub(super) fn new_group(&mut self) -> Group<S> {
+        self.group_number += 1;
+        Group::new(self.group_number)
+    }
+
+    fn decide(&mut self, job: Job<S>, group: &mut Group<S>) {
+        match job {
+            Job::Command(command) => self.decide_command(command, group),
+            Job::Fence(slot) => {
+                let record = self.record(Kind::Fence, Bytes::from_static(FENCE_KEY), None);
+                let index = self.push(group, record, None);
+                self.wait(group, Some(index), Reply::Fence(slot));
+            }
+            Job::Recall(request, slot) => {
+                let recall = self.recall(&request);
+                drop(slot.send(recall));
+            }
+            Job::Remember(request, reply, slot) => {
+                self.outside.remove(&request.id);
+                let record = self.record(Kind::Reply, Bytes::from_static(REPLY_KEY), None);
+                let index = self.push_answered(group, record, None, &request, reply);
+                self.wait(group, Some(index), Reply::Fence(slot));
+            }
+            Job::Forget(request) => drop(self.outside.remove(&request.id)),
+        }
+    }
+
+    fn decide_command(&mut self, command: Command<S>, group: &mut Group<S>) {
+        let Command {
+            key,
+            conditions,
+            request,
+            run,
+            slot,
+        } = command;
+        if let Some(request) = &request
+            && let Some(known) = self.known(request)
+        {
+            return self.answer_again(known, group, slot);
+        }
+        let before = self.look(&key);
+        let refused = conditions.check(before.as_ref().map(|stored| Etag(stored.etag)));
+        let decided = match refused {
+            Err(problem) => Decided::unchanged(problem.into_response()),
+            Ok(()) => self.execute(&key, before.clone(), run),
+        };
+        let Decided { mut response, edit } = decided;
+        let etag = match &edit {
+            DecidedEdit::Set(stored, _) => Some(stored.etag),
+            DecidedEdit::Removed => None,
+            DecidedEdit::Unchanged => before.as_ref().map(|stored| stored.etag),
+        };
+        if let Some(etag) = etag
+            && (response.status().is_success() || response.status().is_redirection())
+        {
+            response
+                .headers_mut()
+                .insert(header::ETAG, Etag(etag).header_value());
+        }
+        let record = match edit {
+            DecidedEdit::Unchanged => None,
+            DecidedEdit::Set(stored, value) => Some((
+                Some(value),
+                Change {
+                    key,
+                    stored: Some(Arc::new(stored)),
+                },
+            )),
+            DecidedEdit::Removed => Some((None, Change { key, stored: None })),
+        }
+        .map(|(value, change)| {
+            let key = Bytes::from(key_text::<S>(&change.key));
+            (self.record(Kind::Data, key, value), change)
+        });
+        // A fault is no outcome: the same request may be tried again.
+        let request = request.filter(|_| !response.status().is_server_error());
+        let index = match (record, request) {
+            (None, None) => None,
+            (Some((record, change)), None) => Some(self.push(group, record, Some(change))),
+            (record, Some(request)) => {
+                let reply;
+                (response, reply) = idempotency::encode(response);
+                let (record, change) = match record {
+                    Some((record, change)) => (record, Some(change)),
+                    // Nothing changed, but the same request must get this answer again.
+                    None => (
+                        self.record(Kind::Reply, Bytes::from_static(REPLY_KEY), None),
+                        None,
+                    ),
+                };
+                Some(self.push_answered(group, record, change, &request, reply))
+            }
+        };
+        self.wait(group, index, Reply::Command(response, slot));
+    }
+
+    /// Runs a command's function. Whatever goes wrong in it, nothing is written and the client gets an answer.
+    fn execute(
+        &self,
+        key: &S::Key,
+        before: Option<Arc<Stored<S>>>,
+        run: Run<S>,
+    ) -> Decided<S> {
+        let mut entry = Entry::new(key.clone(), before.clone());
+        let Ok(response) = catch_unwind(AssertUnwindSafe(|| run(&mut entry))) else {
+            let what = format!("a command on `{}` panicked", key_text::<S>(key));
+            return Decided::unchanged(Problem::internal(what).into_response());
+        };
+        if response.status().as_u16() >= 400 {
+            return Decided::unchanged(response);
+        }
+        let edit = match entry.into_edit() {
+            Edit::Untouched => DecidedEdit::Unchanged,
+            Edit::Removed => DecidedEdit::Removed,
+            Edit::Set(state) if state.key() != *key => {
+                let what = format!(
+                    "a command on the key `{}` left an entity of the key `{}`",
+                    key_text::<S>(key),
+                    key_text::<S>(&state.key())
+                );
+                return Decided::unchanged(Problem::internal(what).into_response());
+            }
+            Edit::Set(state) => match self.encode(&state) {
+                Ok((stored, _)) if before.is_some_and(|before| before.etag == stored.etag) => {
+                    DecidedEdit::Unchanged
+                }
+                Ok((stored, value)) => DecidedEdit::Set(stored, value),
+                Err(problem) => return Decided::unchanged(problem.into_response()),
+            },
+        };
+        Decided { response, edit }
+    }
+
+    /// The value for the log, and the entity as every replay will read it. Reading it back before it is written means that no
+    /// record gets into the log that can't be read out of it.
+    pub(super) fn encode(&self, state: &S) -> Result<(Stored<S>, Bytes), Problem> {
+        let value = serde_json::to_vec(state).map_err(Problem::internal)?;
+        if value.len() > self.bounds.value_bytes_max {
+            return Err(Problem::content_too_large(
+                self.bounds.value_bytes_max as u64,
+            ));
+        }
+        let stored: Stored<S> = Stored::decode(&value).map_err(|error| {
+            Problem::internal(format!(
+                "a {} does not survive its own serialization: {error}",
+                S::DEFINITION.name
+            ))
+        })?;
+        if stored.state.key() != state.key() {
+            return Err(Problem::internal(format!(
+                "the key of a {} changes in its own serialization",
+                S::DEFINITION.name
+            )));
+        }
+        Ok((stored, Bytes::from(value)))
+    }
+
+    /// Memory plus what is in flight.
+    pub(super) fn look(&self, key: &S::Key) -> Option<Arc<Stored<S>>> {
+        match self.speculation.get(key) {
+            Some(speculative) => speculative.stored.clone(),
+            None => self.memory().get(key),
+        }
+    }
+
+    pub(super) fn record(&self, kind: Kind, key: Bytes, value: Option<Bytes>) -> Record {
+        let tenure = self
+            .tenure
+            .as_ref()
+            .expect("jobs are decided only with a tenure");
+        Record {
+            ballot: tenure.ballot,
+            kind,
+            timestamp_ms: now_ms(),
+            schema: self.schema,
+            answered: None,
+            key,
+            value,
+        }
+    }
+
+    pub(super) fn push(
+        &mut self,
+        group: &mut Group<S>,
+        record: Record,
+        change: Option<Change<S>>,
+    ) -> usize {
+        if let Some(Change { key, stored }) = &change {
+            let (group, record) = (group.number, group.records.len());
+            let speculative = Speculative {
+                group,
+                record,
+                stored: stored.clone(),
+            };
+            self.speculation.insert(key.clone(), speculative);
+        }
+        group.bytes += record.key.len() + record.value.as_ref().map_or(0, Bytes::len);
+        group.records.push(record);
+        group.changes.push(change);
+        group.records.len() - 1
+    }
+
+    fn push_answered(
+        &mut self,
+        group: &mut Group<S>,
+        mut record: Record,
+        change: Option<Change<S>>,
+        request: &RequestId,
+        reply: Bytes,
+    ) -> usize {
+        group.bytes += reply.len();
+        record.answered = Some(Answered {
+            id: request.id.clone(),
+            fingerprint: request.fingerprint,
+            reply: reply.clone(),
+        });
+        let index = self.push(group, record, change);
+        let pending = PendingReply {
+            fingerprint: request.fingerprint,
+            reply,
+            group: group.number,
+            record: index,
+        };
+        self.pending_replies.insert(request.id.clone(), pending);
+        index
+    }
+
+    /// Lets a reply wait for everything that it was decided upon.
+    pub(super) fn wait(&mut self, group: &mut Group<S>, record: Option<usize>, reply: Reply) {
+        if group.records.is_empty() {
+            match self.in_flight.back_mut() {
+                None => reply.send(self.replica.memory.applied().checked_sub(1)),
+                Some((last, _)) => {
+                    last.waiting.push(Waiting {
+                        after: last.records.len(),
+                        record: last.records.len() - 1,
+                        reply,
+                    });
+                }
+            }
+        } else {
+            group.waiting.push(Waiting {
+                after: group.records.len(),
+                record: record.unwrap_or(group.records.len() - 1),
+                reply,
+            });
+        }
+    }
+}
+
+/// The outcome of a command's function.
+struct Decided<S> {
+    response: Response,
+    edit: DecidedEdit<S>,
+}
+
+enum DecidedEdit<S> {
+    Unchanged,
+    Set(Stored<S>, Bytes),
+    Removed,
+}
+
+impl<S> Decided<S> {
+    fn unchanged(response: Response) -> Self {
+        Self {
+            response,
+            edit: DecidedEdit::Unchanged,
+        }
+    }
+}

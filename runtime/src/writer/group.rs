@@ -1,0 +1,75 @@
+//! Records that go to the log together, and the replies that wait for them.
+
+use std::time::Instant;
+
+use axum::response::Response;
+
+use crate::{
+    mailbox::{Answer, Refusal, Slot},
+    memory::Change,
+    record::{Offset, Record},
+    state::State,
+};
+
+/// A group on its way to the log.
+pub(super) struct Group<S: State> {
+    pub(super) number: u64,
+    pub(super) records: Vec<Record>,
+    /// What each record changes; none for control records.
+    pub(super) changes: Vec<Option<Change<S>>>,
+    pub(super) waiting: Vec<Waiting>,
+    pub(super) bytes: usize,
+    pub(super) started: Instant,
+}
+
+impl<S: State> Group<S> {
+    pub(super) fn new(number: u64) -> Self {
+        Self {
+            number,
+            records: Vec::new(),
+            changes: Vec::new(),
+            waiting: Vec::new(),
+            bytes: 0,
+            started: Instant::now(),
+        }
+    }
+}
+
+/// A reply that waits for the first `after` records of its group, since it was decided upon them.
+pub(super) struct Waiting {
+    pub(super) after: usize,
+    /// The record whose offset the reply names: the one that it made, or the last one that it was decided upon.
+    pub(super) record: usize,
+    pub(super) reply: Reply,
+}
+
+/// A reply and where it goes.
+pub(super) enum Reply {
+    Command(Response, Slot<Answer>),
+    /// The offset of the first, remembered answer is known already.
+    Again(Response, Offset, Slot<Answer>),
+    Fence(Slot<Offset>),
+}
+
+impl Reply {
+    pub(super) fn send(self, offset: Option<Offset>) {
+        // A client that went away needs no reply.
+        match self {
+            Self::Command(response, slot) => drop(slot.send(Ok(Answer { response, offset }))),
+            Self::Again(response, offset, slot) => {
+                drop(slot.send(Ok(Answer {
+                    response,
+                    offset: Some(offset),
+                })));
+            }
+            Self::Fence(slot) => drop(slot.send(Ok(offset.unwrap_or_default()))),
+        }
+    }
+
+    pub(super) fn refuse(self, refusal: Refusal) {
+        match self {
+            Self::Command(_, slot) | Self::Again(_, _, slot) => drop(slot.send(Err(refusal))),
+            Self::Fence(slot) => drop(slot.send(Err(refusal))),
+        }
+    }
+}

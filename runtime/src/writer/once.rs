@@ -1,0 +1,107 @@
+//! Once: a request with an id that was carried out gets its first answer again (rule 10).
+
+use axum::response::IntoResponse;
+use bytes::Bytes;
+
+use super::{
+    Running,
+    group::{Group, Reply, Waiting},
+};
+use crate::{
+    idempotency,
+    mailbox::{Answer, Recall, Refusal, RequestId, Slot},
+    record::Offset,
+    state::State,
+    takeover::now_ms,
+};
+
+/// Requests outside of the writer that run at once with an id; beyond it they are refused.
+const OUTSIDE_MAX: usize = 10_000;
+
+/// A request whose reply is in flight.
+pub(super) struct PendingReply {
+    pub(super) fingerprint: u128,
+    pub(super) reply: Bytes,
+    pub(super) group: u64,
+    pub(super) record: usize,
+}
+
+/// What is known of a request with an id.
+pub(super) enum Known {
+    Differs,
+    Done(Bytes, Offset),
+    InFlight {
+        group: u64,
+        record: usize,
+        reply: Bytes,
+    },
+}
+
+impl<S: State> Running<S> {
+    pub(super) fn known(&self, request: &RequestId) -> Option<Known> {
+        if let Some(pending) = self.pending_replies.get(&request.id) {
+            return Some(if pending.fingerprint == request.fingerprint {
+                Known::InFlight {
+                    group: pending.group,
+                    record: pending.record,
+                    reply: pending.reply.clone(),
+                }
+            } else {
+                Known::Differs
+            });
+        }
+        let remembered = self.replica.fold.reply(&request.id, now_ms())?;
+        Some(if remembered.fingerprint == request.fingerprint {
+            Known::Done(remembered.reply.clone(), remembered.offset)
+        } else {
+            Known::Differs
+        })
+    }
+
+    pub(super) fn answer_again(&mut self, known: Known, group: &mut Group<S>, slot: Slot<Answer>) {
+        match known {
+            Known::Differs => {
+                let reply = Reply::Command(idempotency::differs().into_response(), slot);
+                reply.send(None);
+            }
+            Known::Done(reply, offset) => {
+                Reply::Again(idempotency::decode(&reply), offset, slot).send(None);
+            }
+            Known::InFlight {
+                group: number,
+                record,
+                reply,
+            } => {
+                let reply = Reply::Command(idempotency::decode(&reply), slot);
+                let waiting = Waiting {
+                    after: record + 1,
+                    record,
+                    reply,
+                };
+                let flying = self.in_flight.iter_mut().map(|(group, _)| group);
+                match flying.chain([group]).find(|group| group.number == number) {
+                    Some(group) => group.waiting.push(waiting),
+                    None => unreachable!("a pending reply names a group in flight"),
+                }
+            }
+        }
+    }
+
+    pub(super) fn recall(&mut self, request: &RequestId) -> Result<Recall, Refusal> {
+        Ok(match self.known(request) {
+            Some(Known::Differs) => Recall::Differs,
+            Some(Known::Done(reply, offset)) => Recall::Done(reply, offset),
+            // Its reply is durable in a moment.
+            Some(Known::InFlight { .. }) => Recall::Running,
+            None => match self.outside.get(&request.id) {
+                Some(fingerprint) if *fingerprint == request.fingerprint => Recall::Running,
+                Some(_) => Recall::Differs,
+                None if self.outside.len() >= OUTSIDE_MAX => return Err(Refusal::QueueFull),
+                None => {
+                    self.outside.insert(request.id.clone(), request.fingerprint);
+                    Recall::New
+                }
+            },
+        })
+    }
+}

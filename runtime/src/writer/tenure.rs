@@ -1,0 +1,110 @@
+//! Tenure: taking over, rolling forward, repairing, and looking after an idle log.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{Running, group::Group};
+use crate::{
+    mailbox::Refusal,
+    memory::Change,
+    record::{Kind, Offset, Record},
+    replica::ReplayError,
+    state::State,
+    takeover::{TakeoverError, take_over},
+};
+
+impl<S: State> Running<S> {
+    pub(super) async fn ensure_tenure(&mut self) -> Result<Result<(), Refusal>, ReplayError> {
+        if self.tenure.is_some() {
+            return Ok(Ok(()));
+        }
+        self.try_take_over(|_, _, _| ()).await
+    }
+
+    /// Takes over, rolls a torn batch forward (rule 5) and repairs (rule 6).
+    pub(super) async fn try_take_over(
+        &mut self,
+        seen: impl FnMut(Offset, &Record, bool),
+    ) -> Result<Result<(), Refusal>, ReplayError> {
+        let taken = take_over(
+            &mut self.replica,
+            self.incarnation,
+            &mut self.epoch,
+            self.schema,
+            seen,
+        );
+        match taken.await {
+            Ok(tenure) => {
+                self.tenure = Some(tenure);
+                let torn = self.replica.fold.take_torn();
+                let group = self.rewrite(torn, Kind::FollowUp);
+                self.append(group);
+                self.repair();
+                Ok(Ok(()))
+            }
+            Err(TakeoverError::Full(what)) => Ok(Err(Refusal::Full(what))),
+            Err(TakeoverError::Refused(what)) => Ok(Err(Refusal::Unavailable(what))),
+            Err(TakeoverError::Replay(error)) => Err(error),
+        }
+    }
+
+    /// Takes in what others appended while this owner wrote nothing.
+    pub(super) async fn look_at_the_end(&mut self) -> Result<(), ReplayError> {
+        let Some(tenure) = &self.tenure else {
+            return Ok(());
+        };
+        let ballot = tenure.ballot;
+        self.replica.catch_up(None, |_, _, _| ()).await?;
+        if self.replica.fold.ballot() > ballot {
+            self.deposed(Vec::new());
+            return Ok(());
+        }
+        if let Some(tenure) = &mut self.tenure {
+            tenure.next = self.replica.fold.next();
+        }
+        Ok(())
+    }
+
+    /// Waits for what is in flight, so that no acknowledged outcome is left unsaid.
+
+    /// Appends again what a stale record may hide from compaction (rule 6), in order with the other writes.
+    pub(super) fn repair(&mut self) {
+        if self.tenure.is_none() {
+            return;
+        }
+        let dirty = self.replica.fold.take_dirty();
+        if dirty.is_empty() {
+            return;
+        }
+        let group = self.rewrite(dirty, Kind::Data);
+        self.append(group);
+    }
+
+    /// A group that writes the current values of `keys` once more.
+    pub(super) fn rewrite(
+        &mut self,
+        keys: impl IntoIterator<Item = Bytes>,
+        kind: Kind,
+    ) -> Group<S> {
+        let mut group = self.new_group();
+        for key in keys {
+            // A key that outsiders wrote and that is none of this state has no value to protect.
+            let Ok(Change { key: typed, .. }) = Change::<S>::decode(&key, None) else {
+                continue;
+            };
+            let again = self.look(&typed).map(|stored| {
+                self.encode(&stored.state)
+                    .expect("an entity in memory was encoded before")
+            });
+            let (stored, value) = again.unzip();
+            let record = self.record(kind, key, value);
+            let change = Change {
+                key: typed,
+                stored: stored.map(Arc::new),
+            };
+            self.push(&mut group, record, Some(change));
+        }
+        group
+    }
+}

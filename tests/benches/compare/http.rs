@@ -1,0 +1,116 @@
+//! Reads and writes over HTTP.
+
+use memgen_tests::Folder;
+
+use crate::{
+    Outcome,
+    entries::ENTRIES,
+    fill::{Size, fill},
+    load::Seen,
+    options::Options,
+    process::Server,
+    report::{Compared, Report, Target, in_turn},
+};
+
+const CONNECTIONS: [usize; 3] = [1, 32, 128];
+
+/// Both servers, with the same entries.
+struct Servers {
+    ours: Server,
+    bare: Server,
+    /// Their files.
+    _folder: Folder,
+}
+
+impl Servers {
+    fn start(options: &Options) -> Outcome<Self> {
+        let folder = Folder::new();
+        let data = folder.path().join("data");
+        fill(&data, ENTRIES, Size::Value, false)?;
+        let file = folder.path().join("bare");
+        let text = |path: &std::path::Path| path.display().to_string();
+        Ok(Self {
+            ours: Server::start(options, &["register", &text(&data)])?,
+            bare: Server::start(options, &["bare", &text(&file)])?,
+            _folder: folder,
+        })
+    }
+
+    fn measure(
+        &self,
+        options: &Options,
+        kind: &str,
+        connections: usize,
+    ) -> Outcome<Vec<(Seen, Seen)>> {
+        in_turn(options.rounds, |ours, round| {
+            let server = if ours { &self.ours } else { &self.bare };
+            server.load(kind, connections, options.load, round)
+        })
+    }
+}
+
+fn compared(rounds: &[(Seen, Seen)], of: impl Fn(&Seen) -> f64) -> Compared {
+    let rounds: Vec<_> = rounds
+        .iter()
+        .map(|(ours, bare)| (of(ours), of(bare)))
+        .collect();
+    Compared::new(&rounds)
+}
+
+/// `GET` of a random key, against a handler that reads from the same kind of map.
+pub(crate) fn reads(options: &Options, report: &mut Report) -> Outcome<()> {
+    throughput(options, report, "get", "read", Target::AtLeast(0.9))
+}
+
+/// Durable `PUT` of a random key, against a handler that appends to a file with group `fdatasync`.
+pub(crate) fn writes(options: &Options, report: &mut Report) -> Outcome<()> {
+    throughput(options, report, "put", "write", Target::AtLeast(0.8))
+}
+
+fn throughput(
+    options: &Options,
+    report: &mut Report,
+    kind: &str,
+    what: &str,
+    target: Target,
+) -> Outcome<()> {
+    let servers = Servers::start(options)?;
+    for connections in CONNECTIONS {
+        let rounds = servers.measure(options, kind, connections)?;
+        let what = format!("{what}s, {connections} connections");
+        report.ratio(
+            &what,
+            "/s",
+            compared(&rounds, |seen| seen.per_second),
+            target,
+        );
+        let what = format!("{what}: server's processor time each");
+        report.ratio(
+            &what,
+            "µs",
+            compared(&rounds, |seen| seen.server_us),
+            Target::None,
+        );
+    }
+    Ok(())
+}
+
+/// One durable `PUT` after the other.
+pub(crate) fn lone(options: &Options, report: &mut Report) -> Outcome<()> {
+    let servers = Servers::start(options)?;
+    let rounds = servers.measure(options, "put", 1)?;
+    let target = Target::AtMost(1.3);
+    report.ratio(
+        "lone write, median",
+        "µs",
+        compared(&rounds, |seen| seen.median_us),
+        target,
+    );
+    report.ratio(
+        "lone write, p99",
+        "µs",
+        compared(&rounds, |seen| seen.p99_us),
+        target,
+    );
+    Ok(())
+}

@@ -1,0 +1,180 @@
+//! This program as a server or as a client: started on its cores, asked how much it used, ended.
+
+use std::{
+    env, fs,
+    io::{BufRead, BufReader},
+    process::{Child, ChildStdin, Command, Stdio},
+    thread,
+    time::Duration,
+};
+
+use crate::{Outcome, load::Seen, options::Options};
+
+/// The first argument of a process that this program started.
+pub(crate) const ROLE: &str = "--role";
+
+/// Clock ticks per second in `/proc/…/stat`: 100 on every Linux.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// Who runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cores {
+    Server,
+    Load,
+    All,
+}
+
+/// The command that runs this program in a role.
+fn command(cores: Cores, args: &[&str]) -> Outcome<Command> {
+    let own = env::current_exe()?;
+    let count = thread::available_parallelism().map_or(1, usize::from);
+    let list = match cores {
+        Cores::Server if count > 1 => Some(format!("0-{}", count - 2)),
+        Cores::Load if count > 1 => Some(format!("{}", count - 1)),
+        _ => None,
+    };
+    let mut command = match list {
+        None => Command::new(own),
+        Some(list) => {
+            let mut command = Command::new("taskset");
+            command.arg("--cpu-list").arg(list).arg(own);
+            command
+        }
+    };
+    command
+        .arg(ROLE)
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
+    Ok(command)
+}
+
+/// A server. It ends when it is dropped, or when this process ends, since its standard input closes then.
+#[derive(Debug)]
+pub(crate) struct Server {
+    child: Child,
+    _input: Option<ChildStdin>,
+    address: String,
+    shared: bool,
+}
+
+impl Server {
+    /// Starts a server, and waits until it serves.
+    pub(crate) fn start(options: &Options, args: &[&str]) -> Outcome<Self> {
+        let cores = if options.shared {
+            Cores::All
+        } else {
+            Cores::Server
+        };
+        let mut child = command(cores, args)?.spawn()?;
+        let mut line = String::new();
+        let output = child.stdout.take().ok_or("no output")?;
+        BufReader::new(output).read_line(&mut line)?;
+        let input = child.stdin.take();
+        let server = Self {
+            child,
+            _input: input,
+            address: line.trim().to_owned(),
+            shared: options.shared,
+        };
+        if server.address.is_empty() {
+            return Err(format!("the server {args:?} did not start").into());
+        }
+        Ok(server)
+    }
+
+    /// Sends a load for `time`. `seed` decides which keys and values.
+    pub(crate) fn load(
+        &self,
+        kind: &str,
+        connections: usize,
+        time: Duration,
+        seed: usize,
+    ) -> Outcome<Seen> {
+        let before = self.processor_seconds()?;
+        let cores = if self.shared { Cores::All } else { Cores::Load };
+        let seconds = time.as_secs_f64().to_string();
+        let numbers = [connections.to_string(), seed.to_string()];
+        let output = command(
+            cores,
+            &[
+                "load",
+                &self.address,
+                kind,
+                &numbers[0],
+                &seconds,
+                &numbers[1],
+            ],
+        )?
+        .stderr(Stdio::inherit())
+        .output()?;
+        if !output.status.success() {
+            return Err(format!("the load `{kind}` over {connections} connections failed").into());
+        }
+        let mut outcome = Seen::parse(&String::from_utf8(output.stdout)?)?;
+        outcome.server_us = (self.processor_seconds()? - before) * 1e6 / outcome.requests;
+        Ok(outcome)
+    }
+
+    /// The time that the server has been on processors.
+    fn processor_seconds(&self) -> Outcome<f64> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        // The name, which may have blanks in it, ends at the last parenthesis; user and system time are the 12th and 13th word after it.
+        let (_, rest) = stat.rsplit_once(')').ok_or("no name in /proc/…/stat")?;
+        let mut ticks = rest.split_whitespace().skip(11);
+        let mut next =
+            || -> Outcome<f64> { Ok(ticks.next().ok_or("a short /proc/…/stat")?.parse()?) };
+        Ok((next()? + next()?) / TICKS_PER_SECOND)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may be gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs a role to its end on all cores, and gives back what it printed.
+pub(crate) fn run(args: &[&str]) -> Outcome<String> {
+    let output = command(Cores::All, args)?
+        .stderr(Stdio::inherit())
+        .output()?;
+    if !output.status.success() {
+        return Err(format!("{args:?} failed").into());
+    }
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// Says where this process serves, and serves until the process that started it closes its input.
+#[allow(clippy::print_stdout, reason = "its parent reads the address")]
+pub(crate) fn announce_and_wait(address: std::net::SocketAddr) {
+    println!("{address}");
+    // Nothing is ever written there.
+    let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+}
+
+/// A line of `/proc/self/status`, in bytes.
+pub(crate) fn own_memory(name: &str) -> Outcome<f64> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    let kilobytes = line
+        .and_then(|line| line.split_whitespace().next())
+        .ok_or("no such line")?;
+    Ok(kilobytes.parse::<f64>()? * 1024.0)
+}
+
+/// What the figures were taken on.
+pub(crate) fn machine() -> String {
+    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = info
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
+        .map_or("an unknown processor", |(_, model)| model);
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    format!("{model}, {cores} cores, Linux {}", kernel.trim())
+}

@@ -1,0 +1,121 @@
+//! memgen itself: a state with 20-byte keys and 100-byte values in 8 partitions.
+
+#![allow(clippy::print_stdout, reason = "its parent reads the outcome")]
+
+use std::{path::Path, time::Instant};
+
+use memgen::{Config, State, prelude::*};
+
+use crate::{
+    Outcome,
+    process::{announce_and_wait, own_memory},
+};
+
+/// A value under a key.
+#[stateful_api(path = "/r", topic = "register", partitions = 8, crud(get, put))]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Register {
+    /// The key.
+    #[key]
+    pub(crate) key: String,
+    /// The value.
+    pub(crate) value: String,
+}
+
+/// The topic of the state, as the service declares it.
+pub(crate) fn topic() -> memgen::log::Topic {
+    let definition = Register::DEFINITION;
+    memgen::log::Topic {
+        name: definition.topic.to_owned(),
+        partitions: definition.partitions,
+        partitioner: "murmur2 key".to_owned(),
+        format: "json".to_owned(),
+    }
+}
+
+fn config(data: &Path) -> Config {
+    let any = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+    Config {
+        http: any,
+        admin: any,
+        peer: any,
+        data: data.to_owned(),
+        ..Config::default()
+    }
+}
+
+/// Serves what is in a data folder: `FOLDER`.
+pub(crate) fn serve(args: &[String]) -> Outcome<()> {
+    let [folder] = args else {
+        return Err("a service needs a folder".into());
+    };
+    // As `memgen::main!` makes it.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let running = runtime.block_on(async {
+        let running = memgen::service!(Register)
+            .start(config(folder.as_ref()))
+            .await?;
+        running.ready().await?;
+        Outcome::Ok(running)
+    })?;
+    announce_and_wait(running.nodes()[0].http);
+    runtime.block_on(running.stop());
+    Ok(())
+}
+
+/// What a start on a log came to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Restarted {
+    /// Until the log was open, and all of it checked.
+    pub(crate) open_seconds: f64,
+    /// From there until all partitions served.
+    pub(crate) replay_seconds: f64,
+    /// Resident memory, less what was there before.
+    pub(crate) resident_bytes: f64,
+    /// The most that was resident at one time, less what was there before.
+    pub(crate) peak_bytes: f64,
+}
+
+impl Restarted {
+    /// Reads what [`restart`] printed.
+    pub(crate) fn parse(text: &str) -> Outcome<Self> {
+        let numbers: Result<Vec<f64>, _> = text.split_whitespace().map(str::parse).collect();
+        let [open_seconds, replay_seconds, resident_bytes, peak_bytes] = numbers?[..] else {
+            return Err(format!("`{text}` is not what a restart prints").into());
+        };
+        Ok(Self {
+            open_seconds,
+            replay_seconds,
+            resident_bytes,
+            peak_bytes,
+        })
+    }
+}
+
+/// Starts on a data folder, prints how long it took and how much memory it takes, and stops: `FOLDER`.
+pub(crate) fn restart(args: &[String]) -> Outcome<()> {
+    let [folder] = args else {
+        return Err("a service needs a folder".into());
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let before = own_memory("VmRSS")?;
+        let started = Instant::now();
+        let running = memgen::service!(Register)
+            .start(config(folder.as_ref()))
+            .await?;
+        let open = started.elapsed();
+        running.ready().await?;
+        let ready = started.elapsed();
+        let replay = ready.saturating_sub(open);
+        let (resident, peak) = (own_memory("VmRSS")? - before, own_memory("VmHWM")? - before);
+        let (open, replay) = (open.as_secs_f64(), replay.as_secs_f64());
+        println!("{open} {replay} {resident} {peak}");
+        running.stop().await;
+        Ok(())
+    })
+}
