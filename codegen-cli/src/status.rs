@@ -25,7 +25,8 @@ struct Log {
 #[derive(Debug, Deserialize)]
 struct Partition {
     topic: String,
-    partition: u32,
+    #[serde(rename = "partition")]
+    number: u32,
     phase: String,
     halted_because: Option<String>,
     keys: u64,
@@ -61,7 +62,7 @@ impl fmt::Display for Status {
         let mut rows = vec![HEAD.map(str::to_owned)];
         rows.extend(self.partitions.iter().map(|partition| {
             [
-                format!("{}/{}", partition.topic, partition.partition),
+                format!("{}/{}", partition.topic, partition.number),
                 partition.phase.clone(),
                 partition.keys.to_string(),
                 size(u64::try_from(partition.bytes).unwrap_or(0)),
@@ -94,7 +95,7 @@ impl fmt::Display for Status {
                 writeln!(
                     f,
                     "{}/{} halted: {reason}",
-                    partition.topic, partition.partition
+                    partition.topic, partition.number
                 )?;
             }
         }

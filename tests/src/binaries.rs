@@ -11,12 +11,14 @@ use std::{
 const PACKAGES: [&str; 4] = ["memgen-tests", "memgen-cli", "register", "graph"];
 
 /// The path of the binary `name`, which is built first, in the profile of the test that asks.
+#[must_use]
 pub fn binary(name: &str) -> PathBuf {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(build).join(name)
 }
 
 /// The path of the binary `name`, built as a bench is, and without what only tests need.
+#[must_use]
 pub fn bench_binary(name: &str) -> PathBuf {
     let profile_folder = profile_folder();
     let mut cargo = Command::new(env!("CARGO"));

@@ -39,7 +39,6 @@ impl Client {
     }
 
     /// A request that is about to be sent.
-    #[must_use]
     pub fn request(&self, method: &str, path: &str) -> Outgoing<'_> {
         let method = Method::from_bytes(method.as_bytes()).expect("tests use valid methods");
         let request = Request::builder()
@@ -75,9 +74,9 @@ impl Client {
 
     /// `PATCH path` with a JSON merge patch.
     pub async fn patch(&self, path: &str, body: &Value) -> Reply {
-        let patch = "application/merge-patch+json";
+        let media_type = "application/merge-patch+json";
         let request = self.request("PATCH", path).body(body.to_string());
-        request.header("content-type", patch).send().await
+        request.header("content-type", media_type).send().await
     }
 
     /// `DELETE path`.
@@ -87,7 +86,7 @@ impl Client {
 }
 
 /// A request that is about to be sent.
-#[must_use]
+#[must_use = "it is not sent yet"]
 #[derive(Debug)]
 pub struct Outgoing<'a> {
     client: &'a Client,

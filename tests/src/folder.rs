@@ -47,6 +47,7 @@ impl Drop for Folder {
 }
 
 /// All files below `folder`, sorted by path.
+#[must_use]
 pub fn files(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     let mut folders = vec![folder.to_owned()];

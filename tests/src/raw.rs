@@ -75,12 +75,12 @@ impl Raw {
                 }
             }
         };
-        if timeout(PATIENCE, reading).await.is_err() {
-            panic!(
-                "neither a reply nor an end after {PATIENCE:?}; so far: {}",
-                String::from_utf8_lossy(&bytes)
-            );
-        }
+        let in_time = timeout(PATIENCE, reading).await.is_ok();
+        assert!(
+            in_time,
+            "neither a reply nor an end after {PATIENCE:?}; so far: {}",
+            String::from_utf8_lossy(&bytes)
+        );
         Ending { bytes, closed }
     }
 }

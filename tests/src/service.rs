@@ -28,6 +28,7 @@ pub struct Service {
 
 impl Service {
     /// The service `name`, which is built if it isn't yet.
+    #[must_use]
     pub fn new(name: &str) -> Self {
         let folder = Folder::new();
         Self {

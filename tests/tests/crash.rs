@@ -433,15 +433,32 @@ async fn another_service_is_refused() {
     // The same topic with another number of partitions: there is no such service here, so the kept number is changed.
     let manifest = register.data().join("log/manifest.json");
     let text = fs::read_to_string(&manifest).expect("the log has a manifest");
-    let other = text.replace("\"partitions\": 8", "\"partitions\": 16");
-    assert_ne!(text, other, "{text}");
-    fs::write(&manifest, other).expect("it can be changed");
+    let compact = without_blanks(&text);
+    let other = compact.replace("\"partitions\":8", "\"partitions\":16");
+    assert_ne!(compact, other, "{text}");
+    let (unsigned, _) = other
+        .rsplit_once("\"checksum\":")
+        .expect("it is the last field");
+    // Signed anew: it is a manifest of another service, not a damaged one.
+    let checksum = crc32c::crc32c(format!("{unsigned}\"checksum\":0}}").as_bytes());
+    let signed = format!("{unsigned}\"checksum\":{checksum}}}");
+    fs::write(&manifest, signed).expect("it can be changed");
     let (status, output) = register.run().await;
     assert!(!status.success(), "{output}");
     assert!(
         output.contains("register") && output.contains("16"),
         "{output}"
     );
+}
+
+/// The same JSON without blanks outside of its texts.
+fn without_blanks(json: &str) -> String {
+    let mut in_text = false;
+    let kept = json.chars().filter(|character| {
+        in_text ^= *character == '"';
+        in_text || !character.is_whitespace()
+    });
+    kept.collect()
 }
 
 /// A service whose log is on a disk of 12 MB that only it sees, and the way to that disk from here.

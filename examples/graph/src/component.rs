@@ -12,7 +12,7 @@ use memgen::prelude::*;
     crud(get, list)
 )]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Component {
+pub(crate) struct Component {
     /// The smallest member.
     #[key]
     pub id: u32,

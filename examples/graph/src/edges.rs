@@ -20,7 +20,7 @@ use crate::{
 ///
 /// Vertices that are connected already stay so, with the timestamp that they have. 422 if both are the same vertex.
 #[handler(post, "/connect/{a}/{b}")]
-pub async fn connect(
+pub(crate) async fn connect(
     vertices: Store<Vertex>,
     components: Store<Component>,
     a: u32,
@@ -69,7 +69,7 @@ pub async fn connect(
 ///
 /// 404 if one of them does not exist, 409 if they are not connected.
 #[handler(post, "/disconnect/{a}/{b}")]
-pub async fn disconnect(
+pub(crate) async fn disconnect(
     vertices: Store<Vertex>,
     components: Store<Component>,
     a: u32,

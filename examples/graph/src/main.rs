@@ -3,7 +3,7 @@
 //! - [`vertex`]: a vertex, the component that it is in, and its edges.
 //! - [`component`]: a component and its members.
 //! - [`settings`]: a global state, one small copy for all.
-//! - [`connect`]: the two requests that change the graph.
+//! - [`edges`]: the two requests that change the graph.
 //! - [`settle`]: what makes edges, labels and components agree, also after a crash between two steps.
 
 mod component;

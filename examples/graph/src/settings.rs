@@ -11,7 +11,7 @@ use serde_json::Value;
     crud(get, put, list, delete)
 )]
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// The setting's name.
     #[key]
     pub name: String,

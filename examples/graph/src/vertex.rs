@@ -7,7 +7,7 @@ use memgen::prelude::*;
 /// A vertex. `POST /connect/{a}/{b}` makes it.
 #[stateful_api(path = "/vertex", topic = "vertex", partitions = 4, crud(get, list))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Vertex {
+pub(crate) struct Vertex {
     /// The vertex's number.
     #[key]
     pub id: u32,
@@ -21,7 +21,7 @@ pub struct Vertex {
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
-pub struct Edge {
+pub(crate) struct Edge {
     /// The vertex at the other end.
     pub target: u32,
     /// When the two were connected, in milliseconds since the Unix epoch.
