@@ -22,8 +22,19 @@ fn wrong_programs() {
     // One project for all, so that the runtime is checked once.
     let cases = trybuild::TestCases::new();
     for topic in [
-        "attribute", "partitions", "crud", "topic", "path", "key", "item", "handlers", "signature",
-        "arguments", "replies", "free", "many",
+        "attribute",
+        "partitions",
+        "crud",
+        "topic",
+        "path",
+        "key",
+        "item",
+        "handlers",
+        "signature",
+        "arguments",
+        "replies",
+        "free",
+        "many",
     ] {
         cases.compile_fail(format!("ui/{topic}/*.rs"));
     }
