@@ -85,6 +85,7 @@ pub trait StateData:
 {
 }
 
+#[diagnostic::do_not_recommend]
 impl<T> StateData for T where
     T: Clone + Serialize + DeserializeOwned + schemars::JsonSchema + Send + Sync + 'static
 {
