@@ -4,6 +4,8 @@
 //! over when a job finds it without a tenure. Clients repeat requests at any node. Nodes crash, acknowledgements get lost, late
 //! writes of deposed owners land, outsiders write, compaction goes on. `MEMGEN_SIMULATION_SEEDS` says how many histories are run.
 
+#![allow(clippy::unwrap_used)] // the whole file is a test
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex},

@@ -66,8 +66,6 @@ impl<S: State> Running<S> {
         Ok(())
     }
 
-    /// Waits for what is in flight, so that no acknowledged outcome is left unsaid.
-
     /// Appends again what a stale record may hide from compaction (rule 6), in order with the other writes.
     pub(super) fn repair(&mut self) {
         if self.tenure.is_none() {

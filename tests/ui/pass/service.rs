@@ -17,14 +17,16 @@ impl Vertex {
 
     #[post("/{id}/edges")]
     fn add_edge(entry: &mut Entry<Self>, edge: Json<u32>) -> Result<Created<u32>, Conflict> {
-        let _ = entry;
+        if entry.get().is_some_and(|vertex| vertex.edges.contains(&edge.0)) {
+            return Err(Conflict::new("there is such an edge"));
+        }
         Ok(Created::new(edge.0))
     }
 }
 
 #[handler(post, "/connect/{a}/{b}")]
 async fn connect(vertices: Store<Vertex>, a: u32, b: u32) -> Result<SeeOther> {
-    let _ = (vertices, b);
+    vertices.get(&b).await?;
     Ok(SeeOther::to(format!("/vertex/{a}")))
 }
 
