@@ -241,6 +241,63 @@ fn truth(history: &[(Offset, Record)]) -> Truth {
     truth
 }
 
+/// What clients were told against what the log says.
+fn check_operations(operations: &[Operation], truth: &Truth) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for operation in operations {
+        let applied = truth.applied.get(&operation.id).map_or(0, Vec::len);
+        if applied > 1 {
+            wrong.push(format!(
+                "request {} took effect {applied} times",
+                operation.id
+            ));
+        }
+        if operation.acknowledged && applied == 0 {
+            wrong.push(format!(
+                "request {} was acknowledged and is lost",
+                operation.id
+            ));
+        }
+        let value = truth
+            .entities
+            .get(operation.key.as_bytes())
+            .cloned()
+            .flatten();
+        let items = value.map_or_else(Vec::new, |value| {
+            serde_json::from_slice::<Pile>(&value).unwrap().items
+        });
+        if operation.acknowledged && !items.contains(&operation.id) {
+            wrong.push(format!(
+                "{} is not in the pile of {}",
+                operation.id, operation.key
+            ));
+        }
+    }
+    wrong
+}
+
+/// Whoever reads the compacted log from its start sees the same.
+async fn check_replay(sim: &Sim, truth: &Truth) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let reader = sim.client();
+    let mut replica = Replica::<Pile>::new(Arc::new(reader), partition(), HORIZON);
+    replica.catch_up(None, |_, _, _| ()).await.unwrap();
+    for (key, value) in &truth.entities {
+        let text = std::str::from_utf8(key).unwrap().to_owned();
+        let replayed = replica
+            .memory()
+            .get(&text)
+            .map(|stored| stored.state.clone());
+        let expected = value
+            .as_ref()
+            .map(|value| serde_json::from_slice::<Pile>(value).unwrap());
+        if replayed != expected {
+            wrong.push(format!("a replay of the compacted log differs in {text:?}"));
+        }
+    }
+    wrong
+}
+
 /// One history. Returns what went wrong, and how much happened.
 async fn run(seed: u64, quiet: bool) -> (Vec<String>, Truth, usize) {
     let mut random = fastrand::Rng::with_seed(seed);
@@ -315,55 +372,9 @@ async fn run(seed: u64, quiet: bool) -> (Vec<String>, Truth, usize) {
     });
     sleep(Duration::from_secs(60)).await;
     sim.compact(&partition());
-
-    let history = sim.history(&partition());
-    let truth = truth(&history);
-    for operation in &operations {
-        let applied = truth.applied.get(&operation.id).map_or(0, Vec::len);
-        if applied > 1 {
-            wrong.push(format!(
-                "request {} took effect {applied} times",
-                operation.id
-            ));
-        }
-        if operation.acknowledged && applied == 0 {
-            wrong.push(format!(
-                "request {} was acknowledged and is lost",
-                operation.id
-            ));
-        }
-        let value = truth
-            .entities
-            .get(operation.key.as_bytes())
-            .cloned()
-            .flatten();
-        let items = value.map_or_else(Vec::new, |value| {
-            serde_json::from_slice::<Pile>(&value).unwrap().items
-        });
-        if operation.acknowledged && !items.contains(&operation.id) {
-            wrong.push(format!(
-                "{} is not in the pile of {}",
-                operation.id, operation.key
-            ));
-        }
-    }
-    // Whoever reads the compacted log from its start sees the same.
-    let reader = sim.client();
-    let mut replica = Replica::<Pile>::new(Arc::new(reader), partition(), HORIZON);
-    replica.catch_up(None, |_, _, _| ()).await.unwrap();
-    for (key, value) in &truth.entities {
-        let text = std::str::from_utf8(key).unwrap().to_owned();
-        let replayed = replica
-            .memory()
-            .get(&text)
-            .map(|stored| stored.state.clone());
-        let expected = value
-            .as_ref()
-            .map(|value| serde_json::from_slice::<Pile>(value).unwrap());
-        if replayed != expected {
-            wrong.push(format!("a replay of the compacted log differs in {text:?}"));
-        }
-    }
+    let truth = truth(&sim.history(&partition()));
+    wrong.extend(check_operations(&operations, &truth));
+    wrong.extend(check_replay(&sim, &truth).await);
     let done = operations
         .iter()
         .filter(|operation| operation.acknowledged)
