@@ -87,7 +87,15 @@ impl StateItem {
                 }
             }
             Item::Enum(item) => other(item.enum_token, "an enum", &item.ident, &item.generics),
-            Item::Union(item) => other(item.union_token, "a union", &item.ident, &item.generics),
+            Item::Union(item) => {
+                let (token, ident) = (item.union_token, &item.ident);
+                // No stub: a union can't derive what a state needs.
+                StateShape::Other {
+                    place: quote!(#token #ident),
+                    what: "a union",
+                    ident: None,
+                }
+            }
             Item::Type(item) => StateShape::Other {
                 place: item.type_token.to_token_stream(),
                 what: "a type alias",

@@ -323,9 +323,19 @@ fn arguments(tokens: TokenStream, form: &str, errors: &Errors) -> Vec<Argument> 
             errors.push(comma, format!("an argument is missing here: `{form}`"));
             continue;
         }
-        match syn::parse2::<Argument>(part.clone()) {
-            Ok(argument) => parsed.push(argument),
-            Err(_) => errors.push(part, format!("this is not understood: `{form}`")),
+        let mut part = part;
+        // Each round takes at least one token.
+        while !part.is_empty() {
+            let parser = |input: ParseStream<'_>| Ok((input.parse::<Argument>()?, input.parse()?));
+            let Ok((argument, rest)) = parser.parse2(part.clone()) else {
+                errors.push(part, format!("this is not understood: `{form}`"));
+                break;
+            };
+            parsed.push(argument);
+            part = rest;
+            if let Some(token) = part.clone().into_iter().next() {
+                errors.push(token, "a comma is missing before this");
+            }
         }
     }
     parsed
@@ -561,6 +571,7 @@ mod tests {
             (quote!(topik = "x"), "did you mean `topic`"),
             (quote!(retention = 1), "only `path`"),
             (quote!(topic = "a", topic = "b"), "twice"),
+            (quote!(global topic = "x"), "a comma is missing"),
             (quote!(5), "needs a name"),
             (quote!(=), "not understood"),
             (quote!(, crud(get)), "is missing here"),

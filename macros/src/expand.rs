@@ -98,7 +98,13 @@ pub(crate) fn handler(attr: TokenStream, item: TokenStream) -> TokenStream {
         }
         (_, errors) => {
             let item = fallback::unused_function(item);
-            let stub = fallback::free_handler(&parsed.item);
+            // A method has no place beside it for a stub.
+            let stub = parsed
+                .item
+                .sig
+                .receiver()
+                .is_none()
+                .then(|| fallback::free_handler(&parsed.item));
             quote!(#errors #item #stub)
         }
     }
@@ -126,6 +132,11 @@ fn first(item: &TokenStream) -> TokenStream {
         }
     }
     TokenStream::new()
+}
+
+/// A place in the user's code for tokens of the macro: errors point there, and nothing there is captured.
+fn at(tokens: &impl syn::spanned::Spanned) -> Span {
+    Span::mixed_site().located_at(tokens.span())
 }
 
 /// A local of the macro: it can't be seen by, or hide, what the user wrote.

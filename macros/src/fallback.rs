@@ -37,13 +37,13 @@ pub(crate) fn state(item: &StateItem) -> Option<TokenStream> {
                 partition_by: &[],
             };
 
-            fn key(&self) -> Self::Key {}
+            fn key(&self) {}
 
-            fn write_key(_: &Self::Key, _: &mut ::memgen::key::KeyWriter<'_>) {}
+            fn write_key(_: &(), _: &mut ::memgen::key::KeyWriter<'_>) {}
 
             fn read_key(
                 _: &mut ::memgen::key::KeyReader<'_>,
-            ) -> ::core::result::Result<Self::Key, ::memgen::key::KeyError> {
+            ) -> ::core::result::Result<(), ::memgen::key::KeyError> {
                 ::core::result::Result::Ok(())
             }
         }

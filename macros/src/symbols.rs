@@ -87,8 +87,7 @@ impl Method {
     pub(crate) fn why_not(word: &str) -> Option<&'static str> {
         match word {
             "head" => Some("`HEAD` is answered by the route of `get`"),
-            "options" => Some("`OPTIONS` is answered for each path without a handler"),
-            "trace" | "connect" => Some("memgen does not serve this method"),
+            "options" | "trace" | "connect" => Some("handlers do not answer this method"),
             "any" | "route" => Some("a handler has one method"),
             _ => None,
         }

@@ -71,14 +71,14 @@ fn read(path: &str, root: Root) -> Result<Vec<String>, Vec<String>> {
             "the path is empty: write at least one segment, like `\"/vertex\"`".to_owned(),
         ]);
     }
+    let legal = format!("/{}", path.trim_matches('/'));
     let rest = path.strip_prefix('/').unwrap_or_else(|| {
         mistakes.push(format!(
-            "the path has to start with `/`: write `\"/{path}\"`"
+            "the path has to start with `/`: write `\"{legal}\"`"
         ));
         path
     });
     let rest = rest.strip_suffix('/').map_or(rest, |shorter| {
-        let legal = path.trim_end_matches('/');
         mistakes.push(format!(
             "the path must not end with `/`: write `\"{legal}\"`"
         ));
@@ -130,10 +130,8 @@ fn placeholder(segment: &str) -> Result<Option<String>, String> {
         .strip_prefix('{')
         .and_then(|rest| rest.strip_suffix('}'));
     let Some(name) = inside.filter(|name| !name.contains(['{', '}'])) else {
-        let bare: String = segment
-            .chars()
-            .filter(|character| !"{}".contains(*character))
-            .collect();
+        let bare = segment.split_once('{').map_or(segment, |(_, rest)| rest);
+        let bare = bare.split('}').next().unwrap_or_default().to_owned();
         let name = if is_name(&bare) {
             bare
         } else {

@@ -48,6 +48,17 @@ pub(crate) fn reference(ty: &Type) -> Option<&TypeReference> {
     }
 }
 
+/// A type as a person writes it.
+pub(crate) fn text(ty: &Type) -> String {
+    let tokens = quote::ToTokens::to_token_stream(ty).to_string();
+    tokens
+        .replace(" < ", "<")
+        .replace(" >", ">")
+        .replace(" :: ", "::")
+        .replace(" ,", ",")
+        .replace("& ", "&")
+}
+
 /// The type without parentheses and the invisible groups of `macro_rules!`.
 pub(crate) fn bare(ty: &Type) -> &Type {
     match ty {

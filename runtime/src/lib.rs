@@ -60,7 +60,12 @@ mod takeover;
 mod template;
 mod writer;
 
-pub use memgen_macros::{handler, handlers, stateful_api};
+#[doc = include_str!("docs/handler.md")]
+pub use memgen_macros::handler;
+#[doc = include_str!("docs/handlers.md")]
+pub use memgen_macros::handlers;
+#[doc = include_str!("docs/stateful_api.md")]
+pub use memgen_macros::stateful_api;
 
 pub use crate::{
     call::Caller,

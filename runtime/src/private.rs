@@ -2,7 +2,6 @@
 
 pub use axum::{http::Method, response::Response};
 
-use crate::state::Definition;
 pub use crate::{
     call::{Call, CallFuture, Free, Halt, Keyed},
     operation::Operation,
@@ -50,38 +49,4 @@ pub trait FreeHandler {
 
     /// The names of the states that it uses.
     fn states() -> Vec<&'static str>;
-}
-
-/// Fails the build if a handler's path lacks a key field.
-///
-/// # Panics
-/// While the program is compiled, if a key field is no placeholder of the collection's path or of `path`.
-pub const fn assert_all_key_fields(definition: &Definition, path: &str) {
-    let mut index = 0;
-    while index < definition.key_fields.len() {
-        let field = definition.key_fields[index];
-        assert!(
-            has_placeholder(definition.collection, field) || has_placeholder(path, field),
-            "the path of a handler has a placeholder for each key field, such as \"/{{id}}/edges\" for the key `id`"
-        );
-        index += 1;
-    }
-}
-
-const fn has_placeholder(path: &str, field: &str) -> bool {
-    let (path, field) = (path.as_bytes(), field.as_bytes());
-    let mut start = 0;
-    while start + field.len() + 2 <= path.len() {
-        if path[start] == b'{' && path[start + field.len() + 1] == b'}' {
-            let mut at = 0;
-            while at < field.len() && path[start + 1 + at] == field[at] {
-                at += 1;
-            }
-            if at == field.len() {
-                return true;
-            }
-        }
-        start += 1;
-    }
-    false
 }

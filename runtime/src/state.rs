@@ -54,9 +54,7 @@ pub enum Crud {
     label = "not a state",
     note = "annotate the struct with `#[stateful_api(path = \"/…\", crud(get, …))]`"
 )]
-pub trait State:
-    Clone + Serialize + DeserializeOwned + schemars::JsonSchema + Send + Sync + 'static
-{
+pub trait State: StateData {
     /// The key: the type of the `#[key]` field, or a tuple of the types of all.
     type Key: Ord + Clone + Send + Sync + 'static;
 
@@ -74,4 +72,21 @@ pub trait State:
     /// # Errors
     /// [`KeyError`] names the field whose text is not one of its type.
     fn read_key(reader: &mut KeyReader<'_>) -> Result<Self::Key, KeyError>;
+}
+
+/// What a state struct derives. It is implemented for every type that has all of it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` lacks a derive that a state needs",
+    label = "derive `Clone`, `Serialize`, `Deserialize` and `JsonSchema`",
+    note = "a state has `#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]`, and can be sent to other threads"
+)]
+pub trait StateData:
+    Clone + Serialize + DeserializeOwned + schemars::JsonSchema + Send + Sync + 'static
+{
+}
+
+#[diagnostic::do_not_recommend]
+impl<T> StateData for T where
+    T: Clone + Serialize + DeserializeOwned + schemars::JsonSchema + Send + Sync + 'static
+{
 }

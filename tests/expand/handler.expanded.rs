@@ -23,19 +23,18 @@ impl ::memgen::State for Vertex {
         key_names: &["id"],
         partition_by: &[],
     };
-    fn key(&self) -> Self::Key {
+    fn key(&self) -> u32 {
         ::core::clone::Clone::clone(&self.id)
     }
-    fn write_key(key: &Self::Key, writer: &mut ::memgen::key::KeyWriter<'_>) {
-        writer.part(key);
+    fn write_key(key: &u32, writer: &mut ::memgen::key::KeyWriter<'_>) {
+        writer.part::<u32>(key);
     }
     fn read_key(
         reader: &mut ::memgen::key::KeyReader<'_>,
-    ) -> ::core::result::Result<Self::Key, ::memgen::key::KeyError> {
+    ) -> ::core::result::Result<u32, ::memgen::key::KeyError> {
         reader.part::<u32>("id")
     }
 }
-const _: () = ::memgen::private::argument::assert_key_part::<u32>();
 /// Connects two vertices.
 ///
 /// # Errors
@@ -68,9 +67,10 @@ impl ::memgen::private::FreeHandler for connect {
                         match connect(arg0_vertices, arg1_a, arg2_b).await {
                             ::core::result::Result::Ok(value) => {
                                 use ::memgen::private::reply::dispatch::*;
+                                let reply: SeeOther = value;
                                 (&&&&::memgen::private::reply::Probe::<SeeOther>::new())
                                     .memgen_reply()
-                                    .respond(value)
+                                    .respond(reply)
                             }
                             ::core::result::Result::Err(error) => {
                                 ::memgen::private::reply::error(error)
@@ -117,9 +117,10 @@ impl ::memgen::private::FreeHandler for index {
                 call.answer(async move {
                         {
                             use ::memgen::private::reply::dispatch::*;
+                            let reply: &'static str = index();
                             (&&&&::memgen::private::reply::Probe::<&'static str>::new())
                                 .memgen_reply()
-                                .respond(index())
+                                .respond(reply)
                         }
                     })
                     .await
@@ -169,16 +170,15 @@ impl ::memgen::private::FreeHandler for names_of_the_macro {
                 call.answer(async move {
                         {
                             use ::memgen::private::reply::dispatch::*;
+                            let reply: u8 = names_of_the_macro(
+                                arg0_call,
+                                arg1_operation,
+                                arg2_value,
+                                arg3_type,
+                            );
                             (&&&&::memgen::private::reply::Probe::<u8>::new())
                                 .memgen_reply()
-                                .respond(
-                                    names_of_the_macro(
-                                        arg0_call,
-                                        arg1_operation,
-                                        arg2_value,
-                                        arg3_type,
-                                    ),
-                                )
+                                .respond(reply)
                         }
                     })
                     .await

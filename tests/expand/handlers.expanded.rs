@@ -26,27 +26,25 @@ impl ::memgen::State for Counter {
         key_names: &["group", "name"],
         partition_by: &[],
     };
-    fn key(&self) -> Self::Key {
+    fn key(&self) -> (String, String) {
         (
             ::core::clone::Clone::clone(&self.group),
             ::core::clone::Clone::clone(&self.name),
         )
     }
-    fn write_key(key: &Self::Key, writer: &mut ::memgen::key::KeyWriter<'_>) {
-        writer.part(&key.0);
-        writer.part(&key.1);
+    fn write_key(key: &(String, String), writer: &mut ::memgen::key::KeyWriter<'_>) {
+        writer.part::<String>(&key.0);
+        writer.part::<String>(&key.1);
     }
     fn read_key(
         reader: &mut ::memgen::key::KeyReader<'_>,
-    ) -> ::core::result::Result<Self::Key, ::memgen::key::KeyError> {
+    ) -> ::core::result::Result<(String, String), ::memgen::key::KeyError> {
         ::core::result::Result::Ok((
             reader.part::<String>("group")?,
             reader.part::<String>("name")?,
         ))
     }
 }
-const _: () = ::memgen::private::argument::assert_key_part::<String>();
-const _: () = ::memgen::private::argument::assert_key_part::<String>();
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
 struct Step {
     by: u64,
@@ -124,9 +122,10 @@ impl ::memgen::private::Handlers for Counter {
                     call.query(move |target: &Counter| -> ::memgen::private::Response {
                             {
                                 use ::memgen::private::reply::dispatch::*;
+                                let reply: u64 = <Counter>::value(target);
                                 (&&&&::memgen::private::reply::Probe::<u64>::new())
                                     .memgen_reply()
-                                    .respond(<Counter>::value(target))
+                                    .respond(reply)
                             }
                         })
                         .await
@@ -150,9 +149,10 @@ impl ::memgen::private::Handlers for Counter {
                     call.query(move |target: &Counter| -> ::memgen::private::Response {
                             {
                                 use ::memgen::private::reply::dispatch::*;
+                                let reply: &[String] = <Counter>::labels(target);
                                 (&&&&::memgen::private::reply::Probe::<&[String]>::new())
                                     .memgen_reply()
-                                    .respond(<Counter>::labels(target))
+                                    .respond(reply)
                             }
                         })
                         .await
@@ -178,9 +178,10 @@ impl ::memgen::private::Handlers for Counter {
                             match <Counter>::label(target, arg0_at) {
                                 ::core::option::Option::Some(value) => {
                                     use ::memgen::private::reply::dispatch::*;
+                                    let reply: &str = value;
                                     (&&&&::memgen::private::reply::Probe::<&str>::new())
                                         .memgen_reply()
-                                        .respond(value)
+                                        .respond(reply)
                                 }
                                 ::core::option::Option::None => {
                                     ::memgen::private::reply::missing()
@@ -236,9 +237,10 @@ impl ::memgen::private::Handlers for Counter {
                             match <Counter>::multiply(target, arg0_factor) {
                                 ::core::result::Result::Ok(value) => {
                                     use ::memgen::private::reply::dispatch::*;
+                                    let reply: u64 = value;
                                     (&&&&::memgen::private::reply::Probe::<u64>::new())
                                         .memgen_reply()
-                                        .respond(value)
+                                        .respond(reply)
                                 }
                                 ::core::result::Result::Err(error) => {
                                     ::memgen::private::reply::error::<Conflict>(error)
@@ -282,9 +284,10 @@ impl ::memgen::private::Handlers for Counter {
                             ) {
                                 ::core::result::Result::Ok(value) => {
                                     use ::memgen::private::reply::dispatch::*;
+                                    let reply: Created<u64> = value;
                                     (&&&&::memgen::private::reply::Probe::<Created<u64>>::new())
                                         .memgen_reply()
-                                        .respond(value)
+                                        .respond(reply)
                                 }
                                 ::core::result::Result::Err(error) => {
                                     ::memgen::private::reply::error(error)
@@ -319,9 +322,10 @@ impl ::memgen::private::Handlers for Counter {
                         | -> ::memgen::private::Response {
                             {
                                 use ::memgen::private::reply::dispatch::*;
+                                let reply: NoContent = <Counter>::clear(target);
                                 (&&&&::memgen::private::reply::Probe::<NoContent>::new())
                                     .memgen_reply()
-                                    .respond(<Counter>::clear(target))
+                                    .respond(reply)
                             }
                         })
                         .await
@@ -337,68 +341,75 @@ impl ::memgen::private::Handlers for Counter {
         ])
     }
 }
-const _: () = ::memgen::private::assert_all_key_fields(
-    &<Counter as ::memgen::State>::DEFINITION,
-    "/{name}/value",
+const _: () = ::core::assert!(
+    ::memgen::private::argument::has_all_key_fields(& < Counter as ::memgen::State >
+    ::DEFINITION, "/{name}/value"),
+    "the path of a handler has a placeholder for each key field of its state, like `/{{id}}/edges` for the key `id`"
 );
-const _: () = ::memgen::private::argument::assert_key_field(
-    &<Counter as ::memgen::State>::DEFINITION,
-    "name",
-    "`{name}` is neither a key field nor an argument of its name: add an argument, like `name: u32`",
+const _: () = ::core::assert!(
+    ::memgen::private::argument::is_key_field(& < Counter as ::memgen::State >
+    ::DEFINITION, "name"), "{}",
+    "`{name}` is neither a key field nor an argument of its name: add an argument, like `name: u32`"
 );
-const _: () = ::memgen::private::assert_all_key_fields(
-    &<Counter as ::memgen::State>::DEFINITION,
-    "/{name}/labels",
+const _: () = ::core::assert!(
+    ::memgen::private::argument::has_all_key_fields(& < Counter as ::memgen::State >
+    ::DEFINITION, "/{name}/labels"),
+    "the path of a handler has a placeholder for each key field of its state, like `/{{id}}/edges` for the key `id`"
 );
-const _: () = ::memgen::private::argument::assert_key_field(
-    &<Counter as ::memgen::State>::DEFINITION,
-    "name",
-    "`{name}` is neither a key field nor an argument of its name: add an argument, like `name: u32`",
+const _: () = ::core::assert!(
+    ::memgen::private::argument::is_key_field(& < Counter as ::memgen::State >
+    ::DEFINITION, "name"), "{}",
+    "`{name}` is neither a key field nor an argument of its name: add an argument, like `name: u32`"
 );
-const _: () = ::memgen::private::assert_all_key_fields(
-    &<Counter as ::memgen::State>::DEFINITION,
-    "/{name}/label/{at}",
+const _: () = ::core::assert!(
+    ::memgen::private::argument::has_all_key_fields(& < Counter as ::memgen::State >
+    ::DEFINITION, "/{name}/label/{at}"),
+    "the path of a handler has a placeholder for each key field of its state, like `/{{id}}/edges` for the key `id`"
 );
-const _: () = ::memgen::private::argument::assert_key_field(
-    &<Counter as ::memgen::State>::DEFINITION,
-    "name",
-    "`{name}` is neither a key field nor an argument of its name: add an argument, like `name: u32`",
+const _: () = ::core::assert!(
+    ::memgen::private::argument::is_key_field(& < Counter as ::memgen::State >
+    ::DEFINITION, "name"), "{}",
+    "`{name}` is neither a key field nor an argument of its name: add an argument, like `name: u32`"
 );
-const _: () = ::memgen::private::assert_all_key_fields(
-    &<Counter as ::memgen::State>::DEFINITION,
-    "/{name}/reset",
+const _: () = ::core::assert!(
+    ::memgen::private::argument::has_all_key_fields(& < Counter as ::memgen::State >
+    ::DEFINITION, "/{name}/reset"),
+    "the path of a handler has a placeholder for each key field of its state, like `/{{id}}/edges` for the key `id`"
 );
-const _: () = ::memgen::private::argument::assert_key_field(
-    &<Counter as ::memgen::State>::DEFINITION,
-    "name",
-    "`{name}` is neither a key field nor an argument of its name: add an argument, like `name: u32`",
+const _: () = ::core::assert!(
+    ::memgen::private::argument::is_key_field(& < Counter as ::memgen::State >
+    ::DEFINITION, "name"), "{}",
+    "`{name}` is neither a key field nor an argument of its name: add an argument, like `name: u32`"
 );
-const _: () = ::memgen::private::assert_all_key_fields(
-    &<Counter as ::memgen::State>::DEFINITION,
-    "/{name}/times/{factor}",
+const _: () = ::core::assert!(
+    ::memgen::private::argument::has_all_key_fields(& < Counter as ::memgen::State >
+    ::DEFINITION, "/{name}/times/{factor}"),
+    "the path of a handler has a placeholder for each key field of its state, like `/{{id}}/edges` for the key `id`"
 );
-const _: () = ::memgen::private::argument::assert_key_field(
-    &<Counter as ::memgen::State>::DEFINITION,
-    "name",
-    "`{name}` is neither a key field nor an argument of its name: add an argument, like `name: u32`",
+const _: () = ::core::assert!(
+    ::memgen::private::argument::is_key_field(& < Counter as ::memgen::State >
+    ::DEFINITION, "name"), "{}",
+    "`{name}` is neither a key field nor an argument of its name: add an argument, like `name: u32`"
 );
-const _: () = ::memgen::private::assert_all_key_fields(
-    &<Counter as ::memgen::State>::DEFINITION,
-    "/{name}/add",
+const _: () = ::core::assert!(
+    ::memgen::private::argument::has_all_key_fields(& < Counter as ::memgen::State >
+    ::DEFINITION, "/{name}/add"),
+    "the path of a handler has a placeholder for each key field of its state, like `/{{id}}/edges` for the key `id`"
 );
-const _: () = ::memgen::private::argument::assert_placeholder(
-    &<Counter as ::memgen::State>::DEFINITION,
-    "group",
-    "`group` is no placeholder of the path: add `/{group}` to the path, or take it from a `Query<T>` or a `Json<T>`",
+const _: () = ::core::assert!(
+    ::memgen::private::argument::is_placeholder(& < Counter as ::memgen::State >
+    ::DEFINITION, "group"), "{}",
+    "`group` is no placeholder of the path: add `/{group}` to the path, or take it from a `Query<T>` or a `Json<T>`"
 );
 #[cfg(test)]
-const _: () = ::memgen::private::assert_all_key_fields(
-    &<Counter as ::memgen::State>::DEFINITION,
-    "/{name}/labels",
+const _: () = ::core::assert!(
+    ::memgen::private::argument::has_all_key_fields(& < Counter as ::memgen::State >
+    ::DEFINITION, "/{name}/labels"),
+    "the path of a handler has a placeholder for each key field of its state, like `/{{id}}/edges` for the key `id`"
 );
 #[cfg(test)]
-const _: () = ::memgen::private::argument::assert_key_field(
-    &<Counter as ::memgen::State>::DEFINITION,
-    "name",
-    "`{name}` is neither a key field nor an argument of its name: add an argument, like `name: u32`",
+const _: () = ::core::assert!(
+    ::memgen::private::argument::is_key_field(& < Counter as ::memgen::State >
+    ::DEFINITION, "name"), "{}",
+    "`{name}` is neither a key field nor an argument of its name: add an argument, like `name: u32`"
 );

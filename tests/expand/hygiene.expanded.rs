@@ -38,19 +38,18 @@ impl ::memgen::State for Thing {
         key_names: &["key"],
         partition_by: &[],
     };
-    fn key(&self) -> Self::Key {
+    fn key(&self) -> u8 {
         ::core::clone::Clone::clone(&self.key)
     }
-    fn write_key(key: &Self::Key, writer: &mut ::memgen::key::KeyWriter<'_>) {
-        writer.part(key);
+    fn write_key(key: &u8, writer: &mut ::memgen::key::KeyWriter<'_>) {
+        writer.part::<u8>(key);
     }
     fn read_key(
         reader: &mut ::memgen::key::KeyReader<'_>,
-    ) -> ::core::result::Result<Self::Key, ::memgen::key::KeyError> {
+    ) -> ::core::result::Result<u8, ::memgen::key::KeyError> {
         reader.part::<u8>("key")
     }
 }
-const _: () = ::memgen::private::argument::assert_key_part::<u8>();
 impl Thing {
     #[allow(clippy::needless_pass_by_value, clippy::trivially_copy_pass_by_ref)]
     fn routes(&self) -> Vec {
@@ -77,9 +76,10 @@ impl ::memgen::private::Handlers for Thing {
                     call.query(move |target: &Thing| -> ::memgen::private::Response {
                             {
                                 use ::memgen::private::reply::dispatch::*;
+                                let reply: Vec = <Thing>::routes(target);
                                 (&&&&::memgen::private::reply::Probe::<Vec>::new())
                                     .memgen_reply()
-                                    .respond(<Thing>::routes(target))
+                                    .respond(reply)
                             }
                         })
                         .await
@@ -106,9 +106,10 @@ impl ::memgen::private::Handlers for Thing {
                     call.update(move |target: &mut Thing| -> ::memgen::private::Response {
                             {
                                 use ::memgen::private::reply::dispatch::*;
+                                let reply: State = <Thing>::write_key(target, arg0_target);
                                 (&&&&::memgen::private::reply::Probe::<State>::new())
                                     .memgen_reply()
-                                    .respond(<Thing>::write_key(target, arg0_target))
+                                    .respond(reply)
                             }
                         })
                         .await
@@ -125,23 +126,25 @@ impl ::memgen::private::Handlers for Thing {
         ])
     }
 }
-const _: () = ::memgen::private::assert_all_key_fields(
-    &<Thing as ::memgen::State>::DEFINITION,
-    "/{key}/routes",
+const _: () = ::core::assert!(
+    ::memgen::private::argument::has_all_key_fields(& < Thing as ::memgen::State >
+    ::DEFINITION, "/{key}/routes"),
+    "the path of a handler has a placeholder for each key field of its state, like `/{{id}}/edges` for the key `id`"
 );
-const _: () = ::memgen::private::argument::assert_key_field(
-    &<Thing as ::memgen::State>::DEFINITION,
-    "key",
-    "`{key}` is neither a key field nor an argument of its name: add an argument, like `key: u32`",
+const _: () = ::core::assert!(
+    ::memgen::private::argument::is_key_field(& < Thing as ::memgen::State >
+    ::DEFINITION, "key"), "{}",
+    "`{key}` is neither a key field nor an argument of its name: add an argument, like `key: u32`"
 );
-const _: () = ::memgen::private::assert_all_key_fields(
-    &<Thing as ::memgen::State>::DEFINITION,
-    "/{key}/key",
+const _: () = ::core::assert!(
+    ::memgen::private::argument::has_all_key_fields(& < Thing as ::memgen::State >
+    ::DEFINITION, "/{key}/key"),
+    "the path of a handler has a placeholder for each key field of its state, like `/{{id}}/edges` for the key `id`"
 );
-const _: () = ::memgen::private::argument::assert_key_field(
-    &<Thing as ::memgen::State>::DEFINITION,
-    "key",
-    "`{key}` is neither a key field nor an argument of its name: add an argument, like `key: u32`",
+const _: () = ::core::assert!(
+    ::memgen::private::argument::is_key_field(& < Thing as ::memgen::State >
+    ::DEFINITION, "key"), "{}",
+    "`{key}` is neither a key field nor an argument of its name: add an argument, like `key: u32`"
 );
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 struct Step {
@@ -170,9 +173,10 @@ impl ::memgen::private::FreeHandler for probe {
                 call.answer(async move {
                         {
                             use ::memgen::private::reply::dispatch::*;
+                            let reply: Box = probe();
                             (&&&&::memgen::private::reply::Probe::<Box>::new())
                                 .memgen_reply()
-                                .respond(probe())
+                                .respond(reply)
                         }
                     })
                     .await

@@ -28,16 +28,15 @@ impl ::memgen::State for Vertex {
         key_names: &["id"],
         partition_by: &[],
     };
-    fn key(&self) -> Self::Key {
+    fn key(&self) -> u32 {
         ::core::clone::Clone::clone(&self.id)
     }
-    fn write_key(key: &Self::Key, writer: &mut ::memgen::key::KeyWriter<'_>) {
-        writer.part(key);
+    fn write_key(key: &u32, writer: &mut ::memgen::key::KeyWriter<'_>) {
+        writer.part::<u32>(key);
     }
     fn read_key(
         reader: &mut ::memgen::key::KeyReader<'_>,
-    ) -> ::core::result::Result<Self::Key, ::memgen::key::KeyError> {
+    ) -> ::core::result::Result<u32, ::memgen::key::KeyError> {
         reader.part::<u32>("id")
     }
 }
-const _: () = ::memgen::private::argument::assert_key_part::<u32>();

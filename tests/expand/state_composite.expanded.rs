@@ -39,21 +39,21 @@ impl ::memgen::State for OrderLine {
         key_names: &["customer", "order", "kind"],
         partition_by: &["customer"],
     };
-    fn key(&self) -> Self::Key {
+    fn key(&self) -> (String, Uuid, u16) {
         (
             ::core::clone::Clone::clone(&self.customer),
             ::core::clone::Clone::clone(&self.order),
             ::core::clone::Clone::clone(&self.r#type),
         )
     }
-    fn write_key(key: &Self::Key, writer: &mut ::memgen::key::KeyWriter<'_>) {
-        writer.part(&key.0);
-        writer.part(&key.1);
-        writer.part(&key.2);
+    fn write_key(key: &(String, Uuid, u16), writer: &mut ::memgen::key::KeyWriter<'_>) {
+        writer.part::<String>(&key.0);
+        writer.part::<Uuid>(&key.1);
+        writer.part::<u16>(&key.2);
     }
     fn read_key(
         reader: &mut ::memgen::key::KeyReader<'_>,
-    ) -> ::core::result::Result<Self::Key, ::memgen::key::KeyError> {
+    ) -> ::core::result::Result<(String, Uuid, u16), ::memgen::key::KeyError> {
         ::core::result::Result::Ok((
             reader.part::<String>("customer")?,
             reader.part::<Uuid>("order")?,
@@ -61,6 +61,3 @@ impl ::memgen::State for OrderLine {
         ))
     }
 }
-const _: () = ::memgen::private::argument::assert_key_part::<String>();
-const _: () = ::memgen::private::argument::assert_key_part::<Uuid>();
-const _: () = ::memgen::private::argument::assert_key_part::<u16>();

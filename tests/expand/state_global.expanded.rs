@@ -24,16 +24,15 @@ impl ::memgen::State for Setting {
         key_names: &["name"],
         partition_by: &[],
     };
-    fn key(&self) -> Self::Key {
+    fn key(&self) -> String {
         ::core::clone::Clone::clone(&self.name)
     }
-    fn write_key(key: &Self::Key, writer: &mut ::memgen::key::KeyWriter<'_>) {
-        writer.part(key);
+    fn write_key(key: &String, writer: &mut ::memgen::key::KeyWriter<'_>) {
+        writer.part::<String>(key);
     }
     fn read_key(
         reader: &mut ::memgen::key::KeyReader<'_>,
-    ) -> ::core::result::Result<Self::Key, ::memgen::key::KeyError> {
+    ) -> ::core::result::Result<String, ::memgen::key::KeyError> {
         reader.part::<String>("name")
     }
 }
-const _: () = ::memgen::private::argument::assert_key_part::<String>();

@@ -19,7 +19,7 @@ macro_rules! sources {
 macro_rules! goldens {
     ($($path:literal as $name:ident;)*) => {$(
         #[path = $path]
-        #[allow(dead_code, clippy::all, clippy::pedantic, reason = "nobody wrote this by hand")]
+        #[allow(dead_code, unused_imports, clippy::all, clippy::pedantic, reason = "nobody wrote this by hand")]
         pub mod $name;
     )*};
 }

@@ -107,7 +107,7 @@ pub(crate) fn free_handler(
             FnArg::Typed(argument) if types::name(referenced(&argument.ty)).as_deref() == Some("Entry") => {
                 let state = types::arguments(referenced(&argument.ty))
                     .first()
-                    .map_or_else(|| "Vertex".to_owned(), |state| state.to_token_stream().to_string());
+                    .map_or_else(|| "Vertex".to_owned(), |state| types::text(state));
                 errors.push(
                     &argument.ty,
                     format!("an entry is given to the commands of its state, in `#[handlers] impl {state}`: take `Store<{state}>` here"),
@@ -219,7 +219,7 @@ fn entry(this: &Type, argument: &PatType, form: Option<Form>, errors: &Errors) {
             state,
             format!(
                 "a command changes its own state, and this is another: write {legal}, or take a `Store<{}>` in a free `#[handler(…)] async fn`",
-                state.to_token_stream()
+                types::text(state)
             ),
         ),
         _ => errors.push(&argument.ty, format!("an entry names its state: {legal}")),
@@ -247,7 +247,7 @@ fn arguments(
     let mut body: Option<&Ident> = None;
     for input in inputs {
         let Some(ident) = plain_name(input) else {
-            let ty = input.ty.to_token_stream();
+            let ty = types::text(&input.ty);
             errors.push(
                 &input.pat,
                 format!(
@@ -276,7 +276,7 @@ fn arguments(
             if let Some(route) = route
                 && route.method == Method::Get
             {
-                let inner = inner.to_token_stream();
+                let inner = types::text(inner);
                 errors.push(
                     &input.ty,
                     format!(
@@ -345,7 +345,7 @@ fn source(
     if let Some(reference) = types::reference(ty) {
         let owned = match types::name(&reference.elem).as_deref() {
             Some("str") => "String".to_owned(),
-            _ => reference.elem.to_token_stream().to_string(),
+            _ => types::text(&reference.elem),
         };
         errors.push(
             ty,
@@ -382,7 +382,7 @@ fn source(
             [inner] if !matches!(inner, Type::Tuple(_)) => {
                 format!(
                     "a part of the path is an argument of its name: `{ident}: {}`",
-                    inner.to_token_stream()
+                    types::text(inner)
                 )
             }
             _ => "parts of the path are arguments of their names: `id: u32`".to_owned(),

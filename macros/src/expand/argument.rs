@@ -1,10 +1,10 @@
 //! Arguments: how each is read from a call, and what the API's description says of it.
 
 use proc_macro2::{Ident, TokenStream};
-use quote::quote;
+use quote::quote_spanned;
 use syn::ext::IdentExt as _;
 
-use super::local;
+use super::{at, local};
 use crate::model::{Argument, Source};
 
 /// The local that holds an argument. Its number keeps it apart from the macro's own, and `_a` from `a`.
@@ -20,27 +20,31 @@ pub(super) fn local_of(argument: &Argument) -> Ident {
 /// `let arg0_edge: Json<Edge> = call.json::<Edge>().await?;`
 pub(super) fn bind(argument: &Argument, call: &Ident) -> TokenStream {
     let (value, ty) = (local_of(argument), &argument.ty);
+    let call = Ident::new(&call.to_string(), at(ty));
     let read = match &argument.source {
         Source::Path | Source::StatePath => {
             let name = argument.ident.unraw().to_string();
-            quote!(#call.path::<#ty>(#name)?)
+            quote_spanned!(at(ty)=> #call.path::<#ty>(#name)?)
         }
-        Source::Json(inner) => quote!(#call.json::<#inner>().await?),
-        Source::Query(_) | Source::Store(_) | Source::Part => quote!(#call.part::<#ty>().await?),
+        Source::Json(inner) => quote_spanned!(at(ty)=> #call.json::<#inner>().await?),
+        Source::Query(_) | Source::Store(_) | Source::Part => {
+            quote_spanned!(at(ty)=> #call.part::<#ty>().await?)
+        }
     };
-    quote!(let #value: #ty = #read;)
+    quote_spanned!(at(ty)=> let #value: #ty = #read;)
 }
 
 /// `operation.body::<Edge>();`
 pub(super) fn describe(argument: &Argument, operation: &Ident) -> TokenStream {
     let ty = &argument.ty;
+    let operation = Ident::new(&operation.to_string(), at(ty));
     match &argument.source {
         Source::Path | Source::StatePath => {
             let name = argument.ident.unraw().to_string();
-            quote!(#operation.path_parameter::<#ty>(#name);)
+            quote_spanned!(at(ty)=> #operation.path_parameter::<#ty>(#name);)
         }
-        Source::Json(inner) => quote!(#operation.body::<#inner>();),
-        Source::Query(inner) => quote!(#operation.query::<#inner>();),
+        Source::Json(inner) => quote_spanned!(at(ty)=> #operation.body::<#inner>();),
+        Source::Query(inner) => quote_spanned!(at(ty)=> #operation.query::<#inner>();),
         Source::Store(_) | Source::Part => TokenStream::new(),
     }
 }

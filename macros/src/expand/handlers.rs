@@ -46,8 +46,12 @@ fn assertions(state: &syn::Type, route: &Route) -> TokenStream {
     let definition = quote!(&<#state as ::memgen::State>::DEFINITION);
     let literal = &path.literal;
     let span = literal.span();
-    let all =
-        quote_spanned!(span=> ::memgen::private::assert_all_key_fields(#definition, #literal));
+    let all = quote_spanned! {span=>
+        ::core::assert!(
+            ::memgen::private::argument::has_all_key_fields(#definition, #literal),
+            "the path of a handler has a placeholder for each key field of its state, like `/{{id}}/edges` for the key `id`"
+        )
+    };
     let names: Vec<String> = arguments
         .iter()
         .map(|argument| argument.ident.unraw().to_string())
@@ -66,7 +70,7 @@ fn assertions(state: &syn::Type, route: &Route) -> TokenStream {
             };
             let message = format!("`{name}` is no placeholder of the path: {hint}");
             quote_spanned!(argument.ident.span()=>
-                ::memgen::private::argument::assert_placeholder(#definition, #name, #message)
+                ::core::assert!(::memgen::private::argument::is_placeholder(#definition, #name), "{}", #message)
             )
         });
     let unbound = path.placeholders.iter().filter(|name| !names.contains(name)).map(|name| {
@@ -77,7 +81,7 @@ fn assertions(state: &syn::Type, route: &Route) -> TokenStream {
             None => format!("add an argument, like `{name}: u32`"),
         };
         let message = format!("`{{{name}}}` is neither a key field nor an argument of its name: {hint}");
-        quote_spanned!(span=> ::memgen::private::argument::assert_key_field(#definition, #name, #message))
+        quote_spanned!(span=> ::core::assert!(::memgen::private::argument::is_key_field(#definition, #name), "{}", #message))
     });
     let others = in_state_path
         .chain(unbound)

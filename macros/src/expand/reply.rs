@@ -5,9 +5,9 @@
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{quote, quote_spanned};
-use syn::{Type, spanned::Spanned as _};
+use syn::Type;
 
-use super::local;
+use super::{at, local};
 use crate::types;
 
 enum Reply<'a> {
@@ -37,12 +37,12 @@ fn classify(ty: Option<&Type>) -> Reply<'_> {
 
 /// `value` as a response.
 pub(super) fn respond(ty: Option<&Type>, value: &TokenStream) -> TokenStream {
-    let inner = local("value");
     match classify(ty) {
         Reply::Nothing => quote!({ #value; ::memgen::private::reply::nothing() }),
         Reply::Result { value: ok, error } => {
+            let inner = local_at("value", ok);
             let ok = respond(Some(ok), &quote!(#inner));
-            let failed = local("error");
+            let failed = error.map_or_else(|| local("error"), |error| local_at("error", error));
             let span = error
                 .or(ty)
                 .map_or_else(proc_macro2::Span::call_site, syn::spanned::Spanned::span);
@@ -56,6 +56,7 @@ pub(super) fn respond(ty: Option<&Type>, value: &TokenStream) -> TokenStream {
             }
         }
         Reply::Option(some) => {
+            let inner = local_at("value", some);
             let some = respond(Some(some), &quote!(#inner));
             quote! {
                 match #value {
@@ -65,13 +66,20 @@ pub(super) fn respond(ty: Option<&Type>, value: &TokenStream) -> TokenStream {
             }
         }
         Reply::Plain(ty) => {
-            let call = quote_spanned!(ty.span()=> .memgen_reply().respond(#value));
+            let reply = local_at("reply", ty);
+            let call = quote_spanned!(at(ty)=> .memgen_reply().respond(#reply));
             quote!({
                 use ::memgen::private::reply::dispatch::*;
+                let #reply: #ty = #value;
                 (&&&&::memgen::private::reply::Probe::<#ty>::new()) #call
             })
         }
     }
+}
+
+/// A local where `ty` is written.
+fn local_at(name: &str, ty: &Type) -> Ident {
+    Ident::new(name, at(ty))
 }
 
 /// The response as a part of the API's description.

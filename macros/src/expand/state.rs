@@ -1,8 +1,7 @@
-//! `impl State`, and assertions on the types of the key.
+//! `impl State`. The types of the key stand wherever they are asked for something, so that errors are about the user's own tokens.
 
 use proc_macro2::TokenStream;
-use quote::{quote, quote_spanned};
-use syn::spanned::Spanned as _;
+use quote::quote;
 
 use super::local;
 use crate::model::{State, at_place_of};
@@ -17,19 +16,21 @@ pub(super) fn expand(state: &State) -> TokenStream {
     let reads = quote!(#(#reader.part::<#types>(#names)),*);
     let clones = quote!(#(::core::clone::Clone::clone(&self.#fields)),*);
     let (key_type, key_value, write, read) = if let [only] = types.as_slice() {
-        (quote!(#only), clones, quote!(#writer.part(#value);), reads)
+        (
+            quote!(#only),
+            clones,
+            quote!(#writer.part::<#only>(#value);),
+            reads,
+        )
     } else {
         let places = (0..key.len()).map(syn::Index::from);
         (
             quote!((#(#types),*)),
             quote!((#clones)),
-            quote!(#(#writer.part(&#value.#places);)*),
+            quote!(#(#writer.part::<#types>(&#value.#places);)*),
             quote!(::core::result::Result::Ok((#(#reader.part::<#types>(#names)?),*))),
         )
     };
-    let assertions = types.iter().map(|ty| {
-        quote_spanned!(ty.span()=> const _: () = ::memgen::private::argument::assert_key_part::<#ty>();)
-    });
     quote! {
         #[automatically_derived]
         impl ::memgen::private::Part for #ident {}
@@ -40,22 +41,20 @@ pub(super) fn expand(state: &State) -> TokenStream {
 
             const DEFINITION: ::memgen::state::Definition = #definition;
 
-            fn key(&self) -> Self::Key {
+            fn key(&self) -> #key_type {
                 #key_value
             }
 
-            fn write_key(#value: &Self::Key, #writer: &mut ::memgen::key::KeyWriter<'_>) {
+            fn write_key(#value: &#key_type, #writer: &mut ::memgen::key::KeyWriter<'_>) {
                 #write
             }
 
             fn read_key(
                 #reader: &mut ::memgen::key::KeyReader<'_>,
-            ) -> ::core::result::Result<Self::Key, ::memgen::key::KeyError> {
+            ) -> ::core::result::Result<#key_type, ::memgen::key::KeyError> {
                 #read
             }
         }
-
-        #(#assertions)*
     }
 }
 

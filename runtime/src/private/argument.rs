@@ -2,7 +2,7 @@
 
 use axum::extract::FromRequestParts;
 
-use crate::{key::KeyPart, node::Context, state::Definition};
+use crate::{node::Context, state::Definition};
 
 /// What can be an argument of a handler besides the parts of the path and the body.
 #[diagnostic::on_unimplemented(
@@ -16,35 +16,39 @@ pub trait Argument: FromRequestParts<Context> {}
 #[diagnostic::do_not_recommend]
 impl<T: FromRequestParts<Context>> Argument for T {}
 
-/// Compiles if a `T` can be a part of a key.
-pub const fn assert_key_part<T: KeyPart>() {}
-
-/// Fails the build if an argument is no placeholder of the state's path.
-///
-/// # Panics
-/// While the program is compiled, with `message`.
-pub const fn assert_placeholder(definition: &Definition, name: &str, message: &'static str) {
-    // A stub after mistakes has no key, and what follows from mistakes is not worth a message.
-    assert!(
-        definition.key_fields.is_empty() || has_placeholder(definition.collection, name),
-        "{}",
-        message
-    );
-}
-
-/// Fails the build if a placeholder of a handler's path that is no argument is no key field either.
-///
-/// # Panics
-/// While the program is compiled, with `message`.
-pub const fn assert_key_field(definition: &Definition, name: &str, message: &'static str) {
+/// Whether each key field is a placeholder of the state's path or of `path`, the path of a handler.
+#[must_use]
+pub const fn has_all_key_fields(definition: &Definition, path: &str) -> bool {
     let mut index = 0;
-    let mut found = definition.key_fields.is_empty();
     while index < definition.key_fields.len() {
-        let field = definition.key_fields[index].as_bytes();
-        found |= field.len() == name.len() && same_at(field, 0, name.as_bytes());
+        let field = definition.key_fields[index];
+        if !has_placeholder(definition.collection, field) && !has_placeholder(path, field) {
+            return false;
+        }
         index += 1;
     }
-    assert!(found, "{}", message);
+    true
+}
+
+/// Whether an argument is a placeholder of the state's path.
+#[must_use]
+pub const fn is_placeholder(definition: &Definition, name: &str) -> bool {
+    // A stub after mistakes has no key, and what follows from mistakes is not worth a message.
+    definition.key_fields.is_empty() || has_placeholder(definition.collection, name)
+}
+
+/// Whether a placeholder of a handler's path that is no argument is a key field.
+#[must_use]
+pub const fn is_key_field(definition: &Definition, name: &str) -> bool {
+    let mut index = 0;
+    while index < definition.key_fields.len() {
+        let field = definition.key_fields[index].as_bytes();
+        if field.len() == name.len() && same_at(field, 0, name.as_bytes()) {
+            return true;
+        }
+        index += 1;
+    }
+    definition.key_fields.is_empty()
 }
 
 /// Whether `path` has the placeholder `{name}`.
@@ -106,20 +110,13 @@ mod tests {
     };
 
     #[test]
-    fn right_names_pass() {
-        assert_placeholder(&DEFINITION, "customer", "no");
-        assert_key_field(&DEFINITION, "order", "no");
-    }
-
-    #[test]
-    #[should_panic(expected = "no such placeholder")]
-    fn wrong_arguments_do_not() {
-        assert_placeholder(&DEFINITION, "order", "no such placeholder");
-    }
-
-    #[test]
-    #[should_panic(expected = "no such field")]
-    fn wrong_placeholders_do_not() {
-        assert_key_field(&DEFINITION, "orders", "no such field");
+    fn names_are_those_of_the_state() {
+        assert!(is_placeholder(&DEFINITION, "customer"));
+        assert!(!is_placeholder(&DEFINITION, "order"));
+        assert!(is_key_field(&DEFINITION, "order"));
+        assert!(!is_key_field(&DEFINITION, "orders"));
+        assert!(has_all_key_fields(&DEFINITION, "/{order}/x"));
+        assert!(!has_all_key_fields(&DEFINITION, "/{orders}/x"));
+        assert!(!has_all_key_fields(&DEFINITION, "/order"));
     }
 }

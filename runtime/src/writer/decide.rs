@@ -146,12 +146,7 @@ impl<S: State> Running<S> {
     }
 
     /// Runs a command's function. Whatever goes wrong in it, nothing is written and the client gets an answer.
-    fn execute(
-        &self,
-        key: &S::Key,
-        before: Option<Arc<Stored<S>>>,
-        run: Run<S>,
-    ) -> Decided<S> {
+    fn execute(&self, key: &S::Key, before: Option<Arc<Stored<S>>>, run: Run<S>) -> Decided<S> {
         let mut entry = Entry::new(key.clone(), before.clone());
         let Ok(response) = catch_unwind(AssertUnwindSafe(|| run(&mut entry))) else {
             let what = format!("a command on `{}` panicked", key_text::<S>(key));

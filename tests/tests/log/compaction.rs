@@ -428,13 +428,21 @@ async fn a_crash_at_any_step_loses_nothing() {
                 Ok(vec![offset]),
                 "{step:?}"
             );
-            log.compact().expect("there is room");
-            assert!(
-                names(&crashed)
-                    .iter()
-                    .all(|name| !has_extension(name, "tmp")),
-                "what was not finished is removed: {step:?}"
+            let (unfinished, finished): (Vec<_>, Vec<_>) = names(&crashed)
+                .into_iter()
+                .partition(|name| has_extension(name, "tmp"));
+            assert!(unfinished.is_empty(), "{step:?}: {unfinished:?} is removed");
+            let bytes: u64 = finished
+                .iter()
+                .filter(|name| has_extension(name, "log"))
+                .map(|name| fs::metadata(crashed.join(name)).expect("a file").len())
+                .sum();
+            assert_eq!(
+                bytes,
+                log.size_bytes(),
+                "{step:?}: what was replaced is removed"
             );
+            log.compact().expect("there is room");
             drop((log, producer));
             let kept = read_all(&open_with(&crashed, options()), &partition()).await;
             assert_eq!(kept.last().map(|(it, _)| *it), Some(offset), "{step:?}");

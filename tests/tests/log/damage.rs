@@ -12,7 +12,7 @@ use std::{
 
 use memgen::{
     log::{
-        AppendError, Log, LogError,
+        AppendError, Log, LogError, TopicPartition,
         conformance::{data, read_all, topic},
         embedded::{Embedded, Hook, Options, Step, Sync},
     },
@@ -197,6 +197,48 @@ async fn damage_to_sealed_and_compacted_segments_is_refused() {
             );
         }
     }
+}
+
+/// Whole frames and whole journals that are gone leave no damage behind, only gaps.
+#[tokio::test]
+async fn what_is_missing_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let whole = folder.path().join("log");
+    {
+        let log = open_with(
+            &whole,
+            Options {
+                segment_bytes: 4096,
+                ..quiet()
+            },
+        );
+        // Some journals hold records of both partitions, some of one.
+        for (number, count) in [(1, 40), (0, 90), (1, 40)] {
+            let partition = TopicPartition::new("vertex", number);
+            let mut producer = log.producer(&partition).expect("a producer");
+            append_each(&mut producer, &records(count)).await;
+        }
+    }
+    let damaged = folder.path().join("damaged");
+    let journals: Vec<_> = names(&whole)
+        .into_iter()
+        .filter(|it| has_extension(it, "log"))
+        .collect();
+    assert!(journals.len() > 4, "{journals:?}");
+    for name in &journals[..journals.len() - 1] {
+        copy(&whole, &damaged);
+        fs::remove_file(damaged.join(name)).expect("it is there");
+        let (path, ..) = corrupt(&damaged, &format!("{name} is missing"));
+        assert_eq!(path, damaged.join(name));
+    }
+    copy(&whole, &damaged);
+    edit(&damaged.join(JOURNAL), |bytes| {
+        let frame = 48 + usize::from(u16::from_le_bytes([bytes[64 + 12], bytes[64 + 13]]));
+        bytes.truncate(64 + 3 * frame);
+    });
+    let (path, position, what) = corrupt(&damaged, "frames are missing");
+    assert_eq!((path, position), (damaged.join(&journals[1]), 64));
+    assert!(what.contains("not at 3"), "{what}");
 }
 
 #[tokio::test]

@@ -69,28 +69,6 @@ async fn a_frozen_log_opens() {
     assert_eq!(records, every_form());
 }
 
-/// Made the frozen files, once. It never changes one that is there: a new format gets a new folder.
-#[tokio::test]
-#[ignore = "run by hand when a format is made"]
-async fn freeze() {
-    let write = |name: &str, bytes: &[u8]| {
-        if !frozen(name).exists() {
-            fs::write(frozen(name), bytes).expect("the folder is there");
-        }
-    };
-    write("records.bin", &encoded());
-    write("batch.bin", &batch::encode(&changes()));
-    if !frozen("log").exists() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let log = open(folder.path());
-        let mut producer = memgen::log::Log::producer(&log, &partition()).expect("a producer");
-        producer.append(every_form()).await.expect("there is room");
-        drop((log, producer));
-        copy(folder.path(), &frozen("log"));
-        fs::remove_file(frozen("log/LOCK")).expect("it is there, and of this machine");
-    }
-}
-
 #[test]
 fn records_that_are_cut_off_or_changed_never_panic() {
     let bytes = encoded();

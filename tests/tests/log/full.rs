@@ -52,14 +52,7 @@ fn run(before: &str, name: &str, folder: &Path, in_namespace: bool) {
     let output = command
         .args(["-c", &script])
         .arg(this)
-        .args([
-            "--exact",
-            name,
-            "--ignored",
-            "--nocapture",
-            "--test-threads",
-            "1",
-        ])
+        .args(["--exact", name, "--nocapture", "--test-threads", "1"])
         .env(FOLDER, folder)
         .output()
         .expect("`sh` and `unshare` (util-linux) are installed");
@@ -71,10 +64,19 @@ fn run(before: &str, name: &str, folder: &Path, in_namespace: bool) {
     );
 }
 
-fn small_folder() -> PathBuf {
-    env::var_os(FOLDER)
-        .map(PathBuf::from)
-        .expect("it is run by another test")
+/// The folder with little room, in the run of a test that another run of it started.
+fn small_folder() -> Option<PathBuf> {
+    env::var_os(FOLDER).map(PathBuf::from)
+}
+
+/// Runs the second half of a test, in the process that its first half started.
+fn block_on<T>(half: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .expect("a runtime")
+        .block_on(half)
 }
 
 /// Writes until there is no room. What was acknowledged, and a receipt of each append behind the one that failed.
@@ -150,18 +152,23 @@ async fn refuses_and_still_reads(folder: &Path) -> Vec<(Offset, Record)> {
 
 #[test]
 fn a_full_disk_refuses_writes_and_recovers() {
+    if let Some(folder) = small_folder() {
+        return block_on(in_a_small_file_system(&folder));
+    }
     let folder = tempfile::tempdir().expect("a folder");
     let mount = format!(
         "mount -t tmpfs -o size=3m memgen-test {}",
         folder.path().display()
     );
-    run(&mount, "full::in_a_small_file_system", folder.path(), true);
+    run(
+        &mount,
+        "full::a_full_disk_refuses_writes_and_recovers",
+        folder.path(),
+        true,
+    );
 }
 
-#[tokio::test]
-#[ignore = "run by `a_full_disk_refuses_writes_and_recovers`"]
-async fn in_a_small_file_system() {
-    let folder = small_folder();
+async fn in_a_small_file_system(folder: &Path) {
     let filler = folder.join("filler");
     fs::write(&filler, vec![1; 1 << 20]).expect("there is room for it");
     let log = folder.join("log");
@@ -189,6 +196,9 @@ async fn in_a_small_file_system() {
 /// Compaction needs room for its result. Without it, it changes nothing and leaves nothing.
 #[test]
 fn a_compaction_without_room_changes_nothing() {
+    if let Some(folder) = small_folder() {
+        return block_on(compacting_in_a_small_file_system(&folder));
+    }
     let folder = tempfile::tempdir().expect("a folder");
     let mount = format!(
         "mount -t tmpfs -o size=3m memgen-test {}",
@@ -196,16 +206,13 @@ fn a_compaction_without_room_changes_nothing() {
     );
     run(
         &mount,
-        "full::compacting_in_a_small_file_system",
+        "full::a_compaction_without_room_changes_nothing",
         folder.path(),
         true,
     );
 }
 
-#[tokio::test]
-#[ignore = "run by `a_compaction_without_room_changes_nothing`"]
-async fn compacting_in_a_small_file_system() {
-    let folder = small_folder();
+async fn compacting_in_a_small_file_system(folder: &Path) {
     let log = open_with(&folder.join("log"), options());
     let mut producer = log.producer(&partition()).expect("a producer");
     let mut acknowledged = Vec::new();
@@ -222,19 +229,20 @@ async fn compacting_in_a_small_file_system() {
 
 #[test]
 fn a_limit_on_the_length_of_files_is_a_full_disk() {
+    if let Some(folder) = small_folder() {
+        return block_on(below_a_limit(&folder));
+    }
     let folder = tempfile::tempdir().expect("a folder");
     // Units of 512 or of 1024 bytes, by shell; either is below a segment's length.
     run(
         "trap '' XFSZ && ulimit -f 100",
-        "full::below_a_limit",
+        "full::a_limit_on_the_length_of_files_is_a_full_disk",
         folder.path(),
         false,
     );
 }
 
-#[tokio::test]
-#[ignore = "run by `a_limit_on_the_length_of_files_is_a_full_disk`"]
-async fn below_a_limit() {
-    let acknowledged = refuses_and_still_reads(&small_folder()).await;
+async fn below_a_limit(folder: &Path) {
+    let acknowledged = refuses_and_still_reads(folder).await;
     assert!(acknowledged.len() > 10, "{}", acknowledged.len());
 }

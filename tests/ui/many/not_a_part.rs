@@ -1,7 +1,0 @@
-use memgen::prelude::*;
-
-struct Vertex;
-
-fn connect() {}
-
-memgen::main!(Vertex, connect);
