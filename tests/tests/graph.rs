@@ -224,12 +224,12 @@ async fn requests_at_once_leave_it_right() {
     let mut random = Random::new();
     let mut running = Service::new("graph").args(&["--nodes", "2"]).start().await;
     let clients = [running.client_of(0), running.client_of(1)];
-    for round in 0..8 {
-        let workers = (0..6).map(|worker| {
+    for round in 0..6 {
+        let workers = (0..8).map(|worker| {
             let mut random = random.split();
             let client = clients[worker % 2].clone();
             async move {
-                for _ in 0..15 {
+                for _ in 0..10 {
                     let (a, b) = (random.below(VERTICES), random.below(VERTICES));
                     let status = if random.below(2) == 0 {
                         connect(&client, a, b).await
@@ -275,17 +275,25 @@ async fn what_a_kill_leaves_the_same_request_mends() {
     let mut random = Random::new();
     let service = Service::new("graph");
     let mut model = Model::default();
-    for _ in 0..10 {
+    for _ in 0..25 {
         let mut running = service.start().await;
         let client = running.client();
-        let patience = u64::from(random.below(20));
+        let patience = u64::from(random.below(40));
         let worker = {
             let mut model = model.clone();
             let mut random = random.split();
             tokio::spawn(async move {
                 loop {
-                    let (a, b) = (random.below(VERTICES), random.below(VERTICES));
-                    let word = ["connect", "disconnect"][random.below(2) as usize];
+                    let a = random.below(VERTICES);
+                    let edges = model.0.get(&a).into_iter().flatten().copied();
+                    let edges: Vec<u32> = edges.collect();
+                    // A graph that is neither full nor empty: then a cut in the middle of a request matters most.
+                    let (word, b) = if edges.is_empty() || random.below(2) == 0 {
+                        ("connect", random.below(VERTICES))
+                    } else {
+                        let edge = random.below(u32::try_from(edges.len()).expect("a few"));
+                        ("disconnect", edges[edge as usize])
+                    };
                     let path = format!("/{word}/{a}/{b}");
                     if client.request("POST", &path).try_send().await.is_err() {
                         return (model, word, a, b);
