@@ -27,7 +27,7 @@ const PEER_STREAMS_MAX: u32 = 1024;
 /// What a client beyond the limit of connections is told.
 const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
     content-type: application/problem+json\r\n\
-    retry-after: 1\r\nconnection: close\r\ncontent-length: 112\r\n\r\n\
+    retry-after: 1\r\nconnection: close\r\ncontent-length: 116\r\n\r\n\
     {\"type\":\"urn:memgen:problem:unavailable\",\"title\":\"Service Unavailable\",\
     \"status\":503,\"detail\":\"too many connections\"}";
 
