@@ -104,7 +104,12 @@ impl<S: Sync> FromRequestParts<S> for Caller {
 }
 
 /// A request that was routed.
-pub struct Call {
+///
+/// It moves through several futures, each of which has a place for it; so it is on the heap, and the futures stay small.
+pub struct Call(Box<Routed>);
+
+/// What a call consists of.
+pub(crate) struct Routed {
     node: Arc<Node>,
     template: Arc<Template>,
     parts: Parts,
@@ -133,35 +138,35 @@ impl Call {
                 header_value(&parts, &HOPS).unwrap_or(1)
             }
         };
-        Self {
+        Self(Box::new(Routed {
             node,
             template,
             parts,
             body: Mutex::new(Some(body)),
             read: Bytes::new(),
             hops,
-        }
+        }))
     }
 
     pub(crate) fn node(&self) -> &Arc<Node> {
-        &self.node
+        &self.0.node
     }
 
     pub(crate) fn parts(&self) -> &Parts {
-        &self.parts
+        &self.0.parts
     }
 
     pub(crate) fn parts_mut(&mut self) -> &mut Parts {
-        &mut self.parts
+        &mut self.0.parts
     }
 
     pub(crate) fn template(&self) -> &Template {
-        &self.template
+        &self.0.template
     }
 
     /// A header as text.
     pub(crate) fn header_text(&self, name: &HeaderName) -> Result<Option<String>, Problem> {
-        let Some(value) = self.parts.headers.get(name) else {
+        let Some(value) = self.0.parts.headers.get(name) else {
             return Ok(None);
         };
         match std::str::from_utf8(value.as_bytes()) {
@@ -171,7 +176,7 @@ impl Call {
     }
 
     fn patience(&self) -> Duration {
-        self.node.config.limits.request_timeout
+        self.0.node.config.limits.request_timeout
     }
 
     /// Finds the key of a state in the path, and goes on here if this node owns it. Otherwise the answer is the owner's.
@@ -185,14 +190,14 @@ impl Call {
 
     /// Goes on with this key.
     pub(crate) async fn enter_at<S: State>(mut self, key: S::Key) -> Result<Keyed<S>, Halt> {
-        let node = self.node.clone();
+        let node = self.0.node.clone();
         match node.partitions::<S>()?.locate(&key) {
             Place::Here(here) => {
                 here.serving(self.patience()).await?;
                 Ok(Keyed {
                     call: self,
                     key,
-                    node,
+                    here: here.clone(),
                 })
             }
             Place::Peer(peer) => Err(self.forward(*peer).await?.into()),
@@ -201,17 +206,22 @@ impl Call {
     }
 
     fn key<S: State>(&self) -> Result<S::Key, Halt> {
-        let path = self.parts.uri.path();
-        let parts = S::DEFINITION
-            .key_fields
-            .iter()
-            .map(|field| self.template.value(path, field))
-            .collect::<Result<Vec<_>, _>>()?;
-        let bytes_max = self.node.config.limits.key_bytes_max;
+        let path = self.0.parts.uri.path();
+        let value = |field: &&str| self.0.template.value(path, field);
+        let fields = S::DEFINITION.key_fields;
+        let (one, several);
+        let parts: &[_] = if let [field] = fields {
+            one = [value(field)?];
+            &one
+        } else {
+            several = fields.iter().map(value).collect::<Result<Vec<_>, _>>()?;
+            &several
+        };
+        let bytes_max = self.0.node.config.limits.key_bytes_max;
         if parts.iter().map(|part| part.len()).sum::<usize>() > bytes_max {
             return Err(Problem::uri_too_long(bytes_max as u64).into());
         }
-        Ok(S::read_key(&mut KeyReader::new(&parts))?)
+        Ok(S::read_key(&mut KeyReader::new(parts))?)
     }
 
     /// Goes on as a request that belongs to no key.
@@ -223,9 +233,9 @@ impl Call {
     /// still runs, or 503.
     pub async fn free(mut self) -> Result<Free, Halt> {
         let mut guard = None;
-        if self.parts.headers.contains_key(idempotency::HEADER)
-            && !self.parts.method.is_safe()
-            && let Some(home) = self.node.home.clone()
+        if self.0.parts.headers.contains_key(idempotency::HEADER)
+            && !self.0.parts.method.is_safe()
+            && let Some(home) = self.0.node.home.clone()
         {
             let body = self.body().await?;
             let Parts {
@@ -233,7 +243,7 @@ impl Call {
                 method,
                 uri,
                 ..
-            } = &self.parts;
+            } = &self.0.parts;
             if let Some(request) = idempotency::request_id(headers, method, uri, &body)? {
                 match home.find(&request.id)? {
                     HomePlace::Peer(peer) => return Err(self.forward(peer).await?.into()),
@@ -266,40 +276,43 @@ impl Call {
     pub(crate) async fn forward(&mut self, peer: usize) -> Result<Response, Problem> {
         let body = self.body().await?;
         let caller = self
+            .0
             .parts
             .extensions
             .get::<Caller>()
             .and_then(|caller| caller.address);
-        self.node
+        self.0
+            .node
             .peers
-            .forward(peer, &self.parts, body, self.hops, caller)
+            .forward(peer, &self.0.parts, body, self.0.hops, caller)
             .await
     }
 
     /// The whole body, within the limits of length and time.
     pub(crate) async fn body(&mut self) -> Result<Bytes, Problem> {
         let body = self
+            .0
             .body
             .get_mut()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
         let Some(body) = body else {
-            return Ok(self.read.clone());
+            return Ok(self.0.read.clone());
         };
-        let encoding = self.parts.headers.get(header::CONTENT_ENCODING);
+        let encoding = self.0.parts.headers.get(header::CONTENT_ENCODING);
         if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
             let problem = Problem::unsupported_media_type("a body that is not compressed");
             return Err(problem.with_header(header::ACCEPT_ENCODING, "identity"));
         }
-        let limits = &self.node.config.limits;
+        let limits = &self.0.node.config.limits;
         let limit = limits.body_bytes_max;
-        if header_value::<u64>(&self.parts, &header::CONTENT_LENGTH)
+        if header_value::<u64>(&self.0.parts, &header::CONTENT_LENGTH)
             .is_some_and(|length| length > limit as u64)
         {
             return Err(Problem::content_too_large(limit as u64));
         }
         let whole = Limited::new(body, limit).collect();
-        self.read = match tokio::time::timeout(limits.body_timeout, whole).await {
+        self.0.read = match tokio::time::timeout(limits.body_timeout, whole).await {
             Ok(Ok(body)) => body.to_bytes(),
             Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
                 return Err(Problem::content_too_large(limit as u64));
@@ -309,7 +322,7 @@ impl Call {
             }
             Err(_) => return Err(Problem::request_timeout("the body did not arrive in time")),
         };
-        Ok(self.read.clone())
+        Ok(self.0.read.clone())
     }
 
     /// The JSON body as a `T`. `also` is a media type that is accepted besides `application/json`.
@@ -319,15 +332,15 @@ impl Call {
     ) -> Result<T, Problem> {
         let body = self.body().await?;
         json::read(
-            &self.parts.headers,
+            &self.0.parts.headers,
             &body,
-            self.node.config.limits.json_depth_max,
+            self.0.node.config.limits.json_depth_max,
             also,
         )
     }
 
     fn path_value<T: DeserializeOwned>(&self, name: &str) -> Result<T, Problem> {
-        let text = self.template.value(self.parts.uri.path(), name)?;
+        let text = self.0.template.value(self.0.parts.uri.path(), name)?;
         if text.bytes().any(|byte| byte == 0) {
             return Err(Problem::bad_request(format!(
                 "`{name}` in the path contains NUL"
@@ -338,8 +351,8 @@ impl Call {
     }
 
     async fn extract<T: FromRequestParts<Context>>(&mut self) -> Result<T, Halt> {
-        let context = Context(self.node.clone());
-        match T::from_request_parts(&mut self.parts, &context).await {
+        let context = Context(self.0.node.clone());
+        match T::from_request_parts(&mut self.0.parts, &context).await {
             Ok(part) => Ok(part),
             Err(rejection) => Err(as_problem(rejection.into_response()).await.into()),
         }
@@ -378,7 +391,7 @@ pub(crate) fn nobody() -> Problem {
 pub struct Keyed<S: State> {
     call: Call,
     key: S::Key,
-    node: Arc<Node>,
+    here: Arc<Here<S>>,
 }
 
 impl<S: State> Keyed<S> {
@@ -388,13 +401,6 @@ impl<S: State> Keyed<S> {
 
     pub(crate) fn call(&mut self) -> &mut Call {
         &mut self.call
-    }
-
-    fn here(&self) -> Result<&Here<S>, Problem> {
-        match self.node.partitions::<S>()?.locate(&self.key) {
-            Place::Here(here) => Ok(here),
-            Place::Peer(_) | Place::Nowhere => Err(nobody()),
-        }
     }
 
     /// The argument that is the path placeholder `name`.
@@ -434,8 +440,8 @@ impl<S: State> Keyed<S> {
         &self,
         see: impl FnOnce(Etag, &S) -> Response + Send,
     ) -> Result<Response, Halt> {
-        let here = self.here()?;
-        let headers = &self.call.parts.headers;
+        let here = &self.here;
+        let headers = &self.call.0.parts.headers;
         let options = ReadOptions::parse(headers)?;
         if let Some(position) = options.min_position(&here.partition) {
             here.reach(position, self.call.patience()).await?;
@@ -485,22 +491,28 @@ impl<S: State> Keyed<S> {
     /// # Errors
     /// The early answer.
     pub async fn command(
-        mut self,
+        self,
         run: impl FnOnce(&mut Entry<S>) -> Response + Send + 'static,
     ) -> Result<Response, Halt> {
+        let Self {
+            mut call,
+            key,
+            here,
+        } = self;
         // Also for a command that needs no body: it is a part of what must be the same when an Idempotency-Key comes again.
-        let body = self.call.body().await?;
+        let body = call.body().await?;
         let Parts {
             headers,
             method,
             uri,
             ..
-        } = &self.call.parts;
+        } = &call.0.parts;
         let request = idempotency::request_id(headers, method, uri, &body)?;
         let conditions = Conditions::parse(headers)?;
         let minimal = prefers_minimal(headers);
-        let key = self.key.clone();
-        let here = self.here()?;
+        let patience = call.patience();
+        // Head and body are windows on the connection's buffer, which would need a new one while the log is waited for.
+        drop((call, body));
         let asked = here.mailbox.ask(|slot| {
             Job::Command(Command {
                 key,
@@ -517,7 +529,7 @@ impl<S: State> Keyed<S> {
                 slot,
             })
         });
-        let answer = patiently(self.call.patience(), asked).await?;
+        let answer = patiently(patience, asked).await?;
         let mut response = answer.response;
         if let Some(offset) = answer.offset {
             let value = position::header_value(&here.partition, offset);

@@ -47,6 +47,10 @@ fn is_json(headers: &HeaderMap, also: Option<&str>) -> bool {
 
 /// Refuses a body that nests deeper than `depth_max`, before a parser recurses into it.
 fn check_depth(body: &[u8], depth_max: usize) -> Result<(), Problem> {
+    // Most bodies have fewer brackets than they may nest; to count them takes a tenth of the time.
+    if brackets(body) <= depth_max {
+        return Ok(());
+    }
     let mut depth = 0_usize;
     let mut bytes = body.iter();
     while let Some(byte) = bytes.next() {
@@ -72,6 +76,17 @@ fn check_depth(body: &[u8], depth_max: usize) -> Result<(), Problem> {
         }
     }
     Ok(())
+}
+
+/// How many brackets open, those inside of strings too.
+fn brackets(body: &[u8]) -> usize {
+    // In runs that a byte can count, so that the compiler takes many bytes at once.
+    body.chunks(255)
+        .map(|run| {
+            let opening = run.iter().map(|byte| u8::from(matches!(byte, b'[' | b'{')));
+            usize::from(opening.sum::<u8>())
+        })
+        .sum()
 }
 
 #[cfg(test)]

@@ -121,7 +121,7 @@ impl<'a> KeyReader<'a> {
         if text.is_empty() {
             return Err(fail("is empty".to_owned()));
         }
-        if text.bytes().any(|byte| byte == 0) {
+        if text.as_bytes().contains(&0) {
             return Err(fail("contains NUL, which no key may".to_owned()));
         }
         {

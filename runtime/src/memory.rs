@@ -140,21 +140,30 @@ impl<S: State> Memory<S> {
     /// Applies what the record before `next` changed. Only the partition's writer calls it.
     pub(crate) fn apply(&self, changes: impl IntoIterator<Item = Change<S>>, next: Offset) {
         for Change { key, stored } in changes {
-            let grown = stored.as_ref().map_or(0, |stored| i64::from(stored.bytes));
-            let shrunk = match (self.entities.get(&key), stored) {
-                (Some(cell), Some(stored)) => i64::from(cell.value().swap(stored).bytes),
-                (Some(cell), None) => {
-                    cell.remove();
-                    i64::from(cell.value().load().bytes)
-                }
-                (None, Some(stored)) => {
-                    self.entities.insert(key, ArcSwap::new(stored));
-                    0
-                }
-                (None, None) => 0,
+            let grown = match stored {
+                Some(stored) => self.set(key, stored),
+                None => self
+                    .entities
+                    .remove(&key)
+                    .map_or(0, |cell| -i64::from(cell.value().load().bytes)),
             };
-            self.bytes.fetch_add(grown - shrunk, Ordering::Relaxed);
+            self.bytes.fetch_add(grown, Ordering::Relaxed);
         }
         self.applied.store(next, Ordering::Release);
+    }
+
+    /// Sets the entity of a key, and says by how many bytes all of them grew.
+    fn set(&self, key: S::Key, stored: Arc<Stored<S>>) -> i64 {
+        let grown = i64::from(stored.bytes);
+        let mut inserted = false;
+        // One search, whether the key is there or not: in a large map the searches are most of the work of a replay.
+        let cell = self.entities.get_or_insert_with(key, || {
+            inserted = true;
+            ArcSwap::new(Arc::clone(&stored))
+        });
+        if inserted {
+            return grown;
+        }
+        grown - i64::from(cell.value().swap(stored).bytes)
     }
 }

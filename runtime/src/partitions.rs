@@ -27,7 +27,7 @@ pub(crate) struct Partitions<S: State> {
 
 /// Where a partition is.
 pub(crate) enum Place<S: State> {
-    Here(Here<S>),
+    Here(Arc<Here<S>>),
     /// At the node with this index.
     Peer(usize),
     Nowhere,
@@ -57,7 +57,7 @@ impl<S: State> Partitions<S> {
     /// The partitions that this node owns.
     pub(crate) fn here(&self) -> impl Iterator<Item = &Here<S>> {
         self.places.iter().filter_map(|place| match place {
-            Place::Here(here) => Some(here),
+            Place::Here(here) => Some(&**here),
             Place::Peer(_) | Place::Nowhere => None,
         })
     }
@@ -65,7 +65,7 @@ impl<S: State> Partitions<S> {
     /// The places of a fresh node, as assigned.
     pub(crate) fn new(owners: &[Owner], mut here: impl FnMut(u32) -> Here<S>) -> Self {
         let places = (0..).zip(owners).map(|(index, owner)| match owner {
-            Owner::Here => Place::Here(here(index)),
+            Owner::Here => Place::Here(Arc::new(here(index))),
             Owner::Peer(node) => Place::Peer(*node),
             Owner::Nobody => Place::Nowhere,
         });

@@ -31,6 +31,13 @@ pub(crate) struct ReadOptions<'h> {
 impl<'h> ReadOptions<'h> {
     pub(crate) fn parse(headers: &'h HeaderMap) -> Result<Self, Problem> {
         let mut options = Self::default();
+        // Most reads have none of them, and a look at each name is cheaper than a hash of each of ours.
+        if !headers
+            .keys()
+            .any(|name| name.as_str().starts_with("memgen-"))
+        {
+            return Ok(options);
+        }
         for value in headers.get_all(MIN_POSITION) {
             let text = value.to_str().unwrap_or_default();
             for one in text.split(',').map(str::trim) {

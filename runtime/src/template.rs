@@ -56,6 +56,9 @@ impl Template {
             .map(|(_, index)| *index)
             .ok_or_else(|| Problem::internal(format!("no `{{{name}}}` in `{}`", self.text)))?;
         let raw = path.split('/').nth(index).unwrap_or_default();
+        if !raw.as_bytes().contains(&b'%') {
+            return Ok(Cow::Borrowed(raw));
+        }
         percent_decode_str(raw)
             .decode_utf8()
             .map_err(|_| Problem::bad_request(format!("`{name}` in the path is not UTF-8")))

@@ -54,14 +54,13 @@ impl<S: State> Running<S> {
             }
             let tenure = self.tenure.as_mut().expect("it was there above");
             tenure.next = offset + 1;
-            let settled = change.as_ref().map(|change| change.key.clone());
-            self.replica.step_own(offset, record, change)?;
-            if let Some(key) = settled
-                && let Some(last) = self.speculation.get(&key)
+            if let Some(change) = &change
+                && let Some(last) = self.speculation.get(&change.key)
                 && (last.group, last.record) == (number, given.len())
             {
-                self.speculation.remove(&key);
+                self.speculation.remove(&change.key);
             }
+            self.replica.step_own(offset, record, change)?;
             given.push(offset);
             if let Some(answered) = &record.answered {
                 self.pending_replies.remove(&answered.id);

@@ -97,3 +97,11 @@ pub(crate) fn fill(data: &Path, count: usize, size: Size, compacted: bool) -> Ou
     runtime.block_on(log.close());
     Ok(())
 }
+
+/// Makes a data folder whose log is as it was written: `FOLDER COUNT`.
+pub(crate) fn run(args: &[String]) -> Outcome<()> {
+    let [folder, count] = args else {
+        return Err("a log needs a folder and a number of entries".into());
+    };
+    fill(folder.as_ref(), count.parse()?, Size::Value, false)
+}

@@ -32,6 +32,10 @@ use std::{env, error::Error, process::ExitCode};
 use options::Options;
 use report::Report;
 
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// What a part of the bench came to. A bench that can't measure stops with the reason.
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -58,6 +62,8 @@ fn role(args: &[String]) -> Outcome<()> {
         "restart" => register::restart(args),
         "bare" => bare::serve(args),
         "load" => load::run(args),
+        // By hand only: a log for `restart` and `register` under a profiler.
+        "fill" => fill::run(args),
         other => Err(format!("`{other}` is no role").into()),
     }
 }
