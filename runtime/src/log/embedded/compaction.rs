@@ -57,6 +57,10 @@ pub(super) struct Compacted {
     attempted: u64,
 }
 
+/// By how much the priority of compaction is below that of the other threads.
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 10;
+
 /// The state of compaction.
 pub(super) struct Compactor {
     folder: PathBuf,
@@ -114,6 +118,11 @@ impl Compactor {
 
     /// Compacts whenever it is due, until [`stop`](Self::stop).
     pub(super) fn run(&self) {
+        // What serves goes first, and what is replayed. Elsewhere this would slow the whole process down.
+        #[cfg(target_os = "linux")]
+        if let Err(error) = rustix::process::nice(NICENESS) {
+            tracing::debug!(%error, "compaction runs at the priority of everything else");
+        }
         loop {
             let mut awake = self.awake.lock().expect(UNPOISONED);
             while !*awake {
