@@ -148,10 +148,13 @@ impl<S: State> Running<S> {
             match self.next_event().await {
                 Event::Settled(Ok(offsets)) => self.acknowledge(&offsets).await?,
                 Event::Settled(Err(error)) => self.fail(&error).await?,
-                Event::Jobs(jobs) => match self.ensure_tenure().await? {
-                    Ok(()) => self.decide_group(jobs),
-                    Err(refusal) => refuse_all(jobs, &refusal),
-                },
+                Event::Jobs(mut jobs) => {
+                    self.gather(&mut jobs).await;
+                    match self.ensure_tenure().await? {
+                        Ok(()) => self.decide_group(jobs),
+                        Err(refusal) => refuse_all(jobs, &refusal),
+                    }
+                }
                 Event::Look => self.look_at_the_end().await?,
                 Event::Closed => return self.drain().await,
             }
@@ -178,6 +181,17 @@ impl<S: State> Running<S> {
                 if count == 0 { Event::Closed } else { Event::Jobs(jobs) }
             }
             _ = look.tick(), if idle => Event::Look,
+        }
+    }
+
+    /// Adds what the requests that are ready to run at this moment will ask for. The runtime wakes a writer next after the first of
+    /// them, so without this every group would be a group of one. No clock is involved: a lone write goes through at once.
+    async fn gather(&mut self, jobs: &mut Vec<Job<S>>) {
+        tokio::task::yield_now().await;
+        while jobs.len() < self.bounds.group_records_max
+            && let Ok(job) = self.inbox.try_recv()
+        {
+            jobs.push(job);
         }
     }
 

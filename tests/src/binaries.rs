@@ -17,16 +17,6 @@ pub fn binary(name: &str) -> PathBuf {
     FOLDER.get_or_init(build).join(name)
 }
 
-/// The path of the binary `name`, built as a bench is, and without what only tests need.
-#[must_use]
-pub fn bench_binary(name: &str) -> PathBuf {
-    let profile_folder = profile_folder();
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "--profile", "bench", "--package", name]);
-    run(cargo, &profile_folder);
-    profile_folder.join(name)
-}
-
 fn build() -> PathBuf {
     let profile_folder = profile_folder();
     let mut cargo = Command::new(env!("CARGO"));

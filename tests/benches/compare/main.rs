@@ -32,10 +32,6 @@ use std::{env, error::Error, process::ExitCode};
 use options::Options;
 use report::Report;
 
-#[cfg(feature = "mimalloc")]
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// What a part of the bench came to. A bench that can't measure stops with the reason.
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 

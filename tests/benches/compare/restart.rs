@@ -55,27 +55,40 @@ pub(crate) fn replay(options: &Options, report: &mut Report) -> Outcome<()> {
     Ok(())
 }
 
-/// Resident memory per entry.
+/// Resident memory per entry: what a service takes that one without entries does not.
 #[allow(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
 pub(crate) fn memory(options: &Options, report: &mut Report) -> Outcome<()> {
     let entries = options.amount(1_000_000);
+    let empty = empty(options)?;
     let folder = Folder::new();
     fill(folder.path(), entries, Size::Value, true)?;
     let seen = restarts(options, folder.path())?;
-    let bytes = of(&seen, |seen| seen.resident_bytes) / entries as f64;
+    let bytes = (of(&seen, |seen| seen.resident_bytes) - empty.resident_bytes) / entries as f64;
     let what = format!("resident memory per entry of {entries}");
-    report.figure(
-        &what,
-        "bytes",
-        bytes,
-        Target::AtMost(3.0 * (KEY_BYTES + VALUE_BYTES) as f64),
-    );
+    let bound = 3.0 * (KEY_BYTES + VALUE_BYTES) as f64;
+    report.figure(&what, "bytes", bytes, Target::AtMost(bound));
+    let what = "resident memory of a service without entries";
+    report.figure(what, "MB", empty.resident_bytes / 1e6, Target::None);
     Ok(())
+}
+
+/// A service without entries.
+fn empty(options: &Options) -> Outcome<Restarted> {
+    let folder = Folder::new();
+    fill(folder.path(), 0, Size::Value, false)?;
+    let seen = restarts(options, folder.path())?;
+    Ok(Restarted {
+        open_seconds: of(&seen, |seen| seen.open_seconds),
+        replay_seconds: of(&seen, |seen| seen.replay_seconds),
+        resident_bytes: of(&seen, |seen| seen.resident_bytes),
+        peak_bytes: of(&seen, |seen| seen.peak_bytes),
+    })
 }
 
 /// Memory and time to start per entry, from 10^4 to 10^7 entries.
 #[allow(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
 pub(crate) fn growth(options: &Options, report: &mut Report) -> Outcome<()> {
+    let empty = empty(options)?;
     for exponent in 4..=7 {
         let entries = options.amount(10_usize.pow(exponent));
         let folder = Folder::new();
@@ -83,7 +96,7 @@ pub(crate) fn growth(options: &Options, report: &mut Report) -> Outcome<()> {
         let seen = restarts(options, folder.path())?;
         let what = format!("{entries} entries");
         let mut each = |what: &str, unit: &str, scale: f64, figure: fn(&Restarted) -> f64| {
-            let figure = of(&seen, figure) * scale / entries as f64;
+            let figure = (of(&seen, figure) - figure(&empty)) * scale / entries as f64;
             report.figure(what, unit, figure, Target::None);
         };
         each(

@@ -79,6 +79,8 @@ pub(super) struct Queue {
 struct QueueState {
     jobs: VecDeque<Job>,
     bytes: usize,
+    /// The committer waits. To wake a thread that doesn't is a call of the system all the same.
+    idle: bool,
     /// Why nothing is taken any more.
     refusal: Option<String>,
 }
@@ -95,8 +97,11 @@ impl Queue {
             None => {
                 state.bytes += job.bytes.len();
                 state.jobs.push_back(job);
+                let idle = std::mem::take(&mut state.idle);
                 drop(state);
-                self.filled.notify_one();
+                if idle {
+                    self.filled.notify_one();
+                }
                 return true;
             }
         };
@@ -136,7 +141,12 @@ impl Queue {
             if state.refusal.is_some() {
                 return None;
             }
+            state.idle = true;
             state = self.filled.wait(state).expect(UNPOISONED);
+            // On a busy processor, those who are about to append go first. On an idle one this takes no time.
+            drop(state);
+            std::thread::yield_now();
+            state = self.state.lock().expect(UNPOISONED);
         }
         let mut group = Vec::new();
         let (mut bytes, mut records) = (0, 0);
