@@ -570,23 +570,29 @@ impl Free {
         self.call.extract().await
     }
 
-    /// Runs the function.
+    /// Runs the function, to its end even if the client goes away in the middle: what it began should not stay half done.
     ///
     /// # Errors
     /// 503 when the time of a request is up.
     pub async fn answer(
         self,
-        run: impl Future<Output = Response> + Send,
+        run: impl Future<Output = Response> + Send + 'static,
     ) -> Result<Response, Halt> {
-        let response = tokio::time::timeout(self.call.patience(), run)
-            .await
-            .map_err(|_| {
+        let patience = self.call.patience();
+        let guard = self.guard;
+        let ran = tokio::spawn(async move {
+            let response = tokio::time::timeout(patience, run).await.map_err(|_| {
                 Problem::unavailable("the time of this request is up", RETRY_AFTER_SECONDS)
             })?;
-        Ok(match self.guard {
-            Some(guard) => guard.finish(response).await?,
-            None => response,
-        })
+            match guard {
+                Some(guard) => guard.finish(response).await,
+                None => Ok(response),
+            }
+        });
+        match ran.await {
+            Ok(outcome) => Ok(outcome?),
+            Err(_) => Err(Problem::internal("a handler panicked").into()),
+        }
     }
 }
 

@@ -68,8 +68,9 @@ impl<S: State> HomeHere for Kept<S> {
     }
 
     fn forget(&self, request: RequestId) {
-        // A full queue only means that the id counts as running until the service restarts or the client takes a new one.
-        drop(self.mailbox.send(Job::Forget(request)));
+        // It waits for room in the queue: a lost one would leave the id running for ever.
+        let mailbox = self.mailbox.clone();
+        tokio::spawn(async move { mailbox.send_patiently(Job::Forget(request)).await });
     }
 
     fn partition(&self) -> &TopicPartition {

@@ -29,16 +29,23 @@ use crate::{
 /// Keys that a page looks at if its prefix can't be found by order. Then it ends, maybe short, with a cursor to go on.
 const LOOKED_AT_MAX: usize = 100_000;
 
-/// What a list can be asked for.
-#[derive(Debug, Default, Deserialize)]
+/// The query of a list. An empty value counts as one that is left out.
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+struct PageQuery {
+    prefix: Option<String>,
+    after: Option<String>,
+    limit: Option<String>,
+}
+
+/// What a list is asked for.
+#[derive(Debug)]
 struct Page {
     /// Only keys whose text begins so.
-    #[serde(default)]
     prefix: String,
     /// Only keys behind this one, as `next` of the page before gives it.
     after: Option<String>,
-    limit: Option<usize>,
+    limit: usize,
 }
 
 /// One item, with the text of its key.
@@ -67,7 +74,7 @@ pub(crate) fn list<S: State>(mut call: Call) -> CallFuture {
         let within = within::<S>(&call)?;
         let node = call.node().clone();
         wait_for_positions::<S>(&call, &node).await?;
-        let limit = page.limit.unwrap_or_default();
+        let limit = page.limit;
         let mut parts = vec![local::<S>(&node, &page, &within)?];
         for peer in owning_peers::<S>(&node)? {
             parts.push(remote::<S>(&node, peer, &page, &within).await?);
@@ -89,22 +96,28 @@ pub(crate) fn part<S: State>(mut call: Call) -> CallFuture {
 async fn read_page(call: &mut Call) -> Result<Page, Halt> {
     let limits = call.node().config.limits.clone();
     let context = Context(call.node().clone());
-    let Query(mut page) = Query::<Page>::from_request_parts(call.parts_mut(), &context)
+    let Query(query) = Query::<PageQuery>::from_request_parts(call.parts_mut(), &context)
         .await
         .map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
-    match page.limit {
-        Some(0) => return Err(Problem::bad_request("`limit` is at least 1").into()),
-        Some(limit) if limit > limits.list_limit_max => {
-            let max = limits.list_limit_max;
-            let detail = format!("`limit` is {limit}; a page has at most {max} items");
-            return Err(Problem::bad_request(detail)
-                .with_extension("limit", max)
-                .into());
-        }
-        Some(_) => {}
-        None => page.limit = Some(limits.list_limit_default),
-    }
-    Ok(page)
+    let given = |text: Option<String>| text.filter(|text| !text.is_empty());
+    let limit = match given(query.limit) {
+        None => limits.list_limit_default,
+        Some(text) => match text.parse() {
+            Ok(limit) if (1..=limits.list_limit_max).contains(&limit) => limit,
+            _ => {
+                let max = limits.list_limit_max;
+                let detail = format!("`limit` is `{text}`; it is a number from 1 to {max}");
+                return Err(Problem::bad_request(detail)
+                    .with_extension("limit", max)
+                    .into());
+            }
+        },
+    };
+    Ok(Page {
+        prefix: query.prefix.unwrap_or_default(),
+        after: given(query.after),
+        limit,
+    })
 }
 
 /// The text that all keys of a nested collection begin with: `7/` for `/customers/7/orders`.
@@ -138,7 +151,7 @@ async fn wait_for_positions<S: State>(call: &Call, node: &Node) -> Result<(), Pr
 
 /// The items of the partitions that this node owns.
 fn local<S: State>(node: &Node, page: &Page, within: &str) -> Result<Part, Problem> {
-    let limit = page.limit.unwrap_or_default();
+    let limit = page.limit;
     let prefix = format!("{within}{}", page.prefix);
     let after = page
         .after
@@ -230,7 +243,7 @@ async fn remote<S: State>(
     let mut target = format!(
         "{}?limit={}&prefix={}",
         crate::peer_api::list_path(S::DEFINITION.topic),
-        page.limit.unwrap_or_default(),
+        page.limit,
         encode(&page.prefix)
     );
     if let Some(after) = &page.after {

@@ -1,8 +1,15 @@
 //! Accepts connections and serves them, within limits of number, head and time.
 
+mod error_pages;
+
 use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{Router, body::Body, http::Request, response::Response};
+use axum::{
+    Router,
+    body::Body,
+    http::{Request, Version, header},
+    response::{IntoResponse as _, Response},
+};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -16,7 +23,8 @@ use tokio::{
 use tower::Service as _;
 use tracing::{debug, warn};
 
-use crate::{call::Caller, config::Limits, metrics::Metrics};
+use self::error_pages::ErrorPages;
+use crate::{call::Caller, config::Limits, metrics::Metrics, problem::Problem};
 
 /// How long to wait after the system refused a connection (too many open files), so that the loop does not spin.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
@@ -27,7 +35,7 @@ const PEER_STREAMS_MAX: u32 = 1024;
 /// What a client beyond the limit of connections is told.
 const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
     content-type: application/problem+json\r\n\
-    retry-after: 1\r\nconnection: close\r\ncontent-length: 112\r\n\r\n\
+    retry-after: 1\r\nconnection: close\r\ncontent-length: 116\r\n\r\n\
     {\"type\":\"urn:memgen:problem:unavailable\",\"title\":\"Service Unavailable\",\
     \"status\":503,\"detail\":\"too many connections\"}";
 
@@ -122,8 +130,8 @@ impl Listener {
             .max_buf_size(self.limits.header_bytes_max.max(8192))
             .max_headers(self.limits.header_count_max)
             .serve_connection(
-                TokioIo::new(stream),
-                service_fn(move |request| serve(router.clone(), request, address)),
+                TokioIo::new(ErrorPages::new(stream)),
+                service_fn(move |request| serve_client(router.clone(), request, address)),
             )
     }
 
@@ -142,6 +150,21 @@ impl Listener {
                 service_fn(move |request| serve(router.clone(), request, address)),
             )
     }
+}
+
+/// RFC 9112, section 3.2: a request of HTTP/1.1 names its host, once.
+async fn serve_client(
+    router: Router,
+    request: Request<Incoming>,
+    address: SocketAddr,
+) -> Result<Response, Infallible> {
+    if request.version() == Version::HTTP_11
+        && request.headers().get_all(header::HOST).iter().count() != 1
+    {
+        let problem = Problem::bad_request("a request of HTTP/1.1 has one `Host` field");
+        return Ok(problem.into_response());
+    }
+    serve(router, request, address).await
 }
 
 async fn serve(

@@ -116,6 +116,11 @@ impl<S: State> Mailbox<S> {
         })
     }
 
+    /// Hands a job over as soon as there is room. If the writer has ended, there is nothing left to do.
+    pub(crate) async fn send_patiently(&self, job: Job<S>) {
+        drop(self.jobs.send(job).await);
+    }
+
     /// The queue, without keeping its writer alive.
     pub(crate) fn downgrade(&self) -> mpsc::WeakSender<Job<S>> {
         self.jobs.downgrade()

@@ -178,8 +178,10 @@ impl<'a> Operation<'a> {
 
     /// The request has a body of this media type and schema.
     pub fn body_with(&mut self, media_type: &str, schema: &Value) {
-        self.body =
-            Some(json!({ "required": true, "content": { media_type: { "schema": schema } } }));
+        let body = self
+            .body
+            .get_or_insert_with(|| json!({ "required": true, "content": {} }));
+        body["content"][media_type] = json!({ "schema": schema });
         for status in [400, 413, 415, 422] {
             self.problem(status);
         }

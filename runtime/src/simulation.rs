@@ -409,7 +409,7 @@ fn seeds() -> u64 {
     std::env::var("MEMGEN_SIMULATION_SEEDS")
         .ok()
         .and_then(|text| text.parse().ok())
-        .unwrap_or(40)
+        .unwrap_or(100)
 }
 
 fn histories(quiet: bool) {

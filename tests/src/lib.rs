@@ -33,3 +33,8 @@ pub use client::{Client, Reply};
 pub use folder::Folder;
 pub use random::Random;
 pub use service::{Running, Service};
+
+/// The code in the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

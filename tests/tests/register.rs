@@ -355,6 +355,11 @@ async fn lists() {
     };
     assert_eq!(list("").await, (keys.clone(), Value::Null));
     assert_eq!(list("?limit=28").await, (keys.clone(), Value::Null));
+    assert_eq!(
+        list("?prefix=&after=&limit=").await,
+        (keys.clone(), Value::Null),
+        "an empty value counts as one that is left out"
+    );
     assert_eq!(list("?prefix=k2").await.0, keys[22..27]);
     assert_eq!(list("?prefix=k&limit=3").await.0, keys[1..4]);
     assert_eq!(list("?prefix=nothing").await, (vec![], Value::Null));

@@ -6,7 +6,7 @@
 //!
 //! - a request that ends well has seen, after its own last write, that all around its vertices is right;
 //! - of several requests at once, the one that writes last looks after it, so what they leave together is right;
-//! - a request that was cut short leaves wrong labels, members or half an edge, until any request that reaches these
+//! - a request that was cut short by a crash leaves wrong labels, members or half an edge, until any request that reaches these
 //!   vertices, such as itself repeated, mends them.
 
 use std::{

@@ -149,7 +149,7 @@ fn described(convention: Convention) -> (&'static str, &'static str, Value) {
             "Idempotency-Key",
             "A name for this request, such as a random UUID. The same key with the same request gets the first answer again and \
              changes nothing; with another request, 422.",
-            text,
+            json!({ "type": "string", "minLength": 1, "maxLength": 255 }),
         ),
         Convention::Prefer => (
             "Prefer",

@@ -351,11 +351,14 @@ fn conventions_stand_where_they_hold() {
     assert_eq!(names(item, "delete"), set(&["If-Match", "Idempotency-Key"]));
     assert_eq!(
         names("/audit", "post"),
-        set(&["X-Audit", "article", "count"])
+        set(&["Idempotency-Key", "X-Audit", "article", "count"])
     );
     let lines = "/customers/{customer}/orders/{order}/lines/{at}";
     assert_eq!(names(lines, "get"), set(&reads));
-    assert_eq!(names(lines, "post"), set(&["Idempotency-Key", "Prefer"]));
+    assert_eq!(
+        names(lines, "post"),
+        set(&["If-Match", "If-None-Match", "Idempotency-Key", "Prefer"])
+    );
     for status in ["201", "409", "404", "507"] {
         assert!(
             document["paths"][lines]["post"]["responses"][status].is_object(),
