@@ -330,12 +330,23 @@ impl Call {
         &mut self,
         also: Option<&str>,
     ) -> Result<T, Problem> {
+        self.read_json_by(also, |body| serde_json::from_slice(body))
+            .await
+    }
+
+    /// The JSON body as `parse` reads it.
+    pub(crate) async fn read_json_by<T>(
+        &mut self,
+        also: Option<&str>,
+        parse: impl FnOnce(&[u8]) -> serde_json::Result<T>,
+    ) -> Result<T, Problem> {
         let body = self.body().await?;
         json::read(
             &self.0.parts.headers,
             &body,
             self.0.node.config.limits.json_depth_max,
             also,
+            parse,
         )
     }
 

@@ -11,6 +11,7 @@ use crate::{
     call::{Call, CallFuture, missing},
     entry::Entry,
     key::{key_text, key_values, parse_key},
+    keyed_body,
     problem::Problem,
     state::State,
 };
@@ -29,8 +30,9 @@ pub(crate) fn get<S: State>(call: Call) -> CallFuture {
 pub(crate) fn put<S: State>(call: Call) -> CallFuture {
     Box::pin(async move {
         let mut keyed = call.enter::<S>().await?;
-        let body: Value = keyed.call().read_json(None).await?;
-        let state = with_key::<S>(body, keyed.key())?;
+        let key = keyed.key().clone();
+        let parse = |body: &[u8]| keyed_body::read::<S>(body, &key);
+        let state = keyed.call().read_json_by(None, parse).await?;
         keyed
             .command(move |entry| {
                 let status = if entry.get().is_some() {

@@ -1,17 +1,16 @@
 //! JSON bodies: media type, depth, and errors that say where.
 
 use axum::http::{HeaderMap, header};
-use bytes::Bytes;
-use serde::de::DeserializeOwned;
 
 use crate::problem::Problem;
 
-/// Reads a JSON body.
-pub(crate) fn read<T: DeserializeOwned>(
+/// Reads a JSON body by `parse`. `also` is a media type that is accepted besides `application/json`.
+pub(crate) fn read<T>(
     headers: &HeaderMap,
-    body: &Bytes,
+    body: &[u8],
     depth_max: usize,
     also: Option<&str>,
+    parse: impl FnOnce(&[u8]) -> serde_json::Result<T>,
 ) -> Result<T, Problem> {
     if !is_json(headers, also) {
         return Err(Problem::unsupported_media_type(
@@ -19,7 +18,7 @@ pub(crate) fn read<T: DeserializeOwned>(
         ));
     }
     check_depth(body, depth_max)?;
-    serde_json::from_slice(body).map_err(|error| match error.classify() {
+    parse(body).map_err(|error| match error.classify() {
         serde_json::error::Category::Data => Problem::invalid(format!("the body: {error}")),
         _ => Problem::bad_request(format!("the body is not JSON: {error}")),
     })

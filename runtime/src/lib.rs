@@ -25,6 +25,7 @@ mod home;
 mod idempotency;
 mod json;
 pub mod key;
+mod keyed_body;
 mod list;
 mod listener;
 pub mod log;
