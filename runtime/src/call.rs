@@ -290,6 +290,13 @@ impl Call {
 
     /// The whole body, within the limits of length and time.
     pub(crate) async fn body(&mut self) -> Result<Bytes, Problem> {
+        // What is left of a body that was refused ends the connection, so the answer says so: the client must not send its
+        // next request there.
+        let read = self.read_body().await;
+        read.map_err(|problem| problem.with_header(header::CONNECTION, "close"))
+    }
+
+    async fn read_body(&mut self) -> Result<Bytes, Problem> {
         let body = self
             .0
             .body
