@@ -1,6 +1,6 @@
 //! A partition's memory and its fold, following the log: log -> fold -> apply.
 //!
-//! Owner, standby and start-up replay all move forward by [`Replica::step`], so they agree byte for byte.
+//! Standby and start-up replay move forward by [`Replica::catch_up`], the owner by `step_own`; both by the one fold, so they agree byte for byte.
 
 use std::sync::Arc;
 
@@ -70,17 +70,6 @@ impl<S: State> Replica<S> {
     #[must_use]
     pub fn fold(&self) -> &Fold {
         &self.fold
-    }
-
-    /// Takes in the next record.
-    ///
-    /// # Errors
-    /// [`ReplayError::Poison`].
-    pub fn step(&mut self, offset: Offset, record: &Record) -> Result<(), ReplayError> {
-        let mut changes = Vec::new();
-        self.fold_in(offset, record, &mut changes)?;
-        self.memory.apply(changes, offset + 1);
-        Ok(())
     }
 
     /// Takes the next record into the fold, and adds what it changes to `changes`.
