@@ -1,0 +1,1 @@
+//! What the generator does to a folder: compare, write, lock.

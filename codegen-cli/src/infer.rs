@@ -1,0 +1,1 @@
+//! Which schema, key and paths form a resource.

@@ -1,0 +1,1 @@
+//! What becomes of each operation, as a table.

@@ -1,0 +1,1 @@
+//! From the bundled tree to types and operations.
