@@ -38,6 +38,7 @@ use crate::{
     reply::NoContent,
     state::State,
     template::Template,
+    the_entity::TheEntity,
 };
 
 /// The future of an answer.
@@ -654,10 +655,11 @@ fn prefers_minimal(headers: &axum::http::HeaderMap) -> bool {
 }
 
 /// The same success without a body.
-fn minimize(response: Response) -> Response {
+fn minimize(mut response: Response) -> Response {
     if !response.status().is_success() {
         return response;
     }
+    TheEntity::leave_out(&mut response);
     let (mut parts, _) = response.into_parts();
     parts.headers.remove(header::CONTENT_TYPE);
     parts.headers.remove(header::CONTENT_LENGTH);

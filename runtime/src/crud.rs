@@ -9,11 +9,11 @@ use serde_json::Value;
 
 use crate::{
     call::{Call, CallFuture, missing},
-    entry::Entry,
     key::{key_text, key_values, parse_key},
     keyed_body,
     problem::Problem,
     state::State,
+    the_entity::TheEntity,
 };
 
 /// `GET` of one entity.
@@ -41,7 +41,7 @@ pub(crate) fn put<S: State>(call: Call) -> CallFuture {
                     StatusCode::CREATED
                 };
                 entry.insert(state);
-                entity(entry, status)
+                TheEntity::reply(status)
             })
             .await
     })
@@ -71,7 +71,7 @@ pub(crate) fn patch<S: State>(call: Call) -> CallFuture {
                 match patched {
                     Ok(state) => {
                         entry.insert(state);
-                        entity(entry, StatusCode::OK)
+                        TheEntity::reply(StatusCode::OK)
                     }
                     Err(problem) => problem.into_response(),
                 }
@@ -113,7 +113,7 @@ pub(crate) fn post<S: State>(mut call: Call) -> CallFuture {
                     return Problem::conflict(detail).into_response();
                 }
                 entry.insert(state);
-                let mut response = entity(entry, StatusCode::CREATED);
+                let mut response = TheEntity::reply(StatusCode::CREATED);
                 if let Ok(location) = HeaderValue::from_str(&location) {
                     response.headers_mut().insert(header::LOCATION, location);
                 }
@@ -178,14 +178,6 @@ pub(crate) const SEGMENT: &percent_encoding::AsciiSet = &percent_encoding::NON_A
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
-
-/// The entity as an answer.
-fn entity<S: State>(entry: &Entry<S>, status: StatusCode) -> Response {
-    match entry.get() {
-        Some(state) => (status, represent(state)).into_response(),
-        None => missing::<S>(entry.key()).into_response(),
-    }
-}
 
 fn represent<S: State>(state: &S) -> Response {
     Json(state).into_response()

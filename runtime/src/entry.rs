@@ -56,8 +56,9 @@ impl<S: State> Entry<S> {
         }
     }
 
-    pub(crate) fn into_edit(self) -> Edit<S> {
-        self.edit
+    /// The key, and what the command did.
+    pub(crate) fn into_parts(self) -> (S::Key, Edit<S>) {
+        (self.key, self.edit)
     }
 
     /// The key, whether or not an entity has it.

@@ -59,6 +59,7 @@ pub mod state;
 mod store;
 mod takeover;
 mod template;
+mod the_entity;
 mod writer;
 
 #[doc = include_str!("docs/handler.md")]

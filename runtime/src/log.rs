@@ -136,7 +136,7 @@ pub trait Log: Send + Sync + 'static {
 pub trait Producer: Send {
     /// Hands records over, in order, and returns at once; the receipt resolves when their outcome is known.
     /// Dropping the receipt changes nothing. Never blocks; what is outstanding is bounded by the caller.
-    fn append(&mut self, records: Vec<Record>) -> Receipt;
+    fn append(&mut self, records: &[Record]) -> Receipt;
 }
 
 /// Why an append has no offsets.

@@ -475,7 +475,7 @@ async fn a_torn_batch_is_rolled_forward() {
         record(Kind::Batch, BATCH_KEY, Some(value)),
         record(Kind::FollowUp, b"a", pile("a")),
     ];
-    producer.append(torn).await.unwrap();
+    producer.append(&torn).await.unwrap();
 
     let node = start(&sim, 8);
     let fence = node.mailbox.ask(Job::Fence).await.unwrap();

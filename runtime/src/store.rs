@@ -197,7 +197,7 @@ impl<S: State> Store<S> {
             let version = before.as_ref().map(|stored| Etag(stored.etag));
             let mut entry = Entry::new(key.clone(), before);
             let value = change(&mut entry)?;
-            let written = match entry.into_edit() {
+            let written = match entry.into_parts().1 {
                 Edit::Untouched => return Ok(value),
                 Edit::Removed => self.write(peer, &key, version, None).await?,
                 Edit::Set(state) => self.write(peer, &key, version, Some(&state)).await?,

@@ -68,7 +68,7 @@ pub(crate) async fn take_over<S: State>(
             key: Bytes::from_static(BARRIER_KEY),
             value: None,
         };
-        match producer.append(vec![barrier]).await {
+        match producer.append(&[barrier]).await {
             Ok(offsets) => {
                 let next = offsets[0] + 1;
                 replica.catch_up(Some(next), &mut seen).await?;

@@ -218,7 +218,7 @@ impl<S: State> Running<S> {
             .tenure
             .as_mut()
             .expect("a group is made only with a tenure");
-        let receipt = tenure.producer.append(group.records.clone());
+        let receipt = tenure.producer.append(&group.records);
         self.in_flight.push_back((group, receipt));
     }
 

@@ -262,7 +262,7 @@ async fn a_new_partition_is_empty(log: &impl Log) {
     }
     let mut producer = log.producer(&partition).expect("a producer");
     assert_eq!(
-        producer.append(Vec::new()).await,
+        producer.append(&[]).await,
         Ok(Vec::new()),
         "nothing can be appended"
     );
@@ -278,7 +278,7 @@ async fn records_come_back_as_they_were(log: &impl Log) {
     let partition = TopicPartition::new("vertex", 0);
     let records = every_form();
     let mut producer = log.producer(&partition).expect("a producer");
-    let offsets = producer.append(records.clone()).await.expect("room");
+    let offsets = producer.append(&records).await.expect("room");
     let read = read_all(log, &partition).await;
     assert_eq!(
         read,
@@ -299,7 +299,7 @@ async fn partitions_are_apart(log: &impl Log) {
             let mut producer = log.producer(partition).expect("a producer");
             let record = data(ballot, &partition.to_string(), Some(&round.to_string()));
             assert_eq!(
-                producer.append(vec![record]).await,
+                producer.append(&[record]).await,
                 Ok(vec![round]),
                 "each partition counts for itself"
             );
@@ -335,7 +335,7 @@ async fn producers_share_one_order(log: &impl Log) {
             let records: Vec<_> = (0..=round % 3)
                 .map(|at| data(ballot, &format!("{round} {at}"), Some("")))
                 .collect();
-            receipts.push(producer.append(records.clone()));
+            receipts.push(producer.append(&records));
             sent.push(records);
         }
     }
@@ -388,8 +388,8 @@ async fn reading_goes_on_where_it_ended(log: &impl Log) {
     for round in 0..40_usize {
         let value = "v".repeat(round * 20);
         let records = (0..round % 7).map(|at| data(ballot, &format!("{round} {at}"), Some(&value)));
-        receipts.push(producer.append(records.collect()));
-        receipts.push(others.append(vec![data(ballot, "other", Some(&value))]));
+        receipts.push(producer.append(&records.collect::<Vec<_>>()));
+        receipts.push(others.append(&[data(ballot, "other", Some(&value))]));
     }
     for receipt in receipts {
         receipt.await.expect("room");
@@ -422,13 +422,13 @@ async fn large_appends_are_one(log: &impl Log) {
         .collect();
     let mut producer = log.producer(&partition).expect("a producer");
     assert_eq!(
-        producer.append(records.clone()).await,
+        producer.append(&records).await,
         Ok((0..300).collect()),
         "a large append"
     );
     let whole = data(ballot, "large", Some(&"w".repeat(3 << 20)));
     assert_eq!(
-        producer.append(vec![whole.clone()]).await,
+        producer.append(std::slice::from_ref(&whole)).await,
         Ok(vec![300]),
         "a large record"
     );
@@ -447,9 +447,9 @@ async fn nothing_need_wait_for_a_receipt(log: &impl Log) {
     let ballot = Ballot::new(1, 1);
     let mut producer = log.producer(&partition).expect("a producer");
     for number in 0..20 {
-        drop(producer.append(vec![data(ballot, &number.to_string(), Some(""))]));
+        drop(producer.append(&[data(ballot, &number.to_string(), Some(""))]));
     }
-    let last = producer.append(vec![data(ballot, "last", Some(""))]);
+    let last = producer.append(&[data(ballot, "last", Some(""))]);
     assert_eq!(
         last.await,
         Ok(vec![20]),
@@ -468,11 +468,11 @@ async fn a_closed_log_refuses(log: &impl Log) {
     let ballot = Ballot::new(1, 1);
     let mut producer = log.producer(&partition).expect("a producer");
     let accepted: Vec<_> = (0..10)
-        .map(|number| producer.append(vec![data(ballot, &number.to_string(), Some(""))]))
+        .map(|number| producer.append(&[data(ballot, &number.to_string(), Some(""))]))
         .collect();
     log.close().await;
     log.close().await;
-    let refused = producer.append(vec![data(ballot, "late", Some(""))]).await;
+    let refused = producer.append(&[data(ballot, "late", Some(""))]).await;
     assert!(
         matches!(refused, Err(AppendError::Refused(_))),
         "closed: {refused:?}"
@@ -508,7 +508,7 @@ pub async fn prefix(log: &impl Log, producers: u64) {
             let records: Vec<_> = (0..3)
                 .map(|at| data(ballot, &format!("{number} {round} {at}"), Some("")))
                 .collect();
-            appends.push((records.clone(), producer.append(records)));
+            appends.push((records.clone(), producer.append(&records)));
             if round == 4 {
                 // Those behind see how those before them ended.
                 let (records, receipt) = appends.pop().expect("it was just pushed");
@@ -592,7 +592,7 @@ pub async fn reopened<L: Log>(open: impl AsyncFn() -> L) {
             let mut producer = log.producer(&other).expect("a producer");
             let record = data(Ballot::new(round, 1), "other", Some(""));
             assert_eq!(
-                producer.append(vec![record]).await,
+                producer.append(&[record]).await,
                 Ok(vec![round - 2]),
                 "offsets go on"
             );
@@ -616,7 +616,7 @@ pub async fn reopened<L: Log>(open: impl AsyncFn() -> L) {
             );
             let offset = expected.len() as Offset;
             assert_eq!(
-                producer.append(vec![record.clone()]).await,
+                producer.append(std::slice::from_ref(&record)).await,
                 Ok(vec![offset]),
                 "offsets go on"
             );

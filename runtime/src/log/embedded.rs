@@ -128,7 +128,7 @@ impl Default for Options {
 ///     ballot: Ballot::new(1, 1), kind: Kind::Data, timestamp_ms: 0, schema: 0, answered: None,
 ///     key: "7".into(), value: Some("{}".into()),
 /// };
-/// assert_eq!(producer.append(vec![record.clone()]).await, Ok(vec![0]));
+/// assert_eq!(producer.append(std::slice::from_ref(&record)).await, Ok(vec![0]));
 /// assert_eq!(log.read(&partition, 0, 1 << 20).await.unwrap().records, [(0, record)]);
 /// log.close().await;
 /// # });
@@ -368,14 +368,14 @@ struct EmbeddedProducer {
 }
 
 impl Producer for EmbeddedProducer {
-    fn append(&mut self, records: Vec<Record>) -> Receipt {
+    fn append(&mut self, records: &[Record]) -> Receipt {
         if self.refused.load(Ordering::Relaxed) || self.state.failed.load(Ordering::Acquire) {
             return refused("an earlier append of this producer failed".to_owned());
         }
         if records.is_empty() {
             return std::future::ready(Ok(Vec::new())).boxed();
         }
-        let (bytes, frames) = match encode(&records) {
+        let (bytes, frames) = match encode(records) {
             Ok(encoded) => encoded,
             Err(reason) => {
                 self.refused.store(true, Ordering::Relaxed);

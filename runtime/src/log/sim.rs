@@ -168,8 +168,8 @@ struct SimProducer {
 }
 
 impl Producer for SimProducer {
-    fn append(&mut self, records: Vec<Record>) -> Receipt {
-        let request = match look(&self.world).send(self.id, records, Instant::now()) {
+    fn append(&mut self, records: &[Record]) -> Receipt {
+        let request = match look(&self.world).send(self.id, records.to_vec(), Instant::now()) {
             Ok(request) => request,
             Err(error) => return std::future::ready(Err::<Vec<_>, AppendError>(error)).boxed(),
         };

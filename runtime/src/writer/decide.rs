@@ -27,6 +27,7 @@ use crate::{
     record::{Answered, FENCE_KEY, Kind, REPLY_KEY, Record},
     state::State,
     takeover::now_ms,
+    the_entity::TheEntity,
 };
 
 /// A value in flight, and the record that carries it.
@@ -92,10 +93,14 @@ impl<S: State> Running<S> {
         let before = self.look(&key);
         let refused = conditions.check(before.as_ref().map(|stored| Etag(stored.etag)));
         let decided = match refused {
-            Err(problem) => Decided::unchanged(problem.into_response()),
-            Ok(()) => self.execute(&key, before.clone(), run),
+            Err(problem) => Decided::unchanged(key, problem.into_response()),
+            Ok(()) => self.execute(key, before.clone(), run),
         };
-        let Decided { mut response, edit } = decided;
+        let Decided {
+            key,
+            mut response,
+            edit,
+        } = decided;
         let etag = match &edit {
             DecidedEdit::Set(stored, _) => Some(stored.etag),
             DecidedEdit::Removed => None,
@@ -146,35 +151,53 @@ impl<S: State> Running<S> {
     }
 
     /// Runs a command's function. Whatever goes wrong in it, nothing is written and the client gets an answer.
-    fn execute(&self, key: &S::Key, before: Option<Arc<Stored<S>>>, run: Run<S>) -> Decided<S> {
-        let mut entry = Entry::new(key.clone(), before.clone());
+    fn execute(&self, key: S::Key, before: Option<Arc<Stored<S>>>, run: Run<S>) -> Decided<S> {
+        let mut entry = Entry::new(key, before.clone());
         let Ok(response) = catch_unwind(AssertUnwindSafe(|| run(&mut entry))) else {
-            let what = format!("a command on `{}` panicked", key_text::<S>(key));
-            return Decided::unchanged(Problem::internal(what).into_response());
+            let what = format!("a command on `{}` panicked", key_text::<S>(entry.key()));
+            let (key, _) = entry.into_parts();
+            return Decided::unchanged(key, Problem::internal(what).into_response());
         };
+        let (key, edit) = entry.into_parts();
         if response.status().as_u16() >= 400 {
-            return Decided::unchanged(response);
+            return Decided::unchanged(key, response);
         }
-        let edit = match entry.into_edit() {
-            Edit::Untouched => DecidedEdit::Unchanged,
-            Edit::Removed => DecidedEdit::Removed,
-            Edit::Set(state) if state.key() != *key => {
-                let what = format!(
-                    "a command on the key `{}` left an entity of the key `{}`",
-                    key_text::<S>(key),
-                    key_text::<S>(&state.key())
-                );
-                return Decided::unchanged(Problem::internal(what).into_response());
-            }
-            Edit::Set(state) => match self.encode(&state) {
-                Ok((stored, _)) if before.is_some_and(|before| before.etag == stored.etag) => {
-                    DecidedEdit::Unchanged
-                }
-                Ok((stored, value)) => DecidedEdit::Set(stored, value),
-                Err(problem) => return Decided::unchanged(problem.into_response()),
+        match self.settle_edit(&key, before, edit) {
+            Ok((edit, value)) => Decided {
+                key,
+                response: TheEntity::fill(response, value),
+                edit,
             },
+            Err(problem) => Decided::unchanged(key, problem.into_response()),
+        }
+    }
+
+    /// What an edit changes, and the bytes of the entity as the command leaves it.
+    fn settle_edit(
+        &self,
+        key: &S::Key,
+        before: Option<Arc<Stored<S>>>,
+        edit: Edit<S>,
+    ) -> Result<(DecidedEdit<S>, Option<Bytes>), Problem> {
+        let state = match edit {
+            Edit::Untouched => return Ok((DecidedEdit::Unchanged, None)),
+            Edit::Removed => return Ok((DecidedEdit::Removed, None)),
+            Edit::Set(state) => state,
         };
-        Decided { response, edit }
+        if state.key() != *key {
+            return Err(Problem::internal(format!(
+                "a command on the key `{}` left an entity of the key `{}`",
+                key_text::<S>(key),
+                key_text::<S>(&state.key())
+            )));
+        }
+        let (stored, value) = self.encode(&state)?;
+        let edit = if before.is_some_and(|before| before.etag == stored.etag) {
+            DecidedEdit::Unchanged
+        } else {
+            DecidedEdit::Set(stored, value.clone())
+        };
+        Ok((edit, Some(value)))
     }
 
     /// The value for the log, and the entity as every replay will read it. Reading it back before it is written means that no
@@ -295,7 +318,8 @@ impl<S: State> Running<S> {
 }
 
 /// The outcome of a command's function.
-struct Decided<S> {
+struct Decided<S: State> {
+    key: S::Key,
     response: Response,
     edit: DecidedEdit<S>,
 }
@@ -306,9 +330,10 @@ enum DecidedEdit<S> {
     Removed,
 }
 
-impl<S> Decided<S> {
-    fn unchanged(response: Response) -> Self {
+impl<S: State> Decided<S> {
+    fn unchanged(key: S::Key, response: Response) -> Self {
         Self {
+            key,
             response,
             edit: DecidedEdit::Unchanged,
         }

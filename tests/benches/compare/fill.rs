@@ -75,7 +75,8 @@ pub(crate) fn fill(data: &Path, count: usize, size: Size, compacted: bool) -> Ou
             let (producer, records, under_way) = &mut partitions[usize::try_from(index)?];
             records.push(record);
             if records.len() == APPEND {
-                under_way.push_back(producer.append(std::mem::take(records)));
+                under_way.push_back(producer.append(records));
+                records.clear();
                 if under_way.len() > UNDER_WAY
                     && let Some(receipt) = under_way.pop_front()
                 {
@@ -87,7 +88,7 @@ pub(crate) fn fill(data: &Path, count: usize, size: Size, compacted: bool) -> Ou
             for receipt in under_way {
                 receipt.await?;
             }
-            producer.append(records).await?;
+            producer.append(&records).await?;
         }
         Outcome::Ok(())
     })?;

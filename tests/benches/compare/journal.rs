@@ -29,15 +29,15 @@ const APPENDS: [(usize, usize); 3] = [(1, 500), (100, 200), (1000, 100)];
 
 /// What appends durably.
 trait Append {
-    fn append(&mut self, records: Vec<Record>) -> Outcome<()>;
+    fn append(&mut self, records: &[Record]) -> Outcome<()>;
 }
 
 struct Bare(std::fs::File);
 
 impl Append for Bare {
-    fn append(&mut self, records: Vec<Record>) -> Outcome<()> {
+    fn append(&mut self, records: &[Record]) -> Outcome<()> {
         let mut bytes = Vec::new();
-        for record in &records {
+        for record in records {
             codec::encode(record, 0, &mut bytes)?;
         }
         self.0.write_all(&bytes)?;
@@ -48,7 +48,7 @@ impl Append for Bare {
 struct Ours<'a>(&'a Runtime, Box<dyn Producer>);
 
 impl Append for Ours<'_> {
-    fn append(&mut self, records: Vec<Record>) -> Outcome<()> {
+    fn append(&mut self, records: &[Record]) -> Outcome<()> {
         self.0.block_on(self.1.append(records))?;
         Ok(())
     }
@@ -89,11 +89,10 @@ pub(crate) fn log(options: &Options, report: &mut Report) -> Outcome<()> {
     let mut appender = |append: &mut dyn Append| -> Outcome<()> {
         for start in (0..records).step_by(1000) {
             let end = records.min(start + 1000);
-            append.append(
-                (start..end)
-                    .map(|number| fill::record(number, Size::Json))
-                    .collect(),
-            )?;
+            let records: Vec<_> = (start..end)
+                .map(|number| fill::record(number, Size::Json))
+                .collect();
+            append.append(&records)?;
         }
         Ok(())
     };
@@ -155,7 +154,6 @@ fn appends(
 
 /// Microseconds of one append.
 fn timed(append: &mut dyn Append, records: &[Record]) -> Outcome<f64> {
-    let records = records.to_vec();
     let started = Instant::now();
     append.append(records)?;
     Ok(started.elapsed().as_secs_f64() * 1e6)
@@ -228,12 +226,12 @@ mod with_fjall {
     }
 
     impl Append for Fjall {
-        fn append(&mut self, records: Vec<Record>) -> Outcome<()> {
+        fn append(&mut self, records: &[Record]) -> Outcome<()> {
             let mut batch = self
                 .database
                 .batch()
                 .durability(Some(PersistMode::SyncData));
-            for record in &records {
+            for record in records {
                 let mut bytes = Vec::with_capacity(codec::encoded_bytes(record));
                 codec::encode(record, 0, &mut bytes)?;
                 batch.insert(&self.keyspace, self.next.to_be_bytes(), bytes);

@@ -46,7 +46,7 @@ pub(crate) async fn append_each(
     for record in records {
         offsets.extend(
             producer
-                .append(vec![record.clone()])
+                .append(std::slice::from_ref(record))
                 .await
                 .expect("there is room"),
         );

@@ -201,10 +201,7 @@ async fn write(
     let mut left = bytes;
     while left > 0 {
         let records = author.next();
-        let offsets = producer
-            .append(records.clone())
-            .await
-            .expect("there is room");
+        let offsets = producer.append(&records).await.expect("there is room");
         left = left.saturating_sub(records.len() * 100);
         all.extend(offsets.into_iter().zip(records));
     }
@@ -258,11 +255,7 @@ async fn the_fold_of_a_compacted_log_is_that_of_the_whole() {
         for round in 0..4 {
             let mut others = log.producer(&other).expect("a producer");
             others
-                .append(vec![data(
-                    Ballot::new(1, 1),
-                    "other",
-                    Some(&round.to_string()),
-                )])
+                .append(&[data(Ballot::new(1, 1), "other", Some(&round.to_string()))])
                 .await
                 .expect("there is room");
             write(&mut author, &mut producer, &mut all, 12_000).await;
@@ -319,13 +312,10 @@ async fn a_deletion_stays_behind_a_batch_that_has_its_key() {
         data(ballot, "never there", None),
     ];
     let mut producer = log.producer(&partition()).expect("a producer");
-    producer
-        .append(records.to_vec())
-        .await
-        .expect("there is room");
+    producer.append(&records).await.expect("there is room");
     for number in 0..200 {
         let filler = data(ballot, &format!("{}", number % 3), Some("filler"));
-        producer.append(vec![filler]).await.expect("there is room");
+        producer.append(&[filler]).await.expect("there is room");
     }
     log.compact().expect("there is room");
     let kept = read_all(&log, &partition()).await;
@@ -358,7 +348,7 @@ async fn remembered_answers_are_limited_in_age_and_number() {
         });
         record.timestamp_ms = if number % 2 == 0 { now_ms() } else { 1000 };
         producer
-            .append(vec![record.clone()])
+            .append(std::slice::from_ref(&record))
             .await
             .expect("there is room");
     }
@@ -424,7 +414,7 @@ async fn a_crash_at_any_step_loses_nothing() {
             let offset = all.len() as Offset;
             let record = data(Ballot::new(u64::MAX, 1), "key", Some("later"));
             assert_eq!(
-                producer.append(vec![record]).await,
+                producer.append(&[record]).await,
                 Ok(vec![offset]),
                 "{step:?}"
             );
@@ -540,7 +530,7 @@ async fn the_disk_is_bounded() {
             })
             .collect();
         written += records.len() as u64 * 250;
-        producer.append(records).await.expect("there is room");
+        producer.append(&records).await.expect("there is room");
     }
     // Everything that is live once, with its frames, and a frame for the end of each stream.
     let live = 50 * 300 + 4096;
@@ -589,7 +579,7 @@ async fn readers_do_not_notice_compaction() {
         for round in 0..1500_u32 {
             let key = format!("{}", round % 10);
             let record = data(Ballot::new(1, 1), &key, Some(&round.to_string()));
-            producer.append(vec![record]).await.expect("there is room");
+            producer.append(&[record]).await.expect("there is room");
         }
     });
     let mut rounds = 0;

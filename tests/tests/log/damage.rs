@@ -340,14 +340,14 @@ async fn a_failed_sync_stops_the_log() {
     let records = records(4);
     append_each(&mut producer, &records[..1]).await;
     failing.store(true, Ordering::Relaxed);
-    let unknown = producer.append(vec![records[1].clone()]).await;
+    let unknown = producer.append(&[records[1].clone()]).await;
     assert!(
         matches!(&unknown, Err(AppendError::Unknown(why)) if why.contains("on fire")),
         "{unknown:?}"
     );
     let mut other = log.producer(&partition()).expect("a producer");
     for producer in [&mut producer, &mut other] {
-        let refused = producer.append(vec![records[2].clone()]).await;
+        let refused = producer.append(&[records[2].clone()]).await;
         assert!(
             matches!(refused, Err(AppendError::Refused(_))),
             "{refused:?}"

@@ -88,7 +88,7 @@ async fn fill(
         let records: Vec<_> = (0..8).map(|it| record(round * 8 + it)).collect();
         let receipts: Vec<_> = records
             .iter()
-            .map(|record| producer.append(vec![record.clone()]))
+            .map(|record| producer.append(std::slice::from_ref(record)))
             .collect();
         let mut errors = Vec::new();
         for (record, receipt) in records.into_iter().zip(receipts) {
@@ -126,14 +126,14 @@ async fn refuses_and_still_reads(folder: &Path) -> Vec<(Offset, Record)> {
         acknowledged,
         "what failed does not turn up after a crash either"
     );
-    let later = producer.append(vec![record(0)]).await;
+    let later = producer.append(&[record(0)]).await;
     assert!(
         matches!(later, Err(AppendError::Refused(_))),
         "one failure ends a producer: {later:?}"
     );
     let mut other = log.producer(&partition()).expect("a producer");
     let large = data(Ballot::new(1, 1), "large", Some(&"v".repeat(2 << 20)));
-    let still = other.append(vec![large]).await;
+    let still = other.append(&[large]).await;
     assert!(matches!(still, Err(AppendError::Full(_))), "{still:?}");
     assert_eq!(
         read_all(&log, &partition()).await,
@@ -179,7 +179,7 @@ async fn in_a_small_file_system(folder: &Path) {
     let mut failed = log.producer(&partition()).expect("a producer");
     fill(&mut failed, &mut acknowledged).await;
     fs::remove_file(filler).expect("it is there");
-    let refused = failed.append(vec![record(0)]).await;
+    let refused = failed.append(&[record(0)]).await;
     assert!(
         matches!(refused, Err(AppendError::Refused(_))),
         "{refused:?}"

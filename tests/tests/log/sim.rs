@@ -30,7 +30,7 @@ async fn story(seed: u64, faults: Faults) -> Vec<(Offset, Record)> {
         let ballot = Ballot::new(round as u64 + 1, number as u64);
         for at in 0..10 {
             let records = vec![data(ballot, &format!("{}", at % 4), Some("value")); 3];
-            let receipt = producer.append(records);
+            let receipt = producer.append(&records);
             if at % 3 == 0 && receipt.await.is_err() {
                 break;
             }
@@ -95,14 +95,14 @@ async fn a_lost_acknowledgement_says_nothing() {
         let node = declared(&sim);
         let mut producer = node.producer(&partition()).expect("a producer");
         let outcome = producer
-            .append(vec![data(Ballot::new(1, 1), "key", Some(""))])
+            .append(&[data(Ballot::new(1, 1), "key", Some(""))])
             .await;
         assert!(
             matches!(outcome, Err(AppendError::Unknown(_))),
             "{outcome:?}"
         );
         let later = producer
-            .append(vec![data(Ballot::new(1, 1), "later", Some(""))])
+            .append(&[data(Ballot::new(1, 1), "later", Some(""))])
             .await;
         assert!(matches!(later, Err(AppendError::Refused(_))), "{later:?}");
         sleep(Duration::from_secs(10)).await;
@@ -134,17 +134,17 @@ async fn a_crashed_node_may_leave_a_late_prefix() {
             .map(|it| data(Ballot::new(1, 1), &it.to_string(), Some("")))
             .collect();
         for record in &sent {
-            drop(producer.append(vec![record.clone()]));
+            drop(producer.append(std::slice::from_ref(record)));
         }
         sim.crash(&node);
-        let refused = producer.append(vec![sent[0].clone()]).await;
+        let refused = producer.append(&[sent[0].clone()]).await;
         assert!(
             matches!(refused, Err(AppendError::Refused(_))),
             "{refused:?}"
         );
         let mut next = other.producer(&partition()).expect("a producer");
         let barrier = data(Ballot::new(2, 2), "barrier", Some(""));
-        let offset = next.append(vec![barrier]).await.expect("nothing is lost")[0];
+        let offset = next.append(&[barrier]).await.expect("nothing is lost")[0];
         sleep(Duration::from_secs(10)).await;
         let history = sim.history(&partition());
         let landed: Vec<_> = history
@@ -169,25 +169,25 @@ async fn a_full_disk_fails_a_producer_for_good() {
     let mut producer = node.producer(&partition()).expect("a producer");
     let record = data(Ballot::new(1, 1), "key", Some(""));
     producer
-        .append(vec![record.clone()])
+        .append(std::slice::from_ref(&record))
         .await
         .expect("there is room");
     sim.set_full(true);
     let receipts: Vec<_> = (0..5)
-        .map(|_| producer.append(vec![record.clone()]))
+        .map(|_| producer.append(std::slice::from_ref(&record)))
         .collect();
     for receipt in receipts {
         let outcome = receipt.await;
         assert!(matches!(outcome, Err(AppendError::Full(_))), "{outcome:?}");
     }
     sim.set_full(false);
-    let refused = producer.append(vec![record.clone()]).await;
+    let refused = producer.append(std::slice::from_ref(&record)).await;
     assert!(
         matches!(refused, Err(AppendError::Refused(_))),
         "{refused:?}"
     );
     let mut producer = node.producer(&partition()).expect("a producer");
-    assert_eq!(producer.append(vec![record]).await, Ok(vec![1]));
+    assert_eq!(producer.append(&[record]).await, Ok(vec![1]));
 }
 
 #[tokio::test(start_paused = true)]
@@ -210,7 +210,7 @@ async fn compaction_keeps_the_last_of_each_key_and_what_is_young() {
             for key in ["a", "b", "gone"] {
                 let value = (key != "gone" || round < 10).then_some("value");
                 let record = data(Ballot::new(1, 1), key, value);
-                producer.append(vec![record]).await.expect("there is room");
+                producer.append(&[record]).await.expect("there is room");
             }
             sleep(Duration::from_secs(1)).await;
         }

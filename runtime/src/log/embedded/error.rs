@@ -6,8 +6,10 @@ use crate::log::LogError;
 
 /// `map_err(io_error("open", path))`.
 pub(super) fn io_error(what: &str, path: &Path) -> impl FnOnce(io::Error) -> LogError {
-    let what = format!("can't {what} {}", path.display());
-    move |source| LogError::Io { what, source }
+    move |source| LogError::Io {
+        what: format!("can't {what} {}", path.display()),
+        source,
+    }
 }
 
 /// Damage at a place, with what can be done about it.
