@@ -2,13 +2,13 @@
 //!
 //! The key's fields are handed to the entity's `Deserialize` before those of the body, without a detour through a tree of values.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use serde::{
-    Deserializer,
+    Deserialize, Deserializer,
     de::{
         DeserializeSeed, Error as _, IntoDeserializer, MapAccess, Visitor,
-        value::{StrDeserializer, StringDeserializer},
+        value::{CowStrDeserializer, StrDeserializer},
     },
     forward_to_deserialize_any,
 };
@@ -89,6 +89,10 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for WithKey<V> {
     }
 }
 
+/// A name in the body, borrowed from it unless something in it is escaped.
+#[derive(Deserialize)]
+struct Name<'body>(#[serde(borrow)] Cow<'body, str>);
+
 /// The key's fields, then the body's.
 struct Fields<A> {
     body: A,
@@ -113,9 +117,9 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Fields<A> {
             let name: StrDeserializer<'_, A::Error> = (*name).into_deserializer();
             return seed.deserialize(name).map(Some);
         }
-        while let Some(name) = self.body.next_key::<String>()? {
+        while let Some(Name(name)) = self.body.next_key()? {
             let Some(at) = self.names.iter().position(|known| *known == name) else {
-                let name: StringDeserializer<A::Error> = name.into_deserializer();
+                let name: CowStrDeserializer<'_, A::Error> = name.into_deserializer();
                 return seed.deserialize(name).map(Some);
             };
             let given: Value = self.body.next_value()?;
