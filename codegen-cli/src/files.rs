@@ -1,1 +1,0 @@
-//! What the generator does to a folder: compare, write, lock.

@@ -1,1 +1,0 @@
-//! Which schema, key and paths form a resource.

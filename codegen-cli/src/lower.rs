@@ -1,1 +1,0 @@
-//! From the bundled tree to types and operations.

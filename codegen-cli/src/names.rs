@@ -1,1 +1,0 @@
-//! Names in the habits of Rust.
