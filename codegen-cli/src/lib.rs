@@ -1,0 +1,7 @@
+//! What the command `memgen` is made of.
+//!
+//! - [`spec`] reads OpenAPI documents into one tree that knows where each value stands.
+//! - [`diagnostic`] is what is wrong with a document, and where.
+
+pub mod diagnostic;
+pub mod spec;

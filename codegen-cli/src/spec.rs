@@ -1,0 +1,210 @@
+//! Reading OpenAPI documents: YAML or JSON, 3.0 or 3.1, one file or many.
+//!
+//! ```text
+//! files -> yaml, json -> nodes with places -> bundle -> convert -> tree (3.0) and document (3.1)
+//! ```
+//!
+//! Everything that is wrong becomes a diagnostic, all of it in one run. What is broken is left out, and the rest goes on.
+
+mod bundle;
+mod convert;
+mod grammar;
+mod json;
+mod limits;
+mod node;
+mod sources;
+mod yaml;
+
+use std::path::Path;
+
+use serde_json::Value as Json;
+
+pub use self::{
+    bundle::UNSUPPORTED,
+    grammar::Kind,
+    node::{Member, Mismatch, Node, Object, Value, escape, unescape},
+    sources::Sources,
+};
+use self::bundle::Bundler;
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
+
+/// A document that was read.
+#[derive(Debug)]
+pub struct Spec {
+    /// The document in one tree, in OpenAPI 3.0, in its own order and with the place of each value.
+    pub tree: Node,
+    /// The document in one piece, in OpenAPI 3.1. Both have the same names at the same places.
+    pub document: Json,
+    /// A hash of all bytes that were read.
+    pub hash: String,
+}
+
+/// The versions of OpenAPI that can be told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Version {
+    V30,
+    V31,
+}
+
+/// Reads a document and the files that it refers to.
+///
+/// ```
+/// use memgen_cli::{diagnostic::Diagnostics, spec};
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("openapi.yaml");
+/// std::fs::write(&path, "openapi: 3.0.3\ninfo: {title: Pets, version: '1'}\npaths: {}\n")?;
+/// let mut diagnostics = Diagnostics::default();
+/// let (_, spec) = spec::read(&path, &mut diagnostics);
+/// assert_eq!(spec.unwrap().document["openapi"], "3.1.0");
+/// assert_eq!(diagnostics.iter().count(), 0);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// The sources are there in either case, since messages need them; the rest is `None` if nothing can be made of the document.
+pub fn read(path: &Path, diagnostics: &mut Diagnostics) -> (Sources, Option<Spec>) {
+    let mut sources = Sources::default();
+    let name = path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
+    if let Err(message) = sources.read(path, &name) {
+        diagnostics.push(Diagnostic {
+            severity: Severity::Error,
+            span: None,
+            pointer: String::new(),
+            message,
+            help: None,
+        });
+        return (sources, None);
+    }
+    let folder = path.canonicalize().ok().and_then(|path| path.parent().map(Path::to_owned));
+    assemble(sources, Some(path), folder, &name, diagnostics)
+}
+
+/// Reads a document of one file from memory. References to other files lead nowhere.
+pub fn read_bytes(name: &str, bytes: &[u8], diagnostics: &mut Diagnostics) -> (Sources, Option<Spec>) {
+    let mut sources = Sources::default();
+    match sources.add(name, bytes.to_vec()) {
+        Ok(_) => assemble(sources, None, None, name, diagnostics),
+        Err(message) => {
+            diagnostics.push(Diagnostic {
+                severity: Severity::Error,
+                span: None,
+                pointer: String::new(),
+                message,
+                help: None,
+            });
+            (sources, None)
+        }
+    }
+}
+
+/// A file that is called JSON, or begins like it, is JSON; everything else is YAML.
+fn parse(text: &str, name: &str, file: u32, diagnostics: &mut Diagnostics) -> Option<Node> {
+    let json = Path::new(name).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
+    if json || text.trim_start().starts_with('{') {
+        json::parse(text, file, diagnostics)
+    } else {
+        yaml::parse(text, file, diagnostics)
+    }
+}
+
+/// Makes one document of what was read first and what it refers to.
+fn assemble(
+    sources: Sources,
+    path: Option<&Path>,
+    folder: Option<std::path::PathBuf>,
+    name: &str,
+    diagnostics: &mut Diagnostics,
+) -> (Sources, Option<Spec>) {
+    let Some(root) = parse(sources.text(0), name, 0, diagnostics) else {
+        return (sources, None);
+    };
+    let Some(version) = version(&root, diagnostics) else {
+        return (sources, None);
+    };
+    let mut bundler = Bundler::new(sources, folder, diagnostics);
+    bundler.root(path, root);
+    let mut bundled = bundler.bundle(version == Version::V31);
+    let sources = bundler.sources;
+    complete(&mut bundled, diagnostics);
+    convert::each_schema(&mut bundled, Kind::Document, "", &mut |schema, pointer| {
+        convert::repair(schema, pointer, diagnostics);
+    });
+    let mut tree = bundled;
+    let document = match version {
+        Version::V30 => {
+            let mut raised = tree.clone();
+            convert::each_schema(&mut raised, Kind::Document, "", &mut |schema, _| convert::raise(schema));
+            raised
+        }
+        Version::V31 => {
+            let document = tree.clone();
+            convert::each_schema(&mut tree, Kind::Document, "", &mut |schema, _| convert::lower(schema));
+            tree.take("webhooks");
+            document
+        }
+    };
+    let mut document = document.to_json();
+    document["openapi"] = "3.1.0".into();
+    tree.set("openapi", Node::text("3.0.3", tree.span));
+    let hash = sources.hash();
+    (sources, Some(Spec { tree, document, hash }))
+}
+
+/// Which version it is, if it is one that can be read.
+fn version(root: &Node, diagnostics: &mut Diagnostics) -> Option<Version> {
+    if let Some(swagger) = root.member("swagger") {
+        diagnostics.error(swagger.span, "#/swagger", "this is Swagger 2.0, which came before OpenAPI");
+        diagnostics.help("convert it first: `npx swagger2openapi FILE --outfile openapi.yaml`");
+        return None;
+    }
+    let Some(node) = root.member("openapi") else {
+        diagnostics.error(root.span, "#", "there is no `openapi` here, so this is no OpenAPI document");
+        diagnostics.help("a document begins with `openapi: 3.1.0`");
+        return None;
+    };
+    let text = match &node.value {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => {
+            let text = number.to_string();
+            diagnostics.warning(node.span, "#/openapi", format!("the version is the number {text}; it is taken as a text"));
+            diagnostics.help(format!("write `openapi: {text}.0`, or put it in quotes"));
+            text
+        }
+        _ => String::new(),
+    };
+    let mut parts = text.split('.');
+    match (parts.next(), parts.next()) {
+        (Some("3"), Some("0")) => Some(Version::V30),
+        (Some("3"), Some("1")) => Some(Version::V31),
+        (Some("3"), Some("2")) => {
+            diagnostics.warning(node.span, "#/openapi", "what is new in OpenAPI 3.2 is not known; the document is read as 3.1");
+            Some(Version::V31)
+        }
+        _ => {
+            diagnostics.error(node.span, "#/openapi", format!("`{text}` is no version of OpenAPI that is understood"));
+            diagnostics.help("3.0 and 3.1 are");
+            None
+        }
+    }
+}
+
+/// Adds what each document must have.
+fn complete(tree: &mut Node, diagnostics: &mut Diagnostics) {
+    let span = tree.span;
+    let object = || Node::new(Value::Object(Object::new()), span);
+    if tree.member("info").is_none() {
+        diagnostics.warning(span, "#", "there is no `info`; the API is called `API`");
+        tree.set("info", object());
+    }
+    if let Some(info) = tree.as_object_mut().and_then(|tree| tree.get_mut("info")) {
+        for (name, text) in [("title", "API"), ("version", "0")] {
+            if info.node.member(name).is_none() {
+                info.node.set(name, Node::text(text, span));
+            }
+        }
+    }
+    if tree.member("paths").is_none() {
+        diagnostics.warning(span, "#", "there are no `paths`, so there is nothing to serve");
+        tree.set("paths", object());
+    }
+}

@@ -1,0 +1,499 @@
+//! Many files -> one tree: every reference of the result is `#/components/<section>/<name>`.
+//!
+//! The tree is walked by the [grammar](super::grammar). What stands elsewhere (in another file, below a path, in `$defs`) is hoisted into
+//! `components` under a name of its own. What is broken is reported and left out; the rest goes on.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
+    path::{Path, PathBuf},
+    rc::Rc,
+};
+
+use percent_encoding::percent_decode_str;
+
+use super::{
+    grammar::{Kind, Shape},
+    node::{Member, Node, Object, Value, escape, unescape},
+    parse,
+    sources::Sources,
+};
+use crate::diagnostic::{Diagnostics, Span};
+
+/// The extension that marks what can't be generated, with the reason.
+pub const UNSUPPORTED: &str = "x-memgen-unsupported";
+
+/// Where something stands.
+type Target = (u32, String);
+
+/// A tree in the making.
+pub(super) struct Bundler<'d> {
+    pub(super) sources: Sources,
+    diagnostics: &'d mut Diagnostics,
+    /// Of each file, by its number: its tree, if it could be read.
+    files: Vec<Option<Rc<Node>>>,
+    by_path: HashMap<PathBuf, u32>,
+    /// Of each file: the folder that its references start from. None if it may not refer to files.
+    folders: Vec<Option<PathBuf>>,
+    /// The folder of the document: files are named from there on.
+    root_folder: Option<PathBuf>,
+    /// `$ref` may have neighbours that count.
+    siblings: bool,
+    names: HashMap<(Target, Kind), String>,
+    taken: HashSet<(Kind, String)>,
+    waiting: VecDeque<(Target, Kind, String)>,
+    unknown: BTreeMap<(Kind, String), usize>,
+    /// Path items that are being copied in now.
+    inside: Vec<Target>,
+    /// Why something of the operation at hand was left out.
+    broken: Option<String>,
+}
+
+/// What a reference comes to.
+enum Found {
+    /// A place.
+    At(Target),
+    /// Nothing; why.
+    Nothing(String),
+}
+
+impl<'d> Bundler<'d> {
+    pub(super) fn new(sources: Sources, root_folder: Option<PathBuf>, diagnostics: &'d mut Diagnostics) -> Self {
+        Self {
+            sources,
+            diagnostics,
+            files: Vec::new(),
+            by_path: HashMap::new(),
+            folders: Vec::new(),
+            root_folder,
+            siblings: false,
+            names: HashMap::new(),
+            taken: HashSet::new(),
+            waiting: VecDeque::new(),
+            unknown: BTreeMap::new(),
+            inside: Vec::new(),
+            broken: None,
+        }
+    }
+
+    /// Takes in the document itself, which is file 0.
+    pub(super) fn root(&mut self, path: Option<&Path>, node: Node) {
+        let path = path.and_then(|path| path.canonicalize().ok());
+        if let Some(path) = &path {
+            self.by_path.insert(path.clone(), 0);
+        }
+        self.folders.push(self.root_folder.clone());
+        self.files.push(Some(Rc::new(node)));
+    }
+
+    /// The bundled tree of the document. `siblings`: names beside a `$ref` count, as in OpenAPI 3.1.
+    pub(super) fn bundle(&mut self, siblings: bool) -> Node {
+        self.siblings = siblings;
+        let Some(root) = self.files.first().cloned().flatten() else {
+            return Node::new(Value::Object(Object::new()), Span::default());
+        };
+        self.reserve(&root);
+        let mut bundled = self
+            .one(0, "", &root, Kind::Document)
+            .unwrap_or_else(|| Node::new(Value::Object(Object::new()), root.span));
+        if bundled.member("components").is_none() {
+            bundled.set("components", Node::new(Value::Object(Object::new()), root.span));
+        }
+        while let Some(((file, pointer), kind, name)) = self.waiting.pop_front() {
+            let Some(section) = kind.section() else {
+                continue;
+            };
+            let Some(target) = self.tree(file).and_then(|tree| tree.pointer(&pointer).cloned()) else {
+                continue;
+            };
+            let node = self.object(file, &pointer, &target, kind);
+            let node = node.unwrap_or_else(|| empty(target.span));
+            let Some(Value::Object(components)) =
+                bundled.as_object_mut().and_then(|it| it.get_mut("components")).map(|it| &mut it.node.value)
+            else {
+                break;
+            };
+            let section = components.entry(section.to_owned()).or_insert_with(|| Member {
+                name: target.span,
+                node: Node::new(Value::Object(Object::new()), target.span),
+            });
+            section.node.set(&name, node);
+        }
+        self.break_cycles(&mut bundled);
+        for ((kind, name), count) in std::mem::take(&mut self.unknown) {
+            if count > 1 {
+                self.diagnostics.push(crate::diagnostic::Diagnostic {
+                    severity: crate::diagnostic::Severity::Warning,
+                    span: None,
+                    pointer: String::new(),
+                    message: format!("`{name}` in {} other {}s is unknown too", count - 1, kind.noun()),
+                    help: None,
+                });
+            }
+        }
+        bundled
+    }
+
+    /// The document's own components keep their names; one that is nothing but a reference to something else gives it its name.
+    fn reserve(&mut self, root: &Node) {
+        for (section, shape) in Kind::Components.names() {
+            let Shape::Map(kind) = shape else { continue };
+            let Some(members) = root.pointer(&format!("/components/{section}")).and_then(Node::as_object) else {
+                continue;
+            };
+            for name in members.keys() {
+                self.taken.insert((*kind, name.clone()));
+                let pointer = format!("/components/{section}/{}", escape(name));
+                self.names.insert(((0, pointer), *kind), name.clone());
+            }
+            for (name, member) in members {
+                if let Some(reference) = pure_reference(&member.node)
+                    && let Found::At(target) = self.resolve(0, reference)
+                {
+                    self.names.entry((target, *kind)).or_insert_with(|| name.clone());
+                }
+            }
+        }
+    }
+
+    fn tree(&self, file: u32) -> Option<Rc<Node>> {
+        self.files.get(file as usize).cloned().flatten()
+    }
+
+    /// An object of this kind, or a reference to one.
+    fn one(&mut self, file: u32, pointer: &str, node: &Node, kind: Kind) -> Option<Node> {
+        let Some(reference) = node.member("$ref") else {
+            return self.object(file, pointer, node, kind);
+        };
+        if kind.section().is_none() && kind != Kind::PathItem {
+            return self.object(file, pointer, node, kind);
+        }
+        let span = reference.span;
+        let Some(text) = reference.as_str() else {
+            self.leave_out(span, pointer, format!("`$ref` is {}, not a text", reference.what()));
+            return None;
+        };
+        let target = match self.resolve(file, text) {
+            Found::At(target) => target,
+            Found::Nothing(why) => {
+                let what = format!("the {} `{text}` {why}", kind.noun());
+                self.leave_out(span, pointer, what);
+                return (kind == Kind::Schema).then(|| empty(node.span));
+            }
+        };
+        if kind == Kind::PathItem {
+            return self.copied(target, node, pointer);
+        }
+        let section = kind.section()?;
+        let name = self.name(target.clone(), kind);
+        // The component that gave the target its name holds it, instead of a reference to itself.
+        if file == 0 && *pointer == *format!("/components/{section}/{}", escape(&name)) {
+            let found = self.tree(target.0).and_then(|tree| tree.pointer(&target.1).cloned());
+            if let Some(found) = found {
+                return self.one(target.0, &target.1, &found, kind);
+            }
+        }
+        let mut result = Node::new(Value::Object(Object::new()), node.span);
+        let path = format!("#/components/{section}/{}", escape(&name));
+        result.set("$ref", Node::text(path, span));
+        if self.siblings && kind == Kind::Schema {
+            let mut others = node.clone();
+            others.take("$ref");
+            if let Some(Value::Object(others)) =
+                self.object(file, pointer, &others, kind).map(|others| others.value)
+                && let Some(object) = result.as_object_mut()
+            {
+                object.extend(others);
+            }
+        }
+        Some(result)
+    }
+
+    /// A path item that stands elsewhere is copied to where it is used, with what stands beside the reference.
+    fn copied(&mut self, target: Target, place: &Node, pointer: &str) -> Option<Node> {
+        if self.inside.contains(&target) {
+            self.leave_out(place.span, pointer, "this path item contains itself".to_owned());
+            return None;
+        }
+        let found = self.tree(target.0).and_then(|tree| tree.pointer(&target.1).cloned())?;
+        self.inside.push(target.clone());
+        let copy = self.one(target.0, &target.1, &found, Kind::PathItem);
+        self.inside.pop();
+        copy
+    }
+
+    /// The name of a component for what stands at a place. It is made part of the tree later if it is not yet.
+    fn name(&mut self, target: Target, kind: Kind) -> String {
+        if let Some(name) = self.names.get(&(target.clone(), kind)) {
+            return name.clone();
+        }
+        let last = target.1.rsplit('/').next().unwrap_or_default();
+        let stem = || {
+            let name = self.sources.name(target.0);
+            let file = name.rsplit(['/', '\\']).next().unwrap_or(name);
+            file.split('.').next().unwrap_or(file).to_owned()
+        };
+        let wanted = if last.is_empty() { stem() } else { unescape(last).into_owned() };
+        let wanted: String = wanted
+            .chars()
+            .map(|one| if one.is_ascii_alphanumeric() || matches!(one, '.' | '_' | '-') { one } else { '_' })
+            .collect();
+        let name = std::iter::once(wanted.clone())
+            .chain((2..).map(|number| format!("{wanted}{number}")))
+            .find(|name| !self.taken.contains(&(kind, name.clone())))
+            .unwrap_or(wanted);
+        self.taken.insert((kind, name.clone()));
+        self.names.insert((target.clone(), kind), name.clone());
+        self.waiting.push_back((target, kind, name.clone()));
+        name
+    }
+
+    /// What a reference in a file means.
+    fn resolve(&mut self, file: u32, reference: &str) -> Found {
+        let (place, fragment) = reference.split_once('#').unwrap_or((reference, ""));
+        if reference.is_empty() {
+            return Found::Nothing("is empty".to_owned());
+        }
+        let file = if place.is_empty() {
+            file
+        } else {
+            match self.open(file, place) {
+                Ok(file) => file,
+                Err(why) => return Found::Nothing(why),
+            }
+        };
+        let Some(tree) = self.tree(file) else {
+            return Found::Nothing("stands in a file that can't be read".to_owned());
+        };
+        let fragment = percent_decode_str(fragment).decode_utf8_lossy();
+        let pointer = if fragment.is_empty() || fragment.starts_with('/') {
+            fragment.into_owned()
+        } else {
+            match anchor(&tree, &fragment) {
+                Some(pointer) => pointer,
+                None => return Found::Nothing(format!("names the anchor `{fragment}`, which nothing has")),
+            }
+        };
+        if tree.pointer(&pointer).is_none() {
+            return Found::Nothing("leads nowhere".to_owned());
+        }
+        Found::At((file, pointer))
+    }
+
+    /// The number of a file that is named in another one.
+    fn open(&mut self, from: u32, place: &str) -> Result<u32, String> {
+        if place.contains("://") || place.starts_with("//") || place.starts_with("urn:") {
+            return Err("is somewhere in the network, where nothing is fetched from; save it as a file".to_owned());
+        }
+        let Some(Some(folder)) = self.folders.get(from as usize).cloned() else {
+            return Err("is in another file, and this document came without its folder".to_owned());
+        };
+        let place = percent_decode_str(place).decode_utf8_lossy();
+        let path = folder.join(&*place);
+        let path = path
+            .canonicalize()
+            .map_err(|error| format!("is in a file that can't be read: {error}"))?;
+        if let Some(file) = self.by_path.get(&path) {
+            return Ok(*file);
+        }
+        let name = self.root_folder.as_ref().and_then(|root| path.strip_prefix(root).ok());
+        let name = name.unwrap_or(&path).display().to_string();
+        let file = self.sources.read(&path, &name).map_err(|why| format!("is in a file that can't be read: {why}"))?;
+        self.by_path.insert(path.clone(), file);
+        self.folders.push(path.parent().map(Path::to_owned));
+        let tree = parse(self.sources.text(file), &name, file, self.diagnostics);
+        self.files.push(tree.map(Rc::new));
+        Ok(file)
+    }
+
+    /// An object, member by member.
+    fn object(&mut self, file: u32, pointer: &str, node: &Node, kind: Kind) -> Option<Node> {
+        let Value::Object(object) = &node.value else {
+            if kind == Kind::Schema && matches!(node.value, Value::Bool(_)) {
+                return Some(node.clone());
+            }
+            let what = format!("{} {} is {}, not an object", article(kind), kind.noun(), node.what());
+            self.leave_out(node.span, pointer, what);
+            return None;
+        };
+        let outer = (kind == Kind::Operation).then(|| self.broken.take());
+        let mut result = Object::with_capacity(object.len());
+        for (name, member) in object {
+            let at = format!("{pointer}/{}", escape(name));
+            let node = match kind.shape(name) {
+                _ if name.starts_with("x-") => Some(member.node.clone()),
+                Some(shape) => self.shaped(file, &at, &member.node, shape),
+                None => {
+                    self.unknown(member.name, &at, kind, name);
+                    None
+                }
+            };
+            if let Some(node) = node {
+                let name_span = member.name;
+                result.insert(name.clone(), Member { name: name_span, node });
+            }
+        }
+        let mut result = Node::new(Value::Object(result), node.span);
+        if let Some(outer) = outer {
+            if let Some(why) = std::mem::replace(&mut self.broken, outer) {
+                result.set(UNSUPPORTED, Node::text(why, node.span));
+            }
+        }
+        Some(result)
+    }
+
+    fn shaped(&mut self, file: u32, pointer: &str, node: &Node, shape: Shape) -> Option<Node> {
+        match shape {
+            Shape::Data => Some(node.clone()),
+            Shape::Text => match &node.value {
+                Value::String(_) => Some(node.clone()),
+                Value::Number(number) => Some(Node::text(number.to_string(), node.span)),
+                Value::Bool(value) => Some(Node::text(value.to_string(), node.span)),
+                Value::Null => None,
+                Value::List(_) | Value::Object(_) => {
+                    self.leave_out(node.span, pointer, format!("this is {}, not a text", node.what()));
+                    None
+                }
+            },
+            Shape::One(kind) => self.one(file, pointer, node, kind),
+            Shape::SchemaOrBool => self.one(file, pointer, node, Kind::Schema),
+            Shape::SchemaOrList => match &node.value {
+                Value::List(_) => self.shaped(file, pointer, node, Shape::List(Kind::Schema)),
+                _ => self.one(file, pointer, node, Kind::Schema),
+            },
+            Shape::List(kind) => {
+                let Some(items) = node.as_list() else {
+                    let what = format!("this is {}, not a list of {}s", node.what(), kind.noun());
+                    self.leave_out(node.span, pointer, what);
+                    return None;
+                };
+                let items = items
+                    .iter()
+                    .enumerate()
+                    .filter_map(|(index, item)| self.one(file, &format!("{pointer}/{index}"), item, kind));
+                let items: Vec<Node> = items.collect();
+                Some(Node::new(Value::List(items), node.span))
+            }
+            Shape::Map(kind) => {
+                let Some(object) = node.as_object() else {
+                    if !matches!(node.value, Value::Null) {
+                        let what = format!("this is {}, not an object of {}s", node.what(), kind.noun());
+                        self.leave_out(node.span, pointer, what);
+                    }
+                    return None;
+                };
+                let mut result = Object::with_capacity(object.len());
+                for (name, member) in object {
+                    let at = format!("{pointer}/{}", escape(name));
+                    let extension = name.starts_with("x-") && matches!(kind, Kind::PathItem | Kind::Response);
+                    if kind == Kind::PathItem && !extension && pointer == "/paths" && !name.starts_with('/') {
+                        self.leave_out(member.name, &at, format!("the path `{name}` does not begin with `/`"));
+                        continue;
+                    }
+                    let node = if extension { Some(member.node.clone()) } else { self.one(file, &at, &member.node, kind) };
+                    if let Some(node) = node {
+                        result.insert(name.clone(), Member { name: member.name, node });
+                    }
+                }
+                Some(Node::new(Value::Object(result), node.span))
+            }
+        }
+    }
+
+    /// Something is broken, and not part of the result.
+    fn leave_out(&mut self, span: Span, pointer: &str, what: String) {
+        self.diagnostics.warning(span, format!("#{pointer}"), format!("{what}; it is left out"));
+        self.broken.get_or_insert(what);
+    }
+
+    /// A name that the grammar does not know: said once for each kind of object, then counted.
+    fn unknown(&mut self, span: Span, pointer: &str, kind: Kind, name: &str) {
+        let count = self.unknown.entry((kind, name.to_owned())).or_default();
+        *count += 1;
+        if *count == 1 {
+            let what = format!("{} {} has no `{name}`; it is left out", article(kind), kind.noun());
+            self.diagnostics.warning(span, format!("#{pointer}"), what);
+            let near = kind
+                .names()
+                .iter()
+                .map(|(known, _)| (strsim::jaro_winkler(name, known), *known))
+                .filter(|(like, _)| *like > 0.85)
+                .max_by(|one, other| one.0.total_cmp(&other.0));
+            if let Some((_, near)) = near {
+                self.diagnostics.help(format!("did you mean `{near}`? Names of your own begin with `x-`"));
+            }
+        }
+    }
+
+    /// Components that are references to one another in a circle hold nothing.
+    fn break_cycles(&mut self, bundled: &mut Node) {
+        let mut circles = Vec::new();
+        for (section, _) in Kind::Components.names() {
+            let path = format!("/components/{section}");
+            for name in bundled.pointer(&path).and_then(Node::as_object).into_iter().flat_map(Object::keys) {
+                let start = format!("{path}/{}", escape(name));
+                let mut at = start.clone();
+                let mut seen = HashSet::from([start.clone()]);
+                while let Some(next) = bundled.pointer(&at).and_then(pure_reference) {
+                    at = next.trim_start_matches('#').to_owned();
+                    if !seen.insert(at.clone()) {
+                        if at == start {
+                            circles.push((*section, name.clone(), start.clone()));
+                        }
+                        break;
+                    }
+                }
+            }
+        }
+        for (section, name, pointer) in circles {
+            let span = bundled.pointer(&pointer).map(|node| node.span).unwrap_or_default();
+            self.leave_out(span, &pointer, format!("`{name}` is a reference that leads back to itself"));
+            if let Some(Value::Object(components)) =
+                bundled.as_object_mut().and_then(|it| it.get_mut("components")).map(|it| &mut it.node.value)
+                && let Some(section) = components.get_mut(section)
+            {
+                section.node.set(&name, empty(span));
+            }
+        }
+    }
+}
+
+fn empty(span: Span) -> Node {
+    Node::new(Value::Object(Object::new()), span)
+}
+
+const fn article(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Info | Kind::Operation | Kind::Encoding | Kind::Example => "an",
+        _ => "a",
+    }
+}
+
+/// The reference, if the object is nothing else.
+fn pure_reference(node: &Node) -> Option<&str> {
+    let object = node.as_object()?;
+    let reference = object.get("$ref")?.node.as_str()?;
+    (object.len() == 1).then_some(reference)
+}
+
+/// Where the object with an anchor or an id stands.
+fn anchor(tree: &Node, name: &str) -> Option<String> {
+    let mut open = vec![(String::new(), tree)];
+    while let Some((pointer, node)) = open.pop() {
+        let named = ["$anchor", "$dynamicAnchor"].iter().any(|key| node.member(key).and_then(Node::as_str) == Some(name));
+        let id = node.member("$id").and_then(Node::as_str);
+        if named || id.is_some_and(|id| id.strip_prefix('#') == Some(name)) {
+            return Some(pointer);
+        }
+        match &node.value {
+            Value::Object(object) => {
+                let members = object.iter().map(|(key, member)| (format!("{pointer}/{}", escape(key)), &member.node));
+                open.extend(members);
+            }
+            Value::List(items) => {
+                open.extend(items.iter().enumerate().map(|(index, item)| (format!("{pointer}/{index}"), item)));
+            }
+            _ => {}
+        }
+    }
+    None
+}

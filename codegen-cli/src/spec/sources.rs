@@ -1,0 +1,199 @@
+//! The files that a document is made of, and messages that show their lines.
+
+use std::{fmt::Write as _, fs, path::Path};
+
+use xxhash_rust::xxh3::Xxh3;
+
+use super::limits::{FILE_BYTES_MAX, FILES_MAX};
+use crate::diagnostic::{Diagnostic, Severity};
+
+/// How much of a long line a message shows.
+const LINE_CHARS_MAX: usize = 120;
+
+/// The files that were read, in order.
+#[derive(Debug, Default)]
+pub struct Sources {
+    files: Vec<Source>,
+}
+
+/// One file.
+#[derive(Debug)]
+struct Source {
+    /// As messages name it.
+    name: String,
+    text: String,
+}
+
+impl Sources {
+    /// Takes in a file's bytes. Returns its number.
+    pub(super) fn add(&mut self, name: &str, bytes: Vec<u8>) -> Result<u32, String> {
+        if self.files.len() >= FILES_MAX {
+            return Err(format!("the document refers to more than {FILES_MAX} files"));
+        }
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let at = error.utf8_error().valid_up_to();
+            format!("{name} is not UTF-8: byte {at} begins no character")
+        })?;
+        let text = match text.strip_prefix('\u{feff}') {
+            Some(rest) => rest.to_owned(),
+            None => text,
+        };
+        self.files.push(Source {
+            name: name.to_owned(),
+            text,
+        });
+        Ok(u32::try_from(self.files.len() - 1).unwrap_or(u32::MAX))
+    }
+
+    /// Reads a file.
+    pub(super) fn read(&mut self, path: &Path, name: &str) -> Result<u32, String> {
+        let length = fs::metadata(path)
+            .map_err(|error| format!("{name} can't be read: {error}"))?
+            .len();
+        if length > FILE_BYTES_MAX {
+            return Err(format!(
+                "{name} has {length} bytes; at most {FILE_BYTES_MAX} are read"
+            ));
+        }
+        let bytes = fs::read(path).map_err(|error| format!("{name} can't be read: {error}"))?;
+        self.add(name, bytes)
+    }
+
+    /// A file's text.
+    pub(super) fn text(&self, file: u32) -> &str {
+        self.files
+            .get(file as usize)
+            .map_or("", |source| source.text.as_str())
+    }
+
+    /// A file's name, as messages have it.
+    #[must_use]
+    pub fn name(&self, file: u32) -> &str {
+        self.files
+            .get(file as usize)
+            .map_or("", |source| source.name.as_str())
+    }
+
+    /// The names of all files that were read.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.files.iter().map(|source| source.name.as_str())
+    }
+
+    /// A hash of all texts, in the order in which they were read.
+    pub(super) fn hash(&self) -> String {
+        let mut hasher = Xxh3::new();
+        for source in &self.files {
+            hasher.update(&(source.text.len() as u64).to_le_bytes());
+            hasher.update(source.text.as_bytes());
+        }
+        format!("{:032x}", hasher.digest128())
+    }
+
+    /// A message as people read it: what, where, the line itself, and what to do.
+    #[must_use]
+    pub fn render(&self, diagnostic: &Diagnostic, color: bool) -> String {
+        let (word, paint) = match diagnostic.severity {
+            Severity::Error => ("error", "\x1b[1;31m"),
+            Severity::Warning => ("warning", "\x1b[1;33m"),
+        };
+        let (paint, bold, dim, plain) = if color {
+            (paint, "\x1b[1m", "\x1b[34m", "\x1b[0m")
+        } else {
+            ("", "", "", "")
+        };
+        let mut out = format!("{paint}{word}{plain}{bold}: {}{plain}\n", diagnostic.message);
+        if let Some(span) = diagnostic.span {
+            let name = self.name(span.file);
+            let (line, column) = (span.line, span.column);
+            let margin = " ".repeat(line.to_string().len());
+            let _ = writeln!(out, "{margin}{dim}-->{plain} {name}:{line}:{column}");
+            if let Some((shown, caret)) = self.line(span.file, line, column) {
+                let _ = writeln!(out, "{margin} {dim}|{plain}");
+                let _ = writeln!(out, "{dim}{line} |{plain} {shown}");
+                let _ = writeln!(out, "{margin} {dim}|{plain} {}{paint}^{plain}", " ".repeat(caret));
+            }
+            if !diagnostic.pointer.is_empty() {
+                let _ = writeln!(out, "{margin} {dim}={plain} at {}", diagnostic.pointer);
+            }
+            if let Some(help) = &diagnostic.help {
+                let _ = writeln!(out, "{margin} {dim}={plain} help: {help}");
+            }
+        } else if let Some(help) = &diagnostic.help {
+            let _ = writeln!(out, "  {dim}={plain} help: {help}");
+        }
+        out
+    }
+
+    /// A line, or what of a long one is around the column, without anything that a terminal obeys; and where in it the column is.
+    fn line(&self, file: u32, line: u32, column: u32) -> Option<(String, usize)> {
+        let text = self.text(file);
+        let line = text.lines().nth(line.checked_sub(1)? as usize)?;
+        let at = column.saturating_sub(1) as usize;
+        let from = if at >= LINE_CHARS_MAX {
+            at - LINE_CHARS_MAX / 2
+        } else {
+            0
+        };
+        let shown: String = line
+            .chars()
+            .skip(from)
+            .take(LINE_CHARS_MAX)
+            .map(|one| if one.is_control() { ' ' } else { one })
+            .collect();
+        Some((shown, at - from))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostic::Span;
+
+    #[test]
+    fn a_message_shows_the_line() {
+        let mut sources = Sources::default();
+        let file = sources
+            .add("a.yaml", b"\xEF\xBB\xBFinfo:\n  title: \x1b[31m 1\n".to_vec())
+            .unwrap();
+        let diagnostic = Diagnostic {
+            severity: Severity::Warning,
+            span: Some(Span {
+                file,
+                line: 2,
+                column: 10,
+            }),
+            pointer: "#/info/title".to_owned(),
+            message: "the title is odd".to_owned(),
+            help: Some("give another".to_owned()),
+        };
+        let expected = "\
+warning: the title is odd
+ --> a.yaml:2:10
+  |
+2 |   title:  [31m 1
+  |          ^
+  = at #/info/title
+  = help: give another
+";
+        assert_eq!(sources.render(&diagnostic, false), expected);
+        let colored = sources.render(&diagnostic, true);
+        assert!(colored.contains("\x1b[1;33mwarning"), "{colored}");
+    }
+
+    #[test]
+    fn a_line_of_megabytes_is_clipped() {
+        let mut sources = Sources::default();
+        let mut text = "x".repeat(1 << 20);
+        text.push('!');
+        let file = sources.add("a.json", text.into_bytes()).unwrap();
+        let (shown, at) = sources.line(file, 1, (1 << 20) + 1).unwrap();
+        assert_eq!(shown.chars().nth(at), Some('!'));
+        assert!(shown.len() <= LINE_CHARS_MAX);
+    }
+
+    #[test]
+    fn what_is_not_utf8_is_refused_with_its_place() {
+        let error = Sources::default().add("a.yaml", b"ab\xFF".to_vec());
+        assert_eq!(error.unwrap_err(), "a.yaml is not UTF-8: byte 2 begins no character");
+    }
+}
