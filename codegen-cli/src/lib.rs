@@ -2,6 +2,8 @@
 //!
 //! - [`spec`] reads OpenAPI documents into one tree that knows where each value stands.
 //! - [`diagnostic`] is what is wrong with a document, and where.
+//! - [`servers`] starts Kafka and ZooKeeper for development and tests.
 
 pub mod diagnostic;
+pub mod servers;
 pub mod spec;

@@ -13,19 +13,21 @@ mod json;
 mod limits;
 mod node;
 mod sources;
+#[cfg(test)]
+mod tests;
 mod yaml;
 
 use std::path::Path;
 
 use serde_json::Value as Json;
 
+use self::bundle::Bundler;
 pub use self::{
     bundle::UNSUPPORTED,
     grammar::Kind,
     node::{Member, Mismatch, Node, Object, Value, escape, unescape},
     sources::Sources,
 };
-use self::bundle::Bundler;
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 
 /// A document that was read.
@@ -64,7 +66,10 @@ enum Version {
 /// The sources are there in either case, since messages need them; the rest is `None` if nothing can be made of the document.
 pub fn read(path: &Path, diagnostics: &mut Diagnostics) -> (Sources, Option<Spec>) {
     let mut sources = Sources::default();
-    let name = path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
+    let name = path.file_name().map_or_else(
+        || path.display().to_string(),
+        |name| name.to_string_lossy().into_owned(),
+    );
     if let Err(message) = sources.read(path, &name) {
         diagnostics.push(Diagnostic {
             severity: Severity::Error,
@@ -75,12 +80,19 @@ pub fn read(path: &Path, diagnostics: &mut Diagnostics) -> (Sources, Option<Spec
         });
         return (sources, None);
     }
-    let folder = path.canonicalize().ok().and_then(|path| path.parent().map(Path::to_owned));
+    let folder = path
+        .canonicalize()
+        .ok()
+        .and_then(|path| path.parent().map(Path::to_owned));
     assemble(sources, Some(path), folder, &name, diagnostics)
 }
 
 /// Reads a document of one file from memory. References to other files lead nowhere.
-pub fn read_bytes(name: &str, bytes: &[u8], diagnostics: &mut Diagnostics) -> (Sources, Option<Spec>) {
+pub fn read_bytes(
+    name: &str,
+    bytes: &[u8],
+    diagnostics: &mut Diagnostics,
+) -> (Sources, Option<Spec>) {
     let mut sources = Sources::default();
     match sources.add(name, bytes.to_vec()) {
         Ok(_) => assemble(sources, None, None, name, diagnostics),
@@ -99,7 +111,9 @@ pub fn read_bytes(name: &str, bytes: &[u8], diagnostics: &mut Diagnostics) -> (S
 
 /// A file that is called JSON, or begins like it, is JSON; everything else is YAML.
 fn parse(text: &str, name: &str, file: u32, diagnostics: &mut Diagnostics) -> Option<Node> {
-    let json = Path::new(name).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
+    let json = Path::new(name)
+        .extension()
+        .is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
     if json || text.trim_start().starts_with('{') {
         json::parse(text, file, diagnostics)
     } else {
@@ -123,22 +137,25 @@ fn assemble(
     };
     let mut bundler = Bundler::new(sources, folder, diagnostics);
     bundler.root(path, root);
-    let mut bundled = bundler.bundle(version == Version::V31);
-    let sources = bundler.sources;
-    complete(&mut bundled, diagnostics);
-    convert::each_schema(&mut bundled, Kind::Document, "", &mut |schema, pointer| {
+    let mut tree = bundler.bundle(version == Version::V31);
+    let sources = bundler.into_sources();
+    complete(&mut tree, diagnostics);
+    convert::each_schema(&mut tree, Kind::Document, "", &mut |schema, pointer| {
         convert::repair(schema, pointer, diagnostics);
     });
-    let mut tree = bundled;
     let document = match version {
         Version::V30 => {
             let mut raised = tree.clone();
-            convert::each_schema(&mut raised, Kind::Document, "", &mut |schema, _| convert::raise(schema));
+            convert::each_schema(&mut raised, Kind::Document, "", &mut |schema, _| {
+                convert::raise(schema);
+            });
             raised
         }
         Version::V31 => {
             let document = tree.clone();
-            convert::each_schema(&mut tree, Kind::Document, "", &mut |schema, _| convert::lower(schema));
+            convert::each_schema(&mut tree, Kind::Document, "", &mut |schema, _| {
+                convert::lower(schema);
+            });
             tree.take("webhooks");
             document
         }
@@ -147,18 +164,33 @@ fn assemble(
     document["openapi"] = "3.1.0".into();
     tree.set("openapi", Node::text("3.0.3", tree.span));
     let hash = sources.hash();
-    (sources, Some(Spec { tree, document, hash }))
+    (
+        sources,
+        Some(Spec {
+            tree,
+            document,
+            hash,
+        }),
+    )
 }
 
 /// Which version it is, if it is one that can be read.
 fn version(root: &Node, diagnostics: &mut Diagnostics) -> Option<Version> {
     if let Some(swagger) = root.member("swagger") {
-        diagnostics.error(swagger.span, "#/swagger", "this is Swagger 2.0, which came before OpenAPI");
+        diagnostics.error(
+            swagger.span,
+            "#/swagger",
+            "this is Swagger 2.0, which came before OpenAPI",
+        );
         diagnostics.help("convert it first: `npx swagger2openapi FILE --outfile openapi.yaml`");
         return None;
     }
     let Some(node) = root.member("openapi") else {
-        diagnostics.error(root.span, "#", "there is no `openapi` here, so this is no OpenAPI document");
+        diagnostics.error(
+            root.span,
+            "#",
+            "there is no `openapi` here, so this is no OpenAPI document",
+        );
         diagnostics.help("a document begins with `openapi: 3.1.0`");
         return None;
     };
@@ -166,7 +198,11 @@ fn version(root: &Node, diagnostics: &mut Diagnostics) -> Option<Version> {
         Value::String(text) => text.clone(),
         Value::Number(number) => {
             let text = number.to_string();
-            diagnostics.warning(node.span, "#/openapi", format!("the version is the number {text}; it is taken as a text"));
+            diagnostics.warning(
+                node.span,
+                "#/openapi",
+                format!("the version is the number {text}; it is taken as a text"),
+            );
             diagnostics.help(format!("write `openapi: {text}.0`, or put it in quotes"));
             text
         }
@@ -177,11 +213,19 @@ fn version(root: &Node, diagnostics: &mut Diagnostics) -> Option<Version> {
         (Some("3"), Some("0")) => Some(Version::V30),
         (Some("3"), Some("1")) => Some(Version::V31),
         (Some("3"), Some("2")) => {
-            diagnostics.warning(node.span, "#/openapi", "what is new in OpenAPI 3.2 is not known; the document is read as 3.1");
+            diagnostics.warning(
+                node.span,
+                "#/openapi",
+                "what is new in OpenAPI 3.2 is not known; the document is read as 3.1",
+            );
             Some(Version::V31)
         }
         _ => {
-            diagnostics.error(node.span, "#/openapi", format!("`{text}` is no version of OpenAPI that is understood"));
+            diagnostics.error(
+                node.span,
+                "#/openapi",
+                format!("`{text}` is no version of OpenAPI that is understood"),
+            );
             diagnostics.help("3.0 and 3.1 are");
             None
         }
@@ -204,7 +248,11 @@ fn complete(tree: &mut Node, diagnostics: &mut Diagnostics) {
         }
     }
     if tree.member("paths").is_none() {
-        diagnostics.warning(span, "#", "there are no `paths`, so there is nothing to serve");
+        diagnostics.warning(
+            span,
+            "#",
+            "there are no `paths`, so there is nothing to serve",
+        );
         tree.set("paths", object());
     }
 }

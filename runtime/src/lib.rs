@@ -39,6 +39,7 @@ pub mod operation;
 pub mod partitioner;
 mod partitions;
 mod peer_api;
+pub mod plan;
 mod position;
 #[doc(hidden)]
 pub mod private;

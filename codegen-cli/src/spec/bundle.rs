@@ -27,7 +27,7 @@ type Target = (u32, String);
 
 /// A tree in the making.
 pub(super) struct Bundler<'d> {
-    pub(super) sources: Sources,
+    sources: Sources,
     diagnostics: &'d mut Diagnostics,
     /// Of each file, by its number: its tree, if it could be read.
     files: Vec<Option<Rc<Node>>>,
@@ -57,7 +57,11 @@ enum Found {
 }
 
 impl<'d> Bundler<'d> {
-    pub(super) fn new(sources: Sources, root_folder: Option<PathBuf>, diagnostics: &'d mut Diagnostics) -> Self {
+    pub(super) fn new(
+        sources: Sources,
+        root_folder: Option<PathBuf>,
+        diagnostics: &'d mut Diagnostics,
+    ) -> Self {
         Self {
             sources,
             diagnostics,
@@ -96,26 +100,36 @@ impl<'d> Bundler<'d> {
             .one(0, "", &root, Kind::Document)
             .unwrap_or_else(|| Node::new(Value::Object(Object::new()), root.span));
         if bundled.member("components").is_none() {
-            bundled.set("components", Node::new(Value::Object(Object::new()), root.span));
+            bundled.set(
+                "components",
+                Node::new(Value::Object(Object::new()), root.span),
+            );
         }
         while let Some(((file, pointer), kind, name)) = self.waiting.pop_front() {
             let Some(section) = kind.section() else {
                 continue;
             };
-            let Some(target) = self.tree(file).and_then(|tree| tree.pointer(&pointer).cloned()) else {
+            let Some(target) = self
+                .tree(file)
+                .and_then(|tree| tree.pointer(&pointer).cloned())
+            else {
                 continue;
             };
-            let node = self.object(file, &pointer, &target, kind);
+            let node = self.one(file, &pointer, &target, kind);
             let node = node.unwrap_or_else(|| empty(target.span));
-            let Some(Value::Object(components)) =
-                bundled.as_object_mut().and_then(|it| it.get_mut("components")).map(|it| &mut it.node.value)
+            let Some(Value::Object(components)) = bundled
+                .as_object_mut()
+                .and_then(|it| it.get_mut("components"))
+                .map(|it| &mut it.node.value)
             else {
                 break;
             };
-            let section = components.entry(section.to_owned()).or_insert_with(|| Member {
-                name: target.span,
-                node: Node::new(Value::Object(Object::new()), target.span),
-            });
+            let section = components
+                .entry(section.to_owned())
+                .or_insert_with(|| Member {
+                    name: target.span,
+                    node: Node::new(Value::Object(Object::new()), target.span),
+                });
             section.node.set(&name, node);
         }
         self.break_cycles(&mut bundled);
@@ -125,7 +139,11 @@ impl<'d> Bundler<'d> {
                     severity: crate::diagnostic::Severity::Warning,
                     span: None,
                     pointer: String::new(),
-                    message: format!("`{name}` in {} other {}s is unknown too", count - 1, kind.noun()),
+                    message: format!(
+                        "`{name}` in {} other {}s is unknown too",
+                        count - 1,
+                        kind.noun()
+                    ),
                     help: None,
                 });
             }
@@ -133,11 +151,19 @@ impl<'d> Bundler<'d> {
         bundled
     }
 
+    /// The files. What was read of them is gone.
+    pub(super) fn into_sources(self) -> Sources {
+        self.sources
+    }
+
     /// The document's own components keep their names; one that is nothing but a reference to something else gives it its name.
     fn reserve(&mut self, root: &Node) {
         for (section, shape) in Kind::Components.names() {
             let Shape::Map(kind) = shape else { continue };
-            let Some(members) = root.pointer(&format!("/components/{section}")).and_then(Node::as_object) else {
+            let Some(members) = root
+                .pointer(&format!("/components/{section}"))
+                .and_then(Node::as_object)
+            else {
                 continue;
             };
             for name in members.keys() {
@@ -149,7 +175,9 @@ impl<'d> Bundler<'d> {
                 if let Some(reference) = pure_reference(&member.node)
                     && let Found::At(target) = self.resolve(0, reference)
                 {
-                    self.names.entry((target, *kind)).or_insert_with(|| name.clone());
+                    self.names
+                        .entry((target, *kind))
+                        .or_insert_with(|| name.clone());
                 }
             }
         }
@@ -169,25 +197,32 @@ impl<'d> Bundler<'d> {
         }
         let span = reference.span;
         let Some(text) = reference.as_str() else {
-            self.leave_out(span, pointer, format!("`$ref` is {}, not a text", reference.what()));
+            self.leave_out(
+                span,
+                pointer,
+                format!("`$ref` is {}, not a text", reference.what()),
+            );
             return None;
         };
         let target = match self.resolve(file, text) {
             Found::At(target) => target,
             Found::Nothing(why) => {
-                let what = format!("the {} `{text}` {why}", kind.noun());
+                let what = format!("the reference to a {} `{text}` {why}", kind.noun());
                 self.leave_out(span, pointer, what);
                 return (kind == Kind::Schema).then(|| empty(node.span));
             }
         };
         if kind == Kind::PathItem {
-            return self.copied(target, node, pointer);
+            return self.copied(&target, node, pointer);
         }
         let section = kind.section()?;
         let name = self.name(target.clone(), kind);
         // The component that gave the target its name holds it, instead of a reference to itself.
-        if file == 0 && *pointer == *format!("/components/{section}/{}", escape(&name)) {
-            let found = self.tree(target.0).and_then(|tree| tree.pointer(&target.1).cloned());
+        let own = format!("/components/{section}/{}", escape(&name));
+        if file == 0 && pointer == own && target != (0, own) {
+            let found = self
+                .tree(target.0)
+                .and_then(|tree| tree.pointer(&target.1).cloned());
             if let Some(found) = found {
                 return self.one(target.0, &target.1, &found, kind);
             }
@@ -198,8 +233,9 @@ impl<'d> Bundler<'d> {
         if self.siblings && kind == Kind::Schema {
             let mut others = node.clone();
             others.take("$ref");
-            if let Some(Value::Object(others)) =
-                self.object(file, pointer, &others, kind).map(|others| others.value)
+            if let Some(Value::Object(others)) = self
+                .object(file, pointer, &others, kind)
+                .map(|others| others.value)
                 && let Some(object) = result.as_object_mut()
             {
                 object.extend(others);
@@ -209,12 +245,18 @@ impl<'d> Bundler<'d> {
     }
 
     /// A path item that stands elsewhere is copied to where it is used, with what stands beside the reference.
-    fn copied(&mut self, target: Target, place: &Node, pointer: &str) -> Option<Node> {
-        if self.inside.contains(&target) {
-            self.leave_out(place.span, pointer, "this path item contains itself".to_owned());
+    fn copied(&mut self, target: &Target, place: &Node, pointer: &str) -> Option<Node> {
+        if self.inside.contains(target) {
+            self.leave_out(
+                place.span,
+                pointer,
+                "this path item contains itself".to_owned(),
+            );
             return None;
         }
-        let found = self.tree(target.0).and_then(|tree| tree.pointer(&target.1).cloned())?;
+        let found = self
+            .tree(target.0)
+            .and_then(|tree| tree.pointer(&target.1).cloned())?;
         self.inside.push(target.clone());
         let copy = self.one(target.0, &target.1, &found, Kind::PathItem);
         self.inside.pop();
@@ -232,15 +274,27 @@ impl<'d> Bundler<'d> {
             let file = name.rsplit(['/', '\\']).next().unwrap_or(name);
             file.split('.').next().unwrap_or(file).to_owned()
         };
-        let wanted = if last.is_empty() { stem() } else { unescape(last).into_owned() };
+        let wanted = if last.is_empty() {
+            stem()
+        } else {
+            unescape(last).into_owned()
+        };
         let wanted: String = wanted
             .chars()
-            .map(|one| if one.is_ascii_alphanumeric() || matches!(one, '.' | '_' | '-') { one } else { '_' })
+            .map(|one| {
+                if one.is_ascii_alphanumeric() || matches!(one, '.' | '_' | '-') {
+                    one
+                } else {
+                    '_'
+                }
+            })
             .collect();
-        let name = std::iter::once(wanted.clone())
-            .chain((2..).map(|number| format!("{wanted}{number}")))
-            .find(|name| !self.taken.contains(&(kind, name.clone())))
-            .unwrap_or(wanted);
+        let mut name = wanted.clone();
+        let mut number = 1;
+        while self.taken.contains(&(kind, name.clone())) {
+            number += 1;
+            name = format!("{wanted}{number}");
+        }
         self.taken.insert((kind, name.clone()));
         self.names.insert((target.clone(), kind), name.clone());
         self.waiting.push_back((target, kind, name.clone()));
@@ -270,7 +324,11 @@ impl<'d> Bundler<'d> {
         } else {
             match anchor(&tree, &fragment) {
                 Some(pointer) => pointer,
-                None => return Found::Nothing(format!("names the anchor `{fragment}`, which nothing has")),
+                None => {
+                    return Found::Nothing(format!(
+                        "names the anchor `{fragment}`, which nothing has"
+                    ));
+                }
             }
         };
         if tree.pointer(&pointer).is_none() {
@@ -282,7 +340,10 @@ impl<'d> Bundler<'d> {
     /// The number of a file that is named in another one.
     fn open(&mut self, from: u32, place: &str) -> Result<u32, String> {
         if place.contains("://") || place.starts_with("//") || place.starts_with("urn:") {
-            return Err("is somewhere in the network, where nothing is fetched from; save it as a file".to_owned());
+            return Err(
+                "is somewhere in the network, where nothing is fetched from; save it as a file"
+                    .to_owned(),
+            );
         }
         let Some(Some(folder)) = self.folders.get(from as usize).cloned() else {
             return Err("is in another file, and this document came without its folder".to_owned());
@@ -295,9 +356,15 @@ impl<'d> Bundler<'d> {
         if let Some(file) = self.by_path.get(&path) {
             return Ok(*file);
         }
-        let name = self.root_folder.as_ref().and_then(|root| path.strip_prefix(root).ok());
+        let name = self
+            .root_folder
+            .as_ref()
+            .and_then(|root| path.strip_prefix(root).ok());
         let name = name.unwrap_or(&path).display().to_string();
-        let file = self.sources.read(&path, &name).map_err(|why| format!("is in a file that can't be read: {why}"))?;
+        let file = self
+            .sources
+            .read(&path, &name)
+            .map_err(|why| format!("is in a file that can't be read: {why}"))?;
         self.by_path.insert(path.clone(), file);
         self.folders.push(path.parent().map(Path::to_owned));
         let tree = parse(self.sources.text(file), &name, file, self.diagnostics);
@@ -311,7 +378,12 @@ impl<'d> Bundler<'d> {
             if kind == Kind::Schema && matches!(node.value, Value::Bool(_)) {
                 return Some(node.clone());
             }
-            let what = format!("{} {} is {}, not an object", article(kind), kind.noun(), node.what());
+            let what = format!(
+                "{} {} is {}, not an object",
+                article(kind),
+                kind.noun(),
+                node.what()
+            );
             self.leave_out(node.span, pointer, what);
             return None;
         };
@@ -329,14 +401,20 @@ impl<'d> Bundler<'d> {
             };
             if let Some(node) = node {
                 let name_span = member.name;
-                result.insert(name.clone(), Member { name: name_span, node });
+                result.insert(
+                    name.clone(),
+                    Member {
+                        name: name_span,
+                        node,
+                    },
+                );
             }
         }
         let mut result = Node::new(Value::Object(result), node.span);
-        if let Some(outer) = outer {
-            if let Some(why) = std::mem::replace(&mut self.broken, outer) {
-                result.set(UNSUPPORTED, Node::text(why, node.span));
-            }
+        if let Some(outer) = outer
+            && let Some(why) = std::mem::replace(&mut self.broken, outer)
+        {
+            result.set(UNSUPPORTED, Node::text(why, node.span));
         }
         Some(result)
     }
@@ -350,7 +428,11 @@ impl<'d> Bundler<'d> {
                 Value::Bool(value) => Some(Node::text(value.to_string(), node.span)),
                 Value::Null => None,
                 Value::List(_) | Value::Object(_) => {
-                    self.leave_out(node.span, pointer, format!("this is {}, not a text", node.what()));
+                    self.leave_out(
+                        node.span,
+                        pointer,
+                        format!("this is {}, not a text", node.what()),
+                    );
                     None
                 }
             },
@@ -366,17 +448,17 @@ impl<'d> Bundler<'d> {
                     self.leave_out(node.span, pointer, what);
                     return None;
                 };
-                let items = items
-                    .iter()
-                    .enumerate()
-                    .filter_map(|(index, item)| self.one(file, &format!("{pointer}/{index}"), item, kind));
+                let items = items.iter().enumerate().filter_map(|(index, item)| {
+                    self.one(file, &format!("{pointer}/{index}"), item, kind)
+                });
                 let items: Vec<Node> = items.collect();
                 Some(Node::new(Value::List(items), node.span))
             }
             Shape::Map(kind) => {
                 let Some(object) = node.as_object() else {
                     if !matches!(node.value, Value::Null) {
-                        let what = format!("this is {}, not an object of {}s", node.what(), kind.noun());
+                        let what =
+                            format!("this is {}, not an object of {}s", node.what(), kind.noun());
                         self.leave_out(node.span, pointer, what);
                     }
                     return None;
@@ -384,14 +466,33 @@ impl<'d> Bundler<'d> {
                 let mut result = Object::with_capacity(object.len());
                 for (name, member) in object {
                     let at = format!("{pointer}/{}", escape(name));
-                    let extension = name.starts_with("x-") && matches!(kind, Kind::PathItem | Kind::Response);
-                    if kind == Kind::PathItem && !extension && pointer == "/paths" && !name.starts_with('/') {
-                        self.leave_out(member.name, &at, format!("the path `{name}` does not begin with `/`"));
+                    let extension =
+                        name.starts_with("x-") && matches!(kind, Kind::PathItem | Kind::Response);
+                    if kind == Kind::PathItem
+                        && !extension
+                        && pointer == "/paths"
+                        && !name.starts_with('/')
+                    {
+                        self.leave_out(
+                            member.name,
+                            &at,
+                            format!("the path `{name}` does not begin with `/`"),
+                        );
                         continue;
                     }
-                    let node = if extension { Some(member.node.clone()) } else { self.one(file, &at, &member.node, kind) };
+                    let node = if extension {
+                        Some(member.node.clone())
+                    } else {
+                        self.one(file, &at, &member.node, kind)
+                    };
                     if let Some(node) = node {
-                        result.insert(name.clone(), Member { name: member.name, node });
+                        result.insert(
+                            name.clone(),
+                            Member {
+                                name: member.name,
+                                node,
+                            },
+                        );
                     }
                 }
                 Some(Node::new(Value::Object(result), node.span))
@@ -401,7 +502,11 @@ impl<'d> Bundler<'d> {
 
     /// Something is broken, and not part of the result.
     fn leave_out(&mut self, span: Span, pointer: &str, what: String) {
-        self.diagnostics.warning(span, format!("#{pointer}"), format!("{what}; it is left out"));
+        self.diagnostics.warning(
+            span,
+            format!("#{pointer}"),
+            format!("{what}; it is left out"),
+        );
         self.broken.get_or_insert(what);
     }
 
@@ -410,16 +515,22 @@ impl<'d> Bundler<'d> {
         let count = self.unknown.entry((kind, name.to_owned())).or_default();
         *count += 1;
         if *count == 1 {
-            let what = format!("{} {} has no `{name}`; it is left out", article(kind), kind.noun());
+            let what = format!(
+                "{} {} has no `{name}`; it is left out",
+                article(kind),
+                kind.noun()
+            );
             self.diagnostics.warning(span, format!("#{pointer}"), what);
             let near = kind
                 .names()
                 .iter()
-                .map(|(known, _)| (strsim::jaro_winkler(name, known), *known))
-                .filter(|(like, _)| *like > 0.85)
+                .map(|(known, _)| (strsim::normalized_damerau_levenshtein(name, known), *known))
+                .filter(|(like, _)| *like > 0.6)
                 .max_by(|one, other| one.0.total_cmp(&other.0));
             if let Some((_, near)) = near {
-                self.diagnostics.help(format!("did you mean `{near}`? Names of your own begin with `x-`"));
+                self.diagnostics.help(format!(
+                    "did you mean `{near}`? Names of your own begin with `x-`"
+                ));
             }
         }
     }
@@ -429,7 +540,12 @@ impl<'d> Bundler<'d> {
         let mut circles = Vec::new();
         for (section, _) in Kind::Components.names() {
             let path = format!("/components/{section}");
-            for name in bundled.pointer(&path).and_then(Node::as_object).into_iter().flat_map(Object::keys) {
+            for name in bundled
+                .pointer(&path)
+                .and_then(Node::as_object)
+                .into_iter()
+                .flat_map(Object::keys)
+            {
                 let start = format!("{path}/{}", escape(name));
                 let mut at = start.clone();
                 let mut seen = HashSet::from([start.clone()]);
@@ -445,10 +561,19 @@ impl<'d> Bundler<'d> {
             }
         }
         for (section, name, pointer) in circles {
-            let span = bundled.pointer(&pointer).map(|node| node.span).unwrap_or_default();
-            self.leave_out(span, &pointer, format!("`{name}` is a reference that leads back to itself"));
-            if let Some(Value::Object(components)) =
-                bundled.as_object_mut().and_then(|it| it.get_mut("components")).map(|it| &mut it.node.value)
+            let span = bundled
+                .pointer(&pointer)
+                .map(|node| node.span)
+                .unwrap_or_default();
+            self.leave_out(
+                span,
+                &pointer,
+                format!("`{name}` is a reference that leads back to itself"),
+            );
+            if let Some(Value::Object(components)) = bundled
+                .as_object_mut()
+                .and_then(|it| it.get_mut("components"))
+                .map(|it| &mut it.node.value)
                 && let Some(section) = components.get_mut(section)
             {
                 section.node.set(&name, empty(span));
@@ -479,18 +604,27 @@ fn pure_reference(node: &Node) -> Option<&str> {
 fn anchor(tree: &Node, name: &str) -> Option<String> {
     let mut open = vec![(String::new(), tree)];
     while let Some((pointer, node)) = open.pop() {
-        let named = ["$anchor", "$dynamicAnchor"].iter().any(|key| node.member(key).and_then(Node::as_str) == Some(name));
+        let named = ["$anchor", "$dynamicAnchor"]
+            .iter()
+            .any(|key| node.member(key).and_then(Node::as_str) == Some(name));
         let id = node.member("$id").and_then(Node::as_str);
         if named || id.is_some_and(|id| id.strip_prefix('#') == Some(name)) {
             return Some(pointer);
         }
         match &node.value {
             Value::Object(object) => {
-                let members = object.iter().map(|(key, member)| (format!("{pointer}/{}", escape(key)), &member.node));
+                let members = object
+                    .iter()
+                    .map(|(key, member)| (format!("{pointer}/{}", escape(key)), &member.node));
                 open.extend(members);
             }
             Value::List(items) => {
-                open.extend(items.iter().enumerate().map(|(index, item)| (format!("{pointer}/{index}"), item)));
+                open.extend(
+                    items
+                        .iter()
+                        .enumerate()
+                        .map(|(index, item)| (format!("{pointer}/{index}"), item)),
+                );
             }
             _ => {}
         }

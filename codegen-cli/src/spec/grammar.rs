@@ -68,6 +68,7 @@ use Shape::{Data, List, Map, One, SchemaOrBool, SchemaOrList, Text};
 
 impl Kind {
     /// The names that it may have.
+    #[allow(clippy::too_many_lines)] // it is a table
     pub(super) const fn names(self) -> &'static [(&'static str, Shape)] {
         match self {
             Self::Document => &[

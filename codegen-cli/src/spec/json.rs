@@ -17,6 +17,7 @@ pub(super) fn parse(text: &str, file: u32, diagnostics: &mut Diagnostics) -> Opt
         track_path: false,
         // The depth is watched below, where it can be said in our words.
         max_nesting_depth: None,
+        restrict_number_values: false,
         ..ReaderSettings::default()
     };
     let mut parser = Parser {
@@ -55,13 +56,25 @@ fn wrong(file: u32, error: &ReaderError, here: Span) -> Wrong {
             span: location
                 .line_pos
                 .map_or(here, |at| place(file, at.line, at.column)),
-            message: format!("this is no JSON: {kind}"),
+            message: format!("this is no JSON: {}", words(&kind.to_string())),
         },
         other => Wrong {
             span: here,
             message: format!("this is no JSON: {other}"),
         },
     }
+}
+
+/// `IncompleteDocument` in words.
+fn words(name: &str) -> String {
+    let mut words = String::new();
+    for one in name.chars() {
+        if one.is_ascii_uppercase() && !words.is_empty() {
+            words.push(' ');
+        }
+        words.push(one.to_ascii_lowercase());
+    }
+    words
 }
 
 fn place(file: u32, line: u64, column: u64) -> Span {

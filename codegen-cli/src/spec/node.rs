@@ -128,14 +128,17 @@ impl Node {
         if pointer.is_empty() {
             return Some(self);
         }
-        pointer.strip_prefix('/')?.split('/').try_fold(self, |node, part| {
-            let part = unescape(part);
-            match &node.value {
-                Value::Object(object) => object.get(&*part).map(|member| &member.node),
-                Value::List(items) => items.get(part.parse::<usize>().ok()?),
-                _ => None,
-            }
-        })
+        pointer
+            .strip_prefix('/')?
+            .split('/')
+            .try_fold(self, |node, part| {
+                let part = unescape(part);
+                match &node.value {
+                    Value::Object(object) => object.get(&*part).map(|member| &member.node),
+                    Value::List(items) => items.get(part.parse::<usize>().ok()?),
+                    _ => None,
+                }
+            })
     }
 
     /// The same without places.

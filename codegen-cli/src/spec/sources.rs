@@ -28,7 +28,9 @@ impl Sources {
     /// Takes in a file's bytes. Returns its number.
     pub(super) fn add(&mut self, name: &str, bytes: Vec<u8>) -> Result<u32, String> {
         if self.files.len() >= FILES_MAX {
-            return Err(format!("the document refers to more than {FILES_MAX} files"));
+            return Err(format!(
+                "the document refers to more than {FILES_MAX} files"
+            ));
         }
         let text = String::from_utf8(bytes).map_err(|error| {
             let at = error.utf8_error().valid_up_to();
@@ -101,7 +103,10 @@ impl Sources {
         } else {
             ("", "", "", "")
         };
-        let mut out = format!("{paint}{word}{plain}{bold}: {}{plain}\n", diagnostic.message);
+        let mut out = format!(
+            "{paint}{word}{plain}{bold}: {}{plain}\n",
+            diagnostic.message
+        );
         if let Some(span) = diagnostic.span {
             let name = self.name(span.file);
             let (line, column) = (span.line, span.column);
@@ -110,7 +115,11 @@ impl Sources {
             if let Some((shown, caret)) = self.line(span.file, line, column) {
                 let _ = writeln!(out, "{margin} {dim}|{plain}");
                 let _ = writeln!(out, "{dim}{line} |{plain} {shown}");
-                let _ = writeln!(out, "{margin} {dim}|{plain} {}{paint}^{plain}", " ".repeat(caret));
+                let _ = writeln!(
+                    out,
+                    "{margin} {dim}|{plain} {}{paint}^{plain}",
+                    " ".repeat(caret)
+                );
             }
             if !diagnostic.pointer.is_empty() {
                 let _ = writeln!(out, "{margin} {dim}={plain} at {}", diagnostic.pointer);
@@ -153,7 +162,10 @@ mod tests {
     fn a_message_shows_the_line() {
         let mut sources = Sources::default();
         let file = sources
-            .add("a.yaml", b"\xEF\xBB\xBFinfo:\n  title: \x1b[31m 1\n".to_vec())
+            .add(
+                "a.yaml",
+                b"\xEF\xBB\xBFinfo:\n  title: \x1b[31m 1\n".to_vec(),
+            )
             .unwrap();
         let diagnostic = Diagnostic {
             severity: Severity::Warning,
@@ -194,6 +206,9 @@ warning: the title is odd
     #[test]
     fn what_is_not_utf8_is_refused_with_its_place() {
         let error = Sources::default().add("a.yaml", b"ab\xFF".to_vec());
-        assert_eq!(error.unwrap_err(), "a.yaml is not UTF-8: byte 2 begins no character");
+        assert_eq!(
+            error.unwrap_err(),
+            "a.yaml is not UTF-8: byte 2 begins no character"
+        );
     }
 }

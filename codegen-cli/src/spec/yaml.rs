@@ -78,14 +78,20 @@ impl Builder<'_> {
                     self.begin(span, anchor, OpenKind::List(Vec::new()))?;
                 }
                 Event::MappingStart(anchor, _) => {
-                    self.begin(span, anchor, OpenKind::Object(Object::new(), None, Vec::new()))?;
+                    self.begin(
+                        span,
+                        anchor,
+                        OpenKind::Object(Object::new(), None, Vec::new()),
+                    )?;
                 }
                 Event::SequenceEnd | Event::MappingEnd => {
                     if let Some(open) = self.open.pop() {
                         let value = match open.kind {
                             OpenKind::List(items) => Value::List(items),
                             OpenKind::Object(mut object, _, merges) => {
-                                merges.into_iter().for_each(|node| merge(&mut object, node));
+                                for node in merges {
+                                    merge(&mut object, node);
+                                }
                                 Value::Object(object)
                             }
                             OpenKind::Skipped => Value::Null,
@@ -113,8 +119,10 @@ impl Builder<'_> {
                     // What follows the first document is none of ours.
                     break;
                 }
-                Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentStart(_) => {
-                }
+                Event::Nothing
+                | Event::StreamStart
+                | Event::StreamEnd
+                | Event::DocumentStart(_) => {}
             }
         }
         let start = self.span(1, 0);
@@ -287,12 +295,8 @@ mod tests {
     fn json(text: &str) -> Result<String, Vec<String>> {
         let mut diagnostics = Diagnostics::default();
         let node = parse(text, 0, &mut diagnostics);
-        node.map(|node| node.to_json().to_string()).ok_or_else(|| {
-            diagnostics
-                .iter()
-                .map(|one| one.message.clone())
-                .collect()
-        })
+        node.map(|node| node.to_json().to_string())
+            .ok_or_else(|| diagnostics.iter().map(|one| one.message.clone()).collect())
     }
 
     #[test]

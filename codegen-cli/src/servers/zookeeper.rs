@@ -1,0 +1,122 @@
+//! A ZooKeeper ensemble.
+
+use std::{fs, path::Path};
+
+use super::{
+    Jars, Server, ServerError, at, free_ports,
+    process::{java, write_settings},
+    wait_for_port,
+};
+
+/// An ensemble on this machine; of one server, it is a stand-alone one.
+#[derive(Debug)]
+pub struct ZooKeeper {
+    servers: Vec<Server>,
+}
+
+impl ZooKeeper {
+    /// Prepares so many servers below `folder`, on free ports, with ticks of 500 ms: sessions last from 1 to 10 s.
+    ///
+    /// # Errors
+    /// [`ServerError`] with the file that failed.
+    pub fn create(jars: &Jars, folder: &Path, count: usize) -> Result<Self, ServerError> {
+        let ports = free_ports(count * 3)?;
+        let (clients, peers) = ports.split_at(count);
+        Self::on_ports(jars, folder, clients, peers)
+    }
+
+    /// The same on given ports: one for clients and two among themselves for each.
+    pub(super) fn on_ports(
+        jars: &Jars,
+        folder: &Path,
+        clients: &[u16],
+        peers: &[u16],
+    ) -> Result<Self, ServerError> {
+        let names: Vec<String> = (1..=clients.len())
+            .map(|id| format!("server.{id}"))
+            .collect();
+        let mut servers = Vec::new();
+        for (id, client) in (1..).zip(clients) {
+            let folder = folder.join(format!("zookeeper-{id}"));
+            let data = folder.join("data");
+            fs::create_dir_all(&data).map_err(at(&data))?;
+            let my_id = data.join("myid");
+            fs::write(&my_id, format!("{id}\n")).map_err(at(&my_id))?;
+            let settings = folder.join("zoo.cfg");
+            let mut lines = vec![
+                ("tickTime", "500".to_owned()),
+                ("initLimit", "20".to_owned()),
+                ("syncLimit", "10".to_owned()),
+                ("minSessionTimeout", "1000".to_owned()),
+                ("maxSessionTimeout", "60000".to_owned()),
+                ("dataDir", data.display().to_string()),
+                ("clientPort", client.to_string()),
+                ("clientPortAddress", "127.0.0.1".to_owned()),
+                ("maxClientCnxns", "0".to_owned()),
+                ("admin.enableServer", "false".to_owned()),
+                ("4lw.commands.whitelist", "ruok,srvr,mntr".to_owned()),
+            ];
+            if clients.len() > 1 {
+                lines.extend(
+                    names
+                        .iter()
+                        .zip(peers.chunks_exact(2))
+                        .map(|(name, ports)| {
+                            let address = format!("127.0.0.1:{}:{}", ports[0], ports[1]);
+                            (name.as_str(), address)
+                        }),
+                );
+            }
+            write_settings(&settings, &lines)?;
+            let path = settings.display().to_string();
+            let main = ["org.apache.zookeeper.server.quorum.QuorumPeerMain", &path];
+            let arguments = java(&jars.zookeeper, "256m", &main);
+            servers.push(Server::new(
+                format!("zookeeper {id}"),
+                *client,
+                &folder,
+                arguments,
+            ));
+        }
+        Ok(Self { servers })
+    }
+
+    /// Starts all servers, and waits until each answers.
+    ///
+    /// # Errors
+    /// [`ServerError::Down`] with the end of the output of one that does not come up.
+    pub fn start(&mut self) -> Result<(), ServerError> {
+        for server in &mut self.servers {
+            server.spawn()?;
+        }
+        for server in &mut self.servers {
+            let port = server.port();
+            wait_for_port(server, port)?;
+        }
+        Ok(())
+    }
+
+    /// Where clients connect: `127.0.0.1:2181,127.0.0.1:2182`.
+    #[must_use]
+    pub fn addresses(&self) -> String {
+        let addresses: Vec<String> = self
+            .servers
+            .iter()
+            .map(|server| format!("127.0.0.1:{}", server.port()))
+            .collect();
+        addresses.join(",")
+    }
+
+    /// One server, counted from 0.
+    ///
+    /// # Panics
+    /// If there are not so many.
+    pub fn server(&mut self, index: usize) -> &mut Server {
+        &mut self.servers[index]
+    }
+
+    /// All servers.
+    pub fn servers(&mut self) -> &mut [Server] {
+        &mut self.servers
+    }
+}
