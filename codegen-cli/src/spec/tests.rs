@@ -420,6 +420,19 @@ fn files_become_one() {
 }
 
 #[test]
+fn a_document_without_mistakes_is_read_without_a_word() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/specs/petstore.yaml");
+    let mut diagnostics = Diagnostics::default();
+    let (_, spec) = read(&path, &mut diagnostics);
+    let spec = spec.unwrap();
+    assert_eq!(messages(&diagnostics), [""; 0]);
+    let api: openapiv3::OpenAPI = spec.tree.deserialize().unwrap();
+    assert_eq!(api.operations().count(), 26);
+    let paths = spec.document["paths"].as_object().unwrap();
+    assert_eq!(paths.len(), api.paths.paths.len());
+}
+
+#[test]
 fn path_items_that_contain_themselves_end() {
     let text = document(
         "3.0.0",
