@@ -387,13 +387,21 @@ impl<'d> Bundler<'d> {
             self.leave_out(node.span, pointer, what);
             return None;
         };
-        let outer = (kind == Kind::Operation).then(|| self.broken.take());
+        // What an operation lost is none of the next one's. What a path item lost, each of its operations did.
+        let own = matches!(kind, Kind::Operation | Kind::PathItem);
+        let outer = own.then(|| self.broken.take());
         let mut result = Object::with_capacity(object.len());
         for (name, member) in object {
             let at = format!("{pointer}/{}", escape(name));
             let node = match kind.shape(name) {
                 _ if name.starts_with("x-") => Some(member.node.clone()),
-                Some(shape) => self.shaped(file, &at, &member.node, shape),
+                Some(shape) if shape.is_needed() => self.shaped(file, &at, &member.node, shape),
+                Some(shape) => {
+                    let before = self.broken.take();
+                    let node = self.shaped(file, &at, &member.node, shape);
+                    self.broken = before;
+                    node
+                }
                 None => {
                     self.unknown(member.name, &at, kind, name);
                     None
@@ -414,7 +422,16 @@ impl<'d> Bundler<'d> {
         if let Some(outer) = outer
             && let Some(why) = std::mem::replace(&mut self.broken, outer)
         {
-            result.set(UNSUPPORTED, Node::text(why, node.span));
+            let why = || Node::text(why.clone(), node.span);
+            if kind == Kind::Operation {
+                result.set(UNSUPPORTED, why());
+            }
+            let members = result.as_object_mut().into_iter().flatten();
+            for (name, member) in members {
+                if kind.shape(name) == Some(Shape::One(Kind::Operation)) {
+                    member.node.set(UNSUPPORTED, why());
+                }
+            }
         }
         Some(result)
     }

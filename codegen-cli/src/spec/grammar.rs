@@ -64,6 +64,25 @@ pub(super) enum Shape {
     SchemaOrList,
 }
 
+impl Shape {
+    /// Whether an operation can't do without. A schema that is missing lets every value through; the rest is for people.
+    pub(super) const fn is_needed(self) -> bool {
+        match self {
+            Self::One(kind) | Self::List(kind) | Self::Map(kind) => !matches!(
+                kind,
+                Kind::Schema
+                    | Kind::Example
+                    | Kind::Link
+                    | Kind::Callback
+                    | Kind::Tag
+                    | Kind::Server
+                    | Kind::Discriminator
+            ),
+            Self::Data | Self::Text | Self::SchemaOrBool | Self::SchemaOrList => false,
+        }
+    }
+}
+
 use Shape::{Data, List, Map, One, SchemaOrBool, SchemaOrList, Text};
 
 impl Kind {

@@ -177,6 +177,14 @@ fn what_is_broken_is_named_and_left_out() {
             "error 1:10 #/swagger this is Swagger 2.0, which came before OpenAPI",
         ),
         (
+            "\u{feff}swagger: '2.0'",
+            "error 1:10 #/swagger this is Swagger 2.0",
+        ),
+        (
+            "{\"openapi\": \"3.0.0\", \"paths\": {}, \"paths\": {\"/a\": {}}, \"info\": {}}",
+            "warning 1:35  `paths` is there a second time",
+        ),
+        (
             "a: 1",
             "error 1:1 # there is no `openapi` here, so this is no OpenAPI document",
         ),
@@ -298,25 +306,41 @@ fn what_is_broken_is_named_and_left_out() {
 fn an_operation_that_lost_something_says_so() {
     let text = document(
         "3.0.0",
-        "paths:\n  /a:\n    get: {requestBody: {$ref: '#/x'}, responses: {}}\n    put: {responses: {}}",
+        "paths:\n  /a:\n    get: {requestBody: {$ref: '#/x'}, responses: {}}\n    put: {responses: {}}\n  \
+         /b:\n    get: {responses: {}}\n    parameters: [{$ref: '#/y'}]\n  /c:\n    get: {responses: {'200': {description: [], links: {l: {$ref: '#/z'}}, content: {a/b: {schema: {$ref: '#/z'}}}}}}",
     );
     let (spec, messages) = check(&text);
-    assert_eq!(messages.len(), 1, "{messages:?}");
+    assert_eq!(messages.len(), 5, "{messages:?}");
     let tree = spec.unwrap().tree;
-    let why = tree
-        .pointer("/paths/~1a/get")
-        .and_then(|node| node.member(UNSUPPORTED))
-        .and_then(Node::as_str);
-    assert_eq!(
-        why,
-        Some("the reference to a request body `#/x` leads nowhere")
-    );
-    assert!(
-        tree.pointer("/paths/~1a/put")
-            .unwrap()
-            .member(UNSUPPORTED)
-            .is_none()
-    );
+    let rows = [
+        (
+            "/paths/~1a/get",
+            Some("the reference to a request body `#/x` leads nowhere"),
+        ),
+        ("/paths/~1a/put", None),
+        (
+            "/paths/~1b/get",
+            Some("the reference to a parameter `#/y` leads nowhere"),
+        ),
+        ("/paths/~1c/get", None),
+    ];
+    for (pointer, expected) in rows {
+        let operation = tree.pointer(pointer).unwrap();
+        let why = operation.member(UNSUPPORTED).and_then(Node::as_str);
+        assert_eq!(why, expected, "{pointer}");
+    }
+}
+
+#[test]
+fn what_is_only_in_one_version_stays_there() {
+    let (spec, messages) = check(&document(
+        "3.1.0",
+        "paths: {}\nwebhooks: {a: {post: {responses: {}}}}",
+    ));
+    let spec = spec.unwrap();
+    assert_eq!(messages, [""; 0]);
+    assert!(spec.document["webhooks"]["a"].is_object());
+    assert!(spec.tree.member("webhooks").is_none());
 }
 
 #[test]
