@@ -1,0 +1,5 @@
+//! A service that keeps a document: operations are decoded, checked and answered by what OpenAPI says of them.
+
+mod entity;
+
+pub use entity::Entity;
