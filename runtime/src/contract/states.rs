@@ -1,0 +1,4 @@
+//! What the runtime does by itself with the states of a document: create, list, get, replace, update, delete.
+
+pub(crate) mod instance;
+pub(crate) mod schema;
