@@ -16,6 +16,8 @@ pub mod batch;
 mod call;
 mod conditional;
 pub mod config;
+#[cfg(feature = "contract")]
+pub mod contract;
 mod crud;
 pub mod docs;
 mod entry;

@@ -1,0 +1,5 @@
+//! What the runtime does by itself with the states of a document: create, list, get, replace, update, delete.
+
+pub(crate) mod instance;
+pub(crate) mod projection;
+pub(crate) mod schema;
