@@ -165,17 +165,6 @@ impl Call {
         &self.0.template
     }
 
-    /// A header as text.
-    pub(crate) fn header_text(&self, name: &HeaderName) -> Result<Option<String>, Problem> {
-        let Some(value) = self.0.parts.headers.get(name) else {
-            return Ok(None);
-        };
-        match std::str::from_utf8(value.as_bytes()) {
-            Ok(text) => Ok(Some(text.to_owned())),
-            Err(_) => Err(Problem::bad_request(format!("`{name}` is not UTF-8"))),
-        }
-    }
-
     fn patience(&self) -> Duration {
         self.0.node.config.limits.request_timeout
     }
