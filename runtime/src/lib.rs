@@ -21,6 +21,7 @@ pub mod contract;
 mod crud;
 pub mod docs;
 mod entry;
+mod filter;
 pub mod fold;
 mod forward;
 mod home;
@@ -54,6 +55,7 @@ pub mod replica;
 pub mod reply;
 mod route;
 mod schema;
+mod select;
 pub mod server;
 mod service;
 #[cfg(all(test, feature = "simulation"))]

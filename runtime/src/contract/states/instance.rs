@@ -174,9 +174,10 @@ fn number(schema: Schema<'_>, whole: bool) -> Value {
         if let Some(step) = integer("multipleOf").filter(|step| *step > 0) {
             let rest = value.rem_euclid(step);
             if rest != 0 {
-                value = match value > 0 {
-                    true => value.saturating_add(step - rest),
-                    false => value - rest,
+                value = if value > 0 {
+                    value.saturating_add(step - rest)
+                } else {
+                    value - rest
                 };
             }
         }

@@ -409,7 +409,7 @@ mod tests {
         })
     }
 
-    fn check(name: &str, direction: Direction, value: Value, expected: &Value) {
+    fn check(name: &str, direction: Direction, value: &Value, expected: &Value) {
         let document = document();
         let schema = Schema::by_reference(&document, &format!("#/{name}")).unwrap();
         let mut projected = value.clone();
@@ -426,7 +426,7 @@ mod tests {
         check(
             "Pet",
             Direction::Request,
-            pet.clone(),
+            &pet,
             &json!({
                 "name": "a", "secret": "s", "owner": {"name": "o"}, "friends": [{"secret": "t"}], "notes": {"x": {"text": "hm"}}, "more": 1,
             }),
@@ -434,7 +434,7 @@ mod tests {
         check(
             "Pet",
             Direction::Reply,
-            pet.clone(),
+            &pet,
             &json!({
                 "id": 1, "name": "a", "owner": {"name": "o", "score": 3}, "since": "2020-01-01",
                 "friends": [{"id": 2}], "notes": {"x": {"by": "me", "text": "hm"}}, "more": 1,
@@ -443,19 +443,19 @@ mod tests {
         check(
             "NewPet",
             Direction::OtherRequest,
-            pet.clone(),
+            &pet,
             &json!({"name": "a", "owner": {"name": "o"}}),
         );
         check(
             "Summary",
             Direction::OtherReply,
-            pet.clone(),
+            &pet,
             &json!({"name": "a", "kind": "pet"}),
         );
         check(
             "Pet",
             Direction::Stored,
-            json!({"name": "b"}),
+            &json!({"name": "b"}),
             &json!({
                 "name": "b", "id": 0, "owner": {}, "since": "1970-01-01",
             }),
@@ -463,19 +463,19 @@ mod tests {
         check(
             "Either",
             Direction::Request,
-            json!({"a": 1, "b": 2, "kind": 3}),
+            &json!({"a": 1, "b": 2, "kind": 3}),
             &json!({"a": 1, "b": 2}),
         );
         check(
             "Either",
             Direction::Reply,
-            json!({"a": 1, "b": 2, "kind": 3}),
+            &json!({"a": 1, "b": 2, "kind": 3}),
             &json!({"b": 2, "kind": 3}),
         );
         check(
             "Pet",
             Direction::Reply,
-            json!("no object"),
+            &json!("no object"),
             &json!("no object"),
         );
     }
