@@ -1,6 +1,6 @@
 //! The body of a request: by media type to JSON, text or bytes.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::http::{HeaderMap, header};
 use bytes::Bytes;
@@ -10,7 +10,8 @@ use super::{
     document::{Check, Document, Side},
     form,
     parameters::{escape, follow},
-    states::{projection, schema::Schema},
+    schema::Schema,
+    states::projection::{Direction, Projection},
 };
 use crate::problem::Problem;
 
@@ -33,6 +34,8 @@ struct Content {
     family: Family,
     schema: Option<String>,
     check: Option<Check>,
+    /// Made when it is first needed.
+    incoming: OnceLock<Projection>,
 }
 
 /// What a media type is read as. The generator has the same rules (`lower/operation.rs`).
@@ -112,6 +115,7 @@ impl RequestBody {
                         .as_ref()
                         .map(|at| Check::new(document, at.clone(), Side::Request)),
                     schema,
+                    incoming: OnceLock::new(),
                 }
             })
             .collect();
@@ -217,7 +221,8 @@ impl Content {
         // A list of changes (RFC 6902) is not what the schema of the entity describes.
         let changes = essence(given) == "application/json-patch+json" && value.is_array();
         if !changes {
-            projection::drop_read_only(&document.value, schema, &mut value);
+            let incoming = || Projection::new(schema, Direction::Request);
+            self.incoming.get_or_init(incoming).apply(&mut value);
             if whole {
                 fill_defaults(schema, &mut value, DEFAULTS_DEPTH_MAX);
             }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Number, Value};
 
-use super::states::schema::Schema;
+use super::schema::Schema;
 
 /// What a schema takes, as far as reading texts depends on it.
 #[derive(Clone, Debug, Default)]

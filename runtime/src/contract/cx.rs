@@ -31,7 +31,7 @@ impl Cx {
     /// The entities of a state, wherever their owners are.
     #[must_use]
     pub fn store<S: State>(&self) -> Store<S> {
-        Store::new(self.node.clone())
+        Store::of(self.node.clone())
     }
 
     /// Which client the request came from.

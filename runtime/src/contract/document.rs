@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use jsonschema::{Draft, Registry, ValidationError, Validator, error::ValidationErrorKind};
 use serde_json::{Map, Value, json};
 
-use super::states::schema::Schema;
+use super::schema::Schema;
 use crate::problem::Problem;
 
 /// The places of a value that a problem lists. A body that is wrong everywhere says so once.

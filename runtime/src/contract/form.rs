@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::{
     coerce::Kinds,
-    states::schema::Schema,
+    schema::Schema,
     types::File,
 };
 use crate::problem::Problem;

@@ -18,11 +18,15 @@ use super::{
 use crate::{
     call::{Call, Caller, Halt},
     problem::{Problem, Result},
+    template::Template,
 };
 
 /// What is known of an operation when the service starts.
 pub(crate) struct Operation {
     pub(crate) id: Arc<str>,
+    /// In upper case.
+    pub(crate) method: String,
+    pub(crate) template: Template,
     pub(crate) parameters: Vec<Parameter>,
     pub(crate) body: Option<RequestBody>,
     pub(crate) demand: Option<Demand>,
@@ -64,10 +68,10 @@ impl Operation {
     ) -> Result<Response, Halt> {
         let document = shared.document.clone();
         let response = match self.run(shared, call, path).await {
-            Ok(response) | Err(Halt(response)) if response.status().is_success() => return Ok(*response),
-            Ok(response) | Err(Halt(response)) => response,
+            Ok(response) => response,
+            Err(Halt(response)) => *response,
         };
-        Ok(self.shapes.apply(&document, *response).await)
+        Ok(self.shapes.apply(&document, response).await)
     }
 
     async fn run(
@@ -75,7 +79,7 @@ impl Operation {
         shared: Shared,
         mut call: Call,
         path: Vec<(String, String)>,
-    ) -> Result<Box<Response>, Halt> {
+    ) -> Result<Response, Halt> {
         let document = &shared.document;
         let principal = match &self.demand {
             None => None,
@@ -114,7 +118,7 @@ impl Operation {
             What::Handler(route) => self.handle(route, call, principal, parameters, body).await?,
             What::Nobody(_) => unreachable!("it was answered above"),
         };
-        Ok(Box::new(response))
+        Ok(response)
     }
 
     async fn read_body(&self, document: &Document, call: &mut Call) -> Result<Body> {

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::{
     coerce::{self, Kinds},
     document::{Check, Document, Side},
+    schema::Schema,
 };
 use crate::problem::Problem;
 
@@ -250,7 +251,7 @@ impl Parameter {
     }
 
     /// `;color=blue;color=black`, `;color=blue,black`, `;R=100;G=200`
-    fn of_matrix(&self, schema: super::states::schema::Schema<'_>, raw: &str) -> Result<Value, String> {
+    fn of_matrix(&self, schema: Schema<'_>, raw: &str) -> Result<Value, String> {
         let text = raw.strip_prefix(';').ok_or("does not begin with `;`")?;
         let parts: Vec<&str> = text.split(';').collect();
         if self.kinds.object() && self.explode {
@@ -278,7 +279,7 @@ impl Parameter {
 
     fn of_query(
         &self,
-        schema: super::states::schema::Schema<'_>,
+        schema: Schema<'_>,
         query: &[(String, String)],
     ) -> Result<Option<Value>, String> {
         let own: Vec<&String> = query
@@ -345,7 +346,7 @@ impl Parameter {
     /// `price[min]=1&price[max]=2`, and objects within: `a[b][c]=1`.
     fn deep(
         &self,
-        schema: super::states::schema::Schema<'_>,
+        schema: Schema<'_>,
         query: &[(String, String)],
     ) -> Result<Option<Value>, String> {
         let prefix = format!("{}[", self.name);

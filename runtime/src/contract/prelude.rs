@@ -11,7 +11,7 @@ pub use super::{
     Attempt, Base64, Credentials, Cx, Date, DateTime, Decimal, EventStream, File, Principal,
 };
 pub use crate::{
-    Problem, Result, Store, operations,
+    Problem, Result, Store,
     problem::{BadRequest, Conflict, Forbidden, Gone, Invalid, NotFound, PreconditionFailed, Unavailable},
     stateful_api,
 };

@@ -16,7 +16,8 @@ use super::{
     body::{Family, essence},
     document::{Check, Document, Side},
     parameters::{escape, follow},
-    states::{instance::instance, schema::Schema},
+    schema::Schema,
+    states::instance::instance,
 };
 use crate::problem::{MEDIA_TYPE, Problem};
 
