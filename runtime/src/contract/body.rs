@@ -262,16 +262,7 @@ fn fill_defaults(schema: Schema<'_>, value: &mut Value, depth: usize) {
     }
 }
 
-/// An object for handlers without a body that is an object: nothing was sent.
 impl Body {
-    /// The value of it, if it is one.
-    pub(crate) fn value(&self) -> Option<&Value> {
-        match &self.payload {
-            Payload::Value(value) => Some(value),
-            _ => None,
-        }
-    }
-
     /// Whether something was sent.
     pub(crate) fn is_there(&self) -> bool {
         self.media_type.is_some()

@@ -46,18 +46,6 @@ impl Document {
         }
     }
 
-    /// What references lead to, in the end.
-    pub(crate) fn resolve<'d>(&'d self, value: &'d Value) -> Option<&'d Value> {
-        let mut value = value;
-        for _ in 0..64 {
-            let Some(reference) = value.get("$ref").and_then(Value::as_str) else {
-                return Some(value);
-            };
-            value = Schema::by_reference(&self.value, reference)?.value;
-        }
-        None
-    }
-
     /// A schema of the document.
     pub(crate) fn schema<'d>(&'d self, value: &'d Value) -> Schema<'d> {
         Schema::new(&self.value, value)

@@ -11,6 +11,7 @@ mod made;
 mod operation;
 mod page;
 mod patch;
+mod pattern;
 pub(super) mod projection;
 mod success;
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Number, Value, json};
 
-use super::schema::Schema;
+use super::{pattern::shortest, schema::Schema};
 
 /// How deep required parts are followed. A schema that demands itself has no instance.
 const DEPTH_MAX: usize = 32;
@@ -146,15 +146,17 @@ fn text(schema: Schema<'_>) -> String {
     if !known.is_empty() {
         return known.to_owned();
     }
-    if keyword("pattern").is_some() {
-        // What the author shows is more likely to fit than anything that could be made up.
+    let least = keyword("minLength").and_then(Value::as_u64).unwrap_or(0);
+    let least = usize::try_from(least.min(LENGTH_MAX)).unwrap_or_default();
+    if let Some(pattern) = keyword("pattern").and_then(Value::as_str) {
+        // Where a pattern is beyond reading, what the author shows is likely to fit.
         let shown = keyword("example").or_else(|| keyword("examples")?.as_array()?.first());
-        if let Some(Value::String(example)) = shown {
-            return example.clone();
+        let shown = || shown.and_then(Value::as_str).map(str::to_owned);
+        if let Some(text) = shortest(pattern, least).or_else(shown) {
+            return text;
         }
     }
-    let least = keyword("minLength").and_then(Value::as_u64).unwrap_or(0);
-    "-".repeat(usize::try_from(least.min(LENGTH_MAX)).unwrap_or_default())
+    "-".repeat(least)
 }
 
 /// The number that is next to zero.
@@ -246,7 +248,7 @@ mod tests {
                 json!("00000000-0000-0000-0000-000000000000"),
             ),
             (
-                json!({"type": "string", "pattern": "^[A-Z]+$", "example": "ABC"}),
+                json!({"type": "string", "pattern": "^[A-Z]+(?=x)$", "example": "ABC"}),
                 json!("ABC"),
             ),
             (json!({"type": "boolean"}), json!(false)),

@@ -359,11 +359,11 @@ fn prune(nodes: &mut [Node]) {
 
 /// The projections of a document, each made once.
 #[derive(Debug, Default)]
-pub(crate) struct Projections(HashMap<(*const Value, Direction), Arc<Projection>>);
+pub(crate) struct Projections(HashMap<(usize, Direction), Arc<Projection>>);
 
 impl Projections {
     pub(crate) fn get(&mut self, schema: Schema<'_>, direction: Direction) -> Arc<Projection> {
-        let id = (std::ptr::from_ref(target(schema)), direction);
+        let id = (std::ptr::from_ref(target(schema)).addr(), direction);
         self.0
             .entry(id)
             .or_insert_with(|| Arc::new(Projection::new(schema, direction)))
