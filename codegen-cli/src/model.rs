@@ -36,7 +36,7 @@ pub struct TypeDef {
     /// The name as the document has it (`Pet`, `inline_response_200`), or words made of where it stands (`create pet body address`).
     /// Not unique, and in no case; [`crate::names`] sees to that.
     pub words: String,
-    /// Where its schema is in [`Api::document`], such as `#/components/schemas/Pet`.
+    /// Where its schema is in [`Api::document`], such as `#/components/schemas/Pet`; empty where the schema was made of several.
     pub pointer: String,
     /// What the document says of it.
     pub doc: String,
@@ -53,8 +53,6 @@ pub enum TypeKind {
     Enum(Vec<Value>),
     /// One of several types (`oneOf`, `anyOf`).
     Union(Union),
-    /// Another name for a type.
-    Alias(TypeRef),
 }
 
 /// An object with known fields.
@@ -68,6 +66,10 @@ pub struct Struct {
 
 /// A field of a struct.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are the flags of OpenAPI"
+)]
 pub struct Field {
     /// The name in JSON.
     pub name: String,
@@ -146,10 +148,8 @@ pub enum TypeRef {
     DateTime,
     /// `format: byte`: base64.
     Base64,
-    /// A file in a multipart form (`format: binary`).
+    /// `format: binary` inside a value, such as a file in a multipart form.
     File,
-    /// `null` alone, or nothing.
-    Unit,
 }
 
 /// An operation.

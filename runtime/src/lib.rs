@@ -18,6 +18,9 @@ mod conditional;
 pub mod config;
 #[cfg(feature = "contract")]
 pub mod contract;
+#[cfg(not(feature = "contract"))]
+#[path = "no_contract.rs"]
+mod contract;
 mod crud;
 pub mod docs;
 mod entry;
@@ -103,6 +106,9 @@ pub mod prelude {
 /// A [`Service`] of the listed parts: states, and free handlers by the names of their functions.
 #[macro_export]
 macro_rules! service {
+    () => {
+        $crate::Service::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
+    };
     ($($part:path),+ $(,)?) => {{
         #[allow(unused_imports)]
         use $crate::private::{FreePart as _, StatePart as _, StateWithHandlersPart as _};

@@ -6,16 +6,16 @@
 mod actions;
 mod decision;
 mod fill;
-mod instance;
+pub(super) mod instance;
 mod made;
 mod operation;
 mod page;
 mod patch;
 mod pattern;
-mod projection;
-mod schema;
+pub(super) mod projection;
 mod success;
 
+use super::schema;
 pub(crate) use self::{
     actions::{StateActions, actions},
     operation::{Check, StateOperation, StateRequest, States},

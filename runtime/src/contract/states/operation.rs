@@ -426,6 +426,11 @@ fn named(path: &str, decision: &OperationDecision, state: &StateDecision) -> Str
 }
 
 impl StateOperation {
+    /// Whether a request holds only what is to be changed.
+    pub(crate) fn is_update(&self) -> bool {
+        self.action == Action::Update
+    }
+
     /// Carries a request out.
     pub(crate) fn perform(self: &Arc<Self>, request: StateRequest) -> CallFuture {
         self.actions.perform(self.action, self.clone(), request)
