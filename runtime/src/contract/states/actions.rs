@@ -223,7 +223,7 @@ async fn update<S: Entity>(
         body,
         is_json_patch,
     } = request;
-    let change = if is_json_patch {
+    let steps = if is_json_patch {
         body.unwrap_or(Value::Null)
     } else {
         operation.entity_in(body.as_ref())?
@@ -242,19 +242,13 @@ async fn update<S: Entity>(
                     .not_found(&key_text::<S>(entry.key()))
                     .into_response();
             };
-            let changed = serde_json::to_value(state.value())
-                .map_err(Problem::internal)
-                .and_then(|before| {
-                    let mut entity = before.clone();
-                    if is_json_patch {
-                        patch(&mut entity, &change, limits)?;
-                    } else {
-                        json_patch::merge(&mut entity, &change);
-                    }
-                    operation.entity.protect.keep(&before, &mut entity);
-                    let state = build::<S>(&operation, Some(&before), entity, entry.key())?;
-                    Ok(state)
-                });
+            let changed = change(&operation, state, entry.key(), |entity| {
+                if is_json_patch {
+                    return patch(entity, &steps, limits);
+                }
+                json_patch::merge(entity, &steps);
+                Ok(())
+            });
             match changed {
                 Ok(state) => {
                     let response = operation.success.entity(state.value());
@@ -445,7 +439,7 @@ async fn list<S: Entity>(
     Ok(response)
 }
 
-/// The state that a request leaves.
+/// The state that a whole entity in a request leaves.
 fn build<S: Entity>(
     operation: &StateOperation,
     before: Option<&Value>,
@@ -453,10 +447,37 @@ fn build<S: Entity>(
     key: &S::Key,
 ) -> Result<S, Problem> {
     operation.put_key(&mut entity, &key_values::<S>(key))?;
-    operation.finish(before, &mut entity);
-    if before.is_some() {
-        (operation.entity.check)(&entity)?;
+    operation.fill(before, &mut entity);
+    operation.entity.complete.apply(&mut entity);
+    read_entity(entity, key)
+}
+
+/// The state that a change leaves.
+fn change<S: Entity>(
+    operation: &StateOperation,
+    state: &S,
+    key: &S::Key,
+    apply: impl FnOnce(&mut Value) -> Result<(), Problem>,
+) -> Result<S, Problem> {
+    let mut before = serde_json::to_value(state.value()).map_err(Problem::internal)?;
+    // What the document demands since the entity was written is not for this request to bring.
+    operation.entity.complete.apply(&mut before);
+    let mut entity = before.clone();
+    apply(&mut entity)?;
+    operation.entity.protect.keep(&before, &mut entity);
+    operation.put_key(&mut entity, &key_values::<S>(key))?;
+    operation.fill(Some(&before), &mut entity);
+    let check = &operation.entity.check;
+    if let Err(problem) = check(&entity) {
+        // Only the request's own fault is one.
+        if check(&before).is_ok() {
+            return Err(problem);
+        }
     }
+    read_entity(entity, key)
+}
+
+fn read_entity<S: Entity>(entity: Value, key: &S::Key) -> Result<S, Problem> {
     let value = serde_json::from_value(entity)
         .map_err(|error| Problem::invalid(format!("the body: {error}")))?;
     Ok(S::with(key.clone(), value))

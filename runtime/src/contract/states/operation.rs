@@ -92,8 +92,16 @@ pub(crate) struct KeyField {
     /// Where the entity has it.
     pub(crate) at: Option<String>,
     pub(crate) bounds: Bounds,
-    /// Whether the entity has it as a text.
-    is_text: bool,
+    /// How the entity has it, if that is not as its type says.
+    form: KeyForm,
+}
+
+/// How an entity has a part of its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum KeyForm {
+    AsItIs,
+    Text,
+    Number,
 }
 
 impl States {
@@ -340,7 +348,7 @@ fn plan(
             kind: field.kind,
             at: field.at.clone(),
             bounds: schema.map(Bounds::new).unwrap_or_default(),
-            is_text: schema.is_some_and(|schema| schema.types().contains(&"string")),
+            form: form_of(schema),
         }
     });
     let fill = state.fill.iter();
@@ -353,6 +361,17 @@ fn plan(
         protect: projections.get(entity, Direction::Request),
         check,
         item: item(document, name, state),
+    }
+}
+
+fn form_of(schema: Option<Schema<'_>>) -> KeyForm {
+    let types = schema.map(Schema::types).unwrap_or_default();
+    if types.contains(&"string") {
+        KeyForm::Text
+    } else if types.contains(&"integer") || types.contains(&"number") {
+        KeyForm::Number
+    } else {
+        KeyForm::AsItIs
     }
 }
 
@@ -473,7 +492,7 @@ impl StateOperation {
             };
             let given = entity.pointer(at).filter(|given| !given.is_null());
             if let (Some(given), KeySource::Parameter(name)) = (given, source)
-                && part_text(given) != part_text(value)
+                && !field.is_same(given, value)
             {
                 let what = format!("is {given}, but `{name}` in the path is {value}");
                 return Err(self.invalid_at(at, &what));
@@ -483,13 +502,12 @@ impl StateOperation {
         Ok(())
     }
 
-    /// The entity with what the server sets and what must be there.
-    pub(crate) fn finish(&self, before: Option<&Value>, entity: &mut Value) {
+    /// Sets in the entity what the server sets.
+    pub(crate) fn fill(&self, before: Option<&Value>, entity: &mut Value) {
         let now_ms = crate::takeover::now_ms();
         for filled in &self.entity.fill {
             filled.apply(before, entity, now_ms);
         }
-        self.entity.complete.apply(entity);
     }
 
     /// What the keys of a new entity are made of.
@@ -535,10 +553,24 @@ impl StateOperation {
 impl KeyField {
     /// A part of the key as the entity's schema has it.
     fn in_entity(&self, value: &Value) -> Value {
-        match value {
-            Value::Number(number) if self.is_text => Value::String(number.to_string()),
-            other => other.clone(),
+        match (self.form, value) {
+            (KeyForm::Text, Value::Number(number)) => Value::String(number.to_string()),
+            (KeyForm::Number, Value::String(text)) => {
+                serde_json::from_str(text).unwrap_or_else(|_| value.clone())
+            }
+            _ => value.clone(),
         }
+    }
+
+    /// Whether two values are the same part of a key.
+    fn is_same(&self, one: &Value, other: &Value) -> bool {
+        let (Some(one), Some(other)) = (part_text(one), part_text(other)) else {
+            return false;
+        };
+        // A UUID may be written in several ways.
+        let uuid = |text: &str| text.parse::<uuid::Uuid>().ok();
+        one == other
+            || (self.kind == KeyKind::Uuid && uuid(&one).is_some() && uuid(&one) == uuid(&other))
     }
 }
 
