@@ -29,7 +29,10 @@ pub fn is<C: Constant>(constant: C, value: &Value) -> bool {
 
 /// Writes a value of an enum.
 #[doc(hidden)]
-pub fn write<C: Constant, S: serde::Serializer>(constant: C, serializer: S) -> Result<S::Ok, S::Error> {
+pub fn write<C: Constant, S: serde::Serializer>(
+    constant: C,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     constant.serialize(serializer)
 }
 
