@@ -75,22 +75,22 @@ pub fn generate(
     if diagnostics.count(Severity::Error) > 0 {
         return Ok((sources, None));
     }
-    let name = options
-        .name
-        .clone()
-        .unwrap_or_else(|| folder_name(&options.out));
-    let name = match package_name(&name) {
-        Ok(name) => name,
-        Err(message) => {
+    let name = match &options.name {
+        Some(name) if !is_package_name(name) => {
             diagnostics.push(Diagnostic {
                 severity: Severity::Error,
                 span: None,
                 pointer: String::new(),
-                message,
-                help: Some("use --name with letters, digits, - and _".to_owned()),
+                message: format!("`{name}` can't be the name of a crate"),
+                help: Some(
+                    "use letters, digits, - and _, and no word that means something already"
+                        .to_owned(),
+                ),
             });
             return Ok((sources, None));
         }
+        Some(name) => name.clone(),
+        None => package_name(&folder_name(&options.out)),
     };
     let files = emit::emit(
         &api,
@@ -145,20 +145,36 @@ fn folder_name(out: &Path) -> String {
         .map_or_else(String::new, |name| name.to_string_lossy().into_owned())
 }
 
-/// A name that cargo takes.
-fn package_name(name: &str) -> Result<String, String> {
+/// Names of crates that generated code refers to, and those that cargo refuses.
+const TAKEN: [&str; 8] = [
+    "test", "memgen", "core", "std", "alloc", "proc_macro", "serde", "schemars",
+];
+
+/// Whether cargo takes it for the name of a crate.
+fn is_package_name(name: &str) -> bool {
     let good = |one: char| one.is_ascii_alphanumeric() || one == '-' || one == '_';
-    let taken = ["test", "memgen", "core", "std", "alloc", "proc_macro", "serde", "schemars"];
-    let first = name.starts_with(|one: char| one.is_ascii_alphabetic() || one == '_');
-    if !first || !name.chars().all(good) || name.len() > 64 {
-        return Err(format!("`{name}` can't be the name of a crate"));
+    name.starts_with(|one: char| one.is_ascii_alphabetic())
+        && name.chars().all(good)
+        && name.len() <= 64
+        && !names::is_keyword(name)
+        && !TAKEN.contains(&name)
+}
+
+/// The nearest name of a crate to that of a folder.
+fn package_name(folder: &str) -> String {
+    let mut name: String = folder
+        .chars()
+        .map(|one| if one.is_ascii_alphanumeric() || one == '_' { one } else { '-' })
+        .take(48)
+        .collect();
+    name = name.trim_matches('-').to_owned();
+    if name.is_empty() {
+        return "service".to_owned();
     }
-    if names::is_keyword(name) || taken.contains(&name) {
-        return Err(format!(
-            "`{name}` can't be the name of a crate: it means something else already"
-        ));
+    if !is_package_name(&name) {
+        name.insert_str(0, "service-");
     }
-    Ok(name.to_owned())
+    name
 }
 
 /// Whether a folder is in a workspace, whose commands would stumble over a crate that is no member.

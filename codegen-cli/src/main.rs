@@ -73,9 +73,10 @@ fn main() -> ExitCode {
             dry_run,
             diff,
         } => generate(&spec, &options, check, dry_run, diff),
-        Command::Status { admin, json } => show_status(&admin, json).map(|ready| match ready {
-            true => ExitCode::SUCCESS,
-            false => ExitCode::from(EXIT_NOT_READY),
+        Command::Status { admin, json } => show_status(&admin, json).map(|ready| if ready {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::from(EXIT_NOT_READY)
         }),
     };
     outcome.unwrap_or_else(|error| {

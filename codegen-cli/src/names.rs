@@ -4,6 +4,9 @@ use std::collections::HashSet;
 
 use heck::{ToSnakeCase as _, ToUpperCamelCase as _};
 
+/// The longest name, without what makes it unique.
+const LENGTH_MAX: usize = 120;
+
 /// Words of the language, in the edition of generated crates.
 const KEYWORDS: [&str; 51] = [
     "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "crate",
@@ -14,7 +17,7 @@ const KEYWORDS: [&str; 51] = [
 ];
 
 /// Names of types that generated files use without a path: those of `memgen::contract::prelude`, of the language's prelude, and of primitive types.
-const TAKEN_TYPES: [&str; 62] = [
+const TAKEN_TYPES: [&str; 64] = [
     "Self", "Option", "Some", "None", "Result", "Ok", "Err", "String", "Vec", "Box", "Clone",
     "Copy", "Debug", "Default", "PartialEq", "Eq", "PartialOrd", "Ord", "Hash", "Drop", "Fn",
     "FnMut", "FnOnce", "From", "Into", "TryFrom", "TryInto", "Iterator", "IntoIterator", "Extend",
@@ -22,6 +25,7 @@ const TAKEN_TYPES: [&str; 62] = [
     "IntoFuture", "BTreeMap", "Serialize", "Deserialize", "JsonSchema", "Uuid", "Date", "DateTime",
     "Decimal", "Base64", "File", "EventStream", "Json", "Bytes", "StatusCode", "Value", "Cx",
     "Problem", "Body", "Reply", "Handlers", "Entity", "Store",
+    "Attempt", "Principal",
 ];
 
 /// Names of one scope, each given once.
@@ -75,6 +79,14 @@ impl Scope {
         }
         self.claim(name)
     }
+
+    /// Takes the name of a type that stands inside something, such as `CreatePetReplyValue` where `CreatePetReply` is taken.
+    pub fn claim_inner_type(&mut self, words: &str) -> String {
+        if self.taken.contains(&type_name(words)) {
+            return self.claim_type(&format!("{words} value"));
+        }
+        self.claim_type(words)
+    }
 }
 
 /// `order item` is `OrderItem`.
@@ -90,6 +102,7 @@ pub fn type_name(words: &str) -> String {
     if name.starts_with(|first: char| first.is_ascii_digit()) {
         name.insert(0, 'N');
     }
+    name.truncate(LENGTH_MAX);
     name
 }
 
@@ -106,6 +119,7 @@ pub fn value_name(words: &str) -> String {
     if name.starts_with(|first: char| first.is_ascii_digit()) {
         name.insert(0, 'n');
     }
+    name.truncate(LENGTH_MAX);
     name
 }
 

@@ -27,18 +27,18 @@ const ALL: [Casing; 8] = [
 ];
 
 /// The rule that leaves the fewest fields to be renamed. Pairs are of Rust's name and JSON's.
-pub(super) fn of_fields<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)> + Clone) -> Casing {
+pub(super) fn of_fields<'a>(pairs: &(impl Iterator<Item = (&'a str, &'a str)> + Clone)) -> Casing {
     // A field is in snake case already.
     best(pairs, Casing::field, &[Casing::Camel, Casing::Pascal, Casing::Kebab])
 }
 
 /// The rule that leaves the fewest variants to be renamed.
-pub(super) fn of_variants<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)> + Clone) -> Casing {
+pub(super) fn of_variants<'a>(pairs: &(impl Iterator<Item = (&'a str, &'a str)> + Clone)) -> Casing {
     best(pairs, Casing::variant, &ALL)
 }
 
 fn best<'a>(
-    pairs: impl Iterator<Item = (&'a str, &'a str)> + Clone,
+    pairs: &(impl Iterator<Item = (&'a str, &'a str)> + Clone),
     rename: fn(Casing, &str) -> String,
     casings: &[Casing],
 ) -> Casing {

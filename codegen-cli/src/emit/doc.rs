@@ -47,6 +47,9 @@ fn fences(lines: &[String]) -> usize {
 fn wrapped(text: &str) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     let mut fenced = false;
+    // What is gathered of a paragraph, and how far it is indented.
+    let mut paragraph = String::new();
+    let mut indent = 0;
     for line in text.split(['\n', '\r', '\u{2028}', '\u{2029}']) {
         let line: String = line
             .chars()
@@ -54,26 +57,35 @@ fn wrapped(text: &str) -> Vec<String> {
             .filter(|one| !one.is_control() && !hidden(*one))
             .collect();
         let bare = line.trim();
-        if bare.starts_with("```") || bare.starts_with("~~~") {
+        let fence = bare.starts_with("```") || bare.starts_with("~~~");
+        if fenced && !fence {
+            lines.push(line.trim_end().to_owned());
+            continue;
+        }
+        let plain = if fence { String::new() } else { plain(bare) };
+        let bare = plain.trim();
+        if bare.is_empty() || stands_alone(bare) {
+            wrap(&std::mem::take(&mut paragraph), indent, &mut lines);
+        }
+        if fence {
             // Of what language it is does not matter: rustdoc would compile it.
             lines.push(if fenced { "```" } else { "```text" }.to_owned());
             fenced = !fenced;
-        } else if fenced {
-            lines.push(line.trim_end().to_owned());
-        } else {
-            let plain = plain(bare);
-            let bare = plain.trim();
-            if bare.is_empty() {
-                if lines.last().is_some_and(|last| !last.is_empty()) {
-                    lines.push(String::new());
-                }
-                continue;
+        } else if bare.is_empty() {
+            if lines.last().is_some_and(|last| !last.is_empty()) {
+                lines.push(String::new());
             }
-            // Four blanks would make it code.
-            let indent = (line.len() - line.trim_start().len()).min(3);
-            wrap(bare, &" ".repeat(indent), &mut lines);
+        } else {
+            if paragraph.is_empty() {
+                // Four blanks would make it code.
+                indent = (line.len() - line.trim_start().len()).min(3);
+            } else {
+                paragraph.push(' ');
+            }
+            paragraph.push_str(bare);
         }
     }
+    wrap(&paragraph, indent, &mut lines);
     if fenced {
         lines.push("```".to_owned());
     }
@@ -83,14 +95,27 @@ fn wrapped(text: &str) -> Vec<String> {
     lines
 }
 
+/// Whether a line begins something of its own: a title, an item of a list, a row of a table.
+fn stands_alone(line: &str) -> bool {
+    let numbered = line
+        .trim_start_matches(|one: char| one.is_ascii_digit())
+        .starts_with(['.', ')']);
+    line.starts_with(['#', '-', '*', '+', '|', '>', '='])
+        || numbered && line.starts_with(|one: char| one.is_ascii_digit())
+}
+
 /// Breaks a line at blanks.
-fn wrap(text: &str, indent: &str, lines: &mut Vec<String>) {
-    let mut line = indent.to_owned();
+fn wrap(text: &str, indent: usize, lines: &mut Vec<String>) {
+    if text.is_empty() {
+        return;
+    }
+    let indent = " ".repeat(indent);
+    let mut line = indent.clone();
     let mut width = indent.len();
     for word in text.split(' ').filter(|word| !word.is_empty()) {
         let length = word.chars().count();
         if width > indent.len() && width + 1 + length > WIDTH {
-            lines.push(std::mem::replace(&mut line, indent.to_owned()));
+            lines.push(std::mem::replace(&mut line, indent.clone()));
             width = indent.len();
         }
         if width > indent.len() {

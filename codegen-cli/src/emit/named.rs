@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::operations::payloads;
 use crate::{
     model::{Api, Decision, Operation, Resource, TypeId, TypeKind, TypeRef},
     names::{Scope, ident, is_keyword, type_name, value_name},
@@ -34,7 +35,9 @@ pub(super) struct Tag<'a> {
 pub(super) struct NamedOperation<'a> {
     pub(super) operation: &'a Operation,
     pub(super) method: String,
+    /// Empty if there are none.
     pub(super) parameters: String,
+    /// Empty if it needs no type of its own.
     pub(super) body: String,
     pub(super) reply: String,
 }
@@ -60,13 +63,20 @@ const MODULE_BYTES_MAX: usize = 100;
 impl<'a> Named<'a> {
     pub(super) fn new(api: &'a Api) -> Self {
         let mut scope = Scope::of_types();
-        let types = name_types(api, &mut scope);
+        let mut types = vec![String::new(); api.types.len()];
+        name_components(api, &mut scope, &mut types);
         let states = api
             .resources
             .iter()
             .map(|resource| scope.claim_type(&format!("{} state", resource.words)))
             .collect();
         let tags = name_operations(api, &mut scope);
+        // What stands inside something comes last, and takes no name from the others.
+        for (name, def) in types.iter_mut().zip(&api.types) {
+            if name.is_empty() {
+                *name = scope.claim_inner_type(&def.words);
+            }
+        }
         Self {
             api,
             empty: empty(api),
@@ -129,23 +139,20 @@ impl<'a> Named<'a> {
     }
 }
 
-/// Components whose names are names of Rust already keep them; then the other ones; what stands inside something comes last, and takes no name from them.
-fn name_types(api: &Api, scope: &mut Scope) -> Vec<String> {
-    let rank = |index: usize| {
-        let def = &api.types[index];
-        let component = def
-            .pointer
+/// Components whose names are names of Rust already keep them.
+fn name_components(api: &Api, scope: &mut Scope, types: &mut [String]) {
+    let component = |pointer: &str| {
+        pointer
             .strip_prefix("#/components/schemas/")
-            .is_some_and(|rest| !rest.contains('/'));
-        (!component, component && type_name(&def.words) != def.words)
+            .is_some_and(|rest| !rest.contains('/'))
     };
-    let mut order: Vec<usize> = (0..api.types.len()).collect();
-    order.sort_by_key(|index| rank(*index));
-    let mut types = vec![String::new(); api.types.len()];
-    for index in order {
-        types[index] = scope.claim_type(&api.types[index].words);
+    for same in [true, false] {
+        for (name, def) in types.iter_mut().zip(&api.types) {
+            if component(&def.pointer) && (type_name(&def.words) == def.words) == same {
+                *name = scope.claim_type(&def.words);
+            }
+        }
     }
-    types
 }
 
 fn name_operations<'a>(api: &'a Api, scope: &mut Scope) -> Vec<Tag<'a>> {
@@ -185,8 +192,15 @@ fn name_operations<'a>(api: &'a Api, scope: &mut Scope) -> Vec<Tag<'a>> {
         tags[index].operations.push(NamedOperation {
             operation,
             method: ident(&methods[index].claim(value_name(&operation.id))),
-            parameters: part("parameters"),
-            body: part("body"),
+            parameters: if operation.parameters.is_empty() {
+                String::new()
+            } else {
+                part("parameters")
+            },
+            body: match &operation.body {
+                Some(body) if payloads(body).len() > 1 => part("body"),
+                _ => String::new(),
+            },
             reply: part("reply"),
         });
     }

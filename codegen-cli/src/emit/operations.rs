@@ -130,7 +130,7 @@ fn path(named: &Named<'_>, it: &NamedOperation<'_>) -> String {
 }
 
 /// Each payload of a body, and the media types that hold it.
-fn payloads(body: &Body) -> Vec<(&Payload, Vec<&str>)> {
+pub(super) fn payloads(body: &Body) -> Vec<(&Payload, Vec<&str>)> {
     let mut payloads: Vec<(&Payload, Vec<&str>)> = Vec::new();
     for content in &body.contents {
         let media_type = content.media_type.as_str();
@@ -162,7 +162,7 @@ fn bodies(named: &Named<'_>, name: &str, payloads: &[(&Payload, Vec<&str>)], tex
         let words = media_types.first().map_or_else(String::new, |first| media_words(first));
         let media_types: Vec<String> = media_types.iter().map(|one| literal(one)).collect();
         text.attribute("body", &media_types);
-        text.line(&format!("{}({ty}),", scope.claim(type_name(&words))));
+        text.variant(&scope.claim(type_name(&words)), &[&ty], "");
     }
     text.close("}");
 }

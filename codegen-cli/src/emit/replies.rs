@@ -15,14 +15,6 @@ use crate::{
 /// The enum of these responses.
 pub(super) fn emit(named: &Named<'_>, name: &str, responses: &[Response], text: &mut Text) {
     text.line("#[derive(Debug, Reply)]");
-    if responses.is_empty() {
-        // The document does not say, and something must be answered.
-        text.open(&format!("pub enum {name} {{"));
-        text.line("#[reply(204)]");
-        text.line("NoContent,");
-        text.close("}");
-        return;
-    }
     text.open(&format!("pub enum {name} {{"));
     let mut scope = Scope::of_variants();
     for response in responses {
@@ -36,7 +28,20 @@ pub(super) fn emit(named: &Named<'_>, name: &str, responses: &[Response], text: 
             variant(named, &name, response, body.as_ref(), text);
         }
     }
+    if !responses.iter().any(|response| succeeds(response.status)) {
+        text.line("/// The document does not say how it succeeds.");
+        text.line("#[reply(204)]");
+        text.line(&format!("{},", scope.claim("NoContent".to_owned())));
+    }
     text.close("}");
+}
+
+/// Whether an operation can end well so.
+const fn succeeds(status: Status) -> bool {
+    matches!(
+        status,
+        Status::Code(200..400) | Status::Class(2 | 3) | Status::Default
+    )
 }
 
 struct Body<'a> {
@@ -80,6 +85,10 @@ fn bodies<'a>(named: &Named<'_>, response: &'a Response) -> Vec<Option<Body<'a>>
         }
         bodies.push(Some(body));
     }
+    // JSON comes first: it is what most clients ask for.
+    if let Some(json) = bodies.iter().flatten().position(|body| body.json) {
+        bodies[..=json].rotate_right(1);
+    }
     if bodies.is_empty() {
         bodies.push(None);
     }
@@ -110,11 +119,7 @@ fn variant(
             held.push("StatusCode");
         }
         held.extend(body.map(|body| body.ty.as_str()));
-        if held.is_empty() {
-            text.line(&format!("{name},"));
-        } else {
-            text.line(&format!("{name}({}),", held.join(", ")));
-        }
+        text.variant(name, &held, "");
         return;
     }
     let mut scope = Scope::default();

@@ -58,9 +58,14 @@ pub(super) fn module(named: &Named<'_>) -> String {
     }
     for tag in &named.tags {
         let Tag { module, api, .. } = tag;
-        calls.push(format!(
-            ".operations(<handlers_{module}::Handlers as {module}::{api}>::operations())"
-        ));
+        let operations = format!("<handlers_{module}::Handlers as {module}::{api}>::operations()");
+        let flat = format!(".operations({operations})");
+        // Within a function and a chain: eight blanks.
+        if flat.len() + 8 <= 100 {
+            calls.push(flat);
+        } else {
+            calls.push(format!(".operations(\n            {operations},\n        )"));
+        }
     }
     if !api.security.is_empty() {
         calls.push(".authenticate(security::authenticate)".to_owned());

@@ -93,18 +93,56 @@ impl Text {
         let flat = format!("{name}: {ty},");
         if self.fits(&flat) {
             self.line(&flat);
-        } else {
-            self.open(&format!("{name}:"));
-            self.line(&format!("{ty},"));
-            self.dedent();
+            return;
         }
+        self.depth += 1;
+        let next = self.fits(&format!("{ty},"));
+        self.depth -= 1;
+        let inner = ty.split_once('<').and_then(|(outer, inner)| Some((outer, inner.strip_suffix('>')?)));
+        match inner {
+            // Only a long name is left then.
+            Some((outer, inner)) if !next && !inner.contains('<') => {
+                self.open(&format!("{name}: {outer}<"));
+                self.line(&format!("{inner},"));
+                self.close(">,");
+            }
+            _ => {
+                self.open(&format!("{name}:"));
+                self.line(&format!("{ty},"));
+                self.dedent();
+            }
+        }
+    }
+
+    /// `name(types),`
+    pub(super) fn variant(&mut self, name: &str, types: &[&str], after: &str) {
+        if types.is_empty() {
+            self.line(&format!("{name}{after},"));
+            return;
+        }
+        let flat = format!("{name}({}){after},", types.join(", "));
+        if self.fits(&flat) || !after.is_empty() {
+            self.line(&flat);
+            return;
+        }
+        self.open(&format!("{name}("));
+        for ty in types {
+            self.line(&format!("{ty},"));
+        }
+        self.close("),");
     }
 
     /// `before(arguments)after`, with each argument on its own line if they do not fit into one.
     pub(super) fn call(&mut self, before: &str, arguments: &[String], after: &str) {
         let flat = format!("{before}({}){after}", arguments.join(", "));
-        if self.fits(&flat) || arguments.is_empty() {
+        // A signature without a body may not end in the last column.
+        if arguments.is_empty() || self.fits(&format!("{flat} ")) {
             self.line(&flat);
+            return;
+        }
+        if self.fits(&flat) {
+            self.line(&format!("{before}({})", arguments.join(", ")));
+            self.line(after.trim_start());
             return;
         }
         self.open(&format!("{before}("));
@@ -114,7 +152,7 @@ impl Text {
         self.close(&format!("){after}"));
     }
 
-    fn fits(&self, line: &str) -> bool {
+    pub(super) fn fits(&self, line: &str) -> bool {
         self.depth * 4 + line.chars().count() <= WIDTH
     }
 }

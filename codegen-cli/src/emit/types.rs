@@ -119,16 +119,16 @@ pub(super) fn structure(
     text: &mut Text,
 ) {
     let mut scope = Scope::default();
-    let names: Vec<String> = inner
+    let rust: Vec<String> = inner
         .fields
         .iter()
         .map(|field| scope.claim(value_name(&field.name)))
         .collect();
-    let pairs = names
+    let pairs = rust
         .iter()
         .zip(&inner.fields)
         .map(|(name, field)| (name.as_str(), field.name.as_str()));
-    let casing = casing::of_fields(pairs);
+    let casing = casing::of_fields(&pairs);
     text.doc(doc);
     text.line(&format!("#[derive({})]", derives.join(", ")));
     text.attribute("serde", &casing.attribute());
@@ -139,7 +139,7 @@ pub(super) fn structure(
     }
     let writes = derives.contains(&"Serialize");
     text.open(&format!("pub struct {name} {{"));
-    for (name, field) in names.iter().zip(&inner.fields) {
+    for (name, field) in rust.iter().zip(&inner.fields) {
         property(named, name, field, casing, writes, text);
     }
     if let Some(ty) = extra {
@@ -230,7 +230,7 @@ fn enumeration(name: &str, doc: &[String], values: &[Value], text: &mut Text) {
     let pairs = variants
         .iter()
         .map(|(name, value)| (name.as_str(), value.as_str().unwrap_or_default()));
-    let casing = casing::of_variants(pairs.clone());
+    let casing = casing::of_variants(&pairs);
     text.doc(doc);
     text.line("#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]");
     text.attribute("serde", &casing.attribute());
@@ -276,7 +276,7 @@ fn choice(named: &Named<'_>, name: &str, doc: &[String], union: &Union, text: &m
     text.line("#[serde(untagged)]");
     text.open(&format!("pub enum {name} {{"));
     for (name, ty, _) in variants {
-        text.line(&format!("{name}({ty}),"));
+        text.variant(&name, &[&ty], "");
     }
     text.close("}");
 }
