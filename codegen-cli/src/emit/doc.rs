@@ -54,7 +54,7 @@ fn wrapped(text: &str) -> Vec<String> {
         let line: String = line
             .chars()
             .map(|one| if one == '\t' { ' ' } else { one })
-            .filter(|one| !one.is_control() && !hidden(*one))
+            .filter(|one| !one.is_control() && !is_hidden(*one))
             .collect();
         let bare = line.trim();
         let fence = bare.starts_with("```") || bare.starts_with("~~~");
@@ -190,6 +190,6 @@ fn link(text: &str) -> Option<usize> {
 }
 
 /// Characters that hide, or turn the direction of text. The compiler refuses the latter in comments.
-const fn hidden(one: char) -> bool {
+pub(super) const fn is_hidden(one: char) -> bool {
     matches!(one, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}')
 }

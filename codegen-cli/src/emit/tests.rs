@@ -154,13 +154,13 @@ fn no_text_becomes_code() {
         "r#evil",
         "`evil`; fn evil() {}",
         "{{evil}}",
-        "\0\u{1}\\"\\",
+        "\0\u{1}\"\\",
         "}\n\nmod evil;",
         "/evil/../../x",
     ];
     for row in rows {
         let row = serde_json::to_string(row).unwrap();
-        let row = row.trim_matches('"');
+        let row = &row[1..row.len() - 1];
         let document = format!(
             r##"{{"openapi": "3.1.0", "info": {{"title": "{row}", "version": "{row}", "description": "{row}"}},
             "paths": {{"/a{row}": {{"post": {{"operationId": "{row}", "tags": ["{row}"], "summary": "{row}", "description": "{row}",

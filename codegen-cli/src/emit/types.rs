@@ -174,7 +174,7 @@ fn property(
     }
     if let Some(default) = &field.default {
         let default = default.to_string();
-        let hard = |one: char| one == '`' || one.is_control();
+        let hard = |one: char| one == '`' || one.is_control() || doc::is_hidden(one);
         if default.chars().count() < 60 && !default.contains(hard) {
             notes.push(format!("If it is left out: `{default}`."));
         }
