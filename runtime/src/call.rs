@@ -149,6 +149,25 @@ impl Call {
         }))
     }
 
+    /// The same request once more. Its body must have been read.
+    #[cfg(feature = "contract")]
+    pub(crate) fn again(&self) -> Self {
+        Self(Box::new(Routed {
+            node: self.0.node.clone(),
+            template: self.0.template.clone(),
+            parts: self.0.parts.clone(),
+            body: Mutex::new(None),
+            read: self.0.read.clone(),
+            hops: self.0.hops,
+        }))
+    }
+
+    /// Whether another node passed it on.
+    #[cfg(feature = "contract")]
+    pub(crate) fn is_from_peer(&self) -> bool {
+        self.0.hops > 0
+    }
+
     pub(crate) fn node(&self) -> &Arc<Node> {
         &self.0.node
     }
@@ -163,17 +182,6 @@ impl Call {
 
     pub(crate) fn template(&self) -> &Template {
         &self.0.template
-    }
-
-    /// A header as text.
-    pub(crate) fn header_text(&self, name: &HeaderName) -> Result<Option<String>, Problem> {
-        let Some(value) = self.0.parts.headers.get(name) else {
-            return Ok(None);
-        };
-        match std::str::from_utf8(value.as_bytes()) {
-            Ok(text) => Ok(Some(text.to_owned())),
-            Err(_) => Err(Problem::bad_request(format!("`{name}` is not UTF-8"))),
-        }
     }
 
     fn patience(&self) -> Duration {
@@ -454,11 +462,20 @@ impl<S: State> Keyed<S> {
         self.read(|_, state| see(state)).await
     }
 
-    /// Reads the entity as the request's headers ask for, and lets `see` answer with its tag and itself.
+    /// Answers from memory: 404 if the entity does not exist.
     pub(crate) async fn read(
         &self,
         see: impl FnOnce(Etag, &S) -> Response + Send,
     ) -> Result<Response, Halt> {
+        let found = self.look(see).await?;
+        Ok(found.ok_or_else(|| missing::<S>(&self.key))?)
+    }
+
+    /// Reads the entity as the request's headers ask for, and lets `see` answer with its tag and itself. None if there is none.
+    pub(crate) async fn look(
+        &self,
+        see: impl FnOnce(Etag, &S) -> Response + Send,
+    ) -> Result<Option<Response>, Halt> {
         let here = &self.here;
         let headers = &self.call.0.parts.headers;
         let options = ReadOptions::parse(headers)?;
@@ -487,7 +504,7 @@ impl<S: State> Keyed<S> {
             }
             response
         });
-        Ok(answer.ok_or_else(|| missing::<S>(&self.key))?)
+        Ok(answer)
     }
 
     /// Changes an entity that exists: 404 otherwise.

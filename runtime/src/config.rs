@@ -66,6 +66,8 @@ pub struct Config {
     pub limits: Limits,
     /// How the embedded log writes.
     pub embedded: EmbeddedConfig,
+    /// What opens the operations of a document that demand to know who asks: the name of a security scheme, and a key, a token or `user:password` for it.
+    pub credentials: Vec<(String, String)>,
     /// How lines of the operator's log look.
     pub log_format: LogFormat,
     /// Which lines are written, such as `info` or `memgen=debug,info`. `RUST_LOG` decides if `None`, and `info` without it.
@@ -283,6 +285,7 @@ impl Default for Config {
             partitions: None,
             limits: Limits::default(),
             embedded: EmbeddedConfig::default(),
+            credentials: Vec::new(),
             log_format: LogFormat::default(),
             log_level: None,
             warnings: Vec::new(),

@@ -45,7 +45,7 @@ fn is_json(headers: &HeaderMap, also: Option<&str>) -> bool {
 }
 
 /// Refuses a body that nests deeper than `depth_max`, before a parser recurses into it.
-fn check_depth(body: &[u8], depth_max: usize) -> Result<(), Problem> {
+pub(crate) fn check_depth(body: &[u8], depth_max: usize) -> Result<(), Problem> {
     // Most bodies have fewer brackets than they may nest; to count them takes a tenth of the time.
     if brackets(body) <= depth_max {
         return Ok(());

@@ -76,16 +76,19 @@ impl KeyWriter<'_> {
                     text.push('/');
                 }
                 *parts += 1;
-                write(&mut |part| {
-                    for character in part.chars() {
-                        match character {
-                            '/' => text.push_str("%2F"),
-                            '%' => text.push_str("%25"),
-                            other => text.push(other),
-                        }
-                    }
-                });
+                write(&mut |part| push_part(text, part));
             }
+        }
+    }
+}
+
+/// Adds a part to the text of a key of several parts.
+pub(crate) fn push_part(text: &mut String, part: &str) {
+    for character in part.chars() {
+        match character {
+            '/' => text.push_str("%2F"),
+            '%' => text.push_str("%25"),
+            other => text.push(other),
         }
     }
 }

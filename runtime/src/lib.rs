@@ -16,9 +16,15 @@ pub mod batch;
 mod call;
 mod conditional;
 pub mod config;
+#[cfg(feature = "contract")]
+pub mod contract;
+#[cfg(not(feature = "contract"))]
+#[path = "no_contract.rs"]
+mod contract;
 mod crud;
 pub mod docs;
 mod entry;
+mod filter;
 pub mod fold;
 mod forward;
 mod home;
@@ -52,6 +58,7 @@ pub mod replica;
 pub mod reply;
 mod route;
 mod schema;
+mod select;
 pub mod server;
 mod service;
 #[cfg(all(test, feature = "simulation"))]
@@ -99,6 +106,9 @@ pub mod prelude {
 /// A [`Service`] of the listed parts: states, and free handlers by the names of their functions.
 #[macro_export]
 macro_rules! service {
+    () => {
+        $crate::Service::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
+    };
     ($($part:path),+ $(,)?) => {{
         #[allow(unused_imports)]
         use $crate::private::{FreePart as _, StatePart as _, StateWithHandlersPart as _};

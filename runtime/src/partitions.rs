@@ -54,14 +54,6 @@ impl<S: State> Partitions<S> {
         &self.places[partition(text.as_bytes(), count) as usize]
     }
 
-    /// The partitions that this node owns.
-    pub(crate) fn here(&self) -> impl Iterator<Item = &Here<S>> {
-        self.places.iter().filter_map(|place| match place {
-            Place::Here(here) => Some(&**here),
-            Place::Peer(_) | Place::Nowhere => None,
-        })
-    }
-
     /// The places of a fresh node, as assigned.
     pub(crate) fn new(owners: &[Owner], mut here: impl FnMut(u32) -> Here<S>) -> Self {
         let places = (0..).zip(owners).map(|(index, owner)| match owner {
@@ -71,6 +63,24 @@ impl<S: State> Partitions<S> {
         });
         Self {
             places: places.collect(),
+        }
+    }
+}
+
+impl<S: State> Place<S> {
+    /// The partition, if this node owns it.
+    pub(crate) fn here(&self) -> Option<&Here<S>> {
+        match self {
+            Self::Here(here) => Some(here),
+            Self::Peer(_) | Self::Nowhere => None,
+        }
+    }
+
+    /// The node that owns it, if that is another one.
+    pub(crate) fn peer(&self) -> Option<usize> {
+        match self {
+            Self::Peer(node) => Some(*node),
+            Self::Here(_) | Self::Nowhere => None,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What nodes offer each other besides forwarded requests: entities by key, and their part of a list.
+//! What nodes offer each other besides forwarded requests: entities by key, and their part of a selection.
 //!
 //! These routes exist on the peer listener only.
 
@@ -12,9 +12,9 @@ use crate::{
     call::{Call, CallFuture, Halt},
     crud::SEGMENT,
     key::parse_key,
-    list,
     problem::Problem,
     route::Endpoint,
+    select,
     state::State,
 };
 
@@ -26,9 +26,9 @@ pub(crate) fn entity_path(topic: &str, key: &str) -> String {
     )
 }
 
-/// The path of a node's part of a list.
-pub(crate) fn list_path(topic: &str) -> String {
-    format!("/_memgen/{topic}/list")
+/// The path of a node's part of a selection.
+pub(crate) fn select_path(topic: &str) -> String {
+    format!("/_memgen/{topic}/select")
 }
 
 /// The routes for one state.
@@ -39,7 +39,7 @@ pub(crate) fn endpoints<S: State>() -> Vec<Endpoint> {
         Endpoint::new(Method::GET, entity.clone(), get::<S>),
         Endpoint::new(Method::PUT, entity.clone(), put::<S>),
         Endpoint::new(Method::DELETE, entity, delete::<S>),
-        Endpoint::new(Method::GET, list_path(topic), list::part::<S>),
+        Endpoint::new(Method::POST, select_path(topic), select::part::<S>),
     ]
 }
 

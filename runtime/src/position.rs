@@ -12,9 +12,6 @@ pub(crate) const MIN_POSITION: HeaderName = HeaderName::from_static("memgen-min-
 pub(crate) const MAX_STALENESS: HeaderName = HeaderName::from_static("memgen-max-staleness-ms");
 pub(crate) const READ: HeaderName = HeaderName::from_static("memgen-read");
 
-/// Between peers: the text that all keys of a nested collection begin with.
-pub(crate) const WITHIN: HeaderName = HeaderName::from_static("memgen-within");
-
 /// `topic/partition@offset`.
 pub(crate) fn header_value(partition: &TopicPartition, offset: Offset) -> HeaderValue {
     HeaderValue::from_str(&format!("{partition}@{offset}"))

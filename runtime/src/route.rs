@@ -14,6 +14,7 @@ use futures_util::FutureExt;
 
 use crate::{
     call::{Call, CallFuture, Halt, Via},
+    contract::Prepared,
     node::Node,
     problem::Problem,
     template::Template,
@@ -42,7 +43,14 @@ impl Endpoint {
 }
 
 /// A router over the endpoints, with problem documents for what none of them answers.
-pub(crate) fn router(node: &Arc<Node>, endpoints: &[Endpoint], via: Via) -> Router {
+///
+/// `contract` answers the paths of a document.
+pub(crate) fn router(
+    node: &Arc<Node>,
+    endpoints: &[Endpoint],
+    contract: Option<&Arc<Prepared>>,
+    via: Via,
+) -> Router {
     let mut router = Router::new();
     for endpoint in endpoints {
         let filter = MethodFilter::try_from(endpoint.method.clone())
@@ -63,6 +71,13 @@ pub(crate) fn router(node: &Arc<Node>, endpoints: &[Endpoint], via: Via) -> Rout
         };
         router = router.route(&endpoint.template.numbered(), on(filter, handler));
     }
+    if let Some(contract) = contract {
+        let served = Arc::new(contract.serve(node, via));
+        return router.fallback(move |request: Request<Body>| {
+            let served = served.clone();
+            async move { served.answer(request).await }
+        });
+    }
     router
         .fallback(|OriginalUri(uri): OriginalUri| async move {
             Problem::not_found(format!("there is no `{}` here", uri.path()))
@@ -76,7 +91,7 @@ pub(crate) fn router(node: &Arc<Node>, endpoints: &[Endpoint], via: Via) -> Rout
 }
 
 /// Whatever happens in a handler, the client gets an answer.
-async fn answer(call: CallFuture) -> Response {
+pub(crate) async fn answer(call: CallFuture) -> Response {
     match AssertUnwindSafe(call).catch_unwind().await {
         Ok(Ok(response)) => response,
         Ok(Err(Halt(response))) => *response,

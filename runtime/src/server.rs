@@ -14,6 +14,7 @@ use crate::{
     admin::{self, Health},
     call::Via,
     config::{Ack, Config},
+    contract::{Contract, Prepared},
     docs,
     forward::Peers,
     listener::{Listener, Protocol},
@@ -99,11 +100,13 @@ impl Service {
     ///
     /// # Errors
     /// [`StartError`] names the setting, the folder or the part.
-    pub async fn start(self, config: Config) -> Result<Running, StartError> {
+    pub async fn start(mut self, config: Config) -> Result<Running, StartError> {
         let mistakes = self.mistakes();
         if !mistakes.is_empty() {
             return Err(StartError::Parts(mistakes));
         }
+        let contract = self.contract.take().map(Contract::prepare).transpose();
+        let contract = contract.map_err(StartError::Parts)?.map(Arc::new);
         self.check_partitions(&config)?;
         let config = Arc::new(config);
         let sockets = bind_all(&config).await?;
@@ -118,7 +121,10 @@ impl Service {
         let replays = Arc::new(Semaphore::new(
             std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         ));
-        let document = Arc::new(self.document());
+        let document = Arc::new(match &contract {
+            Some(contract) => contract.published.clone(),
+            None => self.document(),
+        });
         let mut health = Vec::new();
         for (index, sockets) in sockets.into_iter().enumerate() {
             let metrics = Metrics::new();
@@ -158,7 +164,7 @@ impl Service {
                 sockets,
                 &node,
                 &node_health,
-                &document,
+                (&document, contract.as_ref()),
                 &stopped,
             );
         }
@@ -240,7 +246,7 @@ impl Service {
         sockets: Sockets,
         node: &Arc<Node>,
         health: &Arc<Health>,
-        document: &Arc<serde_json::Value>,
+        (document, contract): (&serde_json::Value, Option<&Arc<Prepared>>),
         stopped: &watch::Receiver<bool>,
     ) {
         let endpoints: Vec<Endpoint> = self
@@ -250,9 +256,15 @@ impl Service {
             .collect();
         let mut limits = node.config.limits.clone();
         limits.connections_max = node.config.connections_allowed();
-        let api = router(node, &endpoints, Via::Public)
-            .merge(docs::docs_router())
-            .merge(docs::openapi_router(document));
+        let mut api = router(node, &endpoints, contract, Via::Public);
+        // What the document has there itself goes before the pages about it.
+        let free = |path| !contract.is_some_and(|contract| contract.has(path));
+        if free(docs::OPENAPI_PATH) {
+            api = api.merge(docs::openapi_router(document));
+        }
+        if free(docs::DOCS_PATH) {
+            api = api.merge(docs::docs_router());
+        }
         let mut start = |socket, protocol, router, metrics| {
             let limits = limits.clone();
             let listener = Listener {
@@ -277,7 +289,7 @@ impl Service {
             start(
                 socket,
                 Protocol::Http2,
-                router(node, &endpoints, Via::Peer),
+                router(node, &endpoints, contract, Via::Peer),
                 None,
             );
         }

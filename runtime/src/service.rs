@@ -10,6 +10,7 @@ use crate::{
     assignment::{Owner, owners},
     call::{Call, CallFuture},
     config::Config,
+    contract::Contract,
     crud,
     fold::Horizon,
     list,
@@ -61,6 +62,7 @@ pub struct Service {
     pub(crate) name: &'static str,
     pub(crate) version: &'static str,
     pub(crate) parts: Vec<Box<dyn AsPart>>,
+    pub(crate) contract: Option<Contract>,
 }
 
 impl std::fmt::Debug for Service {
@@ -81,7 +83,16 @@ impl Service {
             name,
             version,
             parts: Vec::new(),
+            contract: None,
         }
+    }
+
+    /// Keeps a document: its operations are the API of the service.
+    #[cfg(feature = "contract")]
+    #[must_use]
+    pub fn contract(mut self, contract: Contract) -> Self {
+        self.contract = Some(contract);
+        self
     }
 
     /// Adds a part.

@@ -90,6 +90,15 @@ impl<S: State> FromRequestParts<Context> for Store<S> {
 }
 
 impl<S: State> Store<S> {
+    /// All entities, as this node finds them.
+    #[cfg(feature = "contract")]
+    pub(crate) fn of(node: Arc<Node>) -> Self {
+        Self {
+            node,
+            state: std::marker::PhantomData,
+        }
+    }
+
     /// The entity with this key.
     ///
     /// # Errors

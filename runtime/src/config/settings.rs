@@ -355,6 +355,16 @@ pub(super) static SETTINGS: &[Setting] = &[
         "Bytes that one write to the log takes together"
     ),
     setting!(
+        NODE,
+        "credentials",
+        "NAME=SECRET,…",
+        "What opens the operations of an OpenAPI document that demand to know who asks: names of security schemes, \
+        each with a key, a token or user:password. Other users of the machine can read flags: better in the file",
+        |config| config.credentials,
+        |text| values::credentials(text),
+        |credentials| values::show_credentials(credentials)
+    ),
+    setting!(
         OUTPUT,
         "log-format",
         "FORMAT",
@@ -445,6 +455,7 @@ mod tests {
             ("cluster", "c"),
             ("node", "n"),
             ("serve", "0,1"),
+            ("credentials", "key=secret"),
             ("session-timeout-ms", "77"),
             ("log-format", "json"),
             ("log-level", "warn"),

@@ -98,6 +98,26 @@ pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
         .ok_or_else(unknown)
 }
 
+/// Names of security schemes with a secret each, such as `api_key=secret,login=user:password`.
+pub(super) fn credentials(text: &str) -> Result<Vec<(String, String)>, String> {
+    let pairs = text.split(',').map(|part| {
+        let pair = part.split_once('=');
+        let pair = pair.map(|(name, secret)| (name.trim(), secret.trim()));
+        match pair {
+            Some((name, secret)) if !name.is_empty() && !secret.is_empty() => {
+                Ok((name.to_owned(), secret.to_owned()))
+            }
+            _ => Err("expected names of security schemes, each with its secret: api_key=secret,login=user:password".to_owned()),
+        }
+    });
+    pairs.collect()
+}
+
+pub(super) fn show_credentials(credentials: &[(String, String)]) -> String {
+    let pairs = credentials.iter().map(|(name, secret)| format!("{name}={secret}"));
+    pairs.collect::<Vec<_>>().join(",")
+}
+
 /// Numbers of partitions, such as `0,1,2` or `0-3,8`.
 pub(super) fn partitions(text: &str) -> Result<BTreeSet<u32>, String> {
     let expected = || {

@@ -1,0 +1,273 @@
+//! The body of a request: by media type to JSON, text or bytes.
+
+use std::sync::{Arc, OnceLock};
+
+use axum::http::{HeaderMap, header};
+use bytes::Bytes;
+use serde_json::{Map, Value};
+
+use super::{
+    document::{Check, Document, Side},
+    form,
+    parameters::{escape, follow},
+    schema::Schema,
+    states::projection::{Direction, Projection},
+};
+use crate::problem::Problem;
+
+/// How deep defaults are filled in.
+const DEFAULTS_DEPTH_MAX: usize = 16;
+
+/// The body that an operation takes.
+#[derive(Debug)]
+pub(crate) struct RequestBody {
+    required: bool,
+    contents: Vec<Content>,
+    /// The media types, for `Accept`.
+    accept: String,
+}
+
+/// One media type of it.
+#[derive(Debug)]
+struct Content {
+    media_type: String,
+    family: Family,
+    schema: Option<String>,
+    check: Option<Check>,
+    /// Made when it is first needed.
+    incoming: OnceLock<Projection>,
+}
+
+/// What a media type is read as. The generator has the same rules (`lower/operation.rs`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Family {
+    Json,
+    UrlEncoded,
+    Multipart,
+    Text,
+    Binary,
+}
+
+impl Family {
+    /// The family of a media type without parameters, in lower case.
+    pub(crate) fn of(essence: &str) -> Self {
+        match essence {
+            "application/json" | "*/*" | "application/*" | "text/json" => Self::Json,
+            "application/x-www-form-urlencoded" => Self::UrlEncoded,
+            "application/xml" | "application/yaml" | "application/x-yaml"
+            | "application/graphql" | "application/javascript" => Self::Text,
+            essence if essence.ends_with("+json") => Self::Json,
+            essence if essence.starts_with("multipart/") => Self::Multipart,
+            essence
+                if essence.starts_with("text/")
+                    || essence.ends_with("+xml")
+                    || essence.ends_with("+yaml") =>
+            {
+                Self::Text
+            }
+            _ => Self::Binary,
+        }
+    }
+}
+
+/// A body that was read.
+#[derive(Clone, Debug, Default)]
+pub struct Body {
+    /// The media type as the document has it, such as `application/json` or `image/*`; none without a body.
+    pub(crate) media_type: Option<String>,
+    pub(crate) payload: Payload,
+}
+
+/// What a body holds.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Payload {
+    #[default]
+    Nothing,
+    Value(Value),
+    Text(String),
+    Bytes(Bytes),
+}
+
+/// A media type without its parameters, in lower case.
+pub(crate) fn essence(media_type: &str) -> String {
+    let essence = media_type.split(';').next().unwrap_or_default();
+    essence.trim().to_ascii_lowercase()
+}
+
+impl RequestBody {
+    /// The body of the operation at a JSON pointer.
+    pub(crate) fn of_operation(document: &Arc<Document>, operation: &str) -> Option<Self> {
+        let at = format!("{operation}/requestBody");
+        let written = document.value.pointer(&at)?;
+        let (body, at) = follow(document, written, at)?;
+        let contents: Vec<Content> = body
+            .get("content")?
+            .as_object()?
+            .iter()
+            .map(|(media_type, inner)| {
+                let schema = inner
+                    .get("schema")
+                    .map(|_| format!("{at}/content/{}/schema", escape(media_type)));
+                Content {
+                    media_type: media_type.clone(),
+                    family: Family::of(&essence(media_type)),
+                    check: schema
+                        .as_ref()
+                        .map(|at| Check::new(document, at.clone(), Side::Request)),
+                    schema,
+                    incoming: OnceLock::new(),
+                }
+            })
+            .collect();
+        if contents.is_empty() {
+            return None;
+        }
+        let names: Vec<&str> = contents.iter().map(|it| it.media_type.as_str()).collect();
+        Some(Self {
+            required: body.get("required").and_then(Value::as_bool) == Some(true),
+            accept: names.join(", "),
+            contents,
+        })
+    }
+
+    /// Reads and checks a body. `whole` says that it stands for a whole entity, of which what is left out has its default.
+    pub(crate) async fn read(
+        &self,
+        document: &Document,
+        headers: &HeaderMap,
+        bytes: Bytes,
+        depth_max: usize,
+        whole: bool,
+    ) -> Result<Body, Problem> {
+        let given = headers
+            .get(header::CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok());
+        let Some(given) = given else {
+            if bytes.is_empty() {
+                if self.required {
+                    return Err(Problem::bad_request("the body is missing").with_error("", "is missing"));
+                }
+                return Ok(Body::default());
+            }
+            return Err(Problem::unsupported_media_type(&self.accept));
+        };
+        let content = self
+            .find(&essence(given))
+            .ok_or_else(|| Problem::unsupported_media_type(&self.accept))?;
+        if bytes.is_empty() && !self.required && content.family != Family::Multipart {
+            return Ok(Body::default());
+        }
+        let payload = content.read(document, given, bytes, depth_max, whole).await?;
+        Ok(Body {
+            media_type: Some(content.media_type.clone()),
+            payload,
+        })
+    }
+
+    /// The content for a media type: its own, that of a range, or anything.
+    fn find(&self, given: &str) -> Option<&Content> {
+        let is = |pattern: &str| {
+            let found = |content: &&Content| essence(&content.media_type) == pattern;
+            self.contents.iter().find(found)
+        };
+        let range = given.split_once('/').map(|(kind, _)| format!("{kind}/*"));
+        is(given)
+            .or_else(|| is(&range?))
+            .or_else(|| is("*/*"))
+    }
+}
+
+impl Content {
+    async fn read(
+        &self,
+        document: &Document,
+        given: &str,
+        bytes: Bytes,
+        depth_max: usize,
+        whole: bool,
+    ) -> Result<Payload, Problem> {
+        let found = self.schema.as_deref().and_then(|at| document.value.pointer(at));
+        let anything = Value::Bool(true);
+        let schema = Schema::new(&document.value, found.unwrap_or(&anything));
+        // A range stands for many types, each of which is read as what it is.
+        let family = match Family::of(&essence(given)) {
+            Family::Binary | Family::Text if self.family == Family::Json => self.family,
+            own if self.media_type.contains('*') => own,
+            _ => self.family,
+        };
+        let mut value = match family {
+            Family::Binary => return Ok(Payload::Bytes(bytes)),
+            Family::Text => {
+                let text = String::from_utf8(bytes.into())
+                    .map_err(|_| Problem::bad_request("the body is not UTF-8"))?;
+                return Ok(Payload::Text(text));
+            }
+            // Bytes that may be of any type.
+            Family::Json
+                if self.media_type.contains('*')
+                    && schema.keyword("format").and_then(Value::as_str) == Some("binary") =>
+            {
+                return Ok(Payload::Bytes(bytes));
+            }
+            Family::Json => {
+                crate::json::check_depth(&bytes, depth_max)?;
+                serde_json::from_slice(&bytes).map_err(|error| {
+                    Problem::bad_request(format!("the body is not JSON: {error}"))
+                })?
+            }
+            Family::UrlEncoded => form::urlencoded(schema, &bytes)?,
+            Family::Multipart => form::multipart(schema, given, bytes).await?,
+        };
+        // A list of changes (RFC 6902) is not what the schema of the entity describes.
+        let changes = essence(given) == "application/json-patch+json" && value.is_array();
+        if !changes {
+            let incoming = || Projection::new(schema, Direction::Request);
+            self.incoming.get_or_init(incoming).apply(&mut value);
+            if whole {
+                fill_defaults(schema, &mut value, DEFAULTS_DEPTH_MAX);
+            }
+            if let Some(check) = &self.check {
+                check.check("the body", &value)?;
+            }
+        }
+        Ok(Payload::Value(value))
+    }
+}
+
+/// Adds the defaults of properties that are left out, at each level that is there.
+fn fill_defaults(schema: Schema<'_>, value: &mut Value, depth: usize) {
+    if depth == 0 {
+        return;
+    }
+    match value {
+        Value::Object(fields) => {
+            for (name, property) in schema.properties() {
+                if let Some(inner) = fields.get_mut(name) {
+                    fill_defaults(property, inner, depth - 1);
+                } else if let Some(default) = property.keyword("default")
+                    && !property.flag("readOnly")
+                {
+                    fields.insert(name.to_owned(), default.clone());
+                }
+            }
+        }
+        Value::Array(items) => {
+            if let Some(schema) = schema.items() {
+                for item in items {
+                    fill_defaults(schema, item, depth - 1);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+impl Body {
+    /// Whether something was sent.
+    pub(crate) fn is_there(&self) -> bool {
+        self.media_type.is_some()
+    }
+}
+
+/// What a handler's parameters are made of.
+pub(crate) type Parameters = Map<String, Value>;

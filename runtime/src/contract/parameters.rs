@@ -1,0 +1,492 @@
+//! Parameters: from path, query, headers and cookies to one JSON object.
+
+use std::sync::Arc;
+
+use axum::http::{HeaderMap, HeaderName, header, request::Parts};
+use percent_encoding::percent_decode_str;
+use serde_json::{Map, Value};
+
+use super::{
+    coerce::{self, Kinds},
+    document::{Check, Document, Side},
+    schema::Schema,
+};
+use crate::problem::Problem;
+
+/// Where a parameter is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    Path,
+    Query,
+    Header,
+    Cookie,
+}
+
+/// How a list or an object is written as text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Style {
+    Simple,
+    Label,
+    Matrix,
+    Form,
+    SpaceDelimited,
+    PipeDelimited,
+    DeepObject,
+    /// `content`: JSON as it is.
+    Json,
+}
+
+/// A parameter of an operation.
+#[derive(Debug)]
+pub(crate) struct Parameter {
+    /// As it is called on the wire.
+    name: String,
+    /// As the handler's argument has it: `query:id`, if the path has an `id` as well.
+    pub(crate) field: String,
+    place: Place,
+    style: Style,
+    explode: bool,
+    required: bool,
+    /// The schema, if there is one.
+    schema: Option<String>,
+    kinds: Kinds,
+    default: Option<Value>,
+    check: Option<Check>,
+}
+
+/// The parameters of an operation, those of its path among them, in the order path, query, header, cookie.
+pub(crate) fn of_operation(
+    document: &Arc<Document>,
+    path: &str,
+    method: &str,
+) -> Result<Vec<Parameter>, String> {
+    let root = &*document.value;
+    let item = format!("/paths/{}", escape(path));
+    let lists = [format!("{item}/parameters"), format!("{item}/{method}/parameters")];
+    let mut all: Vec<Parameter> = Vec::new();
+    for list in &lists {
+        let parameters = root.pointer(list).and_then(Value::as_array);
+        for (index, written) in parameters.into_iter().flatten().enumerate() {
+            let at = format!("{list}/{index}");
+            let (value, at) = follow(document, written, at).ok_or("a parameter leads nowhere")?;
+            let Some(parameter) = Parameter::read(document, value, &at)? else {
+                continue;
+            };
+            if parameter.place == Place::Path && !path.contains(&format!("{{{}}}", parameter.name)) {
+                continue;
+            }
+            match all
+                .iter_mut()
+                .find(|other| (other.place, &other.name) == (parameter.place, &parameter.name))
+            {
+                Some(other) => *other = parameter,
+                None => all.push(parameter),
+            }
+        }
+    }
+    let undeclared: Vec<String> = placeholders(path)
+        .filter(|name| !all.iter().any(|it| it.place == Place::Path && it.name == *name))
+        .map(str::to_owned)
+        .collect();
+    all.extend(undeclared.into_iter().map(Parameter::plain));
+    all.sort_by_key(|parameter| parameter.place);
+    let mut taken: Vec<String> = Vec::new();
+    for parameter in &mut all {
+        if taken.contains(&parameter.name) {
+            let place = match parameter.place {
+                Place::Path => "path",
+                Place::Query => "query",
+                Place::Header => "header",
+                Place::Cookie => "cookie",
+            };
+            parameter.field = format!("{place}:{}", parameter.name);
+        }
+        taken.push(parameter.field.clone());
+    }
+    Ok(all)
+}
+
+/// The value at the end of references, and its JSON pointer.
+pub(crate) fn follow<'d>(
+    document: &'d Document,
+    value: &'d Value,
+    at: String,
+) -> Option<(&'d Value, String)> {
+    let (mut value, mut at) = (value, at);
+    for _ in 0..64 {
+        let Some(reference) = value.get("$ref").and_then(Value::as_str) else {
+            return Some((value, at));
+        };
+        let pointer = percent_decode_str(reference.strip_prefix('#')?).decode_utf8().ok()?;
+        value = document.value.pointer(&pointer)?;
+        at = pointer.into_owned();
+    }
+    None
+}
+
+/// A name as a part of a JSON pointer.
+pub(crate) fn escape(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
+
+fn placeholders(path: &str) -> impl Iterator<Item = &str> {
+    path.split('{').skip(1).filter_map(|rest| Some(rest.split_once('}')?.0))
+}
+
+impl Parameter {
+    fn plain(name: String) -> Self {
+        Self {
+            field: name.clone(),
+            name,
+            place: Place::Path,
+            style: Style::Simple,
+            explode: false,
+            required: true,
+            schema: None,
+            kinds: Kinds::default(),
+            default: None,
+            check: None,
+        }
+    }
+
+    /// `None` for those that OpenAPI tells to ignore.
+    fn read(document: &Arc<Document>, value: &Value, at: &str) -> Result<Option<Self>, String> {
+        let text = |name: &str| value.get(name).and_then(Value::as_str);
+        let name = text("name").ok_or_else(|| format!("{at} has no name"))?.to_owned();
+        let place = match text("in") {
+            Some("path") => Place::Path,
+            Some("query") => Place::Query,
+            Some("header") => Place::Header,
+            Some("cookie") => Place::Cookie,
+            other => return Err(format!("{at} is in {other:?}")),
+        };
+        let own = ["accept", "content-type", "authorization"];
+        if place == Place::Header && own.contains(&name.to_ascii_lowercase().as_str()) {
+            return Ok(None);
+        }
+        let content = value.get("content").and_then(Value::as_object);
+        let (schema, style) = match content.and_then(|content| content.iter().next()) {
+            Some((media_type, inner)) => {
+                let at = format!("{at}/content/{}/schema", escape(media_type));
+                (inner.get("schema").map(|_| at), Style::Json)
+            }
+            None => {
+                let style = match text("style") {
+                    Some("label") => Style::Label,
+                    Some("matrix") => Style::Matrix,
+                    Some("form") => Style::Form,
+                    Some("spaceDelimited") => Style::SpaceDelimited,
+                    Some("pipeDelimited") => Style::PipeDelimited,
+                    Some("deepObject") => Style::DeepObject,
+                    Some("simple") => Style::Simple,
+                    _ if matches!(place, Place::Query | Place::Cookie) => Style::Form,
+                    _ => Style::Simple,
+                };
+                (value.get("schema").map(|_| format!("{at}/schema")), style)
+            }
+        };
+        let explode = value.get("explode").and_then(Value::as_bool);
+        let found = schema.as_deref().and_then(|at| document.value.pointer(at));
+        let found = found.map(|value| document.schema(value));
+        Ok(Some(Self {
+            field: name.clone(),
+            name,
+            place,
+            style,
+            explode: explode.unwrap_or(style == Style::Form),
+            required: place == Place::Path
+                || value.get("required").and_then(Value::as_bool) == Some(true),
+            kinds: found.map(Kinds::of).unwrap_or_default(),
+            default: found.and_then(|schema| schema.keyword("default")).cloned(),
+            check: schema.as_ref().map(|at| Check::new(document, at.clone(), Side::Request)),
+            schema,
+        }))
+    }
+
+    /// The value that a request has for it.
+    fn value(&self, document: &Document, request: &Texts<'_>) -> Result<Option<Value>, String> {
+        let schema = self.schema.as_deref().and_then(|at| document.value.pointer(at));
+        let nothing = Value::Bool(true);
+        let schema = document.schema(schema.unwrap_or(&nothing));
+        let raw = match self.place {
+            Place::Query => return self.of_query(schema, &request.query),
+            Place::Path => request
+                .path
+                .iter()
+                .find(|(name, _)| *name == self.name)
+                .map(|(_, text)| text.clone()),
+            Place::Header => request.header(&self.name)?,
+            Place::Cookie => request.cookie(&self.name),
+        };
+        let Some(raw) = raw else { return Ok(None) };
+        if raw.contains('\0') {
+            return Err("contains NUL".to_owned());
+        }
+        let (text, separator) = match self.style {
+            Style::Json => return json(&raw).map(Some),
+            Style::Label => {
+                let text = raw.strip_prefix('.').ok_or("does not begin with `.`")?;
+                (text.to_owned(), if self.explode { '.' } else { ',' })
+            }
+            Style::Matrix => return self.of_matrix(schema, &raw).map(Some),
+            _ => (raw, ','),
+        };
+        if self.kinds.list() {
+            let items = text.split(separator).filter(|_| !text.is_empty());
+            return coerce::list(schema, items.map(str::to_owned)).map(Some);
+        }
+        if self.kinds.object() {
+            let parts: Vec<&str> = text.split(separator).collect();
+            return pairs(&parts, self.explode)
+                .and_then(|pairs| coerce::object(schema, pairs))
+                .map(Some);
+        }
+        self.plain_value(&text).map(Some)
+    }
+
+    fn plain_value(&self, text: &str) -> Result<Value, String> {
+        self.kinds
+            .read(text)
+            .ok_or_else(|| format!("`{text}` is not {}", self.kinds.expected()))
+    }
+
+    /// `;color=blue;color=black`, `;color=blue,black`, `;R=100;G=200`
+    fn of_matrix(&self, schema: Schema<'_>, raw: &str) -> Result<Value, String> {
+        let text = raw.strip_prefix(';').ok_or("does not begin with `;`")?;
+        let parts: Vec<&str> = text.split(';').collect();
+        if self.kinds.object() && self.explode {
+            return pairs(&parts, true).and_then(|pairs| coerce::object(schema, pairs));
+        }
+        let own = |part: &&str| -> Result<String, String> {
+            match part.split_once('=') {
+                Some((name, value)) if name == self.name => Ok(value.to_owned()),
+                None if *part == self.name => Ok(String::new()),
+                _ => Err(format!("does not begin with `;{}=`", self.name)),
+            }
+        };
+        let texts: Vec<String> = parts.iter().map(own).collect::<Result<_, _>>()?;
+        if self.kinds.list() {
+            let items = texts.iter().flat_map(|text| text.split(',')).map(str::to_owned);
+            return coerce::list(schema, items);
+        }
+        let text = texts.first().cloned().unwrap_or_default();
+        if self.kinds.object() {
+            let parts: Vec<&str> = text.split(',').collect();
+            return pairs(&parts, false).and_then(|pairs| coerce::object(schema, pairs));
+        }
+        self.plain_value(&text)
+    }
+
+    fn of_query(
+        &self,
+        schema: Schema<'_>,
+        query: &[(String, String)],
+    ) -> Result<Option<Value>, String> {
+        let own: Vec<&String> = query
+            .iter()
+            .filter(|(name, _)| *name == self.name)
+            .map(|(_, text)| text)
+            .collect();
+        let first = own.first().map(|text| text.as_str());
+        match self.style {
+            Style::Json => return first.map(json).transpose(),
+            Style::DeepObject => return self.deep(schema, query),
+            Style::Form if self.explode && self.kinds.object() => {
+                let known = schema.properties();
+                let mine = query.iter().filter(|(name, _)| known.contains_key(name.as_str()));
+                let mine: Vec<_> = mine.cloned().collect();
+                if mine.is_empty() {
+                    return Ok(None);
+                }
+                return coerce::object(schema, mine).map(Some);
+            }
+            _ => {}
+        }
+        let Some(first) = first else {
+            // Many clients write lists so, whatever the document says.
+            let bracketed = format!("{}[]", self.name);
+            let texts: Vec<String> = query
+                .iter()
+                .filter(|(name, _)| *name == bracketed)
+                .map(|(_, text)| text.clone())
+                .collect();
+            if self.kinds.list() && !texts.is_empty() {
+                return coerce::list(schema, texts).map(Some);
+            }
+            return Ok(None);
+        };
+        let separator = match self.style {
+            Style::SpaceDelimited => ' ',
+            Style::PipeDelimited => '|',
+            _ => ',',
+        };
+        if self.kinds.list() {
+            let exploded = self.explode || own.len() > 1;
+            let texts: Vec<String> = if exploded {
+                own.into_iter().cloned().collect()
+            } else if first.is_empty() {
+                Vec::new()
+            } else {
+                first.split(separator).map(str::to_owned).collect()
+            };
+            return coerce::list(schema, texts).map(Some);
+        }
+        if self.kinds.object() {
+            let parts: Vec<&str> = first.split(separator).collect();
+            return pairs(&parts, false)
+                .and_then(|pairs| coerce::object(schema, pairs))
+                .map(Some);
+        }
+        if own.len() > 1 {
+            return Err("is given more than once".to_owned());
+        }
+        self.plain_value(first).map(Some)
+    }
+
+    /// `price[min]=1&price[max]=2`, and objects within: `a[b][c]=1`.
+    fn deep(
+        &self,
+        schema: Schema<'_>,
+        query: &[(String, String)],
+    ) -> Result<Option<Value>, String> {
+        let prefix = format!("{}[", self.name);
+        let mut result = Value::Null;
+        for (name, text) in query {
+            let Some(rest) = name.strip_prefix(&prefix) else {
+                continue;
+            };
+            let path: Vec<&str> = rest
+                .strip_suffix(']')
+                .ok_or_else(|| format!("`{name}` has no `]` at its end"))?
+                .split("][")
+                .collect();
+            super::form::put(&mut result, schema, &path, text)?;
+        }
+        Ok((!result.is_null()).then_some(result))
+    }
+}
+
+fn json(text: &str) -> Result<Value, String> {
+    serde_json::from_str(text).map_err(|error| format!("is not JSON: {error}"))
+}
+
+/// `name,value,name,value`, or `name=value` in each part.
+fn pairs(parts: &[&str], explode: bool) -> Result<Vec<(String, String)>, String> {
+    if explode {
+        let pair = |part: &&str| {
+            let (name, value) = part
+                .split_once('=')
+                .ok_or_else(|| format!("`{part}` has no `=`"))?;
+            Ok((name.to_owned(), value.to_owned()))
+        };
+        return parts.iter().map(pair).collect();
+    }
+    if parts.len() % 2 == 1 {
+        return Err("is no list of names and values".to_owned());
+    }
+    let pairs = parts.chunks(2).map(|pair| (pair[0].to_owned(), pair[1].to_owned()));
+    Ok(pairs.collect())
+}
+
+/// The texts of a request's head.
+struct Texts<'r> {
+    path: Vec<(&'r str, String)>,
+    query: Vec<(String, String)>,
+    headers: &'r HeaderMap,
+}
+
+impl Texts<'_> {
+    /// A header; several of one name are one list.
+    fn header(&self, name: &str) -> Result<Option<String>, String> {
+        let Ok(name) = HeaderName::try_from(name) else {
+            return Ok(None);
+        };
+        let mut texts = Vec::new();
+        for value in self.headers.get_all(name) {
+            let text = std::str::from_utf8(value.as_bytes()).map_err(|_| "is not UTF-8")?;
+            texts.push(text.trim());
+        }
+        Ok((!texts.is_empty()).then(|| texts.join(",")))
+    }
+
+    fn cookie(&self, name: &str) -> Option<String> {
+        cookie(self.headers, name)
+    }
+}
+
+/// The value of a cookie.
+pub(crate) fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
+    let all = headers.get_all(header::COOKIE).iter();
+    let texts = all.filter_map(|value| value.to_str().ok());
+    for text in texts {
+        for pair in text.split(';') {
+            if let Some((own, value)) = pair.trim().split_once('=')
+                && own == name
+            {
+                let value = value.trim_matches('"');
+                return Some(percent_decode_str(value).decode_utf8_lossy().into_owned());
+            }
+        }
+    }
+    None
+}
+
+/// Reads all parameters of a request: 400 for what can't be read or is missing, 422 for what the schema refuses.
+pub(crate) fn read(
+    document: &Document,
+    parameters: &[Parameter],
+    path: Vec<(&str, String)>,
+    head: &Parts,
+) -> Result<Map<String, Value>, Problem> {
+    let mut values = Map::new();
+    if parameters.is_empty() {
+        return Ok(values);
+    }
+    let query = head.uri.query().unwrap_or_default();
+    let request = Texts {
+        path,
+        query: form_urlencoded::parse(query.as_bytes()).into_owned().collect(),
+        headers: &head.headers,
+    };
+    let (mut unread, mut wrong) = (Vec::new(), Vec::new());
+    for parameter in parameters {
+        match parameter.value(document, &request) {
+            Err(why) => unread.push((parameter, why)),
+            Ok(None) => {
+                if let Some(default) = &parameter.default {
+                    values.insert(parameter.field.clone(), default.clone());
+                } else if parameter.required {
+                    unread.push((parameter, "is missing".to_owned()));
+                }
+            }
+            Ok(Some(value)) => {
+                if let Some(check) = &parameter.check {
+                    let errors = check.errors(&value).into_iter();
+                    wrong.extend(errors.map(|(pointer, why)| {
+                        (format!("{}{pointer}", parameter.name), why)
+                    }));
+                }
+                values.insert(parameter.field.clone(), value);
+            }
+        }
+    }
+    if !unread.is_empty() {
+        let (first, why) = &unread[0];
+        let problem = Problem::bad_request(format!("`{}` {}", first.name, sentence(why)));
+        return Err(unread.iter().fold(problem, |problem, (parameter, why)| {
+            problem.with_error(parameter.name.clone(), why.clone())
+        }));
+    }
+    if !wrong.is_empty() {
+        return Err(super::document::invalid("the parameters", wrong));
+    }
+    Ok(values)
+}
+
+fn sentence(why: &str) -> String {
+    if why.starts_with('`') {
+        format!("can't be read: {why}")
+    } else {
+        why.to_owned()
+    }
+}

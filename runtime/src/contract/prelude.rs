@@ -1,0 +1,17 @@
+//! What generated files and the handlers of a document use: `use memgen::contract::prelude::*;`.
+
+pub use axum::{Json, http::StatusCode};
+pub use bytes::Bytes;
+pub use schemars::JsonSchema;
+pub use serde::{Deserialize, Serialize};
+pub use serde_json::Value;
+pub use uuid::Uuid;
+
+pub use super::{
+    Attempt, Base64, Credentials, Cx, Date, DateTime, Decimal, EventStream, File, Principal,
+};
+pub use crate::{
+    Problem, Result, Store,
+    problem::{BadRequest, Conflict, Forbidden, Gone, Invalid, NotFound, PreconditionFailed, Unavailable},
+    stateful_api,
+};
