@@ -3,11 +3,19 @@
 //! - [`spec`] reads OpenAPI documents into one tree that knows where each value stands.
 //! - [`lower`] says what a document means.
 //! - [`model`] is what a document says, in the terms of a service.
+//! - [`names`] and [`emit`] write it as a crate.
+//! - [`files`] and [`lock`] bring a folder up to date.
+//! - [`generate`] is all of it.
 //! - [`diagnostic`] is what is wrong with a document, and where.
 //! - [`servers`] starts Kafka and ZooKeeper for development and tests.
 
 pub mod diagnostic;
+pub mod emit;
+pub mod files;
+pub mod generate;
+pub mod lock;
 pub mod lower;
 pub mod model;
+pub mod names;
 pub mod servers;
 pub mod spec;

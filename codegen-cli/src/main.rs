@@ -8,10 +8,12 @@ mod status;
 
 use std::{
     io::{self, Write as _},
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
 use clap::{Parser, Subcommand};
+use memgen_cli::{diagnostic::Diagnostics, generate};
 
 /// The exit code where the command worked, and the node is not ready.
 const EXIT_NOT_READY: u8 = 3;
@@ -26,6 +28,24 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Writes a crate for an OpenAPI document, or brings it up to date.
+    ///
+    /// Exit codes: 0 if it is done; 1 if it can't be done; 2 for a mistake in the arguments; 4 if --check finds files that are not those of the document.
+    Generate {
+        /// The document: YAML or JSON, OpenAPI 3.0 or 3.1.
+        spec: PathBuf,
+        #[command(flatten)]
+        options: generate::Options,
+        /// Writes nothing, and fails if something would be written.
+        #[arg(long, group = "mode")]
+        check: bool,
+        /// Writes nothing, and lists what would be.
+        #[arg(long, group = "mode")]
+        dry_run: bool,
+        /// Writes nothing, and shows what would be.
+        #[arg(long, group = "mode")]
+        diff: bool,
+    },
     /// Shows the partitions of a running node.
     ///
     /// Exit codes: 0 if all its partitions serve, 3 if not; 1 if it can't be reached; 2 for a mistake in the arguments.
@@ -45,15 +65,61 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let Command::Status { admin, json } = Arguments::parse().command;
-    match show_status(&admin, json) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(EXIT_NOT_READY),
-        Err(error) => {
-            let _ = writeln!(io::stderr(), "error: {error}");
-            ExitCode::FAILURE
+    let outcome = match Arguments::parse().command {
+        Command::Generate {
+            spec,
+            options,
+            check,
+            dry_run,
+            diff,
+        } => generate(&spec, &options, check, dry_run, diff),
+        Command::Status { admin, json } => show_status(&admin, json).map(|ready| if ready {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::from(EXIT_NOT_READY)
+        }),
+    };
+    outcome.unwrap_or_else(|error| {
+        let _ = writeln!(io::stderr(), "error: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+fn generate(
+    spec: &Path,
+    options: &generate::Options,
+    check: bool,
+    dry_run: bool,
+    diff: bool,
+) -> Result<ExitCode, Box<dyn std::error::Error>> {
+    let mut diagnostics = Diagnostics::default();
+    let (_, generated) = generate::generate(spec, options, &mut diagnostics)?;
+    for one in &diagnostics {
+        let _ = writeln!(io::stderr(), "{:?}: {} {}", one.severity, one.pointer, one.message);
+    }
+    let Some(generated) = generated else {
+        return Ok(ExitCode::FAILURE);
+    };
+    let plan = generated.plan;
+    let mut out = io::stdout().lock();
+    for change in &plan.changes {
+        if diff {
+            write!(out, "{}", change.diff())?;
+        } else {
+            writeln!(out, "{change}")?;
         }
     }
+    if check {
+        return Ok(if plan.is_empty() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::from(generate::EXIT_OUT_OF_DATE)
+        });
+    }
+    if !dry_run && !diff {
+        plan.apply()?;
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Says whether the node is ready.

@@ -1,0 +1,163 @@
+//! What an operation answers: an enum with a variant for each status and each kind of body.
+
+use hyper::StatusCode;
+
+use super::{
+    named::Named,
+    operations::media_words,
+    text::{Text, literal},
+};
+use crate::{
+    model::{Payload, Response, Status},
+    names::{Scope, ident, type_name, value_name},
+};
+
+/// The enum of these responses.
+pub(super) fn emit(named: &Named<'_>, name: &str, responses: &[Response], text: &mut Text) {
+    text.line("#[derive(Debug, Reply)]");
+    text.open(&format!("pub enum {name} {{"));
+    let mut scope = Scope::of_variants();
+    for response in responses {
+        let base = status_name(response.status);
+        for (index, body) in bodies(named, response).into_iter().enumerate() {
+            let suffix = match &body {
+                Some(body) if index > 0 => type_name(&media_words(body.media_type)),
+                _ => String::new(),
+            };
+            let name = scope.claim(format!("{base}{suffix}"));
+            variant(named, &name, response, body.as_ref(), text);
+        }
+    }
+    if !responses.iter().any(|response| succeeds(response.status)) {
+        text.line("/// The document does not say how it succeeds.");
+        text.line("#[reply(204)]");
+        text.line(&format!("{},", scope.claim("NoContent".to_owned())));
+    }
+    text.close("}");
+}
+
+/// Whether an operation can end well so.
+const fn succeeds(status: Status) -> bool {
+    matches!(
+        status,
+        Status::Code(200..400) | Status::Class(2 | 3) | Status::Default
+    )
+}
+
+struct Body<'a> {
+    media_type: &'a str,
+    ty: String,
+    /// JSON, as most bodies are: its media type goes without saying.
+    json: bool,
+    /// A range of media types: who answers says which one it is.
+    range: bool,
+}
+
+/// The bodies that a response can have; one of nothing if it has none. Values of one type are one, however they are labelled.
+fn bodies<'a>(named: &Named<'_>, response: &'a Response) -> Vec<Option<Body<'a>>> {
+    let mut bodies: Vec<Option<Body<'a>>> = Vec::new();
+    let mut values: Vec<(&Payload, usize)> = Vec::new();
+    for content in &response.contents {
+        let media_type = content.media_type.as_str();
+        let ty = match &content.payload {
+            Payload::Value(ty) => named.ty(ty),
+            Payload::Text => "String".to_owned(),
+            Payload::Binary => "Bytes".to_owned(),
+            Payload::Events(ty) => format!("EventStream<{}>", named.ty(ty)),
+        };
+        let value = matches!(content.payload, Payload::Value(_));
+        let json = value && matches!(media_type, "application/json" | "*/*" | "application/*");
+        let body = Body {
+            media_type,
+            ty,
+            json,
+            range: !json && media_type.contains('*'),
+        };
+        let known = values.iter().find(|(known, _)| **known == content.payload);
+        if let Some((_, index)) = known {
+            if json {
+                bodies[*index] = Some(body);
+            }
+            continue;
+        }
+        if value {
+            values.push((&content.payload, bodies.len()));
+        }
+        bodies.push(Some(body));
+    }
+    // JSON comes first: it is what most clients ask for.
+    if let Some(json) = bodies.iter().flatten().position(|body| body.json) {
+        bodies[..=json].rotate_right(1);
+    }
+    if bodies.is_empty() {
+        bodies.push(None);
+    }
+    bodies
+}
+
+fn variant(
+    named: &Named<'_>,
+    name: &str,
+    response: &Response,
+    body: Option<&Body<'_>>,
+    text: &mut Text,
+) {
+    let (status, free) = match response.status {
+        Status::Code(code) => (code.to_string(), false),
+        Status::Class(class) => (format!("\"{class}XX\""), true),
+        Status::Default => ("default".to_owned(), true),
+    };
+    let mut arguments = vec![status];
+    if let Some(body) = body.filter(|body| !body.json) {
+        arguments.push(literal(body.media_type));
+    }
+    text.attribute("reply", &arguments);
+    let range = body.is_some_and(|body| body.range);
+    if response.headers.is_empty() && !range {
+        let mut held: Vec<&str> = Vec::new();
+        if free {
+            held.push("StatusCode");
+        }
+        held.extend(body.map(|body| body.ty.as_str()));
+        text.variant(name, &held, "");
+        return;
+    }
+    let mut scope = Scope::default();
+    text.open(&format!("{name} {{"));
+    if free {
+        text.line(&format!("{}: StatusCode,", scope.claim("status".to_owned())));
+    }
+    if let Some(body) = body {
+        text.field(&scope.claim("body".to_owned()), &body.ty);
+    }
+    if range {
+        text.line("#[header(\"Content-Type\")]");
+        text.line(&format!("{}: String,", scope.claim("content_type".to_owned())));
+    }
+    for header in &response.headers {
+        text.attribute("header", &[literal(&header.name)]);
+        let ty = if header.required {
+            named.ty(&header.ty)
+        } else {
+            named.optional(&header.ty)
+        };
+        text.field(&ident(&scope.claim(value_name(&header.name))), &ty);
+    }
+    text.close("},");
+}
+
+/// `404` is `NotFound`.
+fn status_name(status: Status) -> String {
+    match status {
+        Status::Code(code) => StatusCode::from_u16(code)
+            .ok()
+            .and_then(|status| status.canonical_reason())
+            .map_or_else(|| format!("Status{code}"), type_name),
+        Status::Class(2) => "Success".to_owned(),
+        Status::Class(3) => "Redirection".to_owned(),
+        Status::Class(4) => "ClientError".to_owned(),
+        Status::Class(5) => "ServerError".to_owned(),
+        Status::Class(class) => format!("Class{class}"),
+        Status::Default => "Default".to_owned(),
+    }
+}

@@ -1,0 +1,187 @@
+//! `memgen generate`: from a document to a crate on the disk.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+
+use crate::{
+    diagnostic::{Diagnostic, Diagnostics, Severity},
+    emit::{self, Dependency},
+    files::{self, Plan},
+    lock::Lock,
+    lower,
+    model::Api,
+    names, spec,
+    spec::Sources,
+};
+
+/// The exit code of `--check` where generated files are not those of the document.
+pub const EXIT_OUT_OF_DATE: u8 = 4;
+
+/// How a crate is generated.
+#[derive(Clone, Debug, Args)]
+pub struct Options {
+    /// The folder of the crate.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// The name of the crate; otherwise that of its folder.
+    #[arg(long)]
+    pub name: Option<String>,
+    /// An overlay (OpenAPI Overlay 1.0) for the document.
+    #[arg(long, value_name = "FILE")]
+    pub overlay: Option<PathBuf>,
+    /// The folder of the runtime, for a new crate to depend on.
+    #[arg(long, value_name = "PATH", group = "source")]
+    pub memgen_path: Option<String>,
+    /// The repository of the runtime, for a new crate to depend on.
+    #[arg(long, value_name = "URL", group = "source")]
+    pub memgen_git: Option<String>,
+    /// The version of the runtime, for a new crate to depend on; otherwise that of this command.
+    #[arg(long, value_name = "VERSION", group = "source")]
+    pub memgen_version: Option<String>,
+    /// Writes generated files anew that were edited.
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// A document that was generated from, and what is to be written.
+#[derive(Debug)]
+pub struct Generated {
+    /// What the document says.
+    pub api: Api,
+    /// What is to be done to the folder. Nothing of it is done yet.
+    pub plan: Plan,
+}
+
+/// Reads a document, and decides what is to be written for it.
+///
+/// The sources are there in either case, since messages need them; the rest is `None` if the document has errors.
+///
+/// # Errors
+/// If the folder can't be brought up to date.
+pub fn generate(
+    document: &Path,
+    options: &Options,
+    diagnostics: &mut Diagnostics,
+) -> Result<(Sources, Option<Generated>), files::Error> {
+    let (sources, spec) = spec::read(document, diagnostics);
+    let Some(spec) = spec else {
+        return Ok((sources, None));
+    };
+    let api = lower::lower(&spec, diagnostics);
+    if diagnostics.count(Severity::Error) > 0 {
+        return Ok((sources, None));
+    }
+    let name = match &options.name {
+        Some(name) if !is_package_name(name) => {
+            diagnostics.push(Diagnostic {
+                severity: Severity::Error,
+                span: None,
+                pointer: String::new(),
+                message: format!("`{name}` can't be the name of a crate"),
+                help: Some(
+                    "use letters, digits, - and _, and no word that means something already"
+                        .to_owned(),
+                ),
+            });
+            return Ok((sources, None));
+        }
+        Some(name) => name.clone(),
+        None => package_name(&folder_name(&options.out)),
+    };
+    let files = emit::emit(
+        &api,
+        &emit::Options {
+            name,
+            dependency: dependency(options),
+            alone: is_inside_workspace(&options.out),
+        },
+    );
+    let file_name = |path: &Path| {
+        path.file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned()
+    };
+    let plan = files::plan(
+        &options.out,
+        files,
+        |openapi| {
+            Lock::new(
+                file_name(document),
+                spec.hash.clone(),
+                options.overlay.as_deref().map(file_name),
+                openapi,
+            )
+        },
+        options.force,
+    )?;
+    Ok((sources, Some(Generated { api, plan })))
+}
+
+fn dependency(options: &Options) -> Dependency {
+    if let Some(path) = &options.memgen_path {
+        // The manifest is in another folder than this process.
+        let path = fs::canonicalize(path)
+            .map_or_else(|_| path.clone(), |path| path.to_string_lossy().into_owned());
+        return Dependency::Path(path);
+    }
+    if let Some(url) = &options.memgen_git {
+        return Dependency::Git(url.clone());
+    }
+    let version = options.memgen_version.as_deref();
+    Dependency::Version(version.unwrap_or(env!("CARGO_PKG_VERSION")).to_owned())
+}
+
+/// The last part of a path, also of `.`.
+fn folder_name(out: &Path) -> String {
+    let absolute = std::path::absolute(out).unwrap_or_else(|_| out.to_owned());
+    let absolute = fs::canonicalize(&absolute).unwrap_or(absolute);
+    absolute
+        .file_name()
+        .map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+}
+
+/// Names of crates that generated code refers to, and those that cargo refuses.
+const TAKEN: [&str; 8] = [
+    "test", "memgen", "core", "std", "alloc", "proc_macro", "serde", "schemars",
+];
+
+/// Whether cargo takes it for the name of a crate.
+fn is_package_name(name: &str) -> bool {
+    let good = |one: char| one.is_ascii_alphanumeric() || one == '-' || one == '_';
+    name.starts_with(|one: char| one.is_ascii_alphabetic())
+        && name.chars().all(good)
+        && name.len() <= 64
+        && !names::is_keyword(name)
+        && !TAKEN.contains(&name)
+}
+
+/// The nearest name of a crate to that of a folder.
+fn package_name(folder: &str) -> String {
+    let mut name: String = folder
+        .chars()
+        .map(|one| if one.is_ascii_alphanumeric() || one == '_' { one } else { '-' })
+        .take(48)
+        .collect();
+    name = name.trim_matches('-').to_owned();
+    if name.is_empty() {
+        return "service".to_owned();
+    }
+    if !is_package_name(&name) {
+        name.insert_str(0, "service-");
+    }
+    name
+}
+
+/// Whether a folder is in a workspace, whose commands would stumble over a crate that is no member.
+fn is_inside_workspace(out: &Path) -> bool {
+    let absolute = std::path::absolute(out).unwrap_or_else(|_| out.to_owned());
+    absolute.ancestors().skip(1).any(|folder| {
+        fs::read_to_string(folder.join("Cargo.toml"))
+            .is_ok_and(|text| text.lines().any(|line| line.trim() == "[workspace]"))
+    })
+}
