@@ -77,7 +77,12 @@ struct Dev<'a> {
     /// The files of the document, in the order in which they are read.
     files: Vec<PathBuf>,
     running: Option<Child>,
+    /// What the last round was made of.
+    seen: Inputs,
 }
+
+/// The time and length of each file.
+type Inputs = BTreeMap<PathBuf, (SystemTime, u64)>;
 
 /// What happened.
 enum Event {
@@ -98,6 +103,7 @@ impl<'a> Dev<'a> {
             dir,
             files: vec![options.spec.clone()],
             running: None,
+            seen: Inputs::new(),
         }
     }
 
@@ -114,7 +120,6 @@ impl<'a> Dev<'a> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut followed: Vec<PathBuf> = Vec::new();
         loop {
-            let seen = self.inputs();
             let built = self.round().await?;
             if self.options.once {
                 self.stop().await;
@@ -151,7 +156,7 @@ impl<'a> Dev<'a> {
                     }
                     Event::Changed => {
                         while timeout(QUIET, changes.recv()).await.is_ok() {}
-                        if self.inputs() != seen {
+                        if self.inputs() != self.seen {
                             break;
                         }
                     }
@@ -162,9 +167,12 @@ impl<'a> Dev<'a> {
 
     /// Generates, builds, and lets the new service take the place of the old one. Says whether it serves.
     async fn round(&mut self) -> Result<bool, Failure> {
+        // Before anything is read, so that no change is missed; and again, since files of the user's are written the first time.
+        self.seen = self.inputs();
         if !self.generate() {
             return Ok(false);
         }
+        self.seen = self.inputs();
         let Some(binary) = self.build().await? else {
             self.ui.error(if self.running.is_some() {
                 "the build failed; the service as it was before goes on"
@@ -303,8 +311,8 @@ impl<'a> Dev<'a> {
     }
 
     /// What the service is made of, with the time and length of each file: a burst of events that changed none of it is nothing.
-    fn inputs(&self) -> BTreeMap<PathBuf, (SystemTime, u64)> {
-        let mut inputs = BTreeMap::new();
+    fn inputs(&self) -> Inputs {
+        let mut inputs = Inputs::new();
         let mut add = |path: &Path| {
             if let Ok(metadata) = fs::metadata(path) {
                 let time = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
@@ -314,7 +322,7 @@ impl<'a> Dev<'a> {
         for file in self.files.iter().chain(&self.options.overlay) {
             add(file);
         }
-        for name in ["Cargo.toml", "Cargo.lock", "memgen.toml", "build.rs"] {
+        for name in ["Cargo.toml", "memgen.toml", "build.rs"] {
             add(&self.dir.join(name));
         }
         let mut folders = vec![self.dir.join("src")];
