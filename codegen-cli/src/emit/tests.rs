@@ -74,7 +74,7 @@ fn schemas_become_types() {
         ),
         (
             "{oneOf: [{$ref: '#/components/schemas/Cat'}, {$ref: '#/components/schemas/Dog'}], discriminator: {propertyName: kind, mapping: {tom: '#/components/schemas/Cat', kitten: '#/components/schemas/Cat'}}}",
-            "memgen::union! {\n    pub enum Pet by \"kind\" {\n        Cat(Cat) = \"tom\" | \"kitten\",\n        Dog(Dog) = \"Dog\",\n    }\n}",
+            "memgen::union! {\n    pub enum Pet by \"kind\" {\n        Cat(Cat) = [\"tom\", \"kitten\"],\n        Dog(Dog) = [\"Dog\"],\n    }\n}",
         ),
     ];
     for (schema, expected) in rows {
