@@ -18,9 +18,6 @@ use crate::{
     spec::Sources,
 };
 
-/// The exit code of `--check` where generated files are not those of the document.
-pub const EXIT_OUT_OF_DATE: u8 = 4;
-
 /// How a crate is generated.
 #[derive(Clone, Debug, Args)]
 pub struct Options {
@@ -33,6 +30,17 @@ pub struct Options {
     /// An overlay (OpenAPI Overlay 1.0) for the document.
     #[arg(long, value_name = "FILE")]
     pub overlay: Option<PathBuf>,
+    /// Where the runtime comes from.
+    #[command(flatten)]
+    pub source: Source,
+    /// Writes generated files anew that were edited.
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// Where a new crate gets the runtime from.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Source {
     /// The folder of the runtime, for a new crate to depend on.
     #[arg(long, value_name = "PATH", group = "source")]
     pub memgen_path: Option<String>,
@@ -42,9 +50,24 @@ pub struct Options {
     /// The version of the runtime, for a new crate to depend on; otherwise that of this command.
     #[arg(long, value_name = "VERSION", group = "source")]
     pub memgen_version: Option<String>,
-    /// Writes generated files anew that were edited.
-    #[arg(long)]
-    pub force: bool,
+}
+
+impl Source {
+    /// What stands in the manifest of the crate.
+    #[must_use]
+    pub fn dependency(&self) -> Dependency {
+        if let Some(path) = &self.memgen_path {
+            // The manifest is in another folder than this process.
+            let path = fs::canonicalize(path)
+                .map_or_else(|_| path.clone(), |path| path.to_string_lossy().into_owned());
+            return Dependency::Path(path);
+        }
+        if let Some(url) = &self.memgen_git {
+            return Dependency::Git(url.clone());
+        }
+        let version = self.memgen_version.as_deref();
+        Dependency::Version(version.unwrap_or(env!("CARGO_PKG_VERSION")).to_owned())
+    }
 }
 
 /// A document that was generated from, and what is to be written.
@@ -76,16 +99,13 @@ pub fn generate(
         return Ok((sources, None));
     }
     let name = match &options.name {
-        Some(name) if !is_package_name(name) => {
+        Some(name) if let Err(message) = check_package_name(name) => {
             diagnostics.push(Diagnostic {
                 severity: Severity::Error,
                 span: None,
                 pointer: String::new(),
-                message: format!("`{name}` can't be the name of a crate"),
-                help: Some(
-                    "use letters, digits, - and _, and no word that means something already"
-                        .to_owned(),
-                ),
+                message,
+                help: None,
             });
             return Ok((sources, None));
         }
@@ -96,7 +116,7 @@ pub fn generate(
         &api,
         &emit::Options {
             name,
-            dependency: dependency(options),
+            dependency: options.source.dependency(),
             alone: is_inside_workspace(&options.out),
         },
     );
@@ -122,20 +142,6 @@ pub fn generate(
     Ok((sources, Some(Generated { api, plan })))
 }
 
-fn dependency(options: &Options) -> Dependency {
-    if let Some(path) = &options.memgen_path {
-        // The manifest is in another folder than this process.
-        let path = fs::canonicalize(path)
-            .map_or_else(|_| path.clone(), |path| path.to_string_lossy().into_owned());
-        return Dependency::Path(path);
-    }
-    if let Some(url) = &options.memgen_git {
-        return Dependency::Git(url.clone());
-    }
-    let version = options.memgen_version.as_deref();
-    Dependency::Version(version.unwrap_or(env!("CARGO_PKG_VERSION")).to_owned())
-}
-
 /// The last part of a path, also of `.`.
 fn folder_name(out: &Path) -> String {
     let absolute = std::path::absolute(out).unwrap_or_else(|_| out.to_owned());
@@ -147,7 +153,14 @@ fn folder_name(out: &Path) -> String {
 
 /// Names of crates that generated code refers to, and those that cargo refuses.
 const TAKEN: [&str; 8] = [
-    "test", "memgen", "core", "std", "alloc", "proc_macro", "serde", "schemars",
+    "test",
+    "memgen",
+    "core",
+    "std",
+    "alloc",
+    "proc_macro",
+    "serde",
+    "schemars",
 ];
 
 /// Whether cargo takes it for the name of a crate.
@@ -160,11 +173,30 @@ fn is_package_name(name: &str) -> bool {
         && !TAKEN.contains(&name)
 }
 
+/// Whether it can be the name of a crate.
+///
+/// # Errors
+/// What to write instead.
+pub fn check_package_name(name: &str) -> Result<(), String> {
+    if is_package_name(name) {
+        return Ok(());
+    }
+    Err(format!(
+        "`{name}` can't be the name of a crate: use letters, digits, - and _, and no word that means something already"
+    ))
+}
+
 /// The nearest name of a crate to that of a folder.
 fn package_name(folder: &str) -> String {
     let mut name: String = folder
         .chars()
-        .map(|one| if one.is_ascii_alphanumeric() || one == '_' { one } else { '-' })
+        .map(|one| {
+            if one.is_ascii_alphanumeric() || one == '_' {
+                one
+            } else {
+                '-'
+            }
+        })
         .take(48)
         .collect();
     name = name.trim_matches('-').to_owned();

@@ -6,16 +6,26 @@
 //! - [`names`] and [`emit`] write it as a crate.
 //! - [`files`] and [`lock`] bring a folder up to date.
 //! - [`generate`] is all of it.
+//! - [`cli`] has the subcommands; [`dev`], [`new`] and [`upgrade`] are the larger ones, on [`scaffold`]; [`ui`] and [`exit`] are what they say.
 //! - [`diagnostic`] is what is wrong with a document, and where.
 //! - [`servers`] starts Kafka and ZooKeeper for development and tests.
 
+pub mod cli;
+pub mod dev;
 pub mod diagnostic;
 pub mod emit;
+pub mod exit;
+mod fetch;
 pub mod files;
 pub mod generate;
 pub mod lock;
 pub mod lower;
 pub mod model;
 pub mod names;
+pub mod new;
+pub mod scaffold;
 pub mod servers;
 pub mod spec;
+mod status;
+pub mod ui;
+pub mod upgrade;

@@ -18,12 +18,62 @@ const KEYWORDS: [&str; 51] = [
 
 /// Names that mean something in generated files, or in every file of Rust: a type of the document is called otherwise.
 const TAKEN_TYPES: [&str; 57] = [
-    "Self", "Option", "Some", "None", "Result", "Ok", "Err", "String", "Vec", "Box", "Clone",
-    "Copy", "Debug", "Default", "PartialEq", "Eq", "PartialOrd", "Ord", "Hash", "Drop", "Fn",
-    "FnMut", "FnOnce", "From", "Into", "TryFrom", "TryInto", "Iterator", "IntoIterator", "Extend",
-    "ToString", "ToOwned", "AsRef", "AsMut", "Send", "Sync", "Sized", "Unpin", "Future",
-    "IntoFuture", "BTreeMap", "Serialize", "Deserialize", "JsonSchema", "Uuid", "Date", "DateTime",
-    "Decimal", "Base64", "File", "EventStream", "Json", "Bytes", "StatusCode", "Value", "Cx",
+    "Self",
+    "Option",
+    "Some",
+    "None",
+    "Result",
+    "Ok",
+    "Err",
+    "String",
+    "Vec",
+    "Box",
+    "Clone",
+    "Copy",
+    "Debug",
+    "Default",
+    "PartialEq",
+    "Eq",
+    "PartialOrd",
+    "Ord",
+    "Hash",
+    "Drop",
+    "Fn",
+    "FnMut",
+    "FnOnce",
+    "From",
+    "Into",
+    "TryFrom",
+    "TryInto",
+    "Iterator",
+    "IntoIterator",
+    "Extend",
+    "ToString",
+    "ToOwned",
+    "AsRef",
+    "AsMut",
+    "Send",
+    "Sync",
+    "Sized",
+    "Unpin",
+    "Future",
+    "IntoFuture",
+    "BTreeMap",
+    "Serialize",
+    "Deserialize",
+    "JsonSchema",
+    "Uuid",
+    "Date",
+    "DateTime",
+    "Decimal",
+    "Base64",
+    "File",
+    "EventStream",
+    "Json",
+    "Bytes",
+    "StatusCode",
+    "Value",
+    "Cx",
     "Problem",
 ];
 
@@ -32,8 +82,18 @@ const TAKEN_MACROS: [&str; 3] = ["Body", "Reply", "Handlers"];
 
 /// Names of `memgen::contract::prelude` that generated files do not use: a type of the document with such a name hides it.
 pub const HIDDEN_TYPES: [&str; 12] = [
-    "Attempt", "BadRequest", "Conflict", "Credentials", "Forbidden", "Gone", "Invalid", "NotFound",
-    "PreconditionFailed", "Principal", "Store", "Unavailable",
+    "Attempt",
+    "BadRequest",
+    "Conflict",
+    "Credentials",
+    "Forbidden",
+    "Gone",
+    "Invalid",
+    "NotFound",
+    "PreconditionFailed",
+    "Principal",
+    "Store",
+    "Unavailable",
 ];
 
 /// Whether a type of the document can't have this name.
@@ -52,7 +112,11 @@ impl Scope {
     #[must_use]
     pub fn of_types() -> Self {
         Self {
-            taken: [&TAKEN_TYPES[..], &TAKEN_MACROS].concat().into_iter().map(str::to_owned).collect(),
+            taken: [&TAKEN_TYPES[..], &TAKEN_MACROS]
+                .concat()
+                .into_iter()
+                .map(str::to_owned)
+                .collect(),
         }
     }
 
@@ -211,7 +275,11 @@ mod tests {
             ("order item", "OrderItem", "order_item"),
             ("petId", "PetId", "pet_id"),
             ("HTTPServer", "HttpServer", "http_server"),
-            ("io.k8s.api.apps.v1.Deployment", "IoK8sApiAppsV1Deployment", "io_k8s_api_apps_v1_deployment"),
+            (
+                "io.k8s.api.apps.v1.Deployment",
+                "IoK8sApiAppsV1Deployment",
+                "io_k8s_api_apps_v1_deployment",
+            ),
             ("+1", "Plus1", "plus_1"),
             ("-1", "Minus1", "minus_1"),
             ("2fa", "N2fa", "n2fa"),
@@ -245,7 +313,10 @@ mod tests {
                 other => panic!("names can't be told from {other:?}"),
             }
         }
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../runtime/src/contract/prelude.rs");
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../runtime/src/contract/prelude.rs"
+        );
         let file = syn::parse_file(&std::fs::read_to_string(path).unwrap()).unwrap();
         let mut names = Vec::new();
         for item in file.items {

@@ -11,7 +11,7 @@ use crate::{
     attr::RouteAttr,
     errors::Errors,
     near::nearest,
-    symbols::{CRUD, GLOBAL, KEY, Method, PARTITION_BY, PARTITIONS, TOPIC},
+    symbols::{CRUD, ENTITY, GLOBAL, KEY, Method, PARTITION_BY, PARTITIONS, TOPIC},
 };
 
 /// What `#[stateful_api]` stands on.
@@ -49,6 +49,7 @@ pub(crate) struct StateField {
     pub(crate) ty: Type,
     pub(crate) key: Vec<Attribute>,
     pub(crate) partition_by: Vec<Attribute>,
+    pub(crate) entity: Vec<Attribute>,
     /// Attributes that are probably meant for us.
     pub(crate) strays: Vec<Attribute>,
     pub(crate) others: Vec<Attribute>,
@@ -61,6 +62,14 @@ impl StateField {
 }
 
 impl StateItem {
+    /// Whether a field is the entity of a document.
+    pub(crate) fn has_entity(&self) -> bool {
+        match &self.shape {
+            StateShape::Named { fields, .. } => fields.iter().any(|field| !field.entity.is_empty()),
+            StateShape::Other { .. } => false,
+        }
+    }
+
     pub(crate) fn read(mut item: Item) -> Self {
         let (mut doc, mut attributes) = (String::new(), Vec::new());
         let shape = match &mut item {
@@ -145,12 +154,13 @@ fn first_token(item: &Item) -> TokenStream {
 }
 
 fn state_field(field: &Field) -> Option<StateField> {
-    let (mut key, mut partition_by, mut strays, mut others) =
-        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut key, mut partition_by, mut entity) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut strays, mut others) = (Vec::new(), Vec::new());
     for attribute in &field.attrs {
         match ours(attribute) {
             Some(Ours::Key) => key.push(attribute.clone()),
             Some(Ours::PartitionBy) => partition_by.push(attribute.clone()),
+            Some(Ours::Entity) => entity.push(attribute.clone()),
             Some(Ours::Stray) => strays.push(attribute.clone()),
             None => others.push(attribute.clone()),
         }
@@ -161,6 +171,7 @@ fn state_field(field: &Field) -> Option<StateField> {
         ty: field.ty.clone(),
         key,
         partition_by,
+        entity,
         strays,
         others,
     })
@@ -169,6 +180,7 @@ fn state_field(field: &Field) -> Option<StateField> {
 enum Ours {
     Key,
     PartitionBy,
+    Entity,
     Stray,
 }
 
@@ -178,10 +190,11 @@ fn ours(attribute: &Attribute) -> Option<Ours> {
     match word.as_str() {
         KEY => Some(Ours::Key),
         PARTITION_BY => Some(Ours::PartitionBy),
+        ENTITY => Some(Ours::Entity),
         CRUD | TOPIC | PARTITIONS | GLOBAL => Some(Ours::Stray),
         // Attributes of the language and of the usual derives.
         "doc" | "cfg" | "allow" | "serde" => None,
-        _ => nearest(&word, &[KEY, PARTITION_BY]).map(|_| Ours::Stray),
+        _ => nearest(&word, &[KEY, PARTITION_BY, ENTITY]).map(|_| Ours::Stray),
     }
 }
 
@@ -293,7 +306,7 @@ fn take_routes(attributes: &mut Vec<Attribute>, errors: &Errors) -> Vec<Attribut
             errors.push(path, "inside `#[handlers]` the method is the attribute: `#[get(\"/{id}/…\")]`");
             return false;
         }
-        if word == "key" || word == "partition_by" {
+        if [KEY, PARTITION_BY, ENTITY].contains(&word.as_str()) {
             errors.push(path, format!("`#[{word}]` belongs on a field of the state"));
             return false;
         }

@@ -28,12 +28,15 @@ pub(crate) struct StateAttr {
     pub(crate) partitions: Option<u32>,
     pub(crate) global: bool,
     pub(crate) crud: Vec<Crud>,
+    /// Where `path` and `crud` stand.
+    pub(crate) of_paths: Vec<Ident>,
 }
 
 impl StateAttr {
-    pub(crate) fn parse(tokens: TokenStream, errors: &Errors) -> Self {
+    /// `needs_path`: the paths of a state with an `#[entity]` are those of a document.
+    pub(crate) fn parse(tokens: TokenStream, needs_path: bool, errors: &Errors) -> Self {
         let mut attr = Self::default();
-        if tokens.is_empty() {
+        if tokens.is_empty() && needs_path {
             errors.push_error(syn::Error::new(
                 Span::call_site(),
                 format!("a state needs a path: `{STATE_FORM}`"),
@@ -55,6 +58,9 @@ impl StateAttr {
                 continue;
             }
             seen.push((word.clone(), name.clone()));
+            if word == PATH || word == CRUD {
+                attr.of_paths.push(name.clone());
+            }
             match word.as_str() {
                 PATH => {
                     path_given = true;
@@ -77,7 +83,8 @@ impl StateAttr {
                 ),
             }
         }
-        if !path_given
+        if needs_path
+            && !path_given
             && !seen
                 .iter()
                 .any(|(word, _)| !did_you_mean(word, &[PATH]).is_empty())
@@ -530,7 +537,7 @@ mod tests {
             partitions = 4_u32,
             crud(get, list,),
         );
-        let attr = StateAttr::parse(tokens, &errors);
+        let attr = StateAttr::parse(tokens, true, &errors);
         assert_eq!(mistakes(errors), "");
         assert_eq!(
             attr.path.map(|path| path.placeholders),
@@ -578,7 +585,7 @@ mod tests {
         ];
         for (tokens, part) in rows {
             let errors = Errors::new();
-            let attr = StateAttr::parse(quote!(path = "/x", #tokens), &errors);
+            let attr = StateAttr::parse(quote!(path = "/x", #tokens), true, &errors);
             assert!(attr.path.is_some(), "{tokens}");
             assert_eq!(errors.count(), 1, "{tokens}");
             let text = mistakes(errors);
@@ -596,7 +603,7 @@ mod tests {
             quote!(path = x),
         ] {
             let errors = Errors::new();
-            StateAttr::parse(tokens.clone(), &errors);
+            StateAttr::parse(tokens.clone(), true, &errors);
             assert_eq!(errors.count(), 1, "{tokens}");
             assert!(mistakes(errors).contains("path"), "{tokens}");
         }

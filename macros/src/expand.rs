@@ -27,8 +27,8 @@ pub(crate) fn stateful_api(attr: TokenStream, item: TokenStream) -> TokenStream 
         return wrong_place(item, "`#[stateful_api(…)]` belongs on a struct");
     };
     let errors = Errors::new();
-    let attr = StateAttr::parse(attr, &errors);
     let parsed = StateItem::read(parsed);
+    let attr = StateAttr::parse(attr, !parsed.has_entity(), &errors);
     let model = check::state(attr, &parsed, &errors);
     let item = &parsed.item;
     match (model, errors.finish()) {

@@ -5,12 +5,15 @@
 //! paths · [`ast`] reads items · [`check`] holds what must be true of them, and [`errors`] what is not · [`model`] is what is right ·
 //! [`expand`] emits it · [`fallback`] emits what is left of wrong input.
 //!
+//! What a document asks for has one file each: [`operations`] · [`reply`] · [`body`].
+//!
 //! Past the model no mistake is reported; before it nothing panics.
 
 use proc_macro::TokenStream;
 
 mod ast;
 mod attr;
+mod body;
 mod check;
 mod errors;
 mod expand;
@@ -18,6 +21,8 @@ mod fallback;
 mod json_name;
 mod model;
 mod near;
+mod operations;
+mod reply;
 mod symbols;
 mod template;
 mod types;
@@ -39,4 +44,22 @@ pub fn handlers(attr: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn handler(attr: TokenStream, item: TokenStream) -> TokenStream {
     expand::handler(attr.into(), item.into()).into()
+}
+
+/// The operations of a document that users write: a trait, each method of which answers 501 until somebody implements it.
+#[proc_macro_attribute]
+pub fn operations(attr: TokenStream, item: TokenStream) -> TokenStream {
+    operations::expand(attr.into(), item.into()).into()
+}
+
+/// What an operation answers: an enum with a variant for each status and media type.
+#[proc_macro_derive(Reply, attributes(reply, header))]
+pub fn reply(item: TokenStream) -> TokenStream {
+    reply::expand(item.into()).into()
+}
+
+/// What an operation takes: an enum with a variant for each kind of body.
+#[proc_macro_derive(Body, attributes(body))]
+pub fn body(item: TokenStream) -> TokenStream {
+    body::expand(item.into()).into()
 }

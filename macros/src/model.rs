@@ -23,6 +23,17 @@ pub(crate) struct State {
     pub(crate) key: Vec<KeyField>,
     /// Names of key fields; empty if all decide.
     pub(crate) partition_by: Vec<String>,
+    /// The value that a document describes.
+    pub(crate) entity: Option<EntityField>,
+}
+
+/// The field that is not the key.
+#[derive(Debug)]
+pub(crate) struct EntityField {
+    pub(crate) ident: Ident,
+    /// As it stands in JSON.
+    pub(crate) json_name: String,
+    pub(crate) ty: Type,
 }
 
 /// A field that is a part of the key.

@@ -5,6 +5,8 @@ use quote::quote;
 
 /// Field attribute: a part of the key.
 pub(crate) const KEY: &str = "key";
+/// Field attribute: the value that a document describes; the other fields are its key.
+pub(crate) const ENTITY: &str = "entity";
 /// Field attribute: a part of the key that decides the partition.
 pub(crate) const PARTITION_BY: &str = "partition_by";
 

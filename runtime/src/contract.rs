@@ -41,15 +41,8 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-use self::{
-    body::RequestBody,
-    document::{Check, Document, Side},
-    operation::{Operation, Shared, What},
-    routes::{Found, Routes},
-    security::{Authenticate, Configured, Demand},
-    shape::Shapes,
-    states::{StateActions, States},
-};
+#[doc(hidden)]
+pub use self::handlers::{no_variant, not_written};
 pub use self::{
     body::Body,
     cx::Cx,
@@ -58,6 +51,15 @@ pub use self::{
     reply::EventStream,
     security::{Attempt, Credentials, Principal},
     types::{Base64, Date, DateTime, Decimal, File},
+};
+use self::{
+    body::RequestBody,
+    document::{Check, Document, Side},
+    operation::{Operation, Shared, What},
+    routes::{Found, Routes},
+    security::{Authenticate, Configured, Demand},
+    shape::Shapes,
+    states::{StateActions, States},
 };
 use crate::{
     call::{Call, Via},
@@ -218,7 +220,8 @@ impl Builder<'_> {
         let parameters = match parameters::of_operation(document, path, method) {
             Ok(parameters) => parameters,
             Err(why) => {
-                self.mistakes.push(format!("{} {path}: {why}", method.to_uppercase()));
+                self.mistakes
+                    .push(format!("{} {path}: {why}", method.to_uppercase()));
                 return None;
             }
         };
@@ -244,14 +247,18 @@ impl Builder<'_> {
         if let Some(route) = self.written.remove(id) {
             return Some(What::Handler(route));
         }
-        let made = self.states.schema_of(written).map(|schema| schema.map(str::to_owned));
+        let made = self
+            .states
+            .schema_of(written)
+            .map(|schema| schema.map(str::to_owned));
         let made = made.and_then(|schema| {
             let Some(schema) = schema else {
                 return Ok(None);
             };
             let pointer = schema.trim_start_matches('#').to_owned();
             let check = Arc::new(Check::new(self.document, pointer, Side::Reply));
-            let check: states::Check = Arc::new(move |value: &Value| check.check("the entity", value));
+            let check: states::Check =
+                Arc::new(move |value: &Value| check.check("the entity", value));
             self.states.operation(method, path, check).map(Some)
         });
         match made {
@@ -346,7 +353,9 @@ impl Served {
         let path = request.uri().path();
         let (index, values) = match self.prepared.routes.find(request.method(), path) {
             Found::Operation(index, values) => {
-                let values = values.into_iter().map(|(name, text)| (name.to_owned(), text));
+                let values = values
+                    .into_iter()
+                    .map(|(name, text)| (name.to_owned(), text));
                 (*index, values.collect::<Vec<_>>())
             }
             Found::Nothing => {

@@ -74,9 +74,14 @@ mod writer;
 pub use memgen_macros::handler;
 #[doc = include_str!("docs/handlers.md")]
 pub use memgen_macros::handlers;
+#[cfg(feature = "contract")]
+#[doc = include_str!("docs/operations.md")]
+pub use memgen_macros::operations;
 #[doc = include_str!("docs/stateful_api.md")]
 pub use memgen_macros::stateful_api;
 
+#[cfg(feature = "contract")]
+pub use crate::contract::Contract;
 pub use crate::{
     call::Caller,
     config::{Config, Limits},

@@ -1,6 +1,9 @@
 //! What the macros' code refers to. Not for use by hand; it may change at any time.
 
-pub use axum::{http::Method, response::Response};
+pub use axum::{
+    http::Method,
+    response::{IntoResponse, Response},
+};
 pub use schemars;
 pub use serde;
 pub use serde_json;

@@ -147,6 +147,7 @@ fn document() -> Value {
     })
 }
 
+/// What the document calls an owner.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Owner {
@@ -185,6 +186,7 @@ impl Entity for OwnerState {
     }
 }
 
+/// What the document calls a pet.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Pet {
     name: String,
@@ -246,7 +248,7 @@ impl Started {
             ..Config::default()
         };
         let document: &'static str = document().to_string().leak();
-        let contract = memgen::Contract::new(document)
+        let contract = memgen::contract::Contract::new(document)
             .entity::<OwnerState>("owner")
             .entity::<PetState>("pet");
         let service = memgen::service!(OwnerState, PetState).contract(contract);

@@ -64,15 +64,17 @@ pub(super) fn module(named: &Named<'_>) -> String {
         if flat.len() + 8 <= 100 {
             calls.push(flat);
         } else {
-            calls.push(format!(".operations(\n            {operations},\n        )"));
+            calls.push(format!(
+                ".operations(\n            {operations},\n        )"
+            ));
         }
     }
     if !api.security.is_empty() {
         calls.push(".authenticate(security::authenticate)".to_owned());
     }
-    let new = "let contract = memgen::contract::Contract::new(DOCUMENT)";
+    let new = "let contract = memgen::Contract::new(DOCUMENT)";
     let flat = calls.concat();
-    if "memgen::contract::Contract::new(DOCUMENT)".len() + flat.len() <= CALL {
+    if "memgen::Contract::new(DOCUMENT)".len() + flat.len() <= CALL {
         text.line(&format!("{new}{flat};"));
     } else {
         text.open(new);
@@ -82,7 +84,11 @@ pub(super) fn module(named: &Named<'_>) -> String {
         }
         text.dedent();
     }
-    let states: Vec<String> = named.states.iter().map(|state| format!("states::{state}")).collect();
+    let states: Vec<String> = named
+        .states
+        .iter()
+        .map(|state| format!("states::{state}"))
+        .collect();
     let flat = states.join(", ");
     // rustfmt keeps a call and its arguments in one line up to a width.
     if flat.len() <= 24 {
@@ -107,7 +113,9 @@ pub(super) fn module(named: &Named<'_>) -> String {
 pub(super) fn main(api: &Api) -> String {
     let mut text = Text::default();
     let title = doc::lines(&api.title, 1).join(" ");
-    text.inner_doc(&[format!("The service {title}: `cargo run -- --help` shows its settings.")]);
+    text.inner_doc(&[format!(
+        "The service {title}: `cargo run -- --help` shows its settings."
+    )]);
     text.gap();
     text.line("#![forbid(unsafe_code)]");
     text.gap();
@@ -143,7 +151,8 @@ pub(super) fn handlers(tag: &Tag<'_>) -> String {
 pub(super) fn security(api: &Api) -> String {
     let mut text = Text::default();
     text.inner_doc(&[
-        "Who may do what. Operations that ask for one of these are closed until it says yes:".to_owned(),
+        "Who may do what. Operations that ask for one of these are closed until it says yes:"
+            .to_owned(),
         String::new(),
     ]);
     for scheme in &api.security {

@@ -74,7 +74,9 @@ fn shard(named: &Named<'_>, ids: &[TypeId], text: &mut Text) {
         item(named, *id, &named.api.types[id.0], text);
     }
     // A schema that was made of several stands nowhere.
-    let placed = ids.iter().filter(|id| !named.api.types[id.0].pointer.is_empty());
+    let placed = ids
+        .iter()
+        .filter(|id| !named.api.types[id.0].pointer.is_empty());
     if placed.clone().next().is_none() {
         return;
     }
@@ -234,7 +236,9 @@ fn enumeration(name: &str, doc: &[String], values: &[Value], text: &mut Text) {
         .map(|(name, value)| (name.as_str(), value.as_str().unwrap_or_default()));
     let casing = casing::of_variants(&pairs);
     text.doc(doc);
-    text.line("#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]");
+    text.line(
+        "#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]",
+    );
     text.attribute("serde", &casing.attribute());
     text.open(&format!("pub enum {name} {{"));
     for (name, value) in pairs {
@@ -263,7 +267,12 @@ fn choice(named: &Named<'_>, name: &str, doc: &[String], union: &Union, text: &m
         text.open(&format!("pub enum {name} by {} {{", literal(property)));
         for (name, ty, tags) in variants {
             let tags: Vec<String> = tags.iter().map(|tag| literal(tag)).collect();
-            text.variant(&name, &[&ty], &format!(" = [{}]", tags.join(", ")));
+            let tags = if tags.is_empty() {
+                String::new()
+            } else {
+                format!(" = {}", tags.join(" | "))
+            };
+            text.variant(&name, &[&ty], &tags);
         }
         text.close("}");
         text.close("}");

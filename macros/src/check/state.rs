@@ -9,9 +9,9 @@ use crate::{
     attr::{STATE_FORM, StateAttr},
     errors::Errors,
     json_name::json_name,
-    model::{KeyField, State},
+    model::{EntityField, KeyField, State},
     near::{list, nearest},
-    symbols::{CRUD, GLOBAL, KEY, PARTITION_BY, PARTITIONS, TOPIC, TOPIC_BYTES_MAX},
+    symbols::{CRUD, ENTITY, GLOBAL, KEY, PARTITION_BY, PARTITIONS, TOPIC, TOPIC_BYTES_MAX},
     template::Template,
 };
 
@@ -44,8 +44,16 @@ pub(crate) fn state(attr: StateAttr, item: &StateItem, errors: &Errors) -> Optio
     if let Some(path) = &attr.path {
         placeholders(path, ident, &key, fields, errors);
     }
+    let entity = entity(item, fields, &attr, errors);
     let topic = topic(&attr, ident, errors);
-    let path = attr.path?;
+    let path = match attr.path {
+        // Only nodes use it, among themselves.
+        None if item.has_entity() => {
+            let literal = syn::LitStr::new(&format!("/{topic}"), ident.span());
+            Template::parse(&literal, crate::template::Root::Refused, errors)?
+        }
+        path => path?,
+    };
     (errors.count() == 0).then(|| State {
         ident: ident.clone(),
         doc: item.doc.clone(),
@@ -56,6 +64,57 @@ pub(crate) fn state(attr: StateAttr, item: &StateItem, errors: &Errors) -> Optio
         crud: attr.crud,
         key,
         partition_by,
+        entity,
+    })
+}
+
+/// The form of a state with an entity.
+const ENTITY_FORM: &str = "`#[key] pub id: i64, #[entity] pub pet: Pet`";
+
+/// The field with `#[entity]`. All others are the key.
+fn entity(
+    item: &StateItem,
+    fields: &[StateField],
+    attr: &StateAttr,
+    errors: &Errors,
+) -> Option<EntityField> {
+    let mut marked = fields.iter().filter(|field| !field.entity.is_empty());
+    let field = marked.next()?;
+    attribute_alone(&field.entity, ENTITY, errors);
+    for other in marked {
+        errors.push(
+            &other.entity[0],
+            format!("a state has one entity: {ENTITY_FORM}"),
+        );
+    }
+    for other in fields
+        .iter()
+        .filter(|field| field.entity.is_empty() && field.key.is_empty())
+    {
+        errors.push(
+            &other.ident,
+            format!(
+                "beside `#[entity]` there is only the key: move `{}` into the entity, or write `#[key]` above it",
+                other.ident
+            ),
+        );
+    }
+    if let Some(key) = field.key.first() {
+        errors.push(
+            key,
+            format!("the entity is no part of its key: {ENTITY_FORM}"),
+        );
+    }
+    for word in &attr.of_paths {
+        errors.push(
+            word,
+            format!("the document has the paths of a state with an `#[entity]`: remove `{word}`"),
+        );
+    }
+    Some(EntityField {
+        ident: field.ident.clone(),
+        json_name: json_name(&field.name(), &field.others, &item.attributes),
+        ty: field.ty.clone(),
     })
 }
 
@@ -186,7 +245,7 @@ fn strays(field: &StateField, errors: &Errors) {
             TOPIC => "`topic` belongs to the struct: `#[stateful_api(path = \"/…\", topic = \"…\")]`".to_owned(),
             PARTITIONS => "`partitions` belongs to the struct: `#[stateful_api(path = \"/…\", partitions = 4)]`".to_owned(),
             GLOBAL => "`global` belongs to the struct: `#[stateful_api(path = \"/…\", global)]`".to_owned(),
-            word => match nearest(word, &[KEY, PARTITION_BY]) {
+            word => match nearest(word, &[KEY, PARTITION_BY, ENTITY]) {
                 Some(near) => format!("`#[{word}]` is not known here: did you mean `#[{near}]`?"),
                 None => continue,
             },

@@ -31,7 +31,10 @@ pub(super) fn expand(state: &State) -> TokenStream {
             quote!(::core::result::Result::Ok((#(#reader.part::<#types>(#names)?),*))),
         )
     };
+    let entity = entity(state);
     quote! {
+        #entity
+
         #[automatically_derived]
         impl ::memgen::private::Part for #ident {}
 
@@ -58,6 +61,52 @@ pub(super) fn expand(state: &State) -> TokenStream {
     }
 }
 
+/// `impl Entity`, and the entity's fields as if they were the state's.
+fn entity(state: &State) -> Option<TokenStream> {
+    let (ident, field) = (&state.ident, state.entity.as_ref()?);
+    let (name, json_name, ty) = (&field.ident, &field.json_name, &field.ty);
+    let (key, value) = (local("key"), local("value"));
+    let fields: Vec<_> = state.key.iter().map(|field| &field.ident).collect();
+    let keys = if let [only] = fields.as_slice() {
+        quote!(#only: #key)
+    } else {
+        let places = (0..fields.len()).map(syn::Index::from);
+        quote!(#(#fields: #key.#places),*)
+    };
+    Some(quote! {
+        #[automatically_derived]
+        impl ::memgen::contract::Entity for #ident {
+            type Value = #ty;
+
+            const FIELD: &'static str = #json_name;
+
+            fn with(#key: <Self as ::memgen::State>::Key, #value: #ty) -> Self {
+                Self { #keys, #name: #value }
+            }
+
+            fn value(&self) -> &#ty {
+                &self.#name
+            }
+        }
+
+        #[automatically_derived]
+        impl ::core::ops::Deref for #ident {
+            type Target = #ty;
+
+            fn deref(&self) -> &#ty {
+                &self.#name
+            }
+        }
+
+        #[automatically_derived]
+        impl ::core::ops::DerefMut for #ident {
+            fn deref_mut(&mut self) -> &mut #ty {
+                &mut self.#name
+            }
+        }
+    })
+}
+
 fn definition(state: &State) -> TokenStream {
     let State {
         ident,
@@ -69,6 +118,7 @@ fn definition(state: &State) -> TokenStream {
         crud,
         key,
         partition_by,
+        entity: _,
     } = state;
     let name = syn::ext::IdentExt::unraw(ident).to_string();
     let collection = &path.literal;

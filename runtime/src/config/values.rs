@@ -114,7 +114,9 @@ pub(super) fn credentials(text: &str) -> Result<Vec<(String, String)>, String> {
 }
 
 pub(super) fn show_credentials(credentials: &[(String, String)]) -> String {
-    let pairs = credentials.iter().map(|(name, secret)| format!("{name}={secret}"));
+    let pairs = credentials
+        .iter()
+        .map(|(name, secret)| format!("{name}={secret}"));
     pairs.collect::<Vec<_>>().join(",")
 }
 

@@ -54,8 +54,11 @@ impl Family {
         match essence {
             "application/json" | "*/*" | "application/*" | "text/json" => Self::Json,
             "application/x-www-form-urlencoded" => Self::UrlEncoded,
-            "application/xml" | "application/yaml" | "application/x-yaml"
-            | "application/graphql" | "application/javascript" => Self::Text,
+            "application/xml"
+            | "application/yaml"
+            | "application/x-yaml"
+            | "application/graphql"
+            | "application/javascript" => Self::Text,
             essence if essence.ends_with("+json") => Self::Json,
             essence if essence.starts_with("multipart/") => Self::Multipart,
             essence
@@ -145,7 +148,9 @@ impl RequestBody {
         let Some(given) = given else {
             if bytes.is_empty() {
                 if self.required {
-                    return Err(Problem::bad_request("the body is missing").with_error("", "is missing"));
+                    return Err(
+                        Problem::bad_request("the body is missing").with_error("", "is missing")
+                    );
                 }
                 return Ok(Body::default());
             }
@@ -157,7 +162,9 @@ impl RequestBody {
         if bytes.is_empty() && !self.required && content.family != Family::Multipart {
             return Ok(Body::default());
         }
-        let payload = content.read(document, given, bytes, depth_max, whole).await?;
+        let payload = content
+            .read(document, given, bytes, depth_max, whole)
+            .await?;
         Ok(Body {
             media_type: Some(content.media_type.clone()),
             payload,
@@ -171,9 +178,7 @@ impl RequestBody {
             self.contents.iter().find(found)
         };
         let range = given.split_once('/').map(|(kind, _)| format!("{kind}/*"));
-        is(given)
-            .or_else(|| is(&range?))
-            .or_else(|| is("*/*"))
+        is(given).or_else(|| is(&range?)).or_else(|| is("*/*"))
     }
 }
 
@@ -186,7 +191,10 @@ impl Content {
         depth_max: usize,
         whole: bool,
     ) -> Result<Payload, Problem> {
-        let found = self.schema.as_deref().and_then(|at| document.value.pointer(at));
+        let found = self
+            .schema
+            .as_deref()
+            .and_then(|at| document.value.pointer(at));
         let anything = Value::Bool(true);
         let schema = Schema::new(&document.value, found.unwrap_or(&anything));
         // A range stands for many types, each of which is read as what it is.

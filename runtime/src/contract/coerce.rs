@@ -11,7 +11,9 @@ pub(crate) struct Kinds {
 }
 
 /// In the order in which a text is tried.
-const KINDS: [&str; 7] = ["integer", "number", "boolean", "null", "string", "array", "object"];
+const KINDS: [&str; 7] = [
+    "integer", "number", "boolean", "null", "string", "array", "object",
+];
 
 /// How deep alternatives of alternatives are looked at.
 const DEPTH_MAX: usize = 8;
@@ -92,15 +94,18 @@ impl Kinds {
 
     /// What a text should have been, for messages.
     pub(crate) fn expected(&self) -> String {
-        let names = KINDS.iter().filter(|name| self.has(name)).map(|name| match *name {
-            "integer" => "an integer",
-            "number" => "a number",
-            "boolean" => "`true` or `false`",
-            "null" => "null",
-            "array" => "a list",
-            "object" => "an object",
-            _ => "a text",
-        });
+        let names = KINDS
+            .iter()
+            .filter(|name| self.has(name))
+            .map(|name| match *name {
+                "integer" => "an integer",
+                "number" => "a number",
+                "boolean" => "`true` or `false`",
+                "null" => "null",
+                "array" => "a list",
+                "object" => "an object",
+                _ => "a text",
+            });
         names.collect::<Vec<_>>().join(" or ")
     }
 }
@@ -124,7 +129,10 @@ fn integer(text: &str) -> Option<Value> {
     if !plain {
         return None;
     }
-    let number = text.parse::<i64>().map(Number::from).or_else(|_| text.parse::<u64>().map(Number::from));
+    let number = text
+        .parse::<i64>()
+        .map(Number::from)
+        .or_else(|_| text.parse::<u64>().map(Number::from));
     number.ok().map(Value::Number)
 }
 
@@ -135,7 +143,10 @@ fn number(text: &str) -> Option<Value> {
 }
 
 /// Reads the texts of a list by the schema of its items.
-pub(crate) fn list(schema: Schema<'_>, texts: impl IntoIterator<Item = String>) -> Result<Value, String> {
+pub(crate) fn list(
+    schema: Schema<'_>,
+    texts: impl IntoIterator<Item = String>,
+) -> Result<Value, String> {
     let kinds = schema.items().map(Kinds::of).unwrap_or_default();
     texts
         .into_iter()
@@ -201,7 +212,11 @@ mod tests {
         let rows = [
             (json!({ "type": "integer" }), "7", Some(json!(7))),
             (json!({ "type": "integer" }), "-7", Some(json!(-7))),
-            (json!({ "type": "integer" }), "18446744073709551615", Some(json!(u64::MAX))),
+            (
+                json!({ "type": "integer" }),
+                "18446744073709551615",
+                Some(json!(u64::MAX)),
+            ),
             (json!({ "type": "integer" }), "+7", None),
             (json!({ "type": "integer" }), "7.0", None),
             (json!({ "type": "integer" }), "", None),
@@ -211,13 +226,41 @@ mod tests {
             (json!({ "type": "boolean" }), "true", Some(json!(true))),
             (json!({ "type": "boolean" }), "True", None),
             (json!({ "type": "string" }), "7", Some(json!("7"))),
-            (json!({ "type": ["integer", "null"] }), "", Some(json!(null))),
-            (json!({ "type": ["string", "integer"] }), "x7", Some(json!("x7"))),
-            (json!({ "$ref": "#/components/schemas/Either" }), "7", Some(json!(7))),
-            (json!({ "$ref": "#/components/schemas/Either" }), "false", Some(json!(false))),
-            (json!({ "$ref": "#/components/schemas/Level" }), "2", Some(json!(2))),
-            (json!({ "$ref": "#/components/schemas/Level" }), "high", Some(json!("high"))),
-            (json!({ "$ref": "#/components/schemas/Endless" }), "x", Some(json!("x"))),
+            (
+                json!({ "type": ["integer", "null"] }),
+                "",
+                Some(json!(null)),
+            ),
+            (
+                json!({ "type": ["string", "integer"] }),
+                "x7",
+                Some(json!("x7")),
+            ),
+            (
+                json!({ "$ref": "#/components/schemas/Either" }),
+                "7",
+                Some(json!(7)),
+            ),
+            (
+                json!({ "$ref": "#/components/schemas/Either" }),
+                "false",
+                Some(json!(false)),
+            ),
+            (
+                json!({ "$ref": "#/components/schemas/Level" }),
+                "2",
+                Some(json!(2)),
+            ),
+            (
+                json!({ "$ref": "#/components/schemas/Level" }),
+                "high",
+                Some(json!("high")),
+            ),
+            (
+                json!({ "$ref": "#/components/schemas/Endless" }),
+                "x",
+                Some(json!("x")),
+            ),
             (json!({}), "7", Some(json!("7"))),
         ];
         for (schema, text, value) in rows {
@@ -225,7 +268,11 @@ mod tests {
             assert_eq!(kinds.read(text), value, "{schema} {text}");
         }
         assert_eq!(
-            Kinds::of(Schema::new(&document, &json!({ "type": ["boolean", "integer"] }))).expected(),
+            Kinds::of(Schema::new(
+                &document,
+                &json!({ "type": ["boolean", "integer"] })
+            ))
+            .expected(),
             "an integer or `true` or `false`"
         );
     }

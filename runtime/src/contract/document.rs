@@ -170,7 +170,9 @@ pub(crate) fn invalid(what: &str, errors: Vec<(String, String)>) -> Problem {
     let problem = Problem::invalid(format!("{what}: {}", first.unwrap_or_default()));
     errors
         .into_iter()
-        .fold(problem, |problem, (pointer, detail)| problem.with_error(pointer, detail))
+        .fold(problem, |problem, (pointer, detail)| {
+            problem.with_error(pointer, detail)
+        })
 }
 
 /// An error in the words of this service, at the field that is wrong.
@@ -179,12 +181,18 @@ fn describe(error: &ValidationError<'_>, before: &str, errors: &mut Vec<(String,
     let beside = |name: &str| format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"));
     match error.kind() {
         ValidationErrorKind::Required { property } => {
-            errors.push((beside(property.as_str().unwrap_or_default()), "is missing".to_owned()));
+            errors.push((
+                beside(property.as_str().unwrap_or_default()),
+                "is missing".to_owned(),
+            ));
         }
         ValidationErrorKind::AdditionalProperties { unexpected }
         | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
             for name in unexpected {
-                errors.push((beside(name), "is not a property that is known here".to_owned()));
+                errors.push((
+                    beside(name),
+                    "is not a property that is known here".to_owned(),
+                ));
             }
         }
         // The alternative that is nearest says more than that none fits.
@@ -230,10 +238,14 @@ fn adapted(document: &Value, value: &Value, left_out: &str, names: bool) -> Valu
                         adapted(document, inner, left_out, true)
                     }
                     // Data, in which nothing is a schema.
-                    "example" | "examples" | "enum" | "const" | "default" | "x-memgen" => inner.clone(),
+                    "example" | "examples" | "enum" | "const" | "default" | "x-memgen" => {
+                        inner.clone()
+                    }
                     "required" if inner.is_array() => needed(document, value, inner, left_out),
                     // A bad pattern would take the whole schema with it; the generator has warned of it.
-                    "pattern" if inner.as_str().is_some_and(|pattern| !is_pattern(pattern)) => continue,
+                    "pattern" if inner.as_str().is_some_and(|pattern| !is_pattern(pattern)) => {
+                        continue;
+                    }
                     _ => adapted(document, inner, left_out, false),
                 };
                 result.insert(name.clone(), inner);
@@ -295,7 +307,9 @@ mod tests {
     use super::*;
 
     fn document(schemas: Value) -> Arc<Document> {
-        Arc::new(Document::new(json!({ "components": { "schemas": schemas } })))
+        Arc::new(Document::new(
+            json!({ "components": { "schemas": schemas } }),
+        ))
     }
 
     #[test]
@@ -321,7 +335,11 @@ mod tests {
             },
             "Address": { "type": "object", "required": ["zip/code"], "properties": { "zip/code": { "type": "string", "maxLength": 5 } } },
         }));
-        let check = Check::new(&document, "/components/schemas/Pet".to_owned(), Side::Request);
+        let check = Check::new(
+            &document,
+            "/components/schemas/Pet".to_owned(),
+            Side::Request,
+        );
         let right = json!({ "name": "rex", "address": { "zip/code": "1" } });
         assert_eq!(check.errors(&right), []);
         let rows = [
@@ -333,16 +351,27 @@ mod tests {
             ("/born", json!("yesterday"), "/born"),
             ("/photo", json!("*"), "/photo"),
             ("/address", json!({}), "/address/zip~1code"),
-            ("/address", json!({ "zip/code": "123456" }), "/address/zip~1code"),
+            (
+                "/address",
+                json!({ "zip/code": "123456" }),
+                "/address/zip~1code",
+            ),
             ("/colour", json!("red"), "/colour"),
-            ("/toy", json!({ "kind": "ball", "size": "big" }), "/toy/size"),
+            (
+                "/toy",
+                json!({ "kind": "ball", "size": "big" }),
+                "/toy/size",
+            ),
             ("/toy", json!(7), "/toy"),
         ];
         for (place, value, pointer) in rows {
             let mut wrong = right.clone();
             wrong[&place[1..]] = value.clone();
             let errors = check.errors(&wrong);
-            assert!(errors.iter().any(|(at, _)| at == pointer), "{place} {value}: {errors:?}");
+            assert!(
+                errors.iter().any(|(at, _)| at == pointer),
+                "{place} {value}: {errors:?}"
+            );
         }
         for (place, value) in [
             ("bad", json!("anything")),
@@ -356,8 +385,15 @@ mod tests {
             assert_eq!(check.errors(&also_right), [], "{place}");
         }
         let reply = Check::new(&document, "/components/schemas/Pet".to_owned(), Side::Reply);
-        assert_eq!(reply.errors(&right), [("/id".to_owned(), "is missing".to_owned())]);
-        let nowhere = Check::new(&document, "/components/schemas/None".to_owned(), Side::Reply);
+        assert_eq!(
+            reply.errors(&right),
+            [("/id".to_owned(), "is missing".to_owned())]
+        );
+        let nowhere = Check::new(
+            &document,
+            "/components/schemas/None".to_owned(),
+            Side::Reply,
+        );
         assert_eq!(nowhere.errors(&right), []);
     }
 }

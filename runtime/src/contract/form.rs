@@ -3,11 +3,7 @@
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use super::{
-    coerce::Kinds,
-    schema::Schema,
-    types::File,
-};
+use super::{coerce::Kinds, schema::Schema, types::File};
 use crate::problem::Problem;
 
 /// The deepest nesting of names such as `a[b][c]`.
@@ -57,7 +53,9 @@ pub(super) fn put(
             }
         };
         let anything = Value::Bool(true);
-        let item = schema.items().unwrap_or(Schema::new(schema.document, &anything));
+        let item = schema
+            .items()
+            .unwrap_or(Schema::new(schema.document, &anything));
         return put(&mut items[index], item, rest, text);
     }
     if !root.is_object() {
@@ -78,7 +76,12 @@ pub(super) fn put(
             more.is_object().then(|| Schema::new(schema.document, more))
         })
         .unwrap_or(Schema::new(schema.document, &anything));
-    put(fields.entry((*name).to_owned()).or_insert(Value::Null), inner, rest, text)
+    put(
+        fields.entry((*name).to_owned()).or_insert(Value::Null),
+        inner,
+        rest,
+        text,
+    )
 }
 
 /// `a=1&b[c]=2&d[]=3` as an object.
@@ -108,7 +111,10 @@ fn place(result: &mut Value, schema: Schema<'_>, name: &str, text: &str) -> Resu
     let path: Vec<&str> = if schema.property(name).is_some() {
         whole.to_vec()
     } else {
-        match name.split_once('[').and_then(|(first, rest)| Some((first, rest.strip_suffix(']')?))) {
+        match name
+            .split_once('[')
+            .and_then(|(first, rest)| Some((first, rest.strip_suffix(']')?)))
+        {
             Some((first, rest)) => std::iter::once(first).chain(rest.split("][")).collect(),
             None => whole.to_vec(),
         }
@@ -122,7 +128,9 @@ pub(super) async fn multipart(
     content_type: &str,
     body: Bytes,
 ) -> Result<Value, Problem> {
-    let broken = |error: multer::Error| Problem::bad_request(format!("the multipart form can't be read: {error}"));
+    let broken = |error: multer::Error| {
+        Problem::bad_request(format!("the multipart form can't be read: {error}"))
+    };
     let boundary = multer::parse_boundary(content_type).map_err(broken)?;
     let whole = futures_util::stream::once(async move { Ok::<_, std::convert::Infallible>(body) });
     let mut form = multer::Multipart::new(whole, boundary);
@@ -139,7 +147,9 @@ pub(super) async fn multipart(
         let bytes = part.bytes().await.map_err(broken)?;
         let property = schema.property(&name);
         let kinds = property.map(Kinds::of).unwrap_or_default();
-        let json = media_type.as_deref().is_some_and(|it| it.starts_with("application/json"));
+        let json = media_type
+            .as_deref()
+            .is_some_and(|it| it.starts_with("application/json"));
         let text = std::str::from_utf8(&bytes).ok();
         let structured = json && file_name.is_none() || (kinds.object() && file_name.is_none());
         if let (true, Some(text)) = (structured, text) {
@@ -152,7 +162,12 @@ pub(super) async fn multipart(
             continue;
         }
         match text {
-            Some(text) if file_name.is_none() && media_type.as_deref().is_none_or(|it| it.starts_with("text/plain")) => {
+            Some(text)
+                if file_name.is_none()
+                    && media_type
+                        .as_deref()
+                        .is_none_or(|it| it.starts_with("text/plain")) =>
+            {
                 place(&mut result, schema, &name, text)?;
             }
             _ => {

@@ -91,7 +91,8 @@ impl OperationRoute {
         R: IntoResponse + 'static,
     {
         let call = move |cx: Cx, parameters, body| {
-            let read = arguments(parameters).and_then(|parameters| Ok((parameters, B::from_body(body)?)));
+            let read =
+                arguments(parameters).and_then(|parameters| Ok((parameters, B::from_body(body)?)));
             match read {
                 Ok((parameters, body)) => respond(function(cx, parameters, body)),
                 Err(problem) => refuse(problem),
@@ -102,6 +103,29 @@ impl OperationRoute {
             call: Arc::new(call),
         }
     }
+}
+
+/// The default of each operation: 501.
+#[doc(hidden)]
+#[allow(clippy::missing_errors_doc, reason = "not for use by hand")]
+pub fn not_written<R>(
+    operation: &'static str,
+    of_trait: &'static str,
+    method: &'static str,
+) -> std::future::Ready<Result<R>> {
+    std::future::ready(Err(Problem::not_implemented(format!(
+        "`{operation}` is not written yet: the method `{method}` of `{of_trait}` answers it"
+    ))))
+}
+
+/// A media type of the document for which a body has no variant.
+#[doc(hidden)]
+#[must_use]
+pub fn no_variant(media_type: &str) -> Problem {
+    if media_type.is_empty() {
+        return Problem::bad_request("the body is missing").with_error("", "is missing");
+    }
+    Problem::unsupported_media_type("another media type")
 }
 
 fn respond<R: IntoResponse>(answer: impl Future<Output = Result<R>> + Send + 'static) -> Answer {
@@ -176,10 +200,13 @@ impl Body {
             Payload::Text(text) => Value::String(text),
             Payload::Nothing => return Err(Problem::bad_request("the body is missing")),
             Payload::Bytes(_) => {
-                return Err(Problem::internal("bytes are read as a value; the handler should take `Bytes`"));
+                return Err(Problem::internal(
+                    "bytes are read as a value; the handler should take `Bytes`",
+                ));
             }
         };
-        serde_json::from_value(value).map_err(|error| Problem::invalid(format!("the body: {error}")))
+        serde_json::from_value(value)
+            .map_err(|error| Problem::invalid(format!("the body: {error}")))
     }
 
     /// The body as text.

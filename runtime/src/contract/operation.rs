@@ -93,8 +93,11 @@ impl Operation {
         if let What::Nobody(why) = &self.what {
             return Err(Problem::not_implemented(why.clone()).into());
         }
-        let path = path.iter().map(|(name, text)| (name.as_str(), text.clone()));
-        let parameters = parameters::read(document, &self.parameters, path.collect(), call.parts())?;
+        let path = path
+            .iter()
+            .map(|(name, text)| (name.as_str(), text.clone()));
+        let parameters =
+            parameters::read(document, &self.parameters, path.collect(), call.parts())?;
         let body = self.read_body(document, &mut call).await?;
         let response = match &self.what {
             What::State(operation) => {
@@ -115,7 +118,10 @@ impl Operation {
                 };
                 operation.perform(request).await?
             }
-            What::Handler(route) => self.handle(route, call, principal, parameters, body).await?,
+            What::Handler(route) => {
+                self.handle(route, call, principal, parameters, body)
+                    .await?
+            }
             What::Nobody(_) => unreachable!("it was answered above"),
         };
         Ok(response)

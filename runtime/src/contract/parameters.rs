@@ -62,7 +62,10 @@ pub(crate) fn of_operation(
 ) -> Result<Vec<Parameter>, String> {
     let root = &*document.value;
     let item = format!("/paths/{}", escape(path));
-    let lists = [format!("{item}/parameters"), format!("{item}/{method}/parameters")];
+    let lists = [
+        format!("{item}/parameters"),
+        format!("{item}/{method}/parameters"),
+    ];
     let mut all: Vec<Parameter> = Vec::new();
     for list in &lists {
         let parameters = root.pointer(list).and_then(Value::as_array);
@@ -72,7 +75,8 @@ pub(crate) fn of_operation(
             let Some(parameter) = Parameter::read(document, value, &at)? else {
                 continue;
             };
-            if parameter.place == Place::Path && !path.contains(&format!("{{{}}}", parameter.name)) {
+            if parameter.place == Place::Path && !path.contains(&format!("{{{}}}", parameter.name))
+            {
                 continue;
             }
             match all
@@ -85,7 +89,10 @@ pub(crate) fn of_operation(
         }
     }
     let undeclared: Vec<String> = placeholders(path)
-        .filter(|name| !all.iter().any(|it| it.place == Place::Path && it.name == *name))
+        .filter(|name| {
+            !all.iter()
+                .any(|it| it.place == Place::Path && it.name == *name)
+        })
         .map(str::to_owned)
         .collect();
     all.extend(undeclared.into_iter().map(Parameter::plain));
@@ -117,7 +124,9 @@ pub(crate) fn follow<'d>(
         let Some(reference) = value.get("$ref").and_then(Value::as_str) else {
             return Some((value, at));
         };
-        let pointer = percent_decode_str(reference.strip_prefix('#')?).decode_utf8().ok()?;
+        let pointer = percent_decode_str(reference.strip_prefix('#')?)
+            .decode_utf8()
+            .ok()?;
         value = document.value.pointer(&pointer)?;
         at = pointer.into_owned();
     }
@@ -130,7 +139,9 @@ pub(crate) fn escape(name: &str) -> String {
 }
 
 fn placeholders(path: &str) -> impl Iterator<Item = &str> {
-    path.split('{').skip(1).filter_map(|rest| Some(rest.split_once('}')?.0))
+    path.split('{')
+        .skip(1)
+        .filter_map(|rest| Some(rest.split_once('}')?.0))
 }
 
 impl Parameter {
@@ -152,7 +163,9 @@ impl Parameter {
     /// `None` for those that OpenAPI tells to ignore.
     fn read(document: &Arc<Document>, value: &Value, at: &str) -> Result<Option<Self>, String> {
         let text = |name: &str| value.get(name).and_then(Value::as_str);
-        let name = text("name").ok_or_else(|| format!("{at} has no name"))?.to_owned();
+        let name = text("name")
+            .ok_or_else(|| format!("{at} has no name"))?
+            .to_owned();
         let place = match text("in") {
             Some("path") => Place::Path,
             Some("query") => Place::Query,
@@ -198,14 +211,19 @@ impl Parameter {
                 || value.get("required").and_then(Value::as_bool) == Some(true),
             kinds: found.map(Kinds::of).unwrap_or_default(),
             default: found.and_then(|schema| schema.keyword("default")).cloned(),
-            check: schema.as_ref().map(|at| Check::new(document, at.clone(), Side::Request)),
+            check: schema
+                .as_ref()
+                .map(|at| Check::new(document, at.clone(), Side::Request)),
             schema,
         }))
     }
 
     /// The value that a request has for it.
     fn value(&self, document: &Document, request: &Texts<'_>) -> Result<Option<Value>, String> {
-        let schema = self.schema.as_deref().and_then(|at| document.value.pointer(at));
+        let schema = self
+            .schema
+            .as_deref()
+            .and_then(|at| document.value.pointer(at));
         let nothing = Value::Bool(true);
         let schema = document.schema(schema.unwrap_or(&nothing));
         let raw = match self.place {
@@ -266,7 +284,10 @@ impl Parameter {
         };
         let texts: Vec<String> = parts.iter().map(own).collect::<Result<_, _>>()?;
         if self.kinds.list() {
-            let items = texts.iter().flat_map(|text| text.split(',')).map(str::to_owned);
+            let items = texts
+                .iter()
+                .flat_map(|text| text.split(','))
+                .map(str::to_owned);
             return coerce::list(schema, items);
         }
         let text = texts.first().cloned().unwrap_or_default();
@@ -293,7 +314,9 @@ impl Parameter {
             Style::DeepObject => return self.deep(schema, query),
             Style::Form if self.explode && self.kinds.object() => {
                 let known = schema.properties();
-                let mine = query.iter().filter(|(name, _)| known.contains_key(name.as_str()));
+                let mine = query
+                    .iter()
+                    .filter(|(name, _)| known.contains_key(name.as_str()));
                 let mine: Vec<_> = mine.cloned().collect();
                 if mine.is_empty() {
                     return Ok(None);
@@ -384,7 +407,9 @@ fn pairs(parts: &[&str], explode: bool) -> Result<Vec<(String, String)>, String>
     if parts.len() % 2 == 1 {
         return Err("is no list of names and values".to_owned());
     }
-    let pairs = parts.chunks(2).map(|pair| (pair[0].to_owned(), pair[1].to_owned()));
+    let pairs = parts
+        .chunks(2)
+        .map(|pair| (pair[0].to_owned(), pair[1].to_owned()));
     Ok(pairs.collect())
 }
 
@@ -445,7 +470,9 @@ pub(crate) fn read(
     let query = head.uri.query().unwrap_or_default();
     let request = Texts {
         path,
-        query: form_urlencoded::parse(query.as_bytes()).into_owned().collect(),
+        query: form_urlencoded::parse(query.as_bytes())
+            .into_owned()
+            .collect(),
         headers: &head.headers,
     };
     let (mut unread, mut wrong) = (Vec::new(), Vec::new());
@@ -462,9 +489,9 @@ pub(crate) fn read(
             Ok(Some(value)) => {
                 if let Some(check) = &parameter.check {
                     let errors = check.errors(&value).into_iter();
-                    wrong.extend(errors.map(|(pointer, why)| {
-                        (format!("{}{pointer}", parameter.name), why)
-                    }));
+                    wrong.extend(
+                        errors.map(|(pointer, why)| (format!("{}{pointer}", parameter.name), why)),
+                    );
                 }
                 values.insert(parameter.field.clone(), value);
             }

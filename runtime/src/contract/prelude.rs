@@ -7,11 +7,15 @@ pub use serde::{Deserialize, Serialize};
 pub use serde_json::Value;
 pub use uuid::Uuid;
 
+pub use memgen_macros::{Body, Reply};
+
 pub use super::{
     Attempt, Base64, Credentials, Cx, Date, DateTime, Decimal, EventStream, File, Principal,
 };
 pub use crate::{
-    Problem, Result, Store,
-    problem::{BadRequest, Conflict, Forbidden, Gone, Invalid, NotFound, PreconditionFailed, Unavailable},
+    Problem, Result, Store, operations,
+    problem::{
+        BadRequest, Conflict, Forbidden, Gone, Invalid, NotFound, PreconditionFailed, Unavailable,
+    },
     stateful_api,
 };

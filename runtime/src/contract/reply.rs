@@ -41,7 +41,9 @@ impl<T> fmt::Debug for EventStream<T> {
 impl<T: Serialize + 'static> IntoResponse for EventStream<T> {
     fn into_response(self) -> Response {
         let events = self.0.map(|item| Event::default().json_data(item));
-        Sse::new(events).keep_alive(KeepAlive::default()).into_response()
+        Sse::new(events)
+            .keep_alive(KeepAlive::default())
+            .into_response()
     }
 }
 
@@ -94,7 +96,10 @@ pub fn header<T: Serialize>(response: &mut Response, name: &'static str, value: 
     let Some(text) = simple(&value) else { return };
     match (HeaderName::try_from(name), HeaderValue::try_from(text)) {
         (Ok(name), Ok(value)) => drop(response.headers_mut().insert(name, value)),
-        _ => tracing::error!(header = name, "this value can't stand in a header; it is left out"),
+        _ => tracing::error!(
+            header = name,
+            "this value can't stand in a header; it is left out"
+        ),
     }
 }
 
@@ -102,7 +107,11 @@ fn simple(value: &Value) -> Option<String> {
     Some(match value {
         Value::Null => return None,
         Value::String(text) => text.clone(),
-        Value::Array(items) => items.iter().filter_map(simple).collect::<Vec<_>>().join(","),
+        Value::Array(items) => items
+            .iter()
+            .filter_map(simple)
+            .collect::<Vec<_>>()
+            .join(","),
         Value::Object(fields) => fields
             .iter()
             .filter_map(|(name, value)| Some(format!("{name},{}", simple(value)?)))

@@ -157,7 +157,9 @@ impl<T> Routes<T> {
     pub(crate) fn find(&self, method: &Method, path: &str) -> Found<'_, T> {
         let segments: Vec<&str> = path.split('/').skip(1).collect();
         let mut methods = Vec::new();
-        let found = self.root.find(&segments, &mut Vec::new(), method.as_str(), &mut methods);
+        let found = self
+            .root
+            .find(&segments, &mut Vec::new(), method.as_str(), &mut methods);
         let found = match found {
             None if *method == Method::HEAD => {
                 self.root
@@ -264,7 +266,9 @@ mod tests {
     fn the_most_literal_path_answers() {
         let routes = routes();
         let found = |path, values: &[(&'static str, &str)]| {
-            let values = values.iter().map(|(name, value)| (*name, (*value).to_owned()));
+            let values = values
+                .iter()
+                .map(|(name, value)| (*name, (*value).to_owned()));
             (path, values.collect::<Vec<_>>())
         };
         let rows = [
@@ -272,14 +276,38 @@ mod tests {
             ("GET", "/pets/7", found("/pets/{id}", &[("id", "7")])),
             ("HEAD", "/pets/7", found("/pets/{id}", &[("id", "7")])),
             ("PUT", "/pets/7", found("/pets/{petId}", &[("petId", "7")])),
-            ("PUT", "/pets/mine", found("/pets/{petId}", &[("petId", "mine")])),
+            (
+                "PUT",
+                "/pets/mine",
+                found("/pets/{petId}", &[("petId", "mine")]),
+            ),
             ("GET", "/pets/mine", found("/pets/mine", &[])),
-            ("GET", "/pets/mine/2", found("/pets/{id}/{y}", &[("id", "mine"), ("y", "2")])),
-            ("GET", "/pets/7.json", found("/pets/{id}.json", &[("id", "7")])),
-            ("POST", "/pets/7:cancel", found("/pets/{id}:cancel", &[("id", "7")])),
+            (
+                "GET",
+                "/pets/mine/2",
+                found("/pets/{id}/{y}", &[("id", "mine"), ("y", "2")]),
+            ),
+            (
+                "GET",
+                "/pets/7.json",
+                found("/pets/{id}.json", &[("id", "7")]),
+            ),
+            (
+                "POST",
+                "/pets/7:cancel",
+                found("/pets/{id}:cancel", &[("id", "7")]),
+            ),
             ("GET", "/pets/a%2Fb", found("/pets/{id}", &[("id", "a/b")])),
-            ("GET", "/pets/%7Bid%7D", found("/pets/{id}", &[("id", "{id}")])),
-            ("GET", "/range/1-2-3", found("/range/{from}-{to}", &[("from", "1"), ("to", "2-3")])),
+            (
+                "GET",
+                "/pets/%7Bid%7D",
+                found("/pets/{id}", &[("id", "{id}")]),
+            ),
+            (
+                "GET",
+                "/range/1-2-3",
+                found("/range/{from}-{to}", &[("from", "1"), ("to", "2-3")]),
+            ),
             ("GET", "/slash/", found("/slash/", &[])),
             ("GET", "/a%20b/c", found("/a b/{c}", &[("c", "c")])),
             ("GET", "/", found("/", &[])),
@@ -295,15 +323,31 @@ mod tests {
     fn what_is_not_there_is_told_apart() {
         let mut routes = routes();
         assert!(routes.add(&Method::GET, "/pets/{other}", "again").is_err());
-        for path in ["/other", "/slash", "/pets/", "/pets/1/2/3", "", "/range/-2", "/range/1-"] {
+        for path in [
+            "/other",
+            "/slash",
+            "/pets/",
+            "/pets/1/2/3",
+            "",
+            "/range/-2",
+            "/range/1-",
+        ] {
             assert_eq!(routes.find(&Method::GET, path), Found::Nothing, "{path}");
         }
         let rows = [
             (Method::DELETE, "/pets", vec![Method::GET, Method::HEAD]),
-            (Method::PATCH, "/pets/7", vec![Method::GET, Method::PUT, Method::HEAD]),
+            (
+                Method::PATCH,
+                "/pets/7",
+                vec![Method::GET, Method::PUT, Method::HEAD],
+            ),
         ];
         for (method, path, methods) in rows {
-            assert_eq!(routes.find(&method, path), Found::OtherMethods(methods), "{path}");
+            assert_eq!(
+                routes.find(&method, path),
+                Found::OtherMethods(methods),
+                "{path}"
+            );
         }
         assert_eq!(routes.find(&Method::GET, "/pets/%ff"), Found::NotText("id"));
     }

@@ -77,7 +77,9 @@ fn define(document: &Value, value: &mut Value, generator: &mut SchemaGenerator) 
             {
                 let name = name(&pointer);
                 if !generator.definitions().contains_key(&name) {
-                    generator.definitions_mut().insert(name.clone(), Value::Bool(true));
+                    generator
+                        .definitions_mut()
+                        .insert(name.clone(), Value::Bool(true));
                     let mut found = found.clone();
                     define(document, &mut found, generator);
                     generator.definitions_mut().insert(name.clone(), found);

@@ -145,9 +145,9 @@ impl Attempt {
         };
         let shown = self.credentials.text();
         // Each is compared to its end, so that the time says nothing about how much was right.
-        let right = secrets
-            .iter()
-            .fold(false, |right, secret| right | same(secret.as_bytes(), shown.as_bytes()));
+        let right = secrets.iter().fold(false, |right, secret| {
+            right | same(secret.as_bytes(), shown.as_bytes())
+        });
         if !right {
             return Err(Problem::unauthorized(format!(
                 "these credentials are not known for `{}`",
@@ -269,7 +269,10 @@ impl Demand {
     fn challenges(&self) -> String {
         let mut all: Vec<String> = Vec::new();
         for (name, scheme, _) in self.0.iter().flatten() {
-            let name: String = name.chars().filter(|it| !matches!(it, '"' | '\\') && !it.is_control()).collect();
+            let name: String = name
+                .chars()
+                .filter(|it| !matches!(it, '"' | '\\') && !it.is_control())
+                .collect();
             let challenge = match scheme {
                 Scheme::Basic => format!("Basic realm=\"{name}\", charset=\"UTF-8\""),
                 Scheme::Bearer => format!("Bearer realm=\"{name}\""),
@@ -288,7 +291,10 @@ impl Demand {
 
 impl Scheme {
     fn find(document: &Document, name: &str) -> Self {
-        let at = format!("/components/securitySchemes/{}", super::parameters::escape(name));
+        let at = format!(
+            "/components/securitySchemes/{}",
+            super::parameters::escape(name)
+        );
         let found = document.value.pointer(&at);
         let found = found.and_then(|found| follow(document, found, at));
         let Some((scheme, _)) = found else {
@@ -296,7 +302,11 @@ impl Scheme {
             return Self::Other(name.to_owned());
         };
         let text = |name: &str| scheme.get(name).and_then(Value::as_str).unwrap_or_default();
-        match (text("type"), text("in"), text("scheme").to_ascii_lowercase().as_str()) {
+        match (
+            text("type"),
+            text("in"),
+            text("scheme").to_ascii_lowercase().as_str(),
+        ) {
             ("apiKey", "header", _) => match HeaderName::try_from(text("name")) {
                 Ok(name) => Self::Header(name),
                 Err(_) => Self::Other(name.to_owned()),

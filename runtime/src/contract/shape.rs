@@ -26,7 +26,14 @@ const PROBLEM_BYTES_MAX: usize = 1 << 20;
 
 /// Names of fields that hold a text for people.
 const TEXTS: [&str; 8] = [
-    "message", "detail", "error", "description", "title", "msg", "reason", "error_description",
+    "message",
+    "detail",
+    "error",
+    "description",
+    "title",
+    "msg",
+    "reason",
+    "error_description",
 ];
 
 /// Names of fields that hold the status.
@@ -95,7 +102,9 @@ impl Shapes {
                 .find(|(name, _)| name.eq_ignore_ascii_case(wanted))
                 .map(|(_, shape)| shape)
         };
-        by(&status.to_string()).or_else(|| by(&class)).or_else(|| by("default"))
+        by(&status.to_string())
+            .or_else(|| by(&class))
+            .or_else(|| by("default"))
     }
 
     /// The response as it is, or with the problem in it as the document wants it.
@@ -113,7 +122,9 @@ impl Shapes {
         };
         let (mut parts, body) = response.into_parts();
         let Ok(body) = Limited::new(body, PROBLEM_BYTES_MAX).collect().await else {
-            return axum::response::IntoResponse::into_response(Problem::internal("an error was too long"));
+            return axum::response::IntoResponse::into_response(Problem::internal(
+                "an error was too long",
+            ));
         };
         let body = body.to_bytes();
         let shaped = serde_json::from_slice::<Map<String, Value>>(&body)
@@ -143,7 +154,9 @@ impl Shape {
         if says("type") && says("title") && says("status") && self.check.errors(&whole).is_empty() {
             return Some(whole);
         }
-        let mut value = instance(schema).filter(Value::is_object).unwrap_or_else(|| Value::Object(Map::new()));
+        let mut value = instance(schema)
+            .filter(Value::is_object)
+            .unwrap_or_else(|| Value::Object(Map::new()));
         fill(schema, &mut value, problem, 3);
         // What no schema is written for keeps what is known.
         if schema.properties().is_empty() && value.as_object().is_some_and(Map::is_empty) {
@@ -162,12 +175,16 @@ fn fill(schema: Schema<'_>, value: &mut Value, problem: &Map<String, Value>, dep
     let status = problem.get("status").cloned().unwrap_or_default();
     for (name, property) in schema.properties() {
         let types = property.types();
-        let free = property.keyword("enum").is_none() && property.keyword("const").is_none() && property.keyword("format").is_none();
-        let text = types.contains(&"string") || types.is_empty() && property.keyword("properties").is_none();
+        let free = property.keyword("enum").is_none()
+            && property.keyword("const").is_none()
+            && property.keyword("format").is_none();
+        let text = types.contains(&"string")
+            || types.is_empty() && property.keyword("properties").is_none();
         if TEXTS.contains(&name) && text && free {
             let title = problem.get("title").filter(|_| name == "title");
             value[name] = title.unwrap_or(&detail).clone();
-        } else if CODES.contains(&name) && (types.contains(&"integer") || types.contains(&"number")) {
+        } else if CODES.contains(&name) && (types.contains(&"integer") || types.contains(&"number"))
+        {
             value[name] = status.clone();
         } else if CODES.contains(&name) && types.contains(&"string") && free {
             value[name] = status.to_string().into();
@@ -227,7 +244,9 @@ mod tests {
             let document = Arc::new(Document::new(json!({ "o": { "responses": { "default": {
                 "content": { "application/json": { "schema": schema } } } } } })));
             let shapes = Shapes::of_operation(&document, "/o");
-            let problem = axum::response::IntoResponse::into_response(Problem::not_found("there is no pet `7`"));
+            let problem = axum::response::IntoResponse::into_response(Problem::not_found(
+                "there is no pet `7`",
+            ));
             let response = shapes.apply(&document, problem).await;
             assert_eq!(response.status(), 404);
             let media_type = response.headers()[header::CONTENT_TYPE].clone();

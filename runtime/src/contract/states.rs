@@ -15,8 +15,8 @@ mod pattern;
 pub(super) mod projection;
 mod success;
 
-use super::schema;
 pub(crate) use self::{
     actions::{StateActions, actions},
     operation::{Check, StateOperation, StateRequest, States},
 };
+use super::schema;

@@ -95,7 +95,10 @@ impl File {
         let name = self.name.as_deref().map_or_else(String::new, |name| {
             format!(";name={}", utf8_percent_encode(name, NON_ALPHANUMERIC))
         });
-        format!("data:{media_type}{name};base64,{}", STANDARD.encode(&self.bytes))
+        format!(
+            "data:{media_type}{name};base64,{}",
+            STANDARD.encode(&self.bytes)
+        )
     }
 
     fn of_text(text: String) -> Self {

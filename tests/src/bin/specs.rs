@@ -16,7 +16,11 @@ use memgen_cli::{
 };
 
 fn main() -> ExitCode {
-    let documents: Vec<PathBuf> = env::args_os().skip(1).map(PathBuf::from).flat_map(list).collect();
+    let documents: Vec<PathBuf> = env::args_os()
+        .skip(1)
+        .map(PathBuf::from)
+        .flat_map(list)
+        .collect();
     if documents.is_empty() {
         eprintln!("usage: specs FOLDER-OR-FILE…");
         return ExitCode::from(2);
@@ -36,11 +40,18 @@ fn main() -> ExitCode {
             Ok(row) => println!("| {name} {row} |"),
             Err(error) => {
                 good = false;
-                println!("| {name} | | | | | | | | | **{}** |", error.replace('\n', " "));
+                println!(
+                    "| {name} | | | | | | | | | **{}** |",
+                    error.replace('\n', " ")
+                );
             }
         }
     }
-    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if good {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 /// The documents of a folder, the small ones first; a file is itself.
@@ -56,7 +67,12 @@ fn list(path: PathBuf) -> Vec<PathBuf> {
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| known(path))
         .collect();
-    found.sort_by_key(|path| (fs::metadata(path).map_or(0, |data| data.len()), path.clone()));
+    found.sort_by_key(|path| {
+        (
+            fs::metadata(path).map_or(0, |data| data.len()),
+            path.clone(),
+        )
+    });
     found
 }
 
@@ -68,9 +84,10 @@ fn row(document: &Path, name: &str) -> Result<String, String> {
     let options = Options {
         name: None,
         overlay: None,
-        memgen_path: Some(root.join("runtime").to_string_lossy().into_owned()),
-        memgen_git: None,
-        memgen_version: None,
+        source: generate::Source {
+            memgen_path: Some(root.join("runtime").to_string_lossy().into_owned()),
+            ..generate::Source::default()
+        },
         force: false,
         out: out.clone(),
     };
@@ -138,7 +155,10 @@ fn figures(generated: &Generated, took: Duration, checked_in: Duration) -> Strin
         .sum();
     let (mut all, mut types) = (0, 0);
     for change in &generated.plan.changes {
-        let rust = Path::new(&change.path).extension().is_some_and(|it| it == "rs") && change.path.starts_with("src/generated/");
+        let rust = Path::new(&change.path)
+            .extension()
+            .is_some_and(|it| it == "rs")
+            && change.path.starts_with("src/generated/");
         if let Some(text) = change.after.as_ref().filter(|_| rust) {
             let lines = text.lines().count();
             all += lines;
