@@ -3,17 +3,17 @@
 use std::{
     fs,
     io::{self, Write as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::{
     dev,
     diagnostic::Diagnostics,
     exit::{CODES, Exit},
-    fetch, generate, new, status,
+    fetch, generate, inspect, new, status,
     ui::{Color, Ui, count},
     upgrade,
 };
@@ -51,6 +51,17 @@ enum Command {
         /// Writes nothing, and shows what would be.
         #[arg(long, group = "mode")]
         diff: bool,
+    },
+    /// Shows what becomes of each operation of an OpenAPI document. Writes nothing.
+    Inspect {
+        /// The document: YAML or JSON, OpenAPI 3.0 or 3.1.
+        spec: PathBuf,
+        /// An overlay (OpenAPI Overlay 1.0) for the document.
+        #[arg(long, value_name = "FILE")]
+        overlay: Option<PathBuf>,
+        /// For people or for programs.
+        #[arg(long, value_name = "FORMAT", default_value = "table")]
+        format: Format,
     },
     /// Makes a new project that builds, runs and tests itself.
     New(new::Options),
@@ -114,6 +125,11 @@ pub fn run() -> Exit {
             };
             generate(ui, &spec, &options, mode)
         }
+        Command::Inspect {
+            spec,
+            overlay,
+            format,
+        } => inspect(ui, &spec, overlay.as_deref(), format),
         Command::New(options) => new::run(ui, &options),
         Command::Upgrade(options) => upgrade::run(ui, &options),
         Command::Status { admin, json } => show_status(&admin, json),
@@ -140,6 +156,30 @@ pub fn run() -> Exit {
     })
 }
 
+/// How `inspect` prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Columns.
+    Table,
+    /// JSON.
+    Json,
+}
+
+fn inspect(ui: Ui, spec: &Path, overlay: Option<&Path>, format: Format) -> Result<Exit, Failure> {
+    let mut diagnostics = Diagnostics::default();
+    let (sources, api) = generate::read(spec, overlay, &mut diagnostics);
+    ui.diagnostics(&sources, &diagnostics);
+    let Some((_, api)) = api else {
+        return Ok(Exit::Failed);
+    };
+    let mut out = io::stdout().lock();
+    match format {
+        Format::Table => write!(out, "{}", inspect::table(&api, &sources))?,
+        Format::Json => writeln!(out, "{:#}", inspect::json(&api, &sources))?,
+    }
+    Ok(Exit::Done)
+}
+
 /// What `generate` does with what it has found out.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mode {
@@ -149,12 +189,7 @@ enum Mode {
     Diff,
 }
 
-fn generate(
-    ui: Ui,
-    spec: &std::path::Path,
-    options: &generate::Options,
-    mode: Mode,
-) -> Result<Exit, Failure> {
+fn generate(ui: Ui, spec: &Path, options: &generate::Options, mode: Mode) -> Result<Exit, Failure> {
     let mut diagnostics = Diagnostics::default();
     let ((sources, generated), seconds) = {
         let (outcome, seconds) = ui.timed("Reading", || {

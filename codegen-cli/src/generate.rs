@@ -11,11 +11,12 @@ use crate::{
     diagnostic::{Diagnostic, Diagnostics, Severity},
     emit::{self, Dependency},
     files::{self, Plan},
+    infer,
     lock::Lock,
     lower,
     model::Api,
     names, spec,
-    spec::Sources,
+    spec::{Sources, Spec},
 };
 
 /// How a crate is generated.
@@ -79,6 +80,27 @@ pub struct Generated {
     pub plan: Plan,
 }
 
+/// Reads a document, and decides what becomes of its operations.
+///
+/// The sources are there in either case, since messages need them; the rest is `None` if the document has errors.
+pub fn read(
+    document: &Path,
+    overlay: Option<&Path>,
+    diagnostics: &mut Diagnostics,
+) -> (Sources, Option<(Spec, Api)>) {
+    let _ = overlay;
+    let (sources, spec) = spec::read(document, diagnostics);
+    let Some(spec) = spec else {
+        return (sources, None);
+    };
+    let mut api = lower::lower(&spec, diagnostics);
+    infer::infer(&mut api, &spec, diagnostics);
+    if diagnostics.count(Severity::Error) > 0 {
+        return (sources, None);
+    }
+    (sources, Some((spec, api)))
+}
+
 /// Reads a document, and decides what is to be written for it.
 ///
 /// The sources are there in either case, since messages need them; the rest is `None` if the document has errors.
@@ -90,14 +112,10 @@ pub fn generate(
     options: &Options,
     diagnostics: &mut Diagnostics,
 ) -> Result<(Sources, Option<Generated>), files::Error> {
-    let (sources, spec) = spec::read(document, diagnostics);
-    let Some(spec) = spec else {
+    let (sources, read) = read(document, options.overlay.as_deref(), diagnostics);
+    let Some((spec, api)) = read else {
         return Ok((sources, None));
     };
-    let api = lower::lower(&spec, diagnostics);
-    if diagnostics.count(Severity::Error) > 0 {
-        return Ok((sources, None));
-    }
     let name = match &options.name {
         Some(name) if let Err(message) = check_package_name(name) => {
             diagnostics.push(Diagnostic {

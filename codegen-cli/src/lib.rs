@@ -2,6 +2,8 @@
 //!
 //! - [`spec`] reads OpenAPI documents into one tree that knows where each value stands.
 //! - [`lower`] says what a document means.
+//! - [`infer`] decides which operations work on state.
+//! - [`inspect`] shows the decisions.
 //! - [`model`] is what a document says, in the terms of a service.
 //! - [`names`] and [`emit`] write it as a crate.
 //! - [`files`] and [`lock`] bring a folder up to date.
@@ -18,6 +20,8 @@ pub mod exit;
 mod fetch;
 pub mod files;
 pub mod generate;
+pub mod infer;
+pub mod inspect;
 pub mod lock;
 pub mod lower;
 pub mod model;

@@ -11,7 +11,8 @@ fn notes_survive_a_crash() {
     let service = Service::start(data.path());
     let (status, note) = service.send("POST", "/notes", &json!({ "text": "buy some bread" }));
     assert_eq!(status, 201, "{note}");
-    let path = format!("/notes/{}", note["id"].as_str().expect("the server made an id"));
+    let id = note["id"].as_str().expect("the server made an id");
+    let path = format!("/notes/{id}");
     service.kill();
 
     let service = Service::start(data.path());
