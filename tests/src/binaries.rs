@@ -8,7 +8,13 @@ use std::{
 
 /// What is built together. The tests' own package is in it so that Cargo picks the same features as for the tests
 /// themselves, and nothing is compiled a second time.
-const PACKAGES: [&str; 4] = ["memgen-tests", "memgen-cli", "register", "graph"];
+const PACKAGES: [&str; 5] = [
+    "memgen-tests",
+    "memgen-cli",
+    "register",
+    "graph",
+    "petstore",
+];
 
 /// The path of the binary `name`, which is built first, in the profile of the test that asks.
 #[must_use]

@@ -84,9 +84,9 @@ pub fn build(folder: &Path) -> PathBuf {
     assert!(output.status.success(), "{errors}");
     assert!(!errors.contains("warning:"), "{errors}");
     let lines = String::from_utf8_lossy(&output.stdout).into_owned();
-    let programs = lines.lines().filter_map(|line| {
+    let mut programs = lines.lines().filter_map(|line| {
         let message: Value = serde_json::from_str(line).ok()?;
         Some(PathBuf::from(message["executable"].as_str()?))
     });
-    programs.last().expect("the crate is a program")
+    programs.next_back().expect("the crate is a program")
 }

@@ -226,6 +226,7 @@ impl Content {
             Family::UrlEncoded => form::urlencoded(schema, &bytes)?,
             Family::Multipart => form::multipart(schema, given, bytes).await?,
         };
+        whole_numbers(&mut value);
         // A list of changes (RFC 6902) is not what the schema of the entity describes.
         let changes = essence(given) == "application/json-patch+json" && value.is_array();
         if !changes {
@@ -239,6 +240,27 @@ impl Content {
             }
         }
         Ok(Payload::Value(value))
+    }
+}
+
+/// `6.0` is an integer to JSON Schema, and none to the types that read it.
+fn whole_numbers(value: &mut Value) {
+    /// Integers up to here have no neighbours that a float takes for them.
+    const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+    match value {
+        Value::Number(number) if number.is_f64() => {
+            if let Some(float) = number
+                .as_f64()
+                .filter(|it| it.fract() == 0.0 && it.abs() <= EXACT_MAX)
+            {
+                #[allow(clippy::cast_possible_truncation, reason = "it is whole and small")]
+                let whole = float as i64;
+                *value = whole.into();
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(whole_numbers),
+        Value::Object(fields) => fields.values_mut().for_each(whole_numbers),
+        _ => {}
     }
 }
 
