@@ -75,7 +75,11 @@ pub fn emit(api: &Api, options: &Options) -> Vec<File> {
         add(generated(&name), Owner::Generator, text);
     }
     if !api.resources.is_empty() {
-        add(generated("states.rs"), Owner::Generator, states::file(&named));
+        add(
+            generated("states.rs"),
+            Owner::Generator,
+            states::file(&named),
+        );
     }
     for tag in &named.tags {
         let path = generated(&format!("{}.rs", tag.module));
@@ -83,14 +87,34 @@ pub fn emit(api: &Api, options: &Options) -> Vec<File> {
         let path = format!("src/handlers/{}.rs", tag.module);
         add(path, Owner::User, scaffold::handlers(tag));
     }
-    add(generated("mod.rs"), Owner::Generator, scaffold::module(&named));
-    add(generated("openapi.json"), Owner::Generator, format!("{:#}\n", api.document));
+    add(
+        generated("mod.rs"),
+        Owner::Generator,
+        scaffold::module(&named),
+    );
+    add(
+        generated("openapi.json"),
+        Owner::Generator,
+        format!("{:#}\n", api.document),
+    );
     add("src/main.rs".to_owned(), Owner::User, scaffold::main(api));
     if !api.security.is_empty() {
-        add("src/security.rs".to_owned(), Owner::User, scaffold::security(api));
+        add(
+            "src/security.rs".to_owned(),
+            Owner::User,
+            scaffold::security(api),
+        );
     }
-    add("Cargo.toml".to_owned(), Owner::User, scaffold::manifest(options));
-    add(".gitignore".to_owned(), Owner::User, scaffold::GITIGNORE.to_owned());
+    add(
+        "Cargo.toml".to_owned(),
+        Owner::User,
+        scaffold::manifest(options),
+    );
+    add(
+        ".gitignore".to_owned(),
+        Owner::User,
+        scaffold::GITIGNORE.to_owned(),
+    );
     files.sort_by(|one, other| one.path.cmp(&other.path));
     files
 }

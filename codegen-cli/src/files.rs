@@ -482,7 +482,11 @@ mod tests {
             (
                 "line ends of Windows are no edit",
                 |root| {
-                    for path in ["src/generated/mod.rs", "src/generated/openapi.json", "memgen.lock"] {
+                    for path in [
+                        "src/generated/mod.rs",
+                        "src/generated/openapi.json",
+                        "memgen.lock",
+                    ] {
                         let path = root.join(path);
                         let text = fs::read_to_string(&path).unwrap();
                         fs::write(path, text.replace('\n', "\r\n")).unwrap();
@@ -527,7 +531,10 @@ mod tests {
         for (what, first, want, force, expected) in rows {
             let folder = tempfile::tempdir().unwrap();
             let root = folder.path();
-            plan_of(root, crate_files(), false).unwrap().apply().unwrap();
+            plan_of(root, crate_files(), false)
+                .unwrap()
+                .apply()
+                .unwrap();
             first(root);
             let mut files = crate_files();
             want(&mut files);
@@ -553,7 +560,10 @@ mod tests {
     #[test]
     fn a_handler_without_its_tag_is_told_of() {
         let folder = tempfile::tempdir().unwrap();
-        plan_of(folder.path(), crate_files(), false).unwrap().apply().unwrap();
+        plan_of(folder.path(), crate_files(), false)
+            .unwrap()
+            .apply()
+            .unwrap();
         let mut files = crate_files();
         files.pop();
         let plan = plan_of(folder.path(), files, false).unwrap();
@@ -584,6 +594,9 @@ mod tests {
             before: Some("1\n2\n".to_owned()),
             after: Some("1\n3\n".to_owned()),
         };
-        assert_eq!(change.diff(), "--- a/a.rs\n+++ b/a.rs\n@@ -1,2 +1,2 @@\n 1\n-2\n+3\n");
+        assert_eq!(
+            change.diff(),
+            "--- a/a.rs\n+++ b/a.rs\n@@ -1,2 +1,2 @@\n 1\n-2\n+3\n"
+        );
     }
 }

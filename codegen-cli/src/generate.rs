@@ -147,7 +147,14 @@ fn folder_name(out: &Path) -> String {
 
 /// Names of crates that generated code refers to, and those that cargo refuses.
 const TAKEN: [&str; 8] = [
-    "test", "memgen", "core", "std", "alloc", "proc_macro", "serde", "schemars",
+    "test",
+    "memgen",
+    "core",
+    "std",
+    "alloc",
+    "proc_macro",
+    "serde",
+    "schemars",
 ];
 
 /// Whether cargo takes it for the name of a crate.
@@ -164,7 +171,13 @@ fn is_package_name(name: &str) -> bool {
 fn package_name(folder: &str) -> String {
     let mut name: String = folder
         .chars()
-        .map(|one| if one.is_ascii_alphanumeric() || one == '_' { one } else { '-' })
+        .map(|one| {
+            if one.is_ascii_alphanumeric() || one == '_' {
+                one
+            } else {
+                '-'
+            }
+        })
         .take(48)
         .collect();
     name = name.trim_matches('-').to_owned();

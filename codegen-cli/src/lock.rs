@@ -119,7 +119,12 @@ mod tests {
             ("a \"name\"\\\n\u{1}.yaml", Some("over\tlay".to_owned())),
         ];
         for (document, overlay) in rows {
-            let lock = Lock::new(document.to_owned(), "00ff".to_owned(), overlay, "1".to_owned());
+            let lock = Lock::new(
+                document.to_owned(),
+                "00ff".to_owned(),
+                overlay,
+                "1".to_owned(),
+            );
             assert_eq!(Lock::parse(&lock.text()), Ok(lock));
         }
     }

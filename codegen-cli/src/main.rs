@@ -73,10 +73,12 @@ fn main() -> ExitCode {
             dry_run,
             diff,
         } => generate(&spec, &options, check, dry_run, diff),
-        Command::Status { admin, json } => show_status(&admin, json).map(|ready| if ready {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::from(EXIT_NOT_READY)
+        Command::Status { admin, json } => show_status(&admin, json).map(|ready| {
+            if ready {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::from(EXIT_NOT_READY)
+            }
         }),
     };
     outcome.unwrap_or_else(|error| {
@@ -95,7 +97,13 @@ fn generate(
     let mut diagnostics = Diagnostics::default();
     let (_, generated) = generate::generate(spec, options, &mut diagnostics)?;
     for one in &diagnostics {
-        let _ = writeln!(io::stderr(), "{:?}: {} {}", one.severity, one.pointer, one.message);
+        let _ = writeln!(
+            io::stderr(),
+            "{:?}: {} {}",
+            one.severity,
+            one.pointer,
+            one.message
+        );
     }
     let Some(generated) = generated else {
         return Ok(ExitCode::FAILURE);

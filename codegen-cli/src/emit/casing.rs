@@ -29,11 +29,17 @@ const ALL: [Casing; 8] = [
 /// The rule that leaves the fewest fields to be renamed. Pairs are of Rust's name and JSON's.
 pub(super) fn of_fields<'a>(pairs: &(impl Iterator<Item = (&'a str, &'a str)> + Clone)) -> Casing {
     // A field is in snake case already.
-    best(pairs, Casing::field, &[Casing::Camel, Casing::Pascal, Casing::Kebab])
+    best(
+        pairs,
+        Casing::field,
+        &[Casing::Camel, Casing::Pascal, Casing::Kebab],
+    )
 }
 
 /// The rule that leaves the fewest variants to be renamed.
-pub(super) fn of_variants<'a>(pairs: &(impl Iterator<Item = (&'a str, &'a str)> + Clone)) -> Casing {
+pub(super) fn of_variants<'a>(
+    pairs: &(impl Iterator<Item = (&'a str, &'a str)> + Clone),
+) -> Casing {
     best(pairs, Casing::variant, &ALL)
 }
 
@@ -44,7 +50,9 @@ fn best<'a>(
 ) -> Casing {
     let right = |casing: Casing| {
         let pairs = pairs.clone();
-        pairs.filter(|(rust, json)| rename(casing, rust) == *json).count()
+        pairs
+            .filter(|(rust, json)| rename(casing, rust) == *json)
+            .count()
     };
     let mut best = (right(Casing::Same), Casing::Same);
     for &casing in casings {

@@ -220,9 +220,10 @@ fn empty(api: &Api) -> Vec<bool> {
             let TypeKind::Struct(inner) = &def.kind else {
                 continue;
             };
-            let full = inner.fields.iter().any(|field| {
-                field.is_always() && !has_empty(&field.ty, &|id: TypeId| empty[id.0])
-            });
+            let full = inner
+                .fields
+                .iter()
+                .any(|field| field.is_always() && !has_empty(&field.ty, &|id: TypeId| empty[id.0]));
             if empty[index] && full {
                 empty[index] = false;
                 changed = true;

@@ -134,7 +134,10 @@ pub(super) fn payloads(body: &Body) -> Vec<(&Payload, Vec<&str>)> {
     let mut payloads: Vec<(&Payload, Vec<&str>)> = Vec::new();
     for content in &body.contents {
         let media_type = content.media_type.as_str();
-        match payloads.iter_mut().find(|(known, _)| **known == content.payload) {
+        match payloads
+            .iter_mut()
+            .find(|(known, _)| **known == content.payload)
+        {
             Some((_, media_types)) => media_types.push(media_type),
             None => payloads.push((&content.payload, vec![media_type])),
         }
@@ -159,7 +162,9 @@ fn bodies(named: &Named<'_>, name: &str, payloads: &[(&Payload, Vec<&str>)], tex
             Payload::Value(ty) => named.ty(ty),
             other => argument(named, other),
         };
-        let words = media_types.first().map_or_else(String::new, |first| media_words(first));
+        let words = media_types
+            .first()
+            .map_or_else(String::new, |first| media_words(first));
         let media_types: Vec<String> = media_types.iter().map(|one| literal(one)).collect();
         text.attribute("body", &media_types);
         text.variant(&scope.claim(type_name(&words)), &[&ty], "");

@@ -125,14 +125,20 @@ fn variant(
     let mut scope = Scope::default();
     text.open(&format!("{name} {{"));
     if free {
-        text.line(&format!("{}: StatusCode,", scope.claim("status".to_owned())));
+        text.line(&format!(
+            "{}: StatusCode,",
+            scope.claim("status".to_owned())
+        ));
     }
     if let Some(body) = body {
         text.field(&scope.claim("body".to_owned()), &body.ty);
     }
     if range {
         text.line("#[header(\"Content-Type\")]");
-        text.line(&format!("{}: String,", scope.claim("content_type".to_owned())));
+        text.line(&format!(
+            "{}: String,",
+            scope.claim("content_type".to_owned())
+        ));
     }
     for header in &response.headers {
         text.attribute("header", &[literal(&header.name)]);

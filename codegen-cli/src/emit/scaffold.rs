@@ -64,7 +64,9 @@ pub(super) fn module(named: &Named<'_>) -> String {
         if flat.len() + 8 <= 100 {
             calls.push(flat);
         } else {
-            calls.push(format!(".operations(\n            {operations},\n        )"));
+            calls.push(format!(
+                ".operations(\n            {operations},\n        )"
+            ));
         }
     }
     if !api.security.is_empty() {
@@ -100,7 +102,9 @@ pub(super) fn module(named: &Named<'_>) -> String {
 pub(super) fn main(api: &Api) -> String {
     let mut text = Text::default();
     let title = doc::lines(&api.title, 1).join(" ");
-    text.inner_doc(&[format!("The service {title}: `cargo run -- --help` shows its settings.")]);
+    text.inner_doc(&[format!(
+        "The service {title}: `cargo run -- --help` shows its settings."
+    )]);
     text.gap();
     text.line("#![forbid(unsafe_code)]");
     text.gap();
@@ -136,7 +140,8 @@ pub(super) fn handlers(tag: &Tag<'_>) -> String {
 pub(super) fn security(api: &Api) -> String {
     let mut text = Text::default();
     text.inner_doc(&[
-        "Who may do what. Operations that ask for one of these are closed until it says yes:".to_owned(),
+        "Who may do what. Operations that ask for one of these are closed until it says yes:"
+            .to_owned(),
         String::new(),
     ]);
     for scheme in &api.security {

@@ -13,7 +13,11 @@ const LINES: usize = 6;
 pub(super) fn file(named: &Named<'_>) -> String {
     let mut text = super::file(
         "What is kept: each state has a changelog, and is served by the document.",
-        &["super::types::*", "memgen::contract::prelude::*", "memgen::stateful_api"],
+        &[
+            "super::types::*",
+            "memgen::contract::prelude::*",
+            "memgen::stateful_api",
+        ],
     );
     for index in 0..named.api.resources.len() {
         state(named, index, &mut text);

@@ -84,7 +84,10 @@ fn schemas_become_types() {
         );
         let files = files(&document);
         let types = text(&files, "src/generated/types.rs");
-        assert!(types.contains(expected), "{schema}\n{expected}\n---\n{types}");
+        assert!(
+            types.contains(expected),
+            "{schema}\n{expected}\n---\n{types}"
+        );
     }
 }
 
@@ -184,12 +187,17 @@ fn no_text_becomes_code() {
             for item in &parsed.items {
                 let evil = match item {
                     syn::Item::Fn(it) => it.sig.ident == "evil",
-                    syn::Item::Mod(it) => it.ident == "evil" && it.semi.is_some() && file.path != "src/generated/mod.rs",
+                    syn::Item::Mod(it) => {
+                        it.ident == "evil"
+                            && it.semi.is_some()
+                            && file.path != "src/generated/mod.rs"
+                    }
                     _ => false,
                 };
                 assert!(!evil, "{row}: {}", file.text);
             }
-            let turning = |one: char| matches!(one, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\r');
+            let turning =
+                |one: char| matches!(one, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\r');
             assert!(!file.text.contains(turning), "{row}: {}", file.text);
         }
     }
@@ -200,10 +208,16 @@ fn descriptions_are_harmless() {
     let rows = [
         ("one\ntwo\n\n\n\nthree", vec!["one two", "", "three"]),
         ("- a\n- b\nc", vec!["- a", "- b c"]),
-        ("```rust\nfn main() {}\n```", vec!["```text", "fn main() {}", "```"]),
+        (
+            "```rust\nfn main() {}\n```",
+            vec!["```text", "fn main() {}", "```"],
+        ),
         ("```\nfn main() {}", vec!["```text", "fn main() {}", "```"]),
         ("     code?", vec!["   code?"]),
-        ("see [Pet] and [this](Self::x)", vec!["see \\[Pet\\] and \\[this\\](Self::x)"]),
+        (
+            "see [Pet] and [this](Self::x)",
+            vec!["see \\[Pet\\] and \\[this\\](Self::x)"],
+        ),
         ("see [it](https://a.b/c)", vec!["see [it](https://a.b/c)"]),
         ("`[a]<b>` [`c`]", vec!["`[a]<b>` \\[`c`\\]"]),
         ("<p>a <b class='x'>bold</b> word</p>", vec!["a bold word"]),
@@ -211,7 +225,10 @@ fn descriptions_are_harmless() {
         ("a\u{202E}b\u{0}c\td", vec!["abc d"]),
         ("", vec![]),
         ("1\n\n2\n\n3\n\n4\n\n5\n\n6", vec!["1", "", "2", "", "3 …"]),
-        ("a\n```\n1\n2\n3\n4\n5\n6\n```", vec!["a", "```text", "1", "2", "3", "4", "```"]),
+        (
+            "a\n```\n1\n2\n3\n4\n5\n6\n```",
+            vec!["a", "```text", "1", "2", "3", "4", "```"],
+        ),
     ];
     for (text, expected) in rows {
         assert_eq!(doc::lines(text, 6), expected, "{text}");
@@ -241,8 +258,16 @@ fn names_stay() {
     };
     assert_eq!(names(&before), ["Pet", "PetA"]);
     let rows = [
-        ("pet: {type: object, properties: {x: {type: string}}},", "", vec!["Pet", "Pet2", "PetA"]),
-        ("Zoo: {type: object, properties: {x: {type: string}}},", "", vec!["Pet", "PetA", "Zoo"]),
+        (
+            "pet: {type: object, properties: {x: {type: string}}},",
+            "",
+            vec!["Pet", "Pet2", "PetA"],
+        ),
+        (
+            "Zoo: {type: object, properties: {x: {type: string}}},",
+            "",
+            vec!["Pet", "PetA", "Zoo"],
+        ),
         (
             "",
             "/pet: {get: {operationId: pet, responses: {'200': {description: d, content: {application/json: {schema: {type: object, properties: {b: {type: string}}}}}}}}}",
@@ -250,7 +275,11 @@ fn names_stay() {
         ),
     ];
     for (more, paths, expected) in rows {
-        assert_eq!(names(&files(&document(more, paths))), expected, "{more}{paths}");
+        assert_eq!(
+            names(&files(&document(more, paths))),
+            expected,
+            "{more}{paths}"
+        );
     }
 }
 

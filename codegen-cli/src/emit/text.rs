@@ -98,7 +98,9 @@ impl Text {
         self.depth += 1;
         let next = self.fits(&format!("{ty},"));
         self.depth -= 1;
-        let inner = ty.split_once('<').and_then(|(outer, inner)| Some((outer, inner.strip_suffix('>')?)));
+        let inner = ty
+            .split_once('<')
+            .and_then(|(outer, inner)| Some((outer, inner.strip_suffix('>')?)));
         match inner {
             // Only a long name is left then.
             Some((outer, inner)) if !next && !inner.contains('<') => {

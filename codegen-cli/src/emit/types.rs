@@ -232,7 +232,9 @@ fn enumeration(name: &str, doc: &[String], values: &[Value], text: &mut Text) {
         .map(|(name, value)| (name.as_str(), value.as_str().unwrap_or_default()));
     let casing = casing::of_variants(&pairs);
     text.doc(doc);
-    text.line("#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]");
+    text.line(
+        "#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]",
+    );
     text.attribute("serde", &casing.attribute());
     text.open(&format!("pub enum {name} {{"));
     for (name, value) in pairs {

@@ -16,7 +16,11 @@ use memgen_cli::{
 };
 
 fn main() -> ExitCode {
-    let documents: Vec<PathBuf> = env::args_os().skip(1).map(PathBuf::from).flat_map(list).collect();
+    let documents: Vec<PathBuf> = env::args_os()
+        .skip(1)
+        .map(PathBuf::from)
+        .flat_map(list)
+        .collect();
     if documents.is_empty() {
         eprintln!("usage: specs FOLDER-OR-FILE…");
         return ExitCode::from(2);
@@ -36,11 +40,18 @@ fn main() -> ExitCode {
             Ok(row) => println!("| {name} {row} |"),
             Err(error) => {
                 good = false;
-                println!("| {name} | | | | | | | | | **{}** |", error.replace('\n', " "));
+                println!(
+                    "| {name} | | | | | | | | | **{}** |",
+                    error.replace('\n', " ")
+                );
             }
         }
     }
-    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if good {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 /// The documents of a folder, the small ones first; a file is itself.
@@ -56,7 +67,12 @@ fn list(path: PathBuf) -> Vec<PathBuf> {
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| known(path))
         .collect();
-    found.sort_by_key(|path| (fs::metadata(path).map_or(0, |data| data.len()), path.clone()));
+    found.sort_by_key(|path| {
+        (
+            fs::metadata(path).map_or(0, |data| data.len()),
+            path.clone(),
+        )
+    });
     found
 }
 
