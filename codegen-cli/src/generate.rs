@@ -11,15 +11,13 @@ use crate::{
     diagnostic::{Diagnostic, Diagnostics, Severity},
     emit::{self, Dependency},
     files::{self, Plan},
+    infer,
     lock::Lock,
     lower,
     model::Api,
     names, spec,
-    spec::Sources,
+    spec::{Sources, Spec},
 };
-
-/// The exit code of `--check` where generated files are not those of the document.
-pub const EXIT_OUT_OF_DATE: u8 = 4;
 
 /// How a crate is generated.
 #[derive(Clone, Debug, Args)]
@@ -33,6 +31,17 @@ pub struct Options {
     /// An overlay (OpenAPI Overlay 1.0) for the document.
     #[arg(long, value_name = "FILE")]
     pub overlay: Option<PathBuf>,
+    /// Where the runtime comes from.
+    #[command(flatten)]
+    pub source: Source,
+    /// Writes generated files anew that were edited.
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// Where a new crate gets the runtime from.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Source {
     /// The folder of the runtime, for a new crate to depend on.
     #[arg(long, value_name = "PATH", group = "source")]
     pub memgen_path: Option<String>,
@@ -42,9 +51,24 @@ pub struct Options {
     /// The version of the runtime, for a new crate to depend on; otherwise that of this command.
     #[arg(long, value_name = "VERSION", group = "source")]
     pub memgen_version: Option<String>,
-    /// Writes generated files anew that were edited.
-    #[arg(long)]
-    pub force: bool,
+}
+
+impl Source {
+    /// What stands in the manifest of the crate.
+    #[must_use]
+    pub fn dependency(&self) -> Dependency {
+        if let Some(path) = &self.memgen_path {
+            // The manifest is in another folder than this process.
+            let path = fs::canonicalize(path)
+                .map_or_else(|_| path.clone(), |path| path.to_string_lossy().into_owned());
+            return Dependency::Path(path);
+        }
+        if let Some(url) = &self.memgen_git {
+            return Dependency::Git(url.clone());
+        }
+        let version = self.memgen_version.as_deref();
+        Dependency::Version(version.unwrap_or(env!("CARGO_PKG_VERSION")).to_owned())
+    }
 }
 
 /// A document that was generated from, and what is to be written.
@@ -54,6 +78,27 @@ pub struct Generated {
     pub api: Api,
     /// What is to be done to the folder. Nothing of it is done yet.
     pub plan: Plan,
+}
+
+/// Reads a document, and decides what becomes of its operations.
+///
+/// The sources are there in either case, since messages need them; the rest is `None` if the document has errors.
+pub fn read(
+    document: &Path,
+    overlay: Option<&Path>,
+    diagnostics: &mut Diagnostics,
+) -> (Sources, Option<(Spec, Api)>) {
+    let _ = overlay;
+    let (sources, spec) = spec::read(document, diagnostics);
+    let Some(spec) = spec else {
+        return (sources, None);
+    };
+    let mut api = lower::lower(&spec, diagnostics);
+    infer::infer(&mut api, &spec, diagnostics);
+    if diagnostics.count(Severity::Error) > 0 {
+        return (sources, None);
+    }
+    (sources, Some((spec, api)))
 }
 
 /// Reads a document, and decides what is to be written for it.
@@ -67,25 +112,18 @@ pub fn generate(
     options: &Options,
     diagnostics: &mut Diagnostics,
 ) -> Result<(Sources, Option<Generated>), files::Error> {
-    let (sources, spec) = spec::read(document, diagnostics);
-    let Some(spec) = spec else {
+    let (sources, read) = read(document, options.overlay.as_deref(), diagnostics);
+    let Some((spec, api)) = read else {
         return Ok((sources, None));
     };
-    let api = lower::lower(&spec, diagnostics);
-    if diagnostics.count(Severity::Error) > 0 {
-        return Ok((sources, None));
-    }
     let name = match &options.name {
-        Some(name) if !is_package_name(name) => {
+        Some(name) if let Err(message) = check_package_name(name) => {
             diagnostics.push(Diagnostic {
                 severity: Severity::Error,
                 span: None,
                 pointer: String::new(),
-                message: format!("`{name}` can't be the name of a crate"),
-                help: Some(
-                    "use letters, digits, - and _, and no word that means something already"
-                        .to_owned(),
-                ),
+                message,
+                help: None,
             });
             return Ok((sources, None));
         }
@@ -96,7 +134,7 @@ pub fn generate(
         &api,
         &emit::Options {
             name,
-            dependency: dependency(options),
+            dependency: options.source.dependency(),
             alone: is_inside_workspace(&options.out),
         },
     );
@@ -120,20 +158,6 @@ pub fn generate(
         options.force,
     )?;
     Ok((sources, Some(Generated { api, plan })))
-}
-
-fn dependency(options: &Options) -> Dependency {
-    if let Some(path) = &options.memgen_path {
-        // The manifest is in another folder than this process.
-        let path = fs::canonicalize(path)
-            .map_or_else(|_| path.clone(), |path| path.to_string_lossy().into_owned());
-        return Dependency::Path(path);
-    }
-    if let Some(url) = &options.memgen_git {
-        return Dependency::Git(url.clone());
-    }
-    let version = options.memgen_version.as_deref();
-    Dependency::Version(version.unwrap_or(env!("CARGO_PKG_VERSION")).to_owned())
 }
 
 /// The last part of a path, also of `.`.
@@ -165,6 +189,19 @@ fn is_package_name(name: &str) -> bool {
         && name.len() <= 64
         && !names::is_keyword(name)
         && !TAKEN.contains(&name)
+}
+
+/// Whether it can be the name of a crate.
+///
+/// # Errors
+/// What to write instead.
+pub fn check_package_name(name: &str) -> Result<(), String> {
+    if is_package_name(name) {
+        return Ok(());
+    }
+    Err(format!(
+        "`{name}` can't be the name of a crate: use letters, digits, - and _, and no word that means something already"
+    ))
 }
 
 /// The nearest name of a crate to that of a folder.

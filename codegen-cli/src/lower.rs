@@ -37,7 +37,7 @@ const METHODS: [&str; 8] = [
 /// ```
 /// use memgen_cli::{diagnostic::Diagnostics, lower, spec};
 ///
-/// let text = "{openapi: 3.1.0, info: {title: Pets, version: '1'}, paths: {/pets: {get: {responses: {'204': {description: None}}}}}}";
+/// let text = "openapi: 3.1.0\ninfo: {title: Pets, version: '1'}\npaths: {/pets: {get: {responses: {'204': {description: None}}}}}\n";
 /// let mut diagnostics = Diagnostics::default();
 /// let (_, spec) = spec::read_bytes("pets.yaml", text.as_bytes(), &mut diagnostics);
 /// let api = lower::lower(&spec.unwrap(), &mut diagnostics);

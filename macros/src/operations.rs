@@ -33,16 +33,13 @@ pub(crate) fn expand(attr: TokenStream, item: TokenStream) -> TokenStream {
     if !attr.is_empty() {
         errors.push(&attr, "`#[operations]` takes no arguments");
     }
-    let mut item = match syn::parse2::<Item>(item.clone()) {
-        Ok(Item::Trait(item)) => item,
-        _ => {
-            errors.push(
-                item.clone().into_iter().next(),
-                format!("`#[operations]` belongs on a trait with methods like {FORM}"),
-            );
-            let errors = errors.finish();
-            return quote!(#errors #item);
-        }
+    let Ok(Item::Trait(mut item)) = syn::parse2::<Item>(item.clone()) else {
+        errors.push(
+            item.clone().into_iter().next(),
+            format!("`#[operations]` belongs on a trait with methods like {FORM}"),
+        );
+        let errors = errors.finish();
+        return quote!(#errors #item);
     };
     if !item.generics.params.is_empty() {
         errors.push(&item.generics, "a trait of operations has no generics");

@@ -48,15 +48,18 @@ pub(crate) fn run(service: Service) -> ExitCode {
 
 /// Says on standard output where each node listens, for people and for programs that start this one.
 fn announce(running: &Running, several: bool) {
+    use std::io::Write as _;
+    // Whoever started the service may have stopped listening: that is no reason to end.
+    let mut out = std::io::stdout().lock();
     for (number, node) in (1..).zip(running.nodes()) {
         let prefix = if several {
             format!("node {number} ")
         } else {
             String::new()
         };
-        println!("{prefix}api   http://{}", node.http);
-        println!("{prefix}docs  http://{}/docs", node.http);
-        println!("{prefix}admin http://{}", node.admin);
+        let _ = writeln!(out, "{prefix}api   http://{}", node.http);
+        let _ = writeln!(out, "{prefix}docs  http://{}/docs", node.http);
+        let _ = writeln!(out, "{prefix}admin http://{}", node.admin);
     }
 }
 

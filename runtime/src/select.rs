@@ -61,6 +61,10 @@ pub(crate) struct Selected<S: State> {
     /// The key behind which more may be.
     pub(crate) next: Option<String>,
     /// All matches, if they were counted.
+    #[cfg_attr(
+        not(feature = "contract"),
+        expect(dead_code, reason = "only documents ask for it")
+    )]
     pub(crate) total: u64,
 }
 

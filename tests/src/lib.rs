@@ -13,6 +13,7 @@
 //! ```
 //!
 //! - [`binaries`] builds the services once and finds them.
+//! - [`project`] builds crates that the command `memgen` wrote.
 //! - [`service`] starts a process on free ports and a folder of its own, and ends it on drop.
 //! - [`client`] is HTTP as a well-behaved client speaks it, [`raw`] as anybody might.
 //! - [`folder`], [`random`]: a folder that goes away, and chance that can be repeated.
@@ -25,6 +26,7 @@
 pub mod binaries;
 pub mod client;
 pub mod folder;
+pub mod project;
 pub mod random;
 pub mod raw;
 pub mod service;

@@ -30,9 +30,15 @@ impl Service {
     /// The service `name`, which is built if it isn't yet.
     #[must_use]
     pub fn new(name: &str) -> Self {
+        Self::of(binary(name))
+    }
+
+    /// The service that a program is.
+    #[must_use]
+    pub fn of(program: PathBuf) -> Self {
         let folder = Folder::new();
         Self {
-            binary: binary(name),
+            binary: program,
             args: ["--http", "--admin", "--peer"]
                 .iter()
                 .flat_map(|flag| [(*flag).to_owned(), "127.0.0.1:0".to_owned()])

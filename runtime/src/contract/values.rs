@@ -93,8 +93,8 @@ macro_rules! values {
 /// memgen::union! {
 ///     /// An animal.
 ///     pub enum Animal by "kind" {
-///         Cat(Cat) = ["cat"],
-///         Dog(Dog) = ["dog", "puppy"],
+///         Cat(Cat) = "cat",
+///         Dog(Dog) = "dog" | "puppy",
 ///     }
 /// }
 ///
@@ -104,7 +104,7 @@ macro_rules! values {
 /// ```
 #[macro_export]
 macro_rules! union {
-    ($(#[$meta:meta])* $visibility:vis enum $name:ident by $property:literal { $($(#[$about:meta])* $variant:ident($type:ty) = [$($tag:literal),* $(,)?]),+ $(,)? }) => {
+    ($(#[$meta:meta])* $visibility:vis enum $name:ident by $property:literal { $($(#[$about:meta])* $variant:ident($type:ty) $(= $($tag:literal)|+)?),+ $(,)? }) => {
         $(#[$meta])*
         #[derive(Clone, Debug, PartialEq)]
         $visibility enum $name { $($(#[$about])* $variant($type)),+ }
@@ -120,7 +120,7 @@ macro_rules! union {
                 let value = <$crate::private::serde_json::Value as $crate::private::serde::Deserialize>::deserialize(deserializer)?;
                 let tag = value.get($property).and_then($crate::private::serde_json::Value::as_str).unwrap_or_default().to_owned();
                 $({
-                    const TAGS: &[&str] = &[$($tag),*];
+                    const TAGS: &[&str] = &[$($($tag),+)?];
                     if TAGS.contains(&tag.as_str()) {
                         return $crate::private::serde_json::from_value(value)
                             .map(Self::$variant)

@@ -84,9 +84,10 @@ fn row(document: &Path, name: &str) -> Result<String, String> {
     let options = Options {
         name: None,
         overlay: None,
-        memgen_path: Some(root.join("runtime").to_string_lossy().into_owned()),
-        memgen_git: None,
-        memgen_version: None,
+        source: generate::Source {
+            memgen_path: Some(root.join("runtime").to_string_lossy().into_owned()),
+            ..generate::Source::default()
+        },
         force: false,
         out: out.clone(),
     };

@@ -1,0 +1,393 @@
+//! `memgen dev`: generate, build, run; and again when something changes.
+//!
+//! The service that runs goes on until a new one was built; then it ends in its own way (SIGTERM), and the new one takes over its data.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::{ExitStatus, Stdio},
+    time::{Duration, SystemTime},
+};
+
+use clap::Args;
+use notify::{RecursiveMode, Watcher as _};
+use serde_json::Value;
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader},
+    process::{Child, Command},
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+    time::{sleep, timeout},
+};
+
+use crate::{
+    cli::Failure,
+    diagnostic::Diagnostics,
+    exit::Exit,
+    generate, lock, names, spec,
+    ui::{Ui, count},
+};
+
+/// How long a burst of changes may be: editors write a file in several steps.
+const QUIET: Duration = Duration::from_millis(80);
+/// How long a service may take to end before it is killed. Its own limit for requests in progress is shorter.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// What to run, and where.
+#[derive(Clone, Debug, Args)]
+pub struct Options {
+    /// The document: YAML or JSON, OpenAPI 3.0 or 3.1.
+    spec: PathBuf,
+    /// The folder of the crate. Otherwise that of the document if it has a `memgen.lock`, else a new one that is called after the API.
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// An overlay (OpenAPI Overlay 1.0) for the document.
+    #[arg(long, value_name = "FILE")]
+    overlay: Option<PathBuf>,
+    #[command(flatten)]
+    source: generate::Source,
+    /// Builds with optimizations.
+    #[arg(long)]
+    release: bool,
+    /// Ends when the service serves and nothing is left to do: for scripts. The service ends, too.
+    #[arg(long, hide = true)]
+    once: bool,
+    /// Arguments for the service, such as `-- --http 127.0.0.1:8000`. Its data are in the folder `data` of the crate, if they don't say otherwise.
+    #[arg(last = true, value_name = "SERVICE ARGUMENTS")]
+    service: Vec<String>,
+}
+
+/// Runs until it is interrupted.
+///
+/// # Errors
+/// If the folder can't be followed, or there is no cargo.
+pub fn run(ui: Ui, options: &Options) -> Result<Exit, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(Dev::start(ui, options).run())
+}
+
+/// A session.
+struct Dev<'a> {
+    ui: Ui,
+    options: &'a Options,
+    dir: PathBuf,
+    /// The files of the document, in the order in which they are read.
+    files: Vec<PathBuf>,
+    running: Option<Child>,
+    /// What the last round was made of.
+    seen: Inputs,
+}
+
+/// The time and length of each file.
+type Inputs = BTreeMap<PathBuf, (SystemTime, u64)>;
+
+/// What happened.
+enum Event {
+    Changed,
+    Ended(std::io::Result<ExitStatus>),
+    Interrupted,
+}
+
+impl<'a> Dev<'a> {
+    fn start(ui: Ui, options: &'a Options) -> Self {
+        let dir = match &options.dir {
+            Some(dir) => dir.clone(),
+            None => folder(&options.spec),
+        };
+        Self {
+            ui,
+            options,
+            dir,
+            files: vec![options.spec.clone()],
+            running: None,
+            seen: Inputs::new(),
+        }
+    }
+
+    async fn run(mut self) -> Result<Exit, Failure> {
+        let (sender, mut changes) = mpsc::unbounded_channel();
+        let mut watcher =
+            notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+                // Reading a file is no change of it.
+                if event.is_ok_and(|event| !event.kind.is_access()) {
+                    let _ = sender.send(());
+                }
+            })?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut followed: Vec<PathBuf> = Vec::new();
+        loop {
+            let built = self.round().await?;
+            if self.options.once {
+                self.stop().await;
+                return Ok(if built { Exit::Done } else { Exit::Failed });
+            }
+            for folder in self.folders() {
+                if !followed.contains(&folder) && watcher.watch(&folder, mode(&folder)).is_ok() {
+                    followed.push(folder);
+                }
+            }
+            self.ui.step("Watching", "for changes; Ctrl-C ends it");
+            loop {
+                let event = tokio::select! {
+                    _ = changes.recv() => Event::Changed,
+                    ended = wait(&mut self.running) => Event::Ended(ended),
+                    _ = interrupt.recv() => Event::Interrupted,
+                    _ = terminate.recv() => Event::Interrupted,
+                };
+                match event {
+                    Event::Interrupted => {
+                        self.stop().await;
+                        return Ok(Exit::Done);
+                    }
+                    Event::Ended(status) => {
+                        self.running = None;
+                        match status {
+                            Ok(status) => self
+                                .ui
+                                .warning(format_args!("the service has ended: {status}")),
+                            Err(error) => self
+                                .ui
+                                .warning(format_args!("the service is lost: {error}")),
+                        }
+                    }
+                    Event::Changed => {
+                        while timeout(QUIET, changes.recv()).await.is_ok() {}
+                        if self.inputs() != self.seen {
+                            break;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Generates, builds, and lets the new service take the place of the old one. Says whether it serves.
+    async fn round(&mut self) -> Result<bool, Failure> {
+        // Before anything is read, so that no change is missed; and again, since files of the user's are written the first time.
+        self.seen = self.inputs();
+        if !self.generate() {
+            return Ok(false);
+        }
+        self.seen = self.inputs();
+        let Some(binary) = self.build().await? else {
+            self.ui.error(if self.running.is_some() {
+                "the build failed; the service as it was before goes on"
+            } else {
+                "the build failed"
+            });
+            return Ok(false);
+        };
+        self.stop().await;
+        self.serve(&binary)?;
+        if self.options.once {
+            // Long enough for the service to say that it can't start.
+            let early = timeout(Duration::from_secs(2), wait(&mut self.running)).await;
+            return Ok(early.is_err());
+        }
+        Ok(true)
+    }
+
+    /// Brings the crate up to date. Says whether it could.
+    fn generate(&mut self) -> bool {
+        let mut diagnostics = Diagnostics::default();
+        let options = generate::Options {
+            out: self.dir.clone(),
+            name: None,
+            overlay: self.options.overlay.clone(),
+            source: self.options.source.clone(),
+            force: false,
+        };
+        let outcome = generate::generate(&self.options.spec, &options, &mut diagnostics);
+        let (sources, generated) = match outcome {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                self.ui.error(error);
+                return false;
+            }
+        };
+        self.ui.diagnostics(&sources, &diagnostics);
+        let base = self.options.spec.parent().unwrap_or(Path::new(""));
+        self.files = sources.names().map(|name| base.join(name)).collect();
+        let Some(generated) = generated else {
+            return false;
+        };
+        for path in &generated.plan.left {
+            self.ui.warning(format_args!(
+                "{path} belongs to no tag of the document any more"
+            ));
+        }
+        if let Err(error) = generated.plan.apply() {
+            self.ui.error(error);
+            return false;
+        }
+        let changes = generated.plan.changes.len();
+        if changes > 0 {
+            let what = format!("{} in {}", count(changes, "file"), self.dir.display());
+            self.ui.step("Generated", what);
+        }
+        true
+    }
+
+    /// Builds the crate, with cargo's own messages. The path of the binary, if there is one.
+    async fn build(&self) -> Result<Option<PathBuf>, Failure> {
+        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo
+            .args([
+                "build",
+                "--message-format=json-render-diagnostics",
+                "--manifest-path",
+            ])
+            .arg(self.dir.join("Cargo.toml"))
+            .stdout(Stdio::piped())
+            .kill_on_drop(true);
+        if self.options.release {
+            cargo.arg("--release");
+        }
+        if self.ui.quiet() {
+            cargo.arg("--quiet");
+        }
+        let mut child = cargo.spawn().map_err(|error| {
+            format!("cargo can't be started: {error}; install Rust from https://rustup.rs")
+        })?;
+        let mut binary = None;
+        if let Some(out) = child.stdout.take() {
+            let mut lines = BufReader::new(out).lines();
+            while let Some(line) = lines.next_line().await? {
+                let message: Value = serde_json::from_str(&line).unwrap_or_default();
+                if let Some(path) = message["executable"].as_str() {
+                    binary = Some(PathBuf::from(path));
+                }
+            }
+        }
+        let status = child.wait().await?;
+        if status.success() && binary.is_none() {
+            return Err(format!(
+                "{} has no program to run",
+                self.dir.join("Cargo.toml").display()
+            )
+            .into());
+        }
+        Ok(binary.filter(|_| status.success()))
+    }
+
+    fn serve(&mut self, binary: &Path) -> Result<(), Failure> {
+        self.ui.step(
+            "Running",
+            format_args!(
+                "{} with the data in {}",
+                binary.display(),
+                self.dir.join("data").display()
+            ),
+        );
+        let mut service = Command::new(binary);
+        service
+            .args(&self.options.service)
+            .current_dir(&self.dir)
+            .kill_on_drop(true);
+        self.running = Some(service.spawn()?);
+        Ok(())
+    }
+
+    /// Ends the service that runs: it settles what it has, and closes its log.
+    async fn stop(&mut self) {
+        let Some(mut child) = self.running.take() else {
+            return;
+        };
+        let process = child
+            .id()
+            .and_then(|id| rustix::process::Pid::from_raw(id.try_into().ok()?));
+        if let Some(process) = process {
+            let _ = rustix::process::kill_process(process, rustix::process::Signal::TERM);
+        }
+        if timeout(GRACE, child.wait()).await.is_err() {
+            self.ui
+                .warning("the service did not end in time; it is killed");
+            let _ = child.kill().await;
+        }
+    }
+
+    /// What the service is made of, with the time and length of each file: a burst of events that changed none of it is nothing.
+    fn inputs(&self) -> Inputs {
+        let mut inputs = Inputs::new();
+        let mut add = |path: &Path| {
+            if let Ok(metadata) = fs::metadata(path) {
+                let time = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+                inputs.insert(path.to_owned(), (time, metadata.len()));
+            }
+        };
+        for file in self.files.iter().chain(&self.options.overlay) {
+            add(file);
+        }
+        for name in ["Cargo.toml", "memgen.toml", "build.rs"] {
+            add(&self.dir.join(name));
+        }
+        let mut folders = vec![self.dir.join("src")];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+                let path = entry.path();
+                match entry.file_type() {
+                    // It is made of the document.
+                    Ok(kind) if kind.is_dir() && entry.file_name() == "generated" => {}
+                    Ok(kind) if kind.is_dir() => folders.push(path),
+                    Ok(_) => add(&path),
+                    Err(_) => {}
+                }
+            }
+        }
+        inputs
+    }
+
+    /// The folders in which changes count. Not the files: many editors put a new one in the place of the old.
+    fn folders(&self) -> Vec<PathBuf> {
+        let mut folders = vec![self.dir.clone(), self.dir.join("src")];
+        for file in self.files.iter().chain(&self.options.overlay) {
+            let parent = file
+                .parent()
+                .filter(|parent| !parent.as_os_str().is_empty());
+            folders.push(parent.unwrap_or(Path::new(".")).to_owned());
+        }
+        folders.sort();
+        folders.dedup();
+        folders
+    }
+}
+
+/// All below `src`; elsewhere only the folder itself, since `target` and `data` change all the time.
+fn mode(folder: &Path) -> RecursiveMode {
+    if folder.ends_with("src") {
+        RecursiveMode::Recursive
+    } else {
+        RecursiveMode::NonRecursive
+    }
+}
+
+/// The end of a process, if there is one; otherwise never.
+async fn wait(running: &mut Option<Child>) -> std::io::Result<ExitStatus> {
+    match running {
+        Some(child) => child.wait().await,
+        None => loop {
+            sleep(Duration::from_secs(3600)).await;
+        },
+    }
+}
+
+/// The folder of the crate, where nobody says so: the document's own, or one that is called after the API.
+fn folder(document: &Path) -> PathBuf {
+    let own = document.parent().unwrap_or(Path::new(""));
+    if own.join(lock::PATH).exists() {
+        return if own.as_os_str().is_empty() {
+            PathBuf::from(".")
+        } else {
+            own.to_owned()
+        };
+    }
+    let mut unread = Diagnostics::default();
+    let (_, spec) = spec::read(document, &mut unread);
+    let title = spec.and_then(|spec| Some(spec.tree.pointer("/info/title")?.as_str()?.to_owned()));
+    let name = names::value_name(title.as_deref().unwrap_or("service")).replace('_', "-");
+    own.join(name)
+}

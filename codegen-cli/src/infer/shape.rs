@@ -1,0 +1,363 @@
+//! What a schema holds, and where an entity is in a request or a reply.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use crate::{
+    model::{Operation, Payload, Status},
+    spec::{escape, unescape},
+};
+
+/// The schemas that one schema may consist of.
+const PARTS_MAX: usize = 64;
+/// The references that are followed from one to the next.
+const HOPS_MAX: usize = 32;
+
+/// A schema of the document and its place: that of what it refers to.
+#[derive(Clone, Debug)]
+pub(super) struct Shape<'d> {
+    document: &'d Value,
+    value: &'d Value,
+    /// Its JSON pointer, without `#`.
+    pub(super) pointer: String,
+}
+
+/// Where an entity is within a body.
+#[derive(Clone, Debug)]
+pub(super) struct Found<'d> {
+    /// `""` if it is the body, `/data` if it is in an envelope.
+    pub(super) pointer: String,
+    pub(super) shape: Shape<'d>,
+}
+
+/// A name as a JSON pointer.
+pub(super) fn at(name: &str) -> String {
+    format!("/{}", escape(name))
+}
+
+impl<'d> Shape<'d> {
+    /// The schema at a pointer, or where it leads: references, and `allOf` of one.
+    pub(super) fn at_pointer(document: &'d Value, pointer: &str) -> Option<Self> {
+        let mut pointer = pointer.to_owned();
+        for _ in 0..HOPS_MAX {
+            let value = document.pointer(&pointer)?;
+            let object = value.as_object()?;
+            let reference =
+                |value: &Value| Some(value.get("$ref")?.as_str()?.strip_prefix('#')?.to_owned());
+            let said = [
+                "properties",
+                "items",
+                "enum",
+                "oneOf",
+                "anyOf",
+                "additionalProperties",
+            ];
+            let only = |all: &Vec<Value>| match all.as_slice() {
+                [only] if !said.iter().any(|name| object.contains_key(*name)) => reference(only),
+                _ => None,
+            };
+            let next = reference(value).or_else(|| object.get("allOf")?.as_array().and_then(only));
+            match next {
+                Some(next) => {
+                    pointer = percent_encoding::percent_decode_str(&next)
+                        .decode_utf8()
+                        .ok()?
+                        .into_owned()
+                }
+                None => {
+                    return Some(Self {
+                        document,
+                        value,
+                        pointer,
+                    });
+                }
+            }
+        }
+        None
+    }
+
+    /// It, and what `allOf` adds.
+    fn parts(&self) -> Vec<(&'d Value, String)> {
+        let mut parts: Vec<(&Value, String)> = Vec::new();
+        let mut open = vec![(self.value, self.pointer.clone())];
+        while let Some((value, pointer)) = open.pop() {
+            if parts.len() == PARTS_MAX
+                || parts.iter().any(|(known, _)| std::ptr::eq(*known, value))
+            {
+                continue;
+            }
+            for (index, _) in value
+                .get("allOf")
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+                .enumerate()
+            {
+                if let Some(part) =
+                    Self::at_pointer(self.document, &format!("{pointer}/allOf/{index}"))
+                {
+                    open.push((part.value, part.pointer));
+                }
+            }
+            parts.push((value, pointer));
+        }
+        parts
+    }
+
+    pub(super) fn properties(&self) -> BTreeMap<String, Self> {
+        let mut properties = BTreeMap::new();
+        for (part, pointer) in self.parts() {
+            for name in part
+                .get("properties")
+                .and_then(Value::as_object)
+                .into_iter()
+                .flat_map(|it| it.keys())
+            {
+                let place = format!("{pointer}/properties/{}", escape(name));
+                if let Some(property) = Self::at_pointer(self.document, &place) {
+                    // What stands beside a reference counts, too.
+                    properties.entry(name.clone()).or_insert(property);
+                }
+            }
+        }
+        properties
+    }
+
+    /// The schema at a pointer into the values.
+    pub(super) fn at(&self, pointer: &str) -> Option<Self> {
+        let mut shape = self.clone();
+        for part in pointer.split('/').skip(1) {
+            shape = shape.properties().remove(&*unescape(part))?;
+        }
+        Some(shape)
+    }
+
+    pub(super) fn required(&self) -> BTreeSet<String> {
+        let parts = self.parts();
+        let lists = parts
+            .iter()
+            .filter_map(|(part, _)| part.get("required")?.as_array());
+        lists
+            .flatten()
+            .filter_map(|name| Some(name.as_str()?.to_owned()))
+            .collect()
+    }
+
+    pub(super) fn text(&self, name: &str) -> Option<&'d str> {
+        self.parts()
+            .into_iter()
+            .find_map(|(part, _)| part.get(name)?.as_str())
+    }
+
+    pub(super) fn flag(&self, name: &str) -> bool {
+        self.parts()
+            .iter()
+            .any(|(part, _)| part.get(name) == Some(&Value::Bool(true)))
+    }
+
+    pub(super) fn types(&self) -> Vec<&'d str> {
+        let parts = self.parts();
+        let found = parts.iter().find_map(|(part, _)| part.get("type"));
+        match found {
+            Some(Value::String(one)) => vec![one],
+            Some(Value::Array(all)) => all
+                .iter()
+                .filter_map(Value::as_str)
+                .filter(|it| *it != "null")
+                .collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    pub(super) fn items(&self) -> Option<Self> {
+        let parts = self.parts();
+        parts.iter().find_map(|(part, pointer)| {
+            part.get("items").filter(|items| items.is_object())?;
+            Self::at_pointer(self.document, &format!("{pointer}/items"))
+        })
+    }
+
+    /// Whether it is one value: a text, a number, true or false.
+    pub(super) fn is_scalar(&self) -> bool {
+        let types = self.types();
+        !types.is_empty()
+            && types
+                .iter()
+                .all(|name| matches!(*name, "string" | "integer" | "number" | "boolean"))
+    }
+
+    pub(super) fn is_list(&self) -> bool {
+        self.types() == ["array"] || self.items().is_some()
+    }
+
+    /// Whether values of it are, or are part of, those of an entity.
+    pub(super) fn is_like(&self, entity: &Shape<'_>) -> bool {
+        if self.pointer == entity.pointer {
+            return true;
+        }
+        let (own, other) = (self.properties(), entity.properties());
+        let shared = own.keys().filter(|name| other.contains_key(*name)).count();
+        shared > 0 && shared * 2 >= own.len()
+    }
+
+    /// The schema itself, or the one property that is an object, if `is` says yes.
+    fn or_in_envelope(self, is: impl Fn(&Shape<'d>) -> bool) -> Option<Found<'d>> {
+        let properties = self.properties();
+        if properties.is_empty() {
+            return None;
+        }
+        let inner: Vec<(&String, &Shape<'d>)> = properties
+            .iter()
+            .filter(|(_, property)| !property.properties().is_empty())
+            .collect();
+        // `{"data": {…}}`: nothing else is in it but what describes it.
+        if let [(name, inner)] = inner.as_slice()
+            && properties.len() <= 2
+            && matches!(
+                name.as_str(),
+                "data" | "result" | "item" | "response" | "entity" | "body" | "attributes"
+            )
+        {
+            return is(inner).then(|| Found {
+                pointer: at(name),
+                shape: (*inner).clone(),
+            });
+        }
+        is(&self).then(|| Found {
+            pointer: String::new(),
+            shape: self,
+        })
+    }
+}
+
+/// The place of an operation's part, with references followed.
+fn part<'d>(document: &'d Value, pointer: String) -> Option<(&'d Value, String)> {
+    let mut pointer = pointer;
+    for _ in 0..HOPS_MAX {
+        let value = document.pointer(&pointer)?;
+        match value.get("$ref").and_then(Value::as_str) {
+            Some(reference) => pointer = reference.strip_prefix('#')?.to_owned(),
+            None => return Some((value, pointer)),
+        }
+    }
+    None
+}
+
+/// The schema of the first content that becomes a value.
+fn content<'d>(document: &'d Value, pointer: String, patches: bool) -> Option<Shape<'d>> {
+    let (value, pointer) = part(document, pointer)?;
+    let all = value.get("content")?.as_object()?;
+    let mut names: Vec<&String> = all.keys().filter(|name| is_value(name)).collect();
+    // JSON before forms.
+    names.sort_by_key(|name| !name.contains("json"));
+    names.retain(|name| patches || !name.contains("patch"));
+    let name = names.first()?;
+    Shape::at_pointer(
+        document,
+        &format!("{pointer}/content/{}/schema", escape(name)),
+    )
+}
+
+fn is_value(media_type: &str) -> bool {
+    let essence = media_type
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
+    essence.ends_with("json") || essence == "*/*" || essence == "application/x-www-form-urlencoded"
+}
+
+/// The first success and the entity in its body. Without an entity to look for: whatever object is there.
+pub(super) fn reply<'d>(
+    document: &'d Value,
+    operation: &Operation,
+    entity: Option<&Shape<'d>>,
+) -> Option<(u16, Found<'d>)> {
+    for response in &operation.responses {
+        let (Status::Code(code), text) = (response.status, status_text(response.status)) else {
+            continue;
+        };
+        if !(200..300).contains(&code) {
+            continue;
+        }
+        let place = format!("{}/responses/{text}", operation.pointer);
+        let Some(shape) = content(document, place, true) else {
+            continue;
+        };
+        let found = shape.or_in_envelope(|shape| match entity {
+            Some(entity) => shape.is_like(entity),
+            None => !shape.is_list(),
+        });
+        return found.map(|found| (code, found));
+    }
+    None
+}
+
+fn status_text(status: Status) -> String {
+    match status {
+        Status::Code(code) => code.to_string(),
+        Status::Class(class) => format!("{class}XX"),
+        Status::Default => "default".to_owned(),
+    }
+}
+
+/// The entity in the body of a request.
+pub(super) fn request<'d>(
+    document: &'d Value,
+    operation: &Operation,
+    entity: &Shape<'_>,
+) -> Option<Found<'d>> {
+    let body = operation.body.as_ref()?;
+    // Files are for functions.
+    if !body.contents.iter().any(|content| {
+        matches!(content.payload, Payload::Value(_)) && is_value(&content.media_type)
+    }) {
+        return None;
+    }
+    let shape = content(
+        document,
+        format!("{}/requestBody", operation.pointer),
+        false,
+    )?;
+    shape.or_in_envelope(|shape| shape.is_like(entity))
+}
+
+/// The body of a patch whose schema says nothing of what is in it.
+pub(super) fn patch<'d>(document: &'d Value, operation: &Operation) -> Option<Found<'d>> {
+    operation.body.as_ref()?;
+    let shape = content(document, format!("{}/requestBody", operation.pointer), true)?;
+    let open = shape.properties().is_empty() && !shape.is_scalar() && !shape.is_list();
+    open.then_some(Found {
+        pointer: String::new(),
+        shape,
+    })
+}
+
+/// The first success.
+pub(super) fn status(operation: &Operation) -> Option<u16> {
+    operation
+        .responses
+        .iter()
+        .find_map(|response| match response.status {
+            Status::Code(code @ 200..300) => Some(code),
+            _ => None,
+        })
+}
+
+/// Whether the first success has no body.
+pub(super) fn is_bodiless(operation: &Operation) -> bool {
+    let first = operation
+        .responses
+        .iter()
+        .find(|response| matches!(response.status, Status::Code(200..300)));
+    first.is_some_and(|response| response.contents.is_empty())
+}
+
+pub(super) fn declares(operation: &Operation, code: u16) -> bool {
+    operation
+        .responses
+        .iter()
+        .any(|response| response.status == Status::Code(code))
+}

@@ -1,0 +1,264 @@
+//! `memgen upgrade`: a project's scaffold and generated files as this version of memgen writes them, by a three-way merge.
+//!
+//! Base is the file as memgen wrote it then, ours what it is now, theirs what this version writes. A line of the user's is never lost: where both changed the
+//! same lines, the file stays as it is, and the merge with its marks is put beside it.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+use similar::TextDiff;
+
+use crate::{
+    cli::Failure,
+    diagnostic::Diagnostics,
+    exit::Exit,
+    generate,
+    lock::{self, Lock},
+    scaffold::{self, Scaffold},
+    ui::{Ui, count},
+};
+
+/// What is put beside a file that could not be merged.
+const BESIDE: &str = "memgen-merge";
+
+/// Which project, and how.
+#[derive(Clone, Debug, Args)]
+pub struct Options {
+    /// The folder of the project.
+    #[arg(default_value = ".")]
+    dir: PathBuf,
+    /// Writes nothing, and fails (4) if something would be written.
+    #[arg(long, group = "mode")]
+    check: bool,
+    /// Writes nothing, and shows what would be.
+    #[arg(long, group = "mode")]
+    diff: bool,
+}
+
+/// What becomes of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Merge {
+    /// It stays as it is.
+    Same,
+    /// It becomes this.
+    Write(String),
+    /// Both sides changed the same lines: this has marks in it.
+    Conflict(String),
+    /// The user removed it, and the scaffold changed it.
+    Removed,
+}
+
+/// Merges one file.
+#[must_use]
+pub fn merge(base: Option<&str>, ours: Option<&str>, theirs: Option<&str>) -> Merge {
+    match (base, ours, theirs) {
+        // The scaffold has it no more: it is the user's now.
+        (_, _, None) => Merge::Same,
+        (_, ours, Some(theirs)) if ours == Some(theirs) => Merge::Same,
+        (base, _, Some(theirs)) if base == Some(theirs) => Merge::Same,
+        (Some(_), None, Some(_)) => Merge::Removed,
+        (None, None, Some(theirs)) => Merge::Write(theirs.to_owned()),
+        (base, Some(ours), Some(theirs)) => {
+            if base == Some(ours) {
+                return Merge::Write(theirs.to_owned());
+            }
+            match diffy::merge(base.unwrap_or_default(), ours, theirs) {
+                Ok(merged) if merged == ours => Merge::Same,
+                Ok(merged) => Merge::Write(merged),
+                Err(marked) => Merge::Conflict(marked),
+            }
+        }
+    }
+}
+
+/// Upgrades a project.
+///
+/// # Errors
+/// If it is no project of `memgen new`, or can't be written.
+pub fn run(ui: Ui, options: &Options) -> Result<Exit, Failure> {
+    let base = Scaffold::read(&options.dir)?;
+    let theirs = Scaffold::render(base.template, &base.name, base.source.clone());
+    let paths: BTreeSet<&String> = base.files.keys().chain(theirs.files.keys()).collect();
+    let (mut changes, mut conflicts) = (Vec::new(), Vec::new());
+    for path in paths {
+        let ours = read(&options.dir.join(path))?;
+        let of = |scaffold: &'_ Scaffold| scaffold.files.get(path).cloned();
+        match merge(
+            of(&base).as_deref(),
+            ours.as_deref(),
+            of(&theirs).as_deref(),
+        ) {
+            Merge::Same => {}
+            Merge::Removed => ui.warning(format_args!("{path} was removed, and stays so")),
+            Merge::Write(text) => changes.push((path.clone(), ours.unwrap_or_default(), text)),
+            Merge::Conflict(text) => {
+                conflicts.push((format!("{path}.{BESIDE}"), path.clone(), text));
+            }
+        }
+    }
+    if theirs != base {
+        changes.push((scaffold::PATH.to_owned(), base.to_text(), theirs.to_text()));
+    }
+    let generated = generated(ui, &options.dir, &base)?;
+    let generated_changes = generated
+        .as_ref()
+        .map_or(0, |generated| generated.plan.changes.len());
+    let all = changes.len() + conflicts.len() + generated_changes;
+    if options.diff {
+        let mut out = io::stdout().lock();
+        for (path, before, after) in &changes {
+            let diff = TextDiff::from_lines(before.as_str(), after.as_str());
+            let (old, new) = (format!("a/{path}"), format!("b/{path}"));
+            write!(out, "{}", diff.unified_diff().header(&old, &new))?;
+        }
+        for change in generated
+            .iter()
+            .flat_map(|generated| &generated.plan.changes)
+        {
+            write!(out, "{}", change.diff())?;
+        }
+    }
+    for (_, path, _) in &conflicts {
+        ui.warning(format_args!(
+            "{path} was changed here and in memgen at the same lines; it stays as it is"
+        ));
+    }
+    if options.check || options.diff {
+        return Ok(if options.check && all > 0 {
+            Exit::OutOfDate
+        } else {
+            Exit::Done
+        });
+    }
+    // What can't be merged is put beside first: if something fails, nothing was forgotten.
+    for (beside, _, text) in &conflicts {
+        replace(&options.dir.join(beside), text)?;
+    }
+    for (path, _, text) in &changes {
+        replace(&options.dir.join(path), text)?;
+    }
+    if let Some(generated) = generated {
+        generated.plan.apply()?;
+    }
+    ui.step(
+        "Upgraded",
+        format_args!(
+            "{} to memgen {}",
+            count(changes.len() + generated_changes, "file"),
+            theirs.memgen
+        ),
+    );
+    if conflicts.is_empty() {
+        return Ok(Exit::Done);
+    }
+    for (beside, path, _) in &conflicts {
+        ui.error(format_args!(
+            "merge {path} by hand: {beside} has both sides between marks; then remove it"
+        ));
+    }
+    Ok(Exit::Failed)
+}
+
+/// The generated files, if the project has some.
+fn generated(
+    ui: Ui,
+    folder: &Path,
+    base: &Scaffold,
+) -> Result<Option<generate::Generated>, Failure> {
+    let Some(text) = read(&folder.join(lock::PATH))? else {
+        return Ok(None);
+    };
+    let lock = Lock::parse(&text)?;
+    let mut diagnostics = Diagnostics::default();
+    let options = generate::Options {
+        out: folder.to_owned(),
+        name: Some(base.name.clone()),
+        overlay: lock.overlay.as_ref().map(|overlay| folder.join(overlay)),
+        source: generate::Source::default(),
+        force: false,
+    };
+    let document = folder.join(&lock.document);
+    let (sources, generated) = generate::generate(&document, &options, &mut diagnostics)?;
+    ui.diagnostics(&sources, &diagnostics);
+    match generated {
+        Some(generated) => Ok(Some(generated)),
+        None => Err(format!("{} has errors", document.display()).into()),
+    }
+}
+
+fn read(path: &Path) -> Result<Option<String>, Failure> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(format!("{}: {error}", path.display()).into()),
+    }
+}
+
+/// Writes beside, then takes the place.
+fn replace(path: &Path, text: &str) -> Result<(), Failure> {
+    let failed = |error: io::Error| format!("{}: {error}", path.display());
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(failed)?;
+    }
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let beside = path.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
+    fs::write(&beside, text).map_err(failed)?;
+    fs::rename(&beside, path).map_err(failed)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_line_of_the_user_is_lost() {
+        let base = "a\nb\nc\nd\ne\n";
+        let rows = [
+            // base, ours, theirs
+            (
+                Some(base),
+                Some(base),
+                Some("a\nB\nc\nd\ne\n"),
+                Merge::Write("a\nB\nc\nd\ne\n".to_owned()),
+            ),
+            (
+                Some(base),
+                Some("a\nb\nc\nd\ne\nmine\n"),
+                Some("A\nb\nc\nd\ne\n"),
+                Merge::Write("A\nb\nc\nd\ne\nmine\n".to_owned()),
+            ),
+            (Some(base), Some("mine\n"), Some(base), Merge::Same),
+            (
+                Some(base),
+                Some("a\nb\nc\nd\nE\n"),
+                Some("a\nb\nc\nd\nE\n"),
+                Merge::Same,
+            ),
+            (Some(base), None, Some("x\n"), Merge::Removed),
+            (Some(base), None, Some(base), Merge::Same),
+            (Some(base), Some("mine\n"), None, Merge::Same),
+            (None, None, Some("new\n"), Merge::Write("new\n".to_owned())),
+        ];
+        for (base, ours, theirs, expected) in rows {
+            assert_eq!(merge(base, ours, theirs), expected, "{ours:?} {theirs:?}");
+        }
+        for (base, ours, theirs) in [
+            (Some(base), "a\nmine\nc\nd\ne\n", "a\ntheirs\nc\nd\ne\n"),
+            (None, "mine\n", "theirs\n"),
+        ] {
+            let Merge::Conflict(marked) = merge(base, Some(ours), Some(theirs)) else {
+                panic!("{ours:?} and {theirs:?} can't be merged");
+            };
+            assert!(
+                marked.contains("mine") && marked.contains("theirs"),
+                "{marked}"
+            );
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! `memgen dev`: generates, builds, runs, and follows changes.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::mpsc::{self, Receiver},
+    thread,
+    time::Duration,
+};
+
+use memgen_tests::{Client, Folder, binaries::binary, project};
+use serde_json::json;
+
+/// How long a build may take.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// The command, and what it and the service say.
+struct Dev {
+    process: Child,
+    lines: Receiver<String>,
+}
+
+impl Dev {
+    fn start(folder: &Path, args: &[&str]) -> Self {
+        let mut process = Command::new(binary("memgen"))
+            .arg("dev")
+            .args(args)
+            .current_dir(folder)
+            .env("CARGO_TARGET_DIR", project::target())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the command is built");
+        let (sender, lines) = mpsc::channel();
+        let out = process.stdout.take().expect("it is piped");
+        let errors = process.stderr.take().expect("it is piped");
+        let follow = |from: Box<dyn std::io::Read + Send>, sender: mpsc::Sender<String>| {
+            thread::spawn(move || {
+                for line in BufReader::new(from).lines().map_while(Result::ok) {
+                    let _ = sender.send(line);
+                }
+            });
+        };
+        follow(Box::new(out), sender.clone());
+        follow(Box::new(errors), sender);
+        Self { process, lines }
+    }
+
+    /// Waits for a line with this text.
+    fn line(&self, text: &str) -> String {
+        let mut before = Vec::new();
+        loop {
+            match self.lines.recv_timeout(PATIENCE) {
+                Ok(line) if line.contains(text) => return line,
+                Ok(line) => before.push(line),
+                Err(error) => panic!(
+                    "`{text}` was not said ({error}), but:\n{}",
+                    before.join("\n")
+                ),
+            }
+        }
+    }
+
+    /// Waits for the address of the service.
+    fn client(&self) -> Client {
+        let line = self.line("api   http://");
+        Client::new(line.trim_start_matches("api").trim())
+    }
+}
+
+impl Drop for Dev {
+    fn drop(&mut self) {
+        let _ = Command::new("kill")
+            .args(["-TERM", &self.process.id().to_string()])
+            .status();
+        let _ = self.process.wait();
+    }
+}
+
+#[tokio::test]
+async fn changes_are_followed_and_the_state_is_kept() {
+    let folder = Folder::new();
+    let document = folder.path().join("openapi.yaml");
+    let source = project::repository().join("templates/openapi/openapi.yaml");
+    let text = fs::read_to_string(source).expect("the template is there");
+    let text = text.replace("@NAME@", "Pad of notes");
+    fs::write(&document, &text).expect("there is room");
+    let runtime = project::runtime();
+    let dev = Dev::start(
+        folder.path(),
+        &[
+            "openapi.yaml",
+            "--memgen-path",
+            &runtime,
+            "--",
+            "--http",
+            "127.0.0.1:0",
+            "--admin",
+            "127.0.0.1:0",
+        ],
+    );
+    let client = dev.client();
+    let note = client
+        .request("POST", "/notes")
+        .json(&json!({ "text": "keep me" }))
+        .send()
+        .await;
+    assert_eq!(note.status, 201, "{note:?}");
+    let path = format!(
+        "/notes/{}",
+        note.json()["id"].as_str().expect("it has an id")
+    );
+    assert_eq!(client.get(&format!("{path}/words")).await.status, 501);
+    dev.line("Watching");
+
+    // A mistake of the user's: the service as it was goes on.
+    let handlers = folder.path().join("pad-of-notes/src/handlers/notes.rs");
+    let written = fs::read_to_string(&handlers).expect("it was written");
+    fs::write(&handlers, format!("{written}\nthis is no Rust\n")).expect("there is room");
+    dev.line("goes on");
+    assert_eq!(client.get(&path).await.status, 200);
+
+    // Their function, and a change of the document, both at once.
+    let function = "impl NotesApi for Handlers {
+    async fn count_words(_: Cx, _: CountWordsParameters) -> Result<CountWordsReply> {
+        Ok(CountWordsReply::Ok(7))
+    }
+}";
+    let mended = written.replace("impl NotesApi for Handlers {}", function);
+    assert_ne!(mended, written);
+    fs::write(&document, text.replace("maxLength: 10000", "maxLength: 5")).expect("there is room");
+    fs::write(&handlers, mended).expect("there is room");
+    let client = dev.client();
+    let words = client.get(&format!("{path}/words")).await;
+    assert_eq!((words.status, words.json()), (200, json!(7)));
+    assert_eq!(client.get(&path).await.json()["text"], "keep me");
+    let long = client
+        .request("POST", "/notes")
+        .json(&json!({ "text": "too long" }))
+        .send()
+        .await;
+    assert_eq!(long.status, 422);
+
+    // What is wrong with the document is said, and nothing else happens.
+    fs::write(&document, "openapi: 3.1.0\npaths: [").expect("there is room");
+    dev.line("openapi.yaml:");
+    assert_eq!(client.get(&path).await.status, 200);
+
+    drop(dev);
+    assert!(
+        client.request("GET", &path).try_send().await.is_err(),
+        "the service ends with it"
+    );
+}

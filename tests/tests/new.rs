@@ -1,0 +1,144 @@
+//! `memgen new` and `memgen upgrade`: projects that build, test themselves, and keep their users' lines.
+
+use std::fs;
+
+use memgen_tests::{
+    Folder,
+    project::{cargo_clean, memgen, runtime},
+};
+
+/// Makes a project, and holds it to what its own CI asks for.
+fn check(template: &str) {
+    let folder = Folder::new();
+    let args = [
+        "new",
+        "my-project",
+        "--template",
+        template,
+        "--memgen-path",
+        &runtime(),
+        "--yes",
+    ];
+    let (code, _, errors) = memgen(folder.path(), &args);
+    assert_eq!(code, 0, "{errors}");
+    let project = folder.path().join("my-project");
+    for file in [
+        "Cargo.toml",
+        "README.md",
+        "Dockerfile",
+        ".dockerignore",
+        "compose.yaml",
+        ".gitignore",
+        ".github/workflows/ci.yml",
+        "memgen.toml",
+        ".memgen/scaffold.json",
+    ] {
+        assert!(project.join(file).exists(), "{file}");
+    }
+    cargo_clean(&project, &["fmt", "--all", "--check"]);
+    cargo_clean(
+        &project,
+        &["clippy", "--quiet", "--all-targets", "--", "-D", "warnings"],
+    );
+    cargo_clean(&project, &["test", "--quiet"]);
+    // Nothing is new.
+    let (code, _, errors) = memgen(&project, &["upgrade", "--check"]);
+    assert_eq!(code, 0, "{errors}");
+    let (code, _, errors) = memgen(folder.path(), &args);
+    assert_eq!(code, 1, "a folder that is in use is not touched");
+    assert!(errors.contains("is there already"), "{errors}");
+}
+
+#[test]
+fn the_template_service() {
+    check("service");
+}
+
+#[test]
+fn the_template_graph() {
+    check("graph");
+}
+
+#[test]
+fn the_template_openapi() {
+    check("openapi");
+}
+
+#[test]
+fn wrong_names_are_refused() {
+    let folder = Folder::new();
+    for name in ["", "1a", "a b", "fn", "test", "ä", "../x", "memgen"] {
+        let (code, _, errors) = memgen(folder.path(), &["new", name, "--yes"]);
+        assert_eq!(code, 2, "{name}");
+        assert!(
+            errors.contains("can't be the name of a crate"),
+            "{name}: {errors}"
+        );
+    }
+    let (code, _, errors) = memgen(folder.path(), &["new", "--yes"]);
+    assert_eq!(code, 2);
+    assert!(errors.contains("memgen new NAME"), "{errors}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+/// An older version's scaffold: what it wrote then is what the project remembers.
+#[test]
+fn an_upgrade_keeps_the_lines_of_the_user() {
+    let folder = Folder::new();
+    let (code, _, errors) = memgen(folder.path(), &["new", "shop", "--yes"]);
+    assert_eq!(code, 0, "{errors}");
+    let project = folder.path().join("shop");
+    let read = |name: &str| fs::read_to_string(project.join(name)).expect("it is there");
+    let write =
+        |name: &str, text: &str| fs::write(project.join(name), text).expect("it can be written");
+    // The version that made it had another line in three files.
+    let mut remembered: serde_json::Value =
+        serde_json::from_str(&read(".memgen/scaffold.json")).expect("it is JSON");
+    let new = read("Dockerfile");
+    let old = new.replace("FROM rust:1-slim AS build", "FROM rust:1.0 AS build");
+    assert_ne!(old, new);
+    for name in ["Dockerfile", ".dockerignore"] {
+        let text = if name == "Dockerfile" {
+            old.clone()
+        } else {
+            "/old\n".to_owned()
+        };
+        remembered["files"][name] = text.clone().into();
+        write(name, &text);
+    }
+    let old_toml = read("memgen.toml").replace("data = \"data\"", "data = \"old\"");
+    remembered["files"]["memgen.toml"] = old_toml.clone().into();
+    remembered["memgen"] = "0.0.1".into();
+    write(".memgen/scaffold.json", &remembered.to_string());
+    // The user has added a line, changed the same line, and removed a file.
+    write("Dockerfile", &format!("{old}# mine\n"));
+    write("memgen.toml", &old_toml.replace("\"old\"", "\"mine\""));
+    fs::remove_file(project.join("README.md")).expect("it is there");
+
+    let (code, diff, _) = memgen(&project, &["upgrade", "--diff"]);
+    assert_eq!(code, 0);
+    assert!(diff.contains("+FROM rust:1-slim AS build"), "{diff}");
+    let (code, ..) = memgen(&project, &["upgrade", "--check"]);
+    assert_eq!(code, 4);
+    assert_eq!(
+        read("Dockerfile"),
+        format!("{old}# mine\n"),
+        "nothing is written by --check"
+    );
+
+    let (code, _, errors) = memgen(&project, &["upgrade"]);
+    assert_eq!(code, 1, "a conflict needs a person: {errors}");
+    assert_eq!(read("Dockerfile"), format!("{new}# mine\n"));
+    assert!(!read(".dockerignore").contains("/old"));
+    assert!(read("memgen.toml").contains("data = \"mine\""));
+    let merge = read("memgen.toml.memgen-merge");
+    assert!(
+        merge.contains("data = \"mine\"") && merge.contains("data = \"data\""),
+        "{merge}"
+    );
+    assert!(!project.join("README.md").exists());
+
+    fs::remove_file(project.join("memgen.toml.memgen-merge")).expect("it is there");
+    let (code, _, errors) = memgen(&project, &["upgrade"]);
+    assert_eq!(code, 0, "what was said once is not said again: {errors}");
+}
