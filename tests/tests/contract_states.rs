@@ -44,12 +44,13 @@ fn document() -> Value {
                     "parameters": [
                         query("limit", json!({"type": "integer", "minimum": 1})), query("cursor", json!({"type": "string"})),
                         query("city", json!({"type": "string"})), query("since", json!({"type": "string", "format": "date-time"})),
+                        query("sort", json!({"type": "string", "default": "name"})),
                     ],
                     "responses": {"200": json_of(json!({"type": "object", "required": ["items", "total"], "properties": {
                         "items": {"type": "array", "items": owner}, "next": {"type": "string"}, "total": {"type": "integer"},
                         "limit": {"type": "integer"},
                     }}))},
-                    "x-memgen": {"state": "owner", "action": "list", "reply": "/items", "list": {
+                    "x-memgen": {"state": "owner", "action": "list", "reply": "/items", "refuses": ["sort"], "list": {
                         "limit": "limit", "after": "cursor", "next": "/next", "total": "/total", "filters": {"city": "/city", "since": "/since"},
                     }},
                 },
@@ -512,6 +513,13 @@ async fn what_is_wrong_is_said() {
         ("GET", "/owners/5".to_owned(), None, 404, "owner"),
         ("GET", "/owners?cursor=x".to_owned(), None, 400, "cursor"),
         ("GET", "/owners?limit=0".to_owned(), None, 422, "limit"),
+        (
+            "GET",
+            "/owners?limit=1&sort=name".to_owned(),
+            None,
+            400,
+            "sort",
+        ),
         ("POST", "/owners".to_owned(), Some(json!({})), 422, "data"),
         (
             "POST",
