@@ -9,6 +9,7 @@
 
 mod key;
 mod list;
+mod overrides;
 mod shape;
 #[cfg(test)]
 mod tests;
@@ -55,7 +56,13 @@ const COSMETIC: [&str; 18] = [
 ];
 
 /// Decides for all operations, and writes the decisions into the document.
-pub fn infer(api: &mut Api, _: &Spec, _: &mut Diagnostics) {
+pub fn infer(api: &mut Api, spec: &Spec, diagnostics: &mut Diagnostics) {
+    decide(api);
+    overrides::apply(api, spec, diagnostics);
+}
+
+/// What the document itself shows.
+fn decide(api: &mut Api) {
     let document = std::mem::take(&mut api.document);
     let mut candidates = candidates(api, &document);
     settle(&mut candidates);
