@@ -9,10 +9,10 @@
 
 mod key;
 mod list;
-mod overrides;
 mod shape;
 #[cfg(test)]
 mod tests;
+mod wishes;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -21,6 +21,7 @@ use serde_json::{Map, Value, json};
 use self::{
     key::Key,
     shape::{Found, Shape},
+    wishes::{SchemaWish, Wish},
 };
 use crate::{
     diagnostic::Diagnostics,
@@ -57,40 +58,45 @@ const COSMETIC: [&str; 18] = [
 
 /// Decides for all operations, and writes the decisions into the document.
 pub fn infer(api: &mut Api, spec: &Spec, diagnostics: &mut Diagnostics) {
-    decide(api);
-    overrides::apply(api, spec, diagnostics);
-}
-
-/// What the document itself shows.
-fn decide(api: &mut Api) {
+    wishes::unknown(spec, diagnostics);
     let document = std::mem::take(&mut api.document);
-    let mut candidates = candidates(api, &document);
+    let wishes = wishes::of_operations(api, &document, spec, diagnostics);
+    let mut look = Look {
+        api,
+        document: &document,
+        wishes: &wishes,
+        spec,
+        diagnostics,
+    };
+    let mut candidates = look.candidates();
     settle(&mut candidates);
+    look.check_names(&candidates);
     let mut states = Map::new();
     let mut decided: Vec<(usize, Decision, String, Value)> = Vec::new();
-    for index in 0..candidates.len() {
-        let candidate = &candidates[index];
-        let resource = api.resources.len();
-        let operations = candidate.operations(api, &document, &candidates);
-        // Something makes entities, and something reads them: the rest is what the candidate was taken for.
+    let mut resources = Vec::new();
+    for candidate in &candidates {
+        let resource = resources.len();
         states.insert(candidate.name.clone(), candidate.state());
-        api.resources.push(candidate.resource());
-        for one in operations {
-            decided.push((
-                one.operation,
-                Decision::State {
-                    resource,
-                    action: one.action,
-                },
-                one.reason,
-                one.value,
-            ));
+        resources.push(candidate.resource());
+        for one in look.operations(candidate, &candidates) {
+            let decision = Decision::State {
+                resource,
+                action: one.action,
+            };
+            decided.push((one.operation, decision, one.reason, one.value));
         }
     }
     api.document = document;
+    api.resources = resources;
     for operation in &mut api.operations {
         if operation.decision == Decision::Handler {
-            "no resource of the document: a function of yours".clone_into(&mut operation.reason);
+            let asked = wishes.get(&operation.id).is_some_and(|wish| wish.handler);
+            let reason = if asked {
+                "the document wants a function"
+            } else {
+                "works on no resource that can be seen: a function of yours"
+            };
+            reason.clone_into(&mut operation.reason);
         }
     }
     for (index, decision, reason, value) in decided {
@@ -106,6 +112,15 @@ fn decide(api: &mut Api) {
     }
 }
 
+/// What is looked at.
+struct Look<'a, 'd> {
+    api: &'a Api,
+    document: &'d Value,
+    wishes: &'a HashMap<String, Wish>,
+    spec: &'a Spec,
+    diagnostics: &'a mut Diagnostics,
+}
+
 /// A resource, perhaps.
 struct Candidate<'d> {
     name: String,
@@ -119,6 +134,7 @@ struct Candidate<'d> {
     key: Vec<Key>,
     /// What the server sets.
     fill: BTreeMap<String, Value>,
+    wish: SchemaWish,
 }
 
 /// A decision for one operation.
@@ -129,73 +145,154 @@ struct Decided {
     value: Value,
 }
 
-/// All item paths whose entities something reads and something makes.
-fn candidates<'d>(api: &Api, document: &'d Value) -> Vec<Candidate<'d>> {
-    let types: HashMap<&str, TypeId> = api
-        .types
-        .iter()
-        .enumerate()
-        .filter(|(_, def)| matches!(def.kind, TypeKind::Struct(_)) && !def.pointer.is_empty())
-        .map(|(index, def)| (def.pointer.as_str(), TypeId(index)))
-        .collect();
-    let mut candidates: Vec<Candidate<'d>> = Vec::new();
-    for read in &api.operations {
-        let Some((collection, _)) = item_of(&read.path) else {
-            continue;
-        };
-        if read.method != "get" || read.decision != Decision::Handler {
-            continue;
-        }
-        let Some((_, Found { shape, .. })) = shape::reply(document, read, None) else {
-            continue;
-        };
-        let Some(entity) = types.get(format!("#{}", shape.pointer).as_str()) else {
-            continue;
-        };
-        let on = |path: &str, method: &str| {
-            let same = |operation: &&Operation| {
-                operation.method == method
-                    && same_route(&operation.path, path)
-                    && operation.decision == Decision::Handler
-            };
-            api.operations.iter().find(same)
-        };
-        let made = [
-            on(collection, "post"),
-            on(&read.path, "put"),
-            on(collection, "put"),
-        ];
-        let makes = |operation: &Operation| {
-            shape::request(document, operation, &shape).is_some()
-                && (shape::reply(document, operation, Some(&shape)).is_some()
-                    || shape::is_bodiless(operation)
-                    || operation.method == "put")
-        };
-        if !made.into_iter().flatten().any(makes) {
-            continue;
-        }
-        let Some(key) = key::of(read, &shape) else {
-            continue;
-        };
-        candidates.push(Candidate {
-            name: name(collection),
-            collection: collection.to_owned(),
-            item: read.path.clone(),
-            entity: *entity,
-            fill: fill(&shape),
-            schema: shape,
-            key,
-        });
+impl<'d> Look<'_, 'd> {
+    fn wish(&self, operation: &Operation) -> Wish {
+        self.wishes.get(&operation.id).cloned().unwrap_or_default()
     }
-    // Without a key in the entity only `PUT` by a client's own key makes sense: nobody would learn another one.
-    candidates.retain(|candidate| {
-        let last = candidate.key.last();
-        last.is_some_and(|key| key.at.is_some())
-            || api.operations.iter().any(|operation| {
-                operation.method == "put" && same_route(&operation.path, &candidate.item)
-            })
-    });
-    candidates
+
+    /// The operation of a method at a path. Also one that the document wants a function for: it may make entities all the same.
+    fn on(&self, path: &str, method: &str) -> Option<&Operation> {
+        self.api.operations.iter().find(|operation| {
+            operation.method == method
+                && same_route(&operation.path, path)
+                && operation.decision == Decision::Handler
+        })
+    }
+
+    /// All item paths whose entities something reads and something makes.
+    fn candidates(&mut self) -> Vec<Candidate<'d>> {
+        let (api, document) = (self.api, self.document);
+        let types: HashMap<&str, TypeId> = api
+            .types
+            .iter()
+            .enumerate()
+            .filter(|(_, def)| matches!(def.kind, TypeKind::Struct(_)) && !def.pointer.is_empty())
+            .map(|(index, def)| (def.pointer.as_str(), TypeId(index)))
+            .collect();
+        let mut candidates: Vec<Candidate<'d>> = Vec::new();
+        for read in &api.operations {
+            let Some((collection, _)) = item_of(&read.path) else {
+                continue;
+            };
+            if read.method != "get" || read.decision != Decision::Handler || self.wish(read).handler
+            {
+                continue;
+            }
+            let Some((_, Found { shape, .. })) = shape::reply(document, read, None) else {
+                continue;
+            };
+            let Some(entity) = types.get(format!("#{}", shape.pointer).as_str()) else {
+                continue;
+            };
+            let made = [
+                self.on(collection, "post"),
+                self.on(&read.path, "put"),
+                self.on(collection, "put"),
+            ];
+            let makes = |operation: &Operation| {
+                // A `PUT` that answers 404 changes what somebody else made.
+                let changes = operation.method == "put" && shape::declares(operation, 404);
+                // A `PUT` that makes an entity holds most of it.
+                let holds =
+                    |found: &Found<'_>| operation.method != "put" || found.shape.is_most_of(&shape);
+                !changes
+                    && shape::request(document, operation, &shape)
+                        .is_some_and(|found| holds(&found))
+                    && (shape::reply(document, operation, Some(&shape)).is_some()
+                        || shape::is_bodiless(operation))
+            };
+            let forced = api.operations.iter().any(|operation| {
+                self.wish(operation).action == Some(Action::Create)
+                    && same_route(&operation.path, collection)
+            });
+            if !forced && !made.into_iter().flatten().any(makes) {
+                continue;
+            }
+            let upserts = self.on(&read.path, "put").is_some();
+            let wish = wishes::of_schema(&shape, document, self.spec, self.diagnostics);
+            let (Some(wish), Some(mut key)) = (wish, key::of(read, &shape)) else {
+                continue;
+            };
+            if let (Some(at), Some(last)) = (&wish.key, key.last_mut()) {
+                last.at = Some(at.clone());
+            }
+            // Without a key in the entity only `PUT` by a client's own key makes sense: nobody would learn another one.
+            if !upserts && key.last().is_none_or(|last| last.at.is_none()) {
+                continue;
+            }
+            candidates.push(Candidate {
+                name: wish.name.clone().unwrap_or_else(|| name(collection)),
+                collection: collection.to_owned(),
+                item: read.path.clone(),
+                entity: *entity,
+                fill: fill(&shape),
+                schema: shape,
+                key,
+                wish,
+            });
+        }
+        candidates
+    }
+
+    /// Wishes for states that there are not.
+    fn check_names(&mut self, candidates: &[Candidate<'_>]) {
+        for operation in &self.api.operations {
+            let Some(state) = self.wish(operation).state else {
+                continue;
+            };
+            if !candidates.iter().any(|candidate| candidate.name == state) {
+                let known: Vec<&str> = candidates.iter().map(|it| it.name.as_str()).collect();
+                self.diagnostics.error(
+                    operation.span,
+                    format!("#{}/{}", operation.pointer, wishes::STATE),
+                    format!("there is no state `{state}`, only {}", known.join(", ")),
+                );
+            }
+        }
+    }
+
+    fn operations(&self, candidate: &Candidate<'_>, all: &[Candidate<'_>]) -> Vec<Decided> {
+        let document = self.document;
+        let mut decided = Vec::new();
+        for (index, operation) in self.api.operations.iter().enumerate() {
+            let wish = self.wish(operation);
+            if operation.decision != Decision::Handler || wish.handler {
+                continue;
+            }
+            let found = match &wish.state {
+                Some(state) if *state != candidate.name => continue,
+                Some(_) => wish
+                    .action
+                    .and_then(|action| candidate.act(action, operation, document, all)),
+                None => candidate.action(operation).and_then(|action| {
+                    // What is wished goes before what it looks like.
+                    let found = match wish.action {
+                        Some(action) => Some(action),
+                        None => candidate.refined(action, operation, document),
+                    };
+                    candidate.act(found?, operation, document, all)
+                }),
+            };
+            let Some((action, mut value, reason)) = found else {
+                continue;
+            };
+            let Some(refuses) = refused(operation, &value) else {
+                continue;
+            };
+            value["state"] = candidate.name.clone().into();
+            value["action"] = word(action).into();
+            if !refuses.is_empty() {
+                value["refuses"] = json!(refuses);
+            }
+            decided.push(Decided {
+                operation: index,
+                action,
+                reason,
+                value,
+            });
+        }
+        decided
+    }
 }
 
 /// Leaves one of several candidates for the same entities, and gives each a name of its own.
@@ -263,10 +360,19 @@ impl Candidate<'_> {
             collection: self.collection.clone(),
             entity: self.entity,
             key: key.collect(),
-            partition_by: 1,
-            partitions: PARTITIONS,
-            topic: self.name.clone(),
+            partition_by: self.partition_by(),
+            partitions: self.wish.partitions.unwrap_or(PARTITIONS),
+            topic: self.topic().to_owned(),
         }
+    }
+
+    fn topic(&self) -> &str {
+        self.wish.topic.as_deref().unwrap_or(&self.name)
+    }
+
+    /// How many parts of the key decide the partition: those of the outermost parent keep its parts together.
+    fn partition_by(&self) -> usize {
+        self.wish.partition_by.unwrap_or(1).min(self.key.len())
     }
 
     /// As the runtime reads it, at the root of the document.
@@ -280,57 +386,15 @@ impl Candidate<'_> {
         });
         let mut state = json!({
             "schema": format!("#{}", self.schema.pointer),
-            "topic": self.name,
-            "partitions": PARTITIONS,
-            "partition_by": 1,
+            "topic": self.topic(),
+            "partitions": self.wish.partitions.unwrap_or(PARTITIONS),
+            "partition_by": self.partition_by(),
             "key": key.collect::<Vec<_>>(),
         });
         if !self.fill.is_empty() {
             state["fill"] = json!(self.fill);
         }
         state
-    }
-
-    fn operations(&self, api: &Api, document: &Value, all: &[Candidate<'_>]) -> Vec<Decided> {
-        let mut decided = Vec::new();
-        for (index, operation) in api.operations.iter().enumerate() {
-            if operation.decision != Decision::Handler {
-                continue;
-            }
-            let found = if same_route(&operation.path, &self.item) {
-                self.on_item(operation, document)
-            } else if same_route(&operation.path, &self.collection) {
-                self.on_collection(operation, document, all)
-            } else if operation.method == "get" && self.is_wider_list(&operation.path) {
-                list::decide(operation, document, &self.schema, &[]).map(|value| {
-                    (
-                        Action::List,
-                        value,
-                        "lists all of them, of every parent".to_owned(),
-                    )
-                })
-            } else {
-                None
-            };
-            let Some((action, mut value, reason)) = found else {
-                continue;
-            };
-            let Some(aside) = aside(operation, &value) else {
-                continue;
-            };
-            value["state"] = self.name.clone().into();
-            value["action"] = word(action).into();
-            if !aside.is_empty() {
-                value["refuses"] = json!(aside);
-            }
-            decided.push(Decided {
-                operation: index,
-                action,
-                reason,
-                value,
-            });
-        }
-        decided
     }
 
     /// `/apis/apps/v1/deployments` beside `/apis/apps/v1/namespaces/{namespace}/deployments`.
@@ -340,80 +404,158 @@ impl Candidate<'_> {
     }
 
     /// The key's parts as they stand in the path of an operation.
-    fn from_path(&self, operation: &Operation, parts: usize) -> Vec<Value> {
+    fn path_key(operation: &Operation, parts: usize) -> Vec<Value> {
         let names = placeholders(&operation.path).into_iter().take(parts);
         names
             .map(|name| json!({ "parameter": field(operation, name) }))
             .collect()
     }
 
-    fn on_item(&self, operation: &Operation, document: &Value) -> Option<(Action, Value, String)> {
-        let key = self.from_path(operation, self.key.len());
+    /// What a method at a path usually does.
+    fn action(&self, operation: &Operation) -> Option<Action> {
+        let method = operation.method.as_str();
+        if same_route(&operation.path, &self.item) {
+            return match method {
+                "get" => Some(Action::Get),
+                "put" => Some(Action::Replace),
+                "patch" | "post" => Some(Action::Update),
+                "delete" => Some(Action::Delete),
+                _ => None,
+            };
+        }
+        if same_route(&operation.path, &self.collection) {
+            return match method {
+                "get" => Some(Action::List),
+                "post" => Some(Action::Create),
+                "put" => Some(Action::Replace),
+                _ => None,
+            };
+        }
+        (method == "get" && self.is_wider_list(&operation.path)).then_some(Action::List)
+    }
+
+    /// A `PUT` that asks for less than an entity, or says so, is an update.
+    fn refined(&self, action: Action, operation: &Operation, document: &Value) -> Option<Action> {
+        if action != Action::Replace {
+            return Some(action);
+        }
+        let request = shape::request(document, operation, &self.schema)?;
+        let says = operation.description.to_lowercase();
+        let partial = [
+            "partial",
+            "only the fields",
+            "unspecified fields",
+            "fields that are not",
+            "fields you want to",
+        ];
+        if partial.iter().any(|words| says.contains(words)) || !self.is_whole(&request.shape) {
+            return Some(Action::Update);
+        }
+        Some(Action::Replace)
+    }
+
+    /// How an operation does this, if it can: the decision and why.
+    fn act(
+        &self,
+        action: Action,
+        operation: &Operation,
+        document: &Value,
+        all: &[Candidate<'_>],
+    ) -> Option<(Action, Value, String)> {
+        let name = &self.name;
+        let in_path = placeholders(&operation.path).len();
+        if action == Action::List {
+            let key = Self::path_key(operation, self.key.len() - 1);
+            let value = list::decide(operation, document, &self.schema, &key)?;
+            let reason = match (self.key.len(), key.len()) {
+                (1, _) => format!("lists all of `{name}`"),
+                (_, 0) => format!("lists all of `{name}`, of every parent"),
+                _ => format!("lists `{name}` of one parent"),
+            };
+            return Some((action, value, reason));
+        }
         let reply = shape::reply(document, operation, Some(&self.schema));
         let (status, pointer) = match &reply {
             Some((status, found)) => (*status, Some(found.pointer.clone())),
-            None => (shape::status(operation)?, None),
+            // What a deletion says besides is what its schema asks for at least.
+            None if shape::is_bodiless(operation) || action == Action::Delete => {
+                (shape::status(operation), None)
+            }
+            None => return None,
         };
-        let mut value = json!({ "status": status, "key": key });
+        let mut value = json!({ "status": status });
         if let Some(pointer) = pointer {
             value["reply"] = pointer.into();
         }
-        let name = &self.name;
-        match operation.method.as_str() {
-            "get" => {
-                reply?;
-                Some((Action::Get, value, format!("reads one {name} by its key")))
+        let mut key = Self::path_key(operation, self.key.len());
+        let request = match action {
+            Action::Create | Action::Replace | Action::Update => {
+                let found = shape::request(document, operation, &self.schema);
+                let found = found.or_else(|| {
+                    let patch = operation.method == "patch";
+                    patch.then(|| shape::patch(document, operation)).flatten()
+                })?;
+                value["request"] = found.pointer.clone().into();
+                Some(found.shape)
             }
-            "delete" => {
-                // A body that says what to delete is no plain deletion, unless it only tunes it.
-                Some((Action::Delete, value, format!("removes one {name}")))
-            }
-            "put" | "patch" | "post" => {
-                if reply.is_none() && !shape::is_bodiless(operation) {
-                    return None;
-                }
-                let request = shape::request(document, operation, &self.schema);
-                let request = match request {
-                    Some(found) => found,
-                    None if operation.method == "patch" => shape::patch(document, operation)?,
-                    None => return None,
-                };
-                value["request"] = request.pointer.clone().into();
-                let whole = operation.method == "put" && self.is_whole(&request.shape);
-                if whole {
-                    let missing =
-                        if shape::declares(operation, 404) && !shape::declares(operation, 201) {
-                            "404"
-                        } else {
-                            "create"
-                        };
-                    value["missing"] = missing.into();
-                    // With a 201 the reply says which it was.
-                    if status == 201 && shape::declares(operation, 200) {
-                        value["status"] = 200.into();
-                    }
-                    return Some((
-                        Action::Replace,
-                        value,
-                        format!("replaces one {name}, or makes it"),
-                    ))
-                    .map(|(action, value, _)| {
-                        let reason = if missing == "create" {
-                            format!("replaces one {name}, or makes it")
-                        } else {
-                            format!("replaces one {name}")
-                        };
-                        (action, value, reason)
-                    });
-                }
-                Some((
-                    Action::Update,
-                    value,
-                    format!("changes some fields of one {name}"),
-                ))
-            }
-            _ => None,
+            Action::Get | Action::Delete | Action::List => None,
+        };
+        let last = self.key.last()?;
+        let in_body = last.at.as_deref().filter(|at| {
+            let property = request.as_ref().and_then(|request| request.at(at));
+            property.is_some_and(|property| !property.flag("readOnly"))
+        });
+        if action == Action::Create {
+            key.truncate(self.key.len() - 1);
         }
+        if key.len() + 1 == self.key.len() {
+            key.push(match (in_body, action) {
+                (Some(at), Action::Create | Action::Replace | Action::Update) => {
+                    json!({ "body": at })
+                }
+                (None, Action::Create) => json!({ "server": last.kind }),
+                _ => return None,
+            });
+        }
+        if key.len() != self.key.len() || in_path > self.key.len() {
+            return None;
+        }
+        value["key"] = key.into();
+        let reason = match action {
+            Action::Create => {
+                if let Some(parent) = self.parent(all) {
+                    value["parent"] = json!({ "state": parent.name });
+                }
+                match in_body {
+                    Some(_) => {
+                        format!("makes one of `{name}`, with the key in its body or else a new one")
+                    }
+                    None => format!("makes one of `{name}`, with a key of the server's"),
+                }
+            }
+            Action::Get => {
+                reply?;
+                format!("reads one of `{name}` by its key")
+            }
+            Action::Delete => format!("removes one of `{name}`"),
+            Action::Update => format!("changes some fields of one of `{name}`"),
+            Action::Replace => {
+                let must_exist =
+                    shape::declares(operation, 404) && !shape::declares(operation, 201);
+                value["missing"] = if must_exist { "404" } else { "create" }.into();
+                // With a 201 the reply says which it was.
+                if status == 201 && shape::declares(operation, 200) {
+                    value["status"] = 200.into();
+                }
+                if must_exist {
+                    format!("replaces one of `{name}`")
+                } else {
+                    format!("replaces one of `{name}`, or makes it")
+                }
+            }
+            Action::List => return None,
+        };
+        Some((action, value, reason))
     }
 
     /// Whether a request's schema demands what the entity demands, but for what the path and the server give.
@@ -436,76 +578,6 @@ impl Candidate<'_> {
         })
     }
 
-    fn on_collection(
-        &self,
-        operation: &Operation,
-        document: &Value,
-        all: &[Candidate<'_>],
-    ) -> Option<(Action, Value, String)> {
-        let parents = self.key.len() - 1;
-        let key = self.from_path(operation, parents);
-        let name = &self.name;
-        match operation.method.as_str() {
-            "get" => {
-                let value = list::decide(operation, document, &self.schema, &key)?;
-                let of = if parents > 0 { " of one parent" } else { "" };
-                Some((Action::List, value, format!("lists entities of {name}{of}")))
-            }
-            "post" | "put" => {
-                let request = shape::request(document, operation, &self.schema)?;
-                let reply = shape::reply(document, operation, Some(&self.schema));
-                let (status, pointer) = match reply {
-                    Some((status, found)) => (status, Some(found.pointer)),
-                    None if shape::is_bodiless(operation) => (shape::status(operation)?, None),
-                    None => return None,
-                };
-                let last = self.key.last()?;
-                let at = last.at.as_deref();
-                let given = at.is_some_and(|at| {
-                    request
-                        .shape
-                        .at(at)
-                        .is_some_and(|property| !property.flag("readOnly"))
-                });
-                let mut key = key;
-                key.push(match at {
-                    Some(at) if given => json!({ "body": at }),
-                    _ => json!({ "server": last.kind }),
-                });
-                let mut value = json!({ "status": status, "key": key, "request": request.pointer });
-                if let Some(pointer) = pointer {
-                    value["reply"] = pointer.into();
-                }
-                if operation.method == "put" {
-                    if !given {
-                        return None;
-                    }
-                    let missing = if shape::declares(operation, 404) {
-                        "404"
-                    } else {
-                        "create"
-                    };
-                    value["missing"] = missing.into();
-                    return Some((
-                        Action::Replace,
-                        value,
-                        format!("replaces the {name} whose key is in the body"),
-                    ));
-                }
-                if let Some(parent) = self.parent(all) {
-                    value["parent"] = json!({ "state": parent.name });
-                }
-                let by = if given {
-                    "with the key in its body, or a new one"
-                } else {
-                    "with a key of the server's"
-                };
-                Some((Action::Create, value, format!("makes a {name} {by}")))
-            }
-            _ => None,
-        }
-    }
-
     /// The resource of which this one is a part.
     fn parent<'a, 'd>(&self, all: &'a [Candidate<'d>]) -> Option<&'a Candidate<'d>> {
         let (before, _) = self.collection.rsplit_once('/')?;
@@ -522,8 +594,8 @@ impl Candidate<'_> {
 }
 
 /// The query parameters that the state can't serve, if they may be left out. `None` if one must be given.
-fn aside(operation: &Operation, value: &Value) -> Option<Vec<String>> {
-    let mut aside = Vec::new();
+fn refused(operation: &Operation, value: &Value) -> Option<Vec<String>> {
+    let mut refused = Vec::new();
     let list = value.get("list").and_then(Value::as_object);
     let known: BTreeSet<&str> = list
         .into_iter()
@@ -548,10 +620,10 @@ fn aside(operation: &Operation, value: &Value) -> Option<Vec<String>> {
             return None;
         }
         if !COSMETIC.contains(&parameter.name.to_ascii_lowercase().as_str()) {
-            aside.push(parameter.field.clone());
+            refused.push(parameter.field.clone());
         }
     }
-    Some(aside)
+    Some(refused)
 }
 
 /// What the server sets: times, where requests don't.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::{
-    model::{Operation, Payload, Status},
+    model::{Operation, Payload, Response, Status},
     spec::{escape, unescape},
 };
 
@@ -63,7 +63,7 @@ impl<'d> Shape<'d> {
                     pointer = percent_encoding::percent_decode_str(&next)
                         .decode_utf8()
                         .ok()?
-                        .into_owned()
+                        .into_owned();
                 }
                 None => {
                     return Some(Self {
@@ -201,6 +201,13 @@ impl<'d> Shape<'d> {
         shared > 0 && shared * 2 >= own.len()
     }
 
+    /// Whether it has at least half of what an entity has.
+    pub(super) fn is_most_of(&self, entity: &Shape<'_>) -> bool {
+        let (own, other) = (self.properties(), entity.properties());
+        let shared = other.keys().filter(|name| own.contains_key(*name)).count();
+        self.pointer == entity.pointer || shared * 2 >= other.len()
+    }
+
     /// The schema itself, or the one property that is an object, if `is` says yes.
     fn or_in_envelope(self, is: impl Fn(&Shape<'d>) -> bool) -> Option<Found<'d>> {
         let properties = self.properties();
@@ -232,12 +239,12 @@ impl<'d> Shape<'d> {
 }
 
 /// The place of an operation's part, with references followed.
-fn part<'d>(document: &'d Value, pointer: String) -> Option<(&'d Value, String)> {
+fn part(document: &Value, pointer: String) -> Option<(&Value, String)> {
     let mut pointer = pointer;
     for _ in 0..HOPS_MAX {
         let value = document.pointer(&pointer)?;
         match value.get("$ref").and_then(Value::as_str) {
-            Some(reference) => pointer = reference.strip_prefix('#')?.to_owned(),
+            Some(reference) => pointer = reference.strip_prefix('#')?.into(),
             None => return Some((value, pointer)),
         }
     }
@@ -245,7 +252,7 @@ fn part<'d>(document: &'d Value, pointer: String) -> Option<(&'d Value, String)>
 }
 
 /// The schema of the first content that becomes a value.
-fn content<'d>(document: &'d Value, pointer: String, patches: bool) -> Option<Shape<'d>> {
+fn content(document: &Value, pointer: String, patches: bool) -> Option<Shape<'_>> {
     let (value, pointer) = part(document, pointer)?;
     let all = value.get("content")?.as_object()?;
     let mut names: Vec<&String> = all.keys().filter(|name| is_value(name)).collect();
@@ -269,30 +276,52 @@ fn is_value(media_type: &str) -> bool {
     essence.ends_with("json") || essence == "*/*" || essence == "application/x-www-form-urlencoded"
 }
 
-/// The first success and the entity in its body. Without an entity to look for: whatever object is there.
+/// The success of an operation and the entity in its body. Without an entity to look for: whatever object is there.
 pub(super) fn reply<'d>(
     document: &'d Value,
     operation: &Operation,
     entity: Option<&Shape<'d>>,
 ) -> Option<(u16, Found<'d>)> {
-    for response in &operation.responses {
-        let (Status::Code(code), text) = (response.status, status_text(response.status)) else {
-            continue;
-        };
-        if !(200..300).contains(&code) {
-            continue;
-        }
-        let place = format!("{}/responses/{text}", operation.pointer);
-        let Some(shape) = content(document, place, true) else {
-            continue;
-        };
-        let found = shape.or_in_envelope(|shape| match entity {
-            Some(entity) => shape.is_like(entity),
-            None => !shape.is_list(),
-        });
-        return found.map(|found| (code, found));
+    let mut responses = successes(operation);
+    // A document that says nothing of success may mean it by `default`; then it looks like one.
+    if responses.is_empty() {
+        responses.extend(
+            operation
+                .responses
+                .iter()
+                .find(|it| it.status == Status::Default),
+        );
     }
-    None
+    let (response, shape) = responses.into_iter().find_map(|response| {
+        let place = format!(
+            "{}/responses/{}",
+            operation.pointer,
+            status_text(response.status)
+        );
+        Some((response, content(document, place, true)?))
+    })?;
+    let found = shape.or_in_envelope(|shape| match entity {
+        Some(entity) => shape.is_like(entity),
+        None => !shape.is_list(),
+    })?;
+    let code = match response.status {
+        Status::Code(code) => code,
+        Status::Class(_) | Status::Default => 200,
+    };
+    Some((code, found))
+}
+
+/// The successes; what a `POST` makes is best told by 201.
+fn successes(operation: &Operation) -> Vec<&Response> {
+    let mut successes: Vec<&Response> = operation
+        .responses
+        .iter()
+        .filter(|response| matches!(response.status, Status::Code(200..300) | Status::Class(2)))
+        .collect();
+    if operation.method == "post" {
+        successes.sort_by_key(|response| response.status != Status::Code(201));
+    }
+    successes
 }
 
 fn status_text(status: Status) -> String {
@@ -335,24 +364,26 @@ pub(super) fn patch<'d>(document: &'d Value, operation: &Operation) -> Option<Fo
     })
 }
 
-/// The first success.
-pub(super) fn status(operation: &Operation) -> Option<u16> {
-    operation
+/// The status of a success without a body.
+pub(super) fn status(operation: &Operation) -> u16 {
+    let successes = successes(operation);
+    let first = successes.iter().find_map(|response| match response.status {
+        Status::Code(code) => Some(code),
+        _ => None,
+    });
+    // A document that says nothing of success, or leaves it open.
+    let open = operation
         .responses
         .iter()
-        .find_map(|response| match response.status {
-            Status::Code(code @ 200..300) => Some(code),
-            _ => None,
-        })
+        .any(|it| matches!(it.status, Status::Class(2) | Status::Default));
+    first.unwrap_or(if open { 200 } else { 204 })
 }
 
-/// Whether the first success has no body.
+/// Whether the success has no body.
 pub(super) fn is_bodiless(operation: &Operation) -> bool {
-    let first = operation
-        .responses
-        .iter()
-        .find(|response| matches!(response.status, Status::Code(200..300)));
-    first.is_some_and(|response| response.contents.is_empty())
+    successes(operation)
+        .first()
+        .is_none_or(|response| response.contents.is_empty())
 }
 
 pub(super) fn declares(operation: &Operation, code: u16) -> bool {
