@@ -16,8 +16,8 @@ const KEYWORDS: [&str; 51] = [
     "unsafe", "unsized", "use", "virtual", "where", "while", "yield",
 ];
 
-/// Names of types that generated files use without a path: those of `memgen::contract::prelude`, of the language's prelude, and of primitive types.
-const TAKEN_TYPES: [&str; 64] = [
+/// Names that mean something in generated files, or in every file of Rust: a type of the document is called otherwise.
+const TAKEN_TYPES: [&str; 57] = [
     "Self",
     "Option",
     "Some",
@@ -75,14 +75,31 @@ const TAKEN_TYPES: [&str; 64] = [
     "Value",
     "Cx",
     "Problem",
-    "Body",
-    "Reply",
-    "Handlers",
-    "Entity",
-    "Store",
-    "Attempt",
-    "Principal",
 ];
+
+/// Names that generated files take for macros or for functions of the user, next to those of types.
+const TAKEN_MACROS: [&str; 3] = ["Body", "Reply", "Handlers"];
+
+/// Names of `memgen::contract::prelude` that generated files do not use: a type of the document with such a name hides it.
+pub const HIDDEN_TYPES: [&str; 12] = [
+    "Attempt",
+    "BadRequest",
+    "Conflict",
+    "Credentials",
+    "Forbidden",
+    "Gone",
+    "Invalid",
+    "NotFound",
+    "PreconditionFailed",
+    "Principal",
+    "Store",
+    "Unavailable",
+];
+
+/// Whether a type of the document can't have this name.
+fn is_taken(name: &str) -> bool {
+    TAKEN_TYPES.contains(&name) || TAKEN_MACROS.contains(&name)
+}
 
 /// Names of one scope, each given once.
 #[derive(Clone, Debug, Default)]
@@ -95,7 +112,11 @@ impl Scope {
     #[must_use]
     pub fn of_types() -> Self {
         Self {
-            taken: TAKEN_TYPES.iter().map(|&name| name.to_owned()).collect(),
+            taken: [&TAKEN_TYPES[..], &TAKEN_MACROS]
+                .concat()
+                .into_iter()
+                .map(str::to_owned)
+                .collect(),
         }
     }
 
@@ -130,7 +151,7 @@ impl Scope {
     /// Takes the name of a type, or of a trait; one that means something already becomes `NameModel`.
     pub fn claim_type(&mut self, words: &str) -> String {
         let name = type_name(words);
-        if TAKEN_TYPES.contains(&name.as_str()) {
+        if is_taken(&name) {
             return self.claim(format!("{name}Model"));
         }
         self.claim(name)
@@ -276,6 +297,38 @@ mod tests {
         assert_eq!(ident("type"), "r#type");
         assert_eq!(ident("self"), "self_");
         assert_eq!(ident("pet"), "pet");
+    }
+
+    /// Whatever the prelude has is known here.
+    #[test]
+    fn the_prelude_is_known() {
+        fn leaves(tree: &syn::UseTree, names: &mut Vec<String>) {
+            match tree {
+                syn::UseTree::Path(path) => leaves(&path.tree, names),
+                syn::UseTree::Group(group) => {
+                    group.items.iter().for_each(|tree| leaves(tree, names));
+                }
+                syn::UseTree::Name(name) => names.push(name.ident.to_string()),
+                syn::UseTree::Rename(rename) => names.push(rename.rename.to_string()),
+                other => panic!("names can't be told from {other:?}"),
+            }
+        }
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../runtime/src/contract/prelude.rs"
+        );
+        let file = syn::parse_file(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let mut names = Vec::new();
+        for item in file.items {
+            if let syn::Item::Use(item) = item {
+                leaves(&item.tree, &mut names);
+            }
+        }
+        assert!(names.len() > 10);
+        // The names of functions and modules are in another case.
+        names.retain(|name| name.starts_with(|first: char| first.is_ascii_uppercase()));
+        names.retain(|name| !is_taken(name) && !HIDDEN_TYPES.contains(&name.as_str()));
+        assert_eq!(names, [""; 0], "add them to TAKEN_TYPES or HIDDEN_TYPES");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::operations::payloads;
 use crate::{
     model::{Api, Decision, Operation, Resource, TypeId, TypeKind, TypeRef},
-    names::{Scope, ident, is_keyword, type_name, value_name},
+    names::{HIDDEN_TYPES, Scope, ident, is_keyword, type_name, value_name},
 };
 
 /// The model and its names.
@@ -89,6 +89,14 @@ impl<'a> Named<'a> {
     /// The name of a type.
     pub(super) fn of(&self, id: TypeId) -> &str {
         self.types.get(id.0).map_or("Value", String::as_str)
+    }
+
+    /// The types whose names hide some of the prelude.
+    pub(super) fn hiding(&self) -> Vec<&str> {
+        HIDDEN_TYPES
+            .into_iter()
+            .filter(|name| self.types.iter().any(|known| known == name))
+            .collect()
     }
 
     /// A reference to a type.

@@ -23,6 +23,12 @@ pub(super) fn file(named: &Named<'_>, tag: &Tag<'_>) -> String {
     text.line("pub use memgen::contract::prelude::*;");
     text.gap();
     text.line("pub use super::types::*;");
+    let hidden = named.hiding();
+    if !hidden.is_empty() {
+        text.gap();
+        // Of two names that come by `*`, none would win.
+        text.line(&format!("pub use super::types::{{{}}};", hidden.join(", ")));
+    }
     text.gap();
     text.doc(&[about]);
     text.line("#[operations]");

@@ -84,14 +84,25 @@ pub(super) fn module(named: &Named<'_>) -> String {
         }
         text.dedent();
     }
-    if named.states.is_empty() {
-        text.line("memgen::service!().contract(contract)");
+    let states: Vec<String> = named
+        .states
+        .iter()
+        .map(|state| format!("states::{state}"))
+        .collect();
+    let flat = states.join(", ");
+    // rustfmt keeps a call and its arguments in one line up to a width.
+    if flat.len() <= 24 {
+        text.line(&format!("memgen::service!({flat}).contract(contract)"));
+    } else if flat.len() <= CALL {
+        text.line(&format!("memgen::service!({flat})"));
+        text.line("    .contract(contract)");
     } else {
-        text.open("memgen::service! {");
-        for state in &named.states {
-            text.line(&format!("states::{state},"));
+        text.open("memgen::service!(");
+        for (index, state) in states.iter().enumerate() {
+            let comma = if index + 1 < states.len() { "," } else { "" };
+            text.line(&format!("{state}{comma}"));
         }
-        text.close("}");
+        text.close(")");
         text.line(".contract(contract)");
     }
     text.close("}");

@@ -13,11 +13,7 @@ const LINES: usize = 6;
 pub(super) fn file(named: &Named<'_>) -> String {
     let mut text = super::file(
         "What is kept: each state has a changelog, and is served by the document.",
-        &[
-            "super::types::*",
-            "memgen::contract::prelude::*",
-            "memgen::stateful_api",
-        ],
+        &["memgen::contract::prelude::*", "super::types"],
     );
     for index in 0..named.api.resources.len() {
         state(named, index, &mut text);
@@ -51,6 +47,9 @@ fn state(named: &Named<'_>, index: usize, text: &mut Text) {
     }
     let entity = ident(&scope.claim(value_name(&resource.words)));
     text.line("#[entity]");
-    text.field(&format!("pub {entity}"), named.of(resource.entity));
+    text.field(
+        &format!("pub {entity}"),
+        &format!("types::{}", named.of(resource.entity)),
+    );
     text.close("}");
 }

@@ -73,12 +73,16 @@ fn shard(named: &Named<'_>, ids: &[TypeId], text: &mut Text) {
     for id in ids {
         item(named, *id, &named.api.types[id.0], text);
     }
-    if ids.is_empty() {
+    // A schema that was made of several stands nowhere.
+    let placed = ids
+        .iter()
+        .filter(|id| !named.api.types[id.0].pointer.is_empty());
+    if placed.clone().next().is_none() {
         return;
     }
     text.gap();
     text.open("memgen::schemas!(crate::generated::DOCUMENT, {");
-    for id in ids {
+    for id in placed {
         let pointer = literal(&named.api.types[id.0].pointer);
         text.line(&format!("{} => {pointer},", named.of(*id)));
     }
@@ -263,11 +267,12 @@ fn choice(named: &Named<'_>, name: &str, doc: &[String], union: &Union, text: &m
         text.open(&format!("pub enum {name} by {} {{", literal(property)));
         for (name, ty, tags) in variants {
             let tags: Vec<String> = tags.iter().map(|tag| literal(tag)).collect();
-            if tags.is_empty() {
-                text.line(&format!("{name}({ty}),"));
+            let tags = if tags.is_empty() {
+                String::new()
             } else {
-                text.line(&format!("{name}({ty}) = {},", tags.join(" | ")));
-            }
+                format!(" = {}", tags.join(" | "))
+            };
+            text.variant(&name, &[&ty], &tags);
         }
         text.close("}");
         text.close("}");

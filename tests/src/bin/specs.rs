@@ -155,7 +155,10 @@ fn figures(generated: &Generated, took: Duration, checked_in: Duration) -> Strin
         .sum();
     let (mut all, mut types) = (0, 0);
     for change in &generated.plan.changes {
-        let rust = change.path.ends_with(".rs") && change.path.starts_with("src/generated/");
+        let rust = Path::new(&change.path)
+            .extension()
+            .is_some_and(|it| it == "rs")
+            && change.path.starts_with("src/generated/");
         if let Some(text) = change.after.as_ref().filter(|_| rust) {
             let lines = text.lines().count();
             all += lines;
