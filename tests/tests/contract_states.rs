@@ -517,7 +517,7 @@ async fn what_is_wrong_is_said() {
             "GET",
             "/owners?limit=1&sort=name".to_owned(),
             None,
-            400,
+            501,
             "sort",
         ),
         ("POST", "/owners".to_owned(), Some(json!({})), 422, "data"),

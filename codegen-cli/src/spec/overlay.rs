@@ -138,41 +138,58 @@ fn one(document: &mut Node, action: &Node, pointer: &str, diagnostics: &mut Diag
             }
         }
     } else if let Some(update) = action.member("update") {
-        for place in &found {
-            let Some(node) = find(document, place) else {
-                continue;
-            };
-            let both = node.as_object().is_some() && update.as_object().is_some();
-            if both {
-                merge(node, update);
-                continue;
-            }
-            match &mut node.value {
-                Value::List(items) => items.push(update.clone()),
-                Value::Object(_) => {
-                    diagnostics.error(
-                        update.span,
-                        format!("{pointer}/update"),
-                        "the target is an object, so the update has to be one",
-                    );
-                    return;
-                }
-                _ => {
-                    diagnostics.error(
-                        target.span,
-                        at_target,
-                        "the target is neither an object nor a list; aim at the object that it is in",
-                    );
-                    return;
-                }
-            }
-        }
+        change(
+            document,
+            &found,
+            (target, at_target),
+            (update, pointer),
+            diagnostics,
+        );
     } else {
         diagnostics.warning(
             action.span,
             pointer,
             "neither `update` nor `remove: true`, so nothing is changed",
         );
+    }
+}
+
+/// Merges an update into what was found, or adds it to lists.
+fn change(
+    document: &mut Node,
+    found: &[Vec<Step>],
+    (target, at_target): (&Node, String),
+    (update, pointer): (&Node, &str),
+    diagnostics: &mut Diagnostics,
+) {
+    for place in found {
+        let Some(node) = find(document, place) else {
+            continue;
+        };
+        let both = node.as_object().is_some() && update.as_object().is_some();
+        if both {
+            merge(node, update);
+            continue;
+        }
+        match &mut node.value {
+            Value::List(items) => items.push(update.clone()),
+            Value::Object(_) => {
+                diagnostics.error(
+                    update.span,
+                    format!("{pointer}/update"),
+                    "the target is an object, so the update has to be one",
+                );
+                return;
+            }
+            _ => {
+                diagnostics.error(
+                    target.span,
+                    at_target,
+                    "the target is neither an object nor a list; aim at the object that it is in",
+                );
+                return;
+            }
+        }
     }
 }
 
@@ -198,7 +215,7 @@ fn take(document: &mut Node, place: &[Step]) -> bool {
     match (last, &mut parent.value) {
         (Step::Name(name), Value::Object(fields)) => drop(fields.shift_remove(name)),
         (Step::Index(index), Value::List(items)) if *index < items.len() => {
-            drop(items.remove(*index))
+            drop(items.remove(*index));
         }
         _ => {}
     }
