@@ -88,8 +88,7 @@ pub fn read(
     overlay: Option<&Path>,
     diagnostics: &mut Diagnostics,
 ) -> (Sources, Option<(Spec, Api)>) {
-    let _ = overlay;
-    let (sources, spec) = spec::read(document, diagnostics);
+    let (sources, spec) = spec::read_with(document, overlay, diagnostics);
     let Some(spec) = spec else {
         return (sources, None);
     };

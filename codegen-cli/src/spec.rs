@@ -12,6 +12,7 @@ mod grammar;
 mod json;
 mod limits;
 mod node;
+mod overlay;
 mod sources;
 #[cfg(test)]
 mod tests;
@@ -65,26 +66,48 @@ enum Version {
 ///
 /// The sources are there in either case, since messages need them; the rest is `None` if nothing can be made of the document.
 pub fn read(path: &Path, diagnostics: &mut Diagnostics) -> (Sources, Option<Spec>) {
+    read_with(path, None, diagnostics)
+}
+
+/// The same with an overlay (OpenAPI Overlay 1.0): changes to the document in a file of their own.
+pub fn read_with(
+    path: &Path,
+    overlay: Option<&Path>,
+    diagnostics: &mut Diagnostics,
+) -> (Sources, Option<Spec>) {
     let mut sources = Sources::default();
-    let name = path.file_name().map_or_else(
-        || path.display().to_string(),
-        |name| name.to_string_lossy().into_owned(),
-    );
-    if let Err(message) = sources.read(path, &name) {
-        diagnostics.push(Diagnostic {
-            severity: Severity::Error,
-            span: None,
-            pointer: String::new(),
-            message,
-            help: None,
-        });
-        return (sources, None);
+    for path in [Some(path), overlay].into_iter().flatten() {
+        if let Err(message) = sources.read(path, &file_name(path)) {
+            diagnostics.push(Diagnostic {
+                severity: Severity::Error,
+                span: None,
+                pointer: String::new(),
+                message,
+                help: None,
+            });
+            return (sources, None);
+        }
     }
     let folder = path
         .canonicalize()
         .ok()
         .and_then(|path| path.parent().map(Path::to_owned));
-    assemble(sources, Some(path), folder, &name, diagnostics)
+    let overlay = overlay.map(file_name);
+    assemble(
+        sources,
+        Some(path),
+        folder,
+        &file_name(path),
+        overlay.as_deref(),
+        diagnostics,
+    )
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().map_or_else(
+        || path.display().to_string(),
+        |name| name.to_string_lossy().into_owned(),
+    )
 }
 
 /// Reads a document of one file from memory. References to other files lead nowhere.
@@ -95,7 +118,7 @@ pub fn read_bytes(
 ) -> (Sources, Option<Spec>) {
     let mut sources = Sources::default();
     match sources.add(name, bytes.to_vec()) {
-        Ok(_) => assemble(sources, None, None, name, diagnostics),
+        Ok(_) => assemble(sources, None, None, name, None, diagnostics),
         Err(message) => {
             diagnostics.push(Diagnostic {
                 severity: Severity::Error,
@@ -127,11 +150,19 @@ fn assemble(
     path: Option<&Path>,
     folder: Option<std::path::PathBuf>,
     name: &str,
+    overlay: Option<&str>,
     diagnostics: &mut Diagnostics,
 ) -> (Sources, Option<Spec>) {
-    let Some(root) = parse(sources.text(0), name, 0, diagnostics) else {
+    let Some(mut root) = parse(sources.text(0), name, 0, diagnostics) else {
         return (sources, None);
     };
+    if let Some(name) = overlay {
+        // It was read right behind the document.
+        let Some(overlay) = parse(sources.text(1), name, 1, diagnostics) else {
+            return (sources, None);
+        };
+        overlay::apply(&mut root, &overlay, diagnostics);
+    }
     let Some(version) = version(&root, diagnostics) else {
         return (sources, None);
     };

@@ -32,6 +32,10 @@ fn document() -> Value {
                 "key": [{"parameter": "ownerId", "type": "int64"}, {"parameter": "petName", "type": "string", "at": "/name"}],
                 "fill": {"/status": {"value": "available"}},
             },
+            "slot": {
+                "schema": "#/components/schemas/Slot", "topic": "slot", "partitions": 4, "partition_by": 1,
+                "key": [{"parameter": "slotId", "type": "int32", "at": "/id"}],
+            },
         }},
         "paths": {
             "/owners": {
@@ -40,12 +44,13 @@ fn document() -> Value {
                     "parameters": [
                         query("limit", json!({"type": "integer", "minimum": 1})), query("cursor", json!({"type": "string"})),
                         query("city", json!({"type": "string"})), query("since", json!({"type": "string", "format": "date-time"})),
+                        query("sort", json!({"type": "string", "default": "name"})),
                     ],
                     "responses": {"200": json_of(json!({"type": "object", "required": ["items", "total"], "properties": {
                         "items": {"type": "array", "items": owner}, "next": {"type": "string"}, "total": {"type": "integer"},
                         "limit": {"type": "integer"},
                     }}))},
-                    "x-memgen": {"state": "owner", "action": "list", "reply": "/items", "list": {
+                    "x-memgen": {"state": "owner", "action": "list", "reply": "/items", "refuses": ["sort"], "list": {
                         "limit": "limit", "after": "cursor", "next": "/next", "total": "/total", "filters": {"city": "/city", "since": "/since"},
                     }},
                 },
@@ -54,6 +59,26 @@ fn document() -> Value {
                     "requestBody": body_of(json!({"type": "object", "required": ["data"], "properties": {"data": owner}})),
                     "responses": {"201": json_of(wrapped.clone()), "default": error},
                     "x-memgen": {"state": "owner", "action": "create", "status": 201, "key": [{"server": "int64"}], "request": "/data", "reply": "/data"},
+                },
+            },
+            "/slots": {
+                "post": {
+                    "operationId": "createSlot", "requestBody": body_of(json!({"$ref": "#/components/schemas/Slot"})),
+                    "responses": {"201": json_of(json!({"$ref": "#/components/schemas/Slot"}))},
+                    "x-memgen": {"state": "slot", "action": "create", "key": [{"server": "int32"}], "request": "", "reply": ""},
+                },
+                // The key is in the body.
+                "put": {
+                    "operationId": "putSlot", "requestBody": body_of(json!({"$ref": "#/components/schemas/SlotWithId"})),
+                    "responses": {"200": json_of(json!({"$ref": "#/components/schemas/Slot"}))},
+                    "x-memgen": {"state": "slot", "action": "replace", "key": [{"body": "/id"}], "request": "", "reply": ""},
+                },
+            },
+            "/slots/{slotId}": {
+                "delete": {
+                    "operationId": "deleteSlot", "responses": {"204": {"description": "Gone."}},
+                    "parameters": [{"name": "slotId", "in": "path", "required": true, "schema": {"type": "integer", "format": "int32"}}],
+                    "x-memgen": {"state": "slot", "action": "delete", "key": [{"parameter": "slotId"}], "status": 204},
                 },
             },
             "/owners/{ownerId}": {
@@ -142,6 +167,14 @@ fn document() -> Value {
                     "tame": {"type": "boolean"}, "weight": {"type": "number"},
                 },
             },
+            "Slot": {
+                "type": "object", "required": ["id"],
+                "properties": {"id": {"type": "integer", "format": "int32", "minimum": 1, "maximum": 10, "readOnly": true}, "label": {"type": "string"}},
+            },
+            "SlotWithId": {
+                "type": "object", "required": ["id"],
+                "properties": {"id": {"type": "integer", "format": "int32"}, "label": {"type": "string"}},
+            },
             "Error": {"type": "object", "required": ["code", "message"], "properties": {"code": {"type": "integer"}, "message": {"type": "string"}}},
         }},
     })
@@ -226,6 +259,36 @@ impl Entity for PetState {
     }
 }
 
+/// What the document calls a slot: there are ten.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Slot {
+    id: i32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    label: Option<String>,
+}
+
+/// One of ten.
+#[stateful_api(path = "/slots", topic = "slot", partitions = 4)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct SlotState {
+    #[key]
+    slot_id: i32,
+    slot: Slot,
+}
+
+impl Entity for SlotState {
+    type Value = Slot;
+    const FIELD: &'static str = "slot";
+
+    fn with(slot_id: i32, slot: Slot) -> Self {
+        Self { slot_id, slot }
+    }
+
+    fn value(&self) -> &Slot {
+        &self.slot
+    }
+}
+
 /// A service in this process.
 struct Started {
     running: memgen::server::Running,
@@ -250,8 +313,9 @@ impl Started {
         let document: &'static str = document().to_string().leak();
         let contract = memgen::contract::Contract::new(document)
             .entity::<OwnerState>("owner")
-            .entity::<PetState>("pet");
-        let service = memgen::service!(OwnerState, PetState).contract(contract);
+            .entity::<PetState>("pet")
+            .entity::<SlotState>("slot");
+        let service = memgen::service!(OwnerState, PetState, SlotState).contract(contract);
         let running = service.start(config).await.expect("it starts");
         running.ready().await.expect("it gets ready");
         Self { running, folder }
@@ -347,6 +411,9 @@ async fn an_entity_from_its_beginning_to_its_end() {
         let wrong = client.patch(&path, &json!({"name": null})).await;
         assert_eq!(wrong.status, 422, "{wrong:?}");
         assert!(wrong.text().contains("name"), "{wrong:?}");
+        let wrong = client.patch(&path, &json!({"name": ""})).await;
+        assert_eq!(wrong.status, 422, "the result is checked: {wrong:?}");
+        assert!(wrong.text().contains("/name"), "{wrong:?}");
 
         let gone = other.delete(&path).await;
         assert_eq!((gone.status, gone.body.len()), (204, 0));
@@ -446,6 +513,13 @@ async fn what_is_wrong_is_said() {
         ("GET", "/owners/5".to_owned(), None, 404, "owner"),
         ("GET", "/owners?cursor=x".to_owned(), None, 400, "cursor"),
         ("GET", "/owners?limit=0".to_owned(), None, 422, "limit"),
+        (
+            "GET",
+            "/owners?limit=1&sort=name".to_owned(),
+            None,
+            501,
+            "sort",
+        ),
         ("POST", "/owners".to_owned(), Some(json!({})), 422, "data"),
         (
             "POST",
@@ -601,6 +675,62 @@ async fn a_request_that_comes_again_makes_nothing_twice() {
     }
     let all = started.client(0).get("/owners").await;
     assert_eq!(all.json()["total"], 10, "{all:?}");
+    started.running.stop().await;
+}
+
+#[tokio::test]
+async fn taken_keys_are_tried_around_and_not_remembered() {
+    let started = Started::new(2).await;
+    let create = |node: usize, key: usize| {
+        let client = started.client(node);
+        async move {
+            let request = client
+                .request("POST", "/slots")
+                .header("idempotency-key", &format!("slot {key}"));
+            request.json(&json!({"label": "x"})).send().await
+        }
+    };
+    let mut made = Vec::new();
+    let mut refused = None;
+    for key in 0..200 {
+        let reply = create(key % 2, key).await;
+        match reply.status {
+            201 => made.push((key, reply.json()["id"].as_i64().expect("an id"))),
+            503 => refused = Some(key),
+            _ => panic!("{reply:?}"),
+        }
+    }
+    let mut ids: Vec<i64> = made.iter().map(|(_, id)| *id).collect();
+    ids.sort_unstable();
+    assert_eq!(
+        ids,
+        (1..=10).collect::<Vec<_>>(),
+        "each slot is taken, once"
+    );
+    for (key, id) in &made {
+        let again = create(0, *key).await;
+        assert_eq!(
+            (again.status, &again.json()["id"]),
+            (201, &json!(id)),
+            "{again:?}"
+        );
+    }
+    let client = started.client(0);
+    let label = |id: i64, label: &str| json!({"id": id, "label": label});
+    assert_eq!(
+        client.put("/slots", &label(3, "y")).await.json(),
+        label(3, "y")
+    );
+    for id in ids {
+        assert_eq!(client.delete(&format!("/slots/{id}")).await.status, 204);
+    }
+    assert_eq!(client.put("/slots", &label(3, "y")).await.status, 404);
+    let refused = refused.expect("there are only ten");
+    assert_eq!(
+        create(1, refused).await.status,
+        201,
+        "a refusal is no outcome"
+    );
     started.running.stop().await;
 }
 

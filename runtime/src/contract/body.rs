@@ -274,7 +274,7 @@ fn fill_defaults(schema: Schema<'_>, value: &mut Value, depth: usize) {
             for (name, property) in schema.properties() {
                 if let Some(inner) = fields.get_mut(name) {
                     fill_defaults(property, inner, depth - 1);
-                } else if let Some(default) = property.keyword("default")
+                } else if let Some(default) = property.default_value()
                     && !property.flag("readOnly")
                 {
                     fields.insert(name.to_owned(), default.clone());

@@ -88,6 +88,35 @@ impl<'d> Schema<'d> {
         self.parts().into_iter().find_map(|part| part.get(name))
     }
 
+    /// The default, if it is a value that the schema could mean: documents have `{}` for texts, and for objects that demand more.
+    pub(crate) fn default_value(self) -> Option<&'d Value> {
+        let default = self.keyword("default")?;
+        let name = match default {
+            Value::Null => "null",
+            Value::Bool(_) => "boolean",
+            Value::Number(_) => "number",
+            Value::String(_) => "string",
+            Value::Array(_) => "array",
+            Value::Object(_) => "object",
+        };
+        let is_integer = default.is_i64()
+            || default.is_u64()
+            || default.as_f64().is_some_and(|number| number.fract() == 0.0);
+        let types = self.types();
+        let has_type =
+            types.is_empty() || types.contains(&name) || (is_integer && types.contains(&"integer"));
+        let is_listed = match self.keyword("enum") {
+            Some(Value::Array(values)) => values.contains(default),
+            _ => true,
+        };
+        let is_whole = default.as_object().is_none_or(|fields| {
+            self.required()
+                .into_iter()
+                .all(|name| fields.contains_key(name))
+        });
+        (has_type && is_listed && is_whole).then_some(default)
+    }
+
     /// Whether one of the parts says so.
     pub(crate) fn flag(self, name: &str) -> bool {
         self.parts()
@@ -191,6 +220,30 @@ mod tests {
         let endless = Schema::by_reference(&document, "#/components/schemas/Loop").unwrap();
         assert_eq!(endless.parts().len(), 1);
         assert!(Schema::by_reference(&document, "#/nowhere").is_none());
+    }
+
+    #[test]
+    fn defaults_that_can_not_be_meant_are_none() {
+        for (schema, is_meant) in [
+            (json!({"type": "string", "default": "x"}), true),
+            (json!({"type": "string", "default": {}}), false),
+            (json!({"allOf": [{"type": "string"}], "default": {}}), false),
+            (json!({"type": "object", "default": {}}), true),
+            (
+                json!({"type": "object", "default": {}, "required": ["a"]}),
+                false,
+            ),
+            (json!({"type": "integer", "default": 3}), true),
+            (json!({"type": "integer", "default": 3.5}), false),
+            (json!({"type": "number", "default": 3}), true),
+            (json!({"type": ["string", "null"], "default": null}), true),
+            (json!({"enum": ["a"], "default": "b"}), false),
+            (json!({"default": [1]}), true),
+            (json!({"type": "string"}), false),
+        ] {
+            let found = Schema::new(&schema, &schema).default_value();
+            assert_eq!(found.is_some(), is_meant, "{schema}");
+        }
     }
 
     #[test]

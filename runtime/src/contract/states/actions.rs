@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use serde_json::{Map, Value};
 
 use super::{
-    decision::{Action, Missing},
+    decision::{Action, KeySource, Missing},
     made::{TRIES_MAX, make},
     operation::{StateOperation, StateRequest},
     page::{Outcome, cursor},
@@ -136,7 +136,7 @@ async fn get<S: Entity>(
     let StateRequest {
         call, parameters, ..
     } = request;
-    let key = key_of_path::<S>(&operation, &call, &parameters)?;
+    let key = key_of::<S>(&operation, &call, &parameters, &Value::Null)?;
     let keyed = call.enter_at::<S>(key).await?;
     let found = keyed
         .look(|_, state| operation.success.entity(state.value()))
@@ -151,7 +151,7 @@ async fn delete<S: Entity>(
     let StateRequest {
         call, parameters, ..
     } = request;
-    let key = key_of_path::<S>(&operation, &call, &parameters)?;
+    let key = key_of::<S>(&operation, &call, &parameters, &Value::Null)?;
     let keyed = call.enter_at::<S>(key).await?;
     keyed
         .command(move |entry| match entry.remove() {
@@ -174,7 +174,7 @@ async fn replace<S: Entity>(
         ..
     } = request;
     let given = operation.entity_in(body.as_ref())?;
-    let key = key_of_path::<S>(&operation, &call, &parameters)?;
+    let key = key_of::<S>(&operation, &call, &parameters, &given)?;
     let location = operation.location(&call.parts().uri, &parts_of::<S>(&key));
     let keyed = call.enter_at::<S>(key).await?;
     keyed
@@ -233,7 +233,7 @@ async fn update<S: Entity>(
         bytes_max: limits.body_bytes_max,
         depth_max: limits.json_depth_max,
     };
-    let key = key_of_path::<S>(&operation, &call, &parameters)?;
+    let key = key_of::<S>(&operation, &call, &parameters, &steps)?;
     let keyed = call.enter_at::<S>(key).await?;
     keyed
         .command(move |entry| {
@@ -494,14 +494,23 @@ fn with_location(mut response: Response, success: &Success, location: Option<Str
     response
 }
 
-/// The key whose parts are all in the path.
-fn key_of_path<S: Entity>(
+/// The key of a request on an entity that exists: from the path, or from the entity in the body.
+fn key_of<S: Entity>(
     operation: &StateOperation,
     call: &Call,
     parameters: &Map<String, Value>,
+    entity: &Value,
 ) -> Result<S::Key, Halt> {
-    let parts = operation.given_key(parameters, &Value::Null)?;
-    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    let parts = operation.given_key(parameters, entity)?;
+    let parts = parts.into_iter().zip(&operation.key).map(|(part, source)| {
+        part.ok_or_else(|| match source {
+            KeySource::Body(at) => operation.invalid_at(at, "is missing"),
+            KeySource::Parameter(_) | KeySource::Server(_) => {
+                Problem::internal("the key of an entity is neither in the path nor in the body")
+            }
+        })
+    });
+    let parts: Vec<String> = parts.collect::<Result<_, Problem>>()?;
     let bytes_max = call.node().config.limits.key_bytes_max;
     if parts.iter().map(String::len).sum::<usize>() > bytes_max {
         return Err(Problem::uri_too_long(bytes_max as u64).into());

@@ -100,6 +100,9 @@ pub(crate) struct OperationDecision {
     pub(crate) missing: Missing,
     #[serde(default)]
     pub(crate) list: ListDecision,
+    /// Query parameters that the document has and the state can't serve.
+    #[serde(default)]
+    pub(crate) refuses: Vec<String>,
     /// What must exist for a new entity.
     #[serde(default)]
     pub(crate) parent: Option<ParentDecision>,

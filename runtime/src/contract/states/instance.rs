@@ -17,10 +17,8 @@ pub(crate) fn instance(schema: Schema<'_>) -> Option<Value> {
 
 fn within(schema: Schema<'_>, depth: usize) -> Option<Value> {
     let depth = depth.checked_sub(1)?;
-    for keyword in ["const", "default"] {
-        if let Some(value) = schema.keyword(keyword) {
-            return Some(value.clone());
-        }
+    if let Some(value) = schema.keyword("const").or_else(|| schema.default_value()) {
+        return Some(value.clone());
     }
     if let Some(Value::Array(values)) = schema.keyword("enum") {
         return values

@@ -60,6 +60,8 @@ pub(crate) struct StateOperation {
     pub(crate) missing: Missing,
     pub(crate) paging: Paging,
     pub(crate) parent: Option<Parent>,
+    /// Query parameters that the state can't serve.
+    refuses: Vec<String>,
     /// The segments of the operation's own path template.
     segments: usize,
     actions: Arc<dyn StateActions>,
@@ -251,6 +253,7 @@ impl States {
             created,
             missing: decision.missing,
             parent,
+            refuses: decision.refuses,
             segments: path.matches('/').count(),
             actions,
             action: decision.action,
@@ -433,7 +436,36 @@ impl StateOperation {
 
     /// Carries a request out.
     pub(crate) fn perform(self: &Arc<Self>, request: StateRequest) -> CallFuture {
+        if let Some(name) = self.refused(&request.call.parts().uri) {
+            // To leave it aside in silence would be another answer than the one that was asked for.
+            let problem =
+                Problem::bad_request(format!("`{name}` is not supported here; leave it out"));
+            let problem = problem.with_error(name, "is not supported here");
+            return Box::pin(async { Err(problem.into()) });
+        }
         self.actions.perform(self.action, self.clone(), request)
+    }
+
+    /// A parameter in the query that the state can't serve.
+    fn refused(&self, uri: &Uri) -> Option<&str> {
+        if self.refuses.is_empty() {
+            return None;
+        }
+        let given: Vec<String> = uri
+            .query()?
+            .split('&')
+            .map(|pair| {
+                let name = pair.split(['=', '[']).next().unwrap_or_default();
+                let name = name.split("%5B").next().unwrap_or_default();
+                percent_encoding::percent_decode_str(name)
+                    .decode_utf8_lossy()
+                    .into_owned()
+            })
+            .collect();
+        self.refuses
+            .iter()
+            .map(|name| name.strip_prefix("query:").unwrap_or(name))
+            .find(|name| given.iter().any(|given| given == name))
     }
 
     /// The entity in a request, without what may not come in.

@@ -55,7 +55,7 @@ impl Success {
         list: Option<&Paging>,
         projections: &mut Projections,
     ) -> Self {
-        let response = declared(document, operation, status);
+        let response = declared(document, operation, status, reply.is_some());
         let header = |name: &str| {
             response
                 .and_then(|response| response.get("headers")?.as_object())
@@ -197,11 +197,15 @@ fn declared<'d>(
     document: &'d Value,
     operation: &'d Value,
     status: StatusCode,
+    shows_entity: bool,
 ) -> Option<&'d Value> {
     let responses = operation.get("responses")?;
     let class = format!("{}XX", status.as_u16() / 100);
-    let response = [status.as_str(), &class, "default"]
+    // Without an entity to show, `default` is more likely what an error looks like.
+    let default = shows_entity.then_some("default");
+    let response = [status.as_str(), &class]
         .into_iter()
+        .chain(default)
         .find_map(|name| responses.get(name))?;
     match response.get("$ref").and_then(Value::as_str) {
         Some(reference) => Some(Schema::by_reference(document, reference)?.value),
@@ -216,7 +220,7 @@ pub(crate) fn declared_body<'d>(
     decision: &OperationDecision,
 ) -> Option<Schema<'d>> {
     let status = StatusCode::from_u16(decision.status.unwrap_or(200)).ok()?;
-    let content = declared(document, operation, status)?.get("content")?;
+    let content = declared(document, operation, status, true)?.get("content")?;
     let (_, content) = json_of(content.as_object()?)?;
     Some(Schema::new(document, content.get("schema")?))
 }
