@@ -74,7 +74,8 @@ pub(super) fn module(named: &Named<'_>) -> String {
     }
     let new = "let contract = memgen::Contract::new(DOCUMENT)";
     let flat = calls.concat();
-    if "memgen::Contract::new(DOCUMENT)".len() + flat.len() <= CALL {
+    // One call is no chain that rustfmt would break.
+    if calls.len() <= 1 && text.fits(&format!("{new}{flat};")) {
         text.line(&format!("{new}{flat};"));
     } else {
         text.open(new);
