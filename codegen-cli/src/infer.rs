@@ -150,13 +150,12 @@ impl<'d> Look<'_, 'd> {
         self.wishes.get(&operation.id).cloned().unwrap_or_default()
     }
 
-    /// The operation of a method at a path, if the document leaves it to us.
+    /// The operation of a method at a path. Also one that the document wants a function for: it may make entities all the same.
     fn on(&self, path: &str, method: &str) -> Option<&Operation> {
         self.api.operations.iter().find(|operation| {
             operation.method == method
                 && same_route(&operation.path, path)
                 && operation.decision == Decision::Handler
-                && !self.wish(operation).handler
         })
     }
 
@@ -193,8 +192,12 @@ impl<'d> Look<'_, 'd> {
             let makes = |operation: &Operation| {
                 // A `PUT` that answers 404 changes what somebody else made.
                 let changes = operation.method == "put" && shape::declares(operation, 404);
+                // A `PUT` that makes an entity holds most of it.
+                let holds =
+                    |found: &Found<'_>| operation.method != "put" || found.shape.is_most_of(&shape);
                 !changes
-                    && shape::request(document, operation, &shape).is_some()
+                    && shape::request(document, operation, &shape)
+                        .is_some_and(|found| holds(&found))
                     && (shape::reply(document, operation, Some(&shape)).is_some()
                         || shape::is_bodiless(operation))
             };
@@ -401,7 +404,7 @@ impl Candidate<'_> {
     }
 
     /// The key's parts as they stand in the path of an operation.
-    fn from_path(&self, operation: &Operation, parts: usize) -> Vec<Value> {
+    fn path_key(operation: &Operation, parts: usize) -> Vec<Value> {
         let names = placeholders(&operation.path).into_iter().take(parts);
         names
             .map(|name| json!({ "parameter": field(operation, name) }))
@@ -462,7 +465,7 @@ impl Candidate<'_> {
         let name = &self.name;
         let in_path = placeholders(&operation.path).len();
         if action == Action::List {
-            let key = self.from_path(operation, self.key.len() - 1);
+            let key = Self::path_key(operation, self.key.len() - 1);
             let value = list::decide(operation, document, &self.schema, &key)?;
             let reason = match (self.key.len(), key.len()) {
                 (1, _) => format!("lists all of `{name}`"),
@@ -484,7 +487,7 @@ impl Candidate<'_> {
         if let Some(pointer) = pointer {
             value["reply"] = pointer.into();
         }
-        let mut key = self.from_path(operation, self.key.len());
+        let mut key = Self::path_key(operation, self.key.len());
         let request = match action {
             Action::Create | Action::Replace | Action::Update => {
                 let found = shape::request(document, operation, &self.schema);

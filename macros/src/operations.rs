@@ -79,13 +79,14 @@ fn method(function: &mut TraitItemFn, errors: &Errors) -> Option<Method> {
         !ours
     });
     let id = match ids.as_slice() {
-        [only] => match only.parse_args::<LitStr>() {
-            Ok(id) => Some(id),
-            Err(_) => {
+        [only] => {
+            if let Ok(id) = only.parse_args::<LitStr>() {
+                Some(id)
+            } else {
                 errors.push(only, format!("the operation's id stands in quotes: {FORM}"));
                 None
             }
-        },
+        }
         [] => {
             errors.push(
                 &function.sig.ident,
@@ -144,7 +145,7 @@ fn shape(function: &TraitItemFn, errors: &Errors) -> Option<Shape> {
             }
             FnArg::Typed(argument) => match argument.pat.as_ref() {
                 Pat::Ident(name) => {
-                    names.push(name.ident.to_string().trim_start_matches('_').to_owned())
+                    names.push(name.ident.to_string().trim_start_matches('_').to_owned());
                 }
                 pattern => {
                     errors.push(pattern, "an argument of an operation is a plain name");

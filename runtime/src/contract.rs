@@ -50,7 +50,7 @@ pub use self::{
     handlers::{FromBody, OperationRoute},
     reply::EventStream,
     security::{Attempt, Credentials, Principal},
-    types::{Base64, Date, DateTime, Decimal, File},
+    types::{Base64, Date, DateTime, Decimal, File, now},
 };
 use self::{
     body::RequestBody,

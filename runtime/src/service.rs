@@ -103,6 +103,29 @@ impl Service {
         self
     }
 
+    /// Adds the parts of another service: states and handlers beside those that were generated.
+    ///
+    /// ```
+    /// use memgen::prelude::*;
+    ///
+    /// /// Says that all is well.
+    /// #[handler(get, "/ping")]
+    /// async fn ping() -> &'static str {
+    ///     "pong"
+    /// }
+    ///
+    /// # fn main() {
+    /// let service = memgen::service!().and(memgen::service!(ping));
+    /// # drop(service);
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.parts.extend(other.parts);
+        self.contract = self.contract.or(other.contract);
+        self
+    }
+
     /// Runs as a process: settings from arguments, environment and file; ends on SIGINT or SIGTERM.
     #[must_use]
     pub fn main(self) -> ExitCode {

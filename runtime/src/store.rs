@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     extract::FromRequestParts,
-    http::{HeaderName, HeaderValue, Method, StatusCode, header, request::Parts},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
@@ -22,6 +22,7 @@ use crate::{
     partitions::{Here, Place},
     peer_api::entity_path,
     problem::{Problem, Result},
+    select::{Found, Selection, select},
     state::State,
 };
 
@@ -120,6 +121,29 @@ impl<S: State> Store<S> {
                 }
                 Place::Nowhere => Err(nobody()),
             }
+        })
+    }
+
+    /// The entities behind a key, in the order of keys: at most `limit` of them, from all partitions. An empty answer is the end.
+    ///
+    /// Each partition is seen at a moment of its own.
+    ///
+    /// # Errors
+    /// 503 if an owner can't be reached.
+    pub fn list(&self, after: Option<&S::Key>, limit: usize) -> BoxFuture<'static, Result<Vec<S>>> {
+        let node = self.node.clone();
+        let selection = Selection {
+            after: after.map(key_text::<S>),
+            limit,
+            ..Selection::default()
+        };
+        Box::pin(async move {
+            let selected = select::<S>(&node, &HeaderMap::new(), &selection).await?;
+            let entities = selected.items.into_iter().map(|item| match item.entity {
+                Found::Here(stored) => Ok(stored.state.clone()),
+                Found::There(json) => serde_json::from_str(json.get()).map_err(Problem::internal),
+            });
+            entities.collect()
         })
     }
 

@@ -201,6 +201,13 @@ impl<'d> Shape<'d> {
         shared > 0 && shared * 2 >= own.len()
     }
 
+    /// Whether it has at least half of what an entity has.
+    pub(super) fn is_most_of(&self, entity: &Shape<'_>) -> bool {
+        let (own, other) = (self.properties(), entity.properties());
+        let shared = other.keys().filter(|name| own.contains_key(*name)).count();
+        self.pointer == entity.pointer || shared * 2 >= other.len()
+    }
+
     /// The schema itself, or the one property that is an object, if `is` says yes.
     fn or_in_envelope(self, is: impl Fn(&Shape<'d>) -> bool) -> Option<Found<'d>> {
         let properties = self.properties();

@@ -445,7 +445,7 @@ fn files_become_one() {
 
 #[test]
 fn a_document_without_mistakes_is_read_without_a_word() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/specs/petstore.yaml");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/petstore/openapi.yaml");
     let mut diagnostics = Diagnostics::default();
     let (_, spec) = read(&path, &mut diagnostics);
     let spec = spec.unwrap();

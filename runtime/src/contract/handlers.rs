@@ -215,8 +215,7 @@ impl Body {
     /// 400 if it is none.
     pub fn text(self) -> Result<String> {
         match self.payload {
-            Payload::Text(text) => Ok(text),
-            Payload::Value(Value::String(text)) => Ok(text),
+            Payload::Text(text) | Payload::Value(Value::String(text)) => Ok(text),
             Payload::Value(value) => Ok(value.to_string()),
             Payload::Nothing => Ok(String::new()),
             Payload::Bytes(bytes) => String::from_utf8(bytes.into())

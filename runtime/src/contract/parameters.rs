@@ -178,12 +178,11 @@ impl Parameter {
             return Ok(None);
         }
         let content = value.get("content").and_then(Value::as_object);
-        let (schema, style) = match content.and_then(|content| content.iter().next()) {
-            Some((media_type, inner)) => {
+        let (schema, style) =
+            if let Some((media_type, inner)) = content.and_then(|content| content.iter().next()) {
                 let at = format!("{at}/content/{}/schema", escape(media_type));
                 (inner.get("schema").map(|_| at), Style::Json)
-            }
-            None => {
+            } else {
                 let style = match text("style") {
                     Some("label") => Style::Label,
                     Some("matrix") => Style::Matrix,
@@ -196,8 +195,7 @@ impl Parameter {
                     _ => Style::Simple,
                 };
                 (value.get("schema").map(|_| format!("{at}/schema")), style)
-            }
-        };
+            };
         let explode = value.get("explode").and_then(Value::as_bool);
         let found = schema.as_deref().and_then(|at| document.value.pointer(at));
         let found = found.map(|value| document.schema(value));

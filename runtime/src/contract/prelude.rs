@@ -10,7 +10,7 @@ pub use uuid::Uuid;
 pub use memgen_macros::{Body, Reply};
 
 pub use super::{
-    Attempt, Base64, Credentials, Cx, Date, DateTime, Decimal, EventStream, File, Principal,
+    Attempt, Base64, Credentials, Cx, Date, DateTime, Decimal, EventStream, File, Principal, now,
 };
 pub use crate::{
     Problem, Result, Store, operations,

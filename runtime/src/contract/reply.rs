@@ -48,6 +48,7 @@ impl<T: Serialize + 'static> IntoResponse for EventStream<T> {
 }
 
 /// A reply without a body.
+#[must_use]
 pub fn empty(status: StatusCode) -> Response {
     status.into_response()
 }
@@ -77,6 +78,7 @@ pub fn with(status: StatusCode, media_type: &'static str, body: Bytes) -> Respon
 }
 
 /// A reply that goes on.
+#[must_use]
 pub fn events<T: Serialize + 'static>(status: StatusCode, events: EventStream<T>) -> Response {
     let mut response = events.into_response();
     *response.status_mut() = status;
@@ -84,6 +86,7 @@ pub fn events<T: Serialize + 'static>(status: StatusCode, events: EventStream<T>
 }
 
 /// The status of a reply whose document leaves it open (`default`, `4XX`).
+#[must_use]
 pub fn status(code: u16) -> StatusCode {
     StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
@@ -94,12 +97,13 @@ pub fn header<T: Serialize>(response: &mut Response, name: &'static str, value: 
         return;
     };
     let Some(text) = simple(&value) else { return };
-    match (HeaderName::try_from(name), HeaderValue::try_from(text)) {
-        (Ok(name), Ok(value)) => drop(response.headers_mut().insert(name, value)),
-        _ => tracing::error!(
+    if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(text)) {
+        drop(response.headers_mut().insert(name, value));
+    } else {
+        tracing::error!(
             header = name,
             "this value can't stand in a header; it is left out"
-        ),
+        );
     }
 }
 

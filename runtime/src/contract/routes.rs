@@ -68,16 +68,13 @@ impl Pattern {
         loop {
             let (name, more) = rest.split_once('}')?;
             names.push(name.to_owned());
-            match more.split_once('{') {
-                Some((between, next)) => {
-                    after.push(between.to_owned());
-                    rest = next;
-                }
-                None => {
-                    after.push(more.to_owned());
-                    let prefix = prefix.to_owned();
-                    return Some((Self { prefix, after }, names));
-                }
+            if let Some((between, next)) = more.split_once('{') {
+                after.push(between.to_owned());
+                rest = next;
+            } else {
+                after.push(more.to_owned());
+                let prefix = prefix.to_owned();
+                return Some((Self { prefix, after }, names));
             }
         }
     }
@@ -130,16 +127,17 @@ impl<T> Routes<T> {
                     .or_default(),
                 Some((pattern, own)) => {
                     names.extend(own);
-                    let index = match at.patterns.iter().position(|(known, _)| *known == pattern) {
-                        Some(index) => index,
-                        None => {
-                            let length = pattern.literal_length();
-                            let index = at
-                                .patterns
-                                .partition_point(|(known, _)| known.literal_length() >= length);
-                            at.patterns.insert(index, (pattern, Segment::default()));
-                            index
-                        }
+                    let index = if let Some(index) =
+                        at.patterns.iter().position(|(known, _)| *known == pattern)
+                    {
+                        index
+                    } else {
+                        let length = pattern.literal_length();
+                        let index = at
+                            .patterns
+                            .partition_point(|(known, _)| known.literal_length() >= length);
+                        at.patterns.insert(index, (pattern, Segment::default()));
+                        index
                     };
                     &mut at.patterns[index].1
                 }

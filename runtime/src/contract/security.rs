@@ -59,7 +59,7 @@ pub enum Credentials {
         /// The password.
         password: String,
     },
-    /// A bearer token: also that of OAuth 2 and of OpenID Connect.
+    /// A bearer token: also that of OAuth 2 and of `OpenID` Connect.
     Bearer(String),
     /// What stands after the scheme's name in `Authorization`.
     Other(String),

@@ -14,6 +14,22 @@ pub type Date = chrono::NaiveDate;
 /// `format: date-time`: a moment with its distance from UTC, such as `2026-11-24T09:30:00+01:00`.
 pub type DateTime = chrono::DateTime<chrono::FixedOffset>;
 
+/// The moment that it is now, in UTC and to the millisecond.
+///
+/// ```
+/// assert!(memgen::contract::now().to_rfc3339().ends_with("+00:00"));
+/// ```
+#[must_use]
+pub fn now() -> DateTime {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let millis = now.map_or(0, |since| {
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    });
+    chrono::DateTime::from_timestamp_millis(millis)
+        .unwrap_or_default()
+        .fixed_offset()
+}
+
 /// `format: decimal`: an exact decimal number of up to 28 digits.
 pub type Decimal = rust_decimal::Decimal;
 

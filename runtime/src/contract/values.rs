@@ -23,14 +23,14 @@ impl Constant for &'static str {
 
 /// Whether it is this value.
 #[doc(hidden)]
-pub fn is<C: Constant>(constant: C, value: &Value) -> bool {
+pub fn is(constant: &impl Constant, value: &Value) -> bool {
     constant.is(value)
 }
 
 /// Writes a value of an enum.
 #[doc(hidden)]
 pub fn write<C: Constant, S: serde::Serializer>(
-    constant: C,
+    constant: &C,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     constant.serialize(serializer)
@@ -62,14 +62,14 @@ macro_rules! values {
 
         impl $crate::private::serde::Serialize for $name {
             fn serialize<S: $crate::private::serde::Serializer>(&self, serializer: S) -> ::core::result::Result<S::Ok, S::Error> {
-                match self { $(Self::$variant => $crate::contract::values::write($value, serializer)),+ }
+                match self { $(Self::$variant => $crate::contract::values::write(&$value, serializer)),+ }
             }
         }
 
         impl<'de> $crate::private::serde::Deserialize<'de> for $name {
             fn deserialize<D: $crate::private::serde::Deserializer<'de>>(deserializer: D) -> ::core::result::Result<Self, D::Error> {
                 let value = <$crate::private::serde_json::Value as $crate::private::serde::Deserialize>::deserialize(deserializer)?;
-                $(if $crate::contract::values::is($value, &value) { return ::core::result::Result::Ok(Self::$variant); })+
+                $(if $crate::contract::values::is(&$value, &value) { return ::core::result::Result::Ok(Self::$variant); })+
                 ::core::result::Result::Err($crate::private::serde::de::Error::custom(::std::format_args!(
                     "{value} is not one of the values of {}", ::core::stringify!($name)
                 )))

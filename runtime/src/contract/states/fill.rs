@@ -56,10 +56,9 @@ impl Filled {
         let old = before.and_then(|before| before.pointer(&self.at));
         let given = entity.pointer(&self.at);
         let value = match (&self.what, old, given) {
-            (Fill::Updated, ..) => self.time(now_ms),
+            (Fill::Updated, ..) | (Fill::Created, None, None) => self.time(now_ms),
             (_, _, Some(_)) => return,
             (_, Some(old), None) => old.clone(),
-            (Fill::Created, None, None) => self.time(now_ms),
             (Fill::Value(value), None, None) => value.clone(),
         };
         put(entity, &self.at, value);

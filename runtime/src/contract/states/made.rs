@@ -69,7 +69,7 @@ pub(crate) fn make(kind: KeyKind, bounds: Bounds, seed: Seed, attempt: u32) -> S
         KeyKind::Int64 | KeyKind::Uint64 => {
             let low = (bits & 0x1fff) as i64;
             let high = match seed {
-                Seed::Random => (now_ms().saturating_sub(START_MS) & 0xff_ffff_ffff) as i64,
+                Seed::Random => (now_ms().saturating_sub(START_MS) & 0xff_ffff_ffff).cast_signed(),
                 Seed::Request(_) => ((bits >> 13) & 0xff_ffff_ffff) as i64,
             };
             within(high << 13 | low, bounds).to_string()
