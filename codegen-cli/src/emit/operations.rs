@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The most lines of an operation's description.
-const LINES: usize = 12;
+const LINES: usize = 8;
 
 pub(super) fn file(named: &Named<'_>, tag: &Tag<'_>) -> String {
     let about = format!("Operations of the tag `{}`.", tag.name.replace('`', "'"));

@@ -74,7 +74,8 @@ pub(super) fn module(named: &Named<'_>) -> String {
     }
     let new = "let contract = memgen::Contract::new(DOCUMENT)";
     let flat = calls.concat();
-    if "memgen::Contract::new(DOCUMENT)".len() + flat.len() <= CALL {
+    // One call is no chain that rustfmt would break.
+    if calls.len() <= 1 && text.fits(&format!("{new}{flat};")) {
         text.line(&format!("{new}{flat};"));
     } else {
         text.open(new);
@@ -90,12 +91,10 @@ pub(super) fn module(named: &Named<'_>) -> String {
         .map(|state| format!("states::{state}"))
         .collect();
     let flat = states.join(", ");
-    // rustfmt keeps a call and its arguments in one line up to a width.
-    if flat.len() <= 24 {
-        text.line(&format!("memgen::service!({flat}).contract(contract)"));
-    } else if flat.len() <= CALL {
-        text.line(&format!("memgen::service!({flat})"));
-        text.line("    .contract(contract)");
+    let line = format!("memgen::service!({flat}).contract(contract)");
+    // rustfmt keeps arguments in one line up to a width.
+    if flat.len() <= CALL && text.fits(&line) {
+        text.line(&line);
     } else {
         text.open("memgen::service!(");
         for (index, state) in states.iter().enumerate() {

@@ -76,8 +76,10 @@ impl Text {
             return;
         }
         let flat = arguments.join(", ");
-        if flat.chars().count() <= ATTRIBUTE || arguments.len() == 1 {
-            self.line(&format!("#[{name}({flat})]"));
+        let line = format!("#[{name}({flat})]");
+        let width = flat.chars().count();
+        if width <= ATTRIBUTE || arguments.len() == 1 && self.fits(&line) {
+            self.line(&line);
             return;
         }
         self.open(&format!("#[{name}("));
