@@ -439,7 +439,7 @@ impl StateOperation {
         if let Some(name) = self.refused(&request.call.parts().uri) {
             // To leave it aside in silence would be another answer than the one that was asked for.
             let problem =
-                Problem::bad_request(format!("`{name}` is not supported here; leave it out"));
+                Problem::not_implemented(format!("`{name}` is not supported here; leave it out"));
             let problem = problem.with_error(name, "is not supported here");
             return Box::pin(async { Err(problem.into()) });
         }
