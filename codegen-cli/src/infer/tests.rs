@@ -1,1 +1,291 @@
+//! Which operations work on state.
 
+use std::path::Path;
+
+use crate::{
+    diagnostic::{Diagnostics, Severity},
+    generate, inspect, lower,
+    model::{Api, Decision},
+    spec,
+};
+
+/// The decisions of a document.
+fn api(text: &str) -> (Api, Diagnostics) {
+    let mut diagnostics = Diagnostics::default();
+    let (sources, spec) = spec::read_bytes("t.yaml", text.as_bytes(), &mut diagnostics);
+    let rendered: Vec<String> = diagnostics
+        .iter()
+        .map(|one| sources.render(one, false))
+        .collect();
+    let spec = spec.unwrap_or_else(|| panic!("{rendered:?}"));
+    let mut api = lower::lower(&spec, &mut diagnostics);
+    super::infer(&mut api, &spec, &mut diagnostics);
+    (api, diagnostics)
+}
+
+/// `get pet`, `handler`, … for each operation in the order of the document.
+fn verdicts(api: &Api) -> Vec<String> {
+    let operations = api
+        .operations
+        .iter()
+        .map(|operation| match operation.decision {
+            Decision::State { resource, .. } => {
+                format!(
+                    "{} {}",
+                    inspect::verdict(operation),
+                    api.resources[resource].words
+                )
+            }
+            _ => inspect::verdict(operation).to_owned(),
+        });
+    operations.collect()
+}
+
+fn check(paths: &str, schemas: &str, expected: &[&str]) {
+    let text = format!(
+        "{{openapi: 3.1.0, info: {{title: T, version: '1'}}, paths: {{{paths}}}, components: {{schemas: {{{schemas}}}}}}}"
+    );
+    // The first character makes it YAML: a document that begins with a brace is JSON.
+    let (api, diagnostics) = api(&format!("# flow\n{text}"));
+    assert_eq!(diagnostics.count(Severity::Error), 0, "{paths}");
+    assert_eq!(verdicts(&api), expected, "{paths}");
+}
+
+const PET: &str = "Pet: {type: object, required: [id, name], properties: {id: {type: integer, format: int64}, name: {type: string}, kind: {type: string}}}";
+const BODY: &str =
+    "requestBody: {content: {application/json: {schema: {$ref: '#/components/schemas/Pet'}}}}";
+
+fn ok(status: u16) -> String {
+    format!(
+        "responses: {{'{status}': {{description: '', content: {{application/json: {{schema: {{$ref: '#/components/schemas/Pet'}}}}}}}}}}"
+    )
+}
+
+const ID: &str =
+    "parameters: [{name: petId, in: path, required: true, schema: {type: integer, format: int64}}]";
+const NONE: &str = "responses: {'204': {description: ''}}";
+const PAGE: &str = "responses: {'200': {description: '', content: {application/json: {schema: {type: object, properties: {data: {type: array, items: {$ref: '#/components/schemas/Pet'}}, next_cursor: {type: string}, has_more: {type: boolean}, total: {type: integer}}}}}}}";
+
+/// The table of the example, as `memgen inspect` prints it. After a change that is meant: `EXPECT=overwrite cargo test -p memgen-cli`.
+#[test]
+fn the_petstore() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut diagnostics = Diagnostics::default();
+    let document = root.join("../examples/petstore/openapi.yaml");
+    let (sources, read) = generate::read(&document, None, &mut diagnostics);
+    let (_, api) = read.expect("it can be read");
+    assert!(diagnostics.is_empty());
+    let table = inspect::table(&api, &sources);
+    let golden = root.join("src/infer/petstore.txt");
+    if std::env::var("EXPECT").is_ok_and(|value| value == "overwrite") {
+        std::fs::write(&golden, &table).expect("it can be written");
+    }
+    let expected = std::fs::read_to_string(&golden).expect("it is there");
+    assert_eq!(table, expected);
+    let json = inspect::json(&api, &sources);
+    assert_eq!(json["operations"].as_array().map(Vec::len), Some(26));
+    assert_eq!(json["operations"][0]["becomes"], "list");
+    assert_eq!(json["resources"][0]["key"][0]["at"], "/id");
+}
+
+#[test]
+fn resources_are_seen() {
+    let (made, read, changed) = (ok(201), ok(200), ok(200));
+    // Client's keys, pages, everything.
+    check(
+        &format!(
+            "/pets: {{get: {{{PAGE}}}, post: {{{BODY}, {made}}}}}, '/pets/{{petId}}': {{{ID}, get: {{{read}}}, put: {{{BODY}, {changed}}}, patch: {{{BODY}, {changed}}}, delete: {{{NONE}}}}}"
+        ),
+        PET,
+        &[
+            "list pet",
+            "create pet",
+            "get pet",
+            "replace pet",
+            "delete pet",
+            "update pet",
+        ],
+    );
+    // `PUT` alone makes them.
+    check(
+        &format!("'/pets/{{petId}}': {{{ID}, get: {{{read}}}, put: {{{BODY}, {changed}}}}}"),
+        PET,
+        &["get pet", "replace pet"],
+    );
+    // The key is in the body of the `PUT`.
+    check(
+        &format!(
+            "/pets: {{put: {{{BODY}, {changed}}}, post: {{{BODY}, {changed}}}}}, '/pets/{{petId}}': {{{ID}, get: {{{read}}}}}"
+        ),
+        PET,
+        &["replace pet", "create pet", "get pet"],
+    );
+    // An envelope, a key that the server makes, and a `PUT` that says that it is partial.
+    let data = "schema: {type: object, properties: {data: {$ref: '#/components/schemas/Task'}}}";
+    let body = format!("requestBody: {{content: {{application/json: {{{data}}}}}}}");
+    let reply = |status: u16| {
+        format!(
+            "responses: {{'{status}': {{description: '', content: {{application/json: {{{data}}}}}}}}}"
+        )
+    };
+    check(
+        &format!(
+            "/tasks: {{post: {{{body}, {}}}}}, '/tasks/{{task_gid}}': {{parameters: [{{name: task_gid, in: path, required: true, schema: {{type: string}}}}], get: {{{}}}, put: {{description: 'Only the fields provided are changed.', {body}, {}}}, delete: {{responses: {{'200': {{description: '', content: {{application/json: {{schema: {{type: object, properties: {{data: {{type: object}}}}}}}}}}}}}}}}}}",
+            reply(201),
+            reply(200),
+            reply(200),
+        ),
+        "Task: {type: object, properties: {gid: {type: string, readOnly: true}, name: {type: string}}}",
+        &["create task", "get task", "update task", "delete task"],
+    );
+}
+
+#[test]
+fn what_is_not_clear_is_a_handler() {
+    let (made, read) = (ok(201), ok(200));
+    // Nothing makes one.
+    check(
+        &format!("'/pets/{{petId}}': {{{ID}, get: {{{read}}}, delete: {{{NONE}}}}}"),
+        PET,
+        &["handler", "handler"],
+    );
+    // A `PUT` that wants one to be there makes none.
+    check(
+        &format!(
+            "'/pets/{{petId}}': {{{ID}, get: {{{read}}}, put: {{{BODY}, responses: {{'200': {{description: '', content: {{application/json: {{schema: {{$ref: '#/components/schemas/Pet'}}}}}}}}, '404': {{description: ''}}}}}}}}"
+        ),
+        PET,
+        &["handler", "handler"],
+    );
+    // Actions, searches, and a list that demands more than a state knows.
+    check(
+        &format!(
+            "/pets: {{post: {{{BODY}, {made}}}, get: {{parameters: [{{name: near, in: query, required: true, schema: {{type: string}}}}], {PAGE}}}}}, '/pets/{{petId}}': {{{ID}, get: {{{read}}}}}, '/pets/{{petId}}/feed': {{{ID}, post: {{{read}}}}}, /pets/search: {{get: {{{PAGE}}}}}"
+        ),
+        PET,
+        &["handler", "create pet", "get pet", "handler", "handler"],
+    );
+    // A body of another kind.
+    check(
+        &format!(
+            "/pets: {{post: {{requestBody: {{content: {{application/json: {{schema: {{type: object, properties: {{url: {{type: string}}}}}}}}}}}}, {made}}}}}, '/pets/{{petId}}': {{{ID}, get: {{{read}}}}}"
+        ),
+        PET,
+        &["handler", "handler"],
+    );
+    // Nobody would learn the key.
+    check(
+        &format!(
+            "/pets: {{post: {{{BODY}, {made}}}}}, '/pets/{{x}}': {{parameters: [{{name: x, in: path, required: true, schema: {{type: string}}}}], get: {{{read}}}}}"
+        ),
+        "Pet: {type: object, properties: {name: {type: string}, kind: {type: string}}}",
+        &["handler", "handler"],
+    );
+}
+
+#[test]
+fn decisions_say_where_things_are() {
+    let (made, read) = (ok(201), ok(200));
+    let text = format!(
+        "openapi: 3.1.0\ninfo: {{title: T, version: '1'}}\npaths: {{'/owners/{{owner}}/pets': {{parameters: [{{name: owner, in: path, required: true, schema: {{type: string}}}}], post: {{{BODY}, {made}}}, get: {{parameters: [{{name: limit, in: query, schema: {{type: integer}}}}, {{name: cursor, in: query, schema: {{type: string}}}}, {{name: kind, in: query, schema: {{type: string}}}}, {{name: colour, in: query, schema: {{type: string}}}}, {{name: fields, in: query, schema: {{type: string}}}}], {PAGE}}}}}, '/owners/{{owner}}/pets/{{petId}}': {{parameters: [{{name: owner, in: path, required: true, schema: {{type: string}}}}, {{name: petId, in: path, required: true, schema: {{type: integer, format: int64}}}}], get: {{{read}}}}}}}\ncomponents: {{schemas: {{{PET}}}}}\n"
+    );
+    let (api, _) = api(&text);
+    assert_eq!(verdicts(&api), ["list pet", "create pet", "get pet"]);
+    let at = |pointer: &str| api.document.pointer(pointer).cloned().unwrap_or_default();
+    assert_eq!(
+        at("/x-memgen/states/pet"),
+        serde_json::json!({
+            "schema": "#/components/schemas/Pet", "topic": "pet", "partitions": 16, "partition_by": 1,
+            "key": [{ "parameter": "owner", "type": "string" }, { "parameter": "petId", "type": "int64", "at": "/id" }],
+        })
+    );
+    assert_eq!(
+        at("/paths/~1owners~1{owner}~1pets/get/x-memgen"),
+        serde_json::json!({
+            "state": "pet", "action": "list", "status": 200, "key": [{ "parameter": "owner" }], "reply": "/data",
+            "list": { "limit": "limit", "after": "cursor", "next": "/next_cursor", "total": "/total", "more": "/has_more", "filters": { "kind": "/kind" } },
+            "refuses": ["colour"],
+        })
+    );
+    assert_eq!(
+        at("/paths/~1owners~1{owner}~1pets/post/x-memgen"),
+        serde_json::json!({
+            "state": "pet", "action": "create", "status": 201, "key": [{ "parameter": "owner" }, { "body": "/id" }], "request": "", "reply": "",
+        })
+    );
+}
+
+#[test]
+fn authors_decide() {
+    let (made, read) = (ok(201), ok(200));
+    let paths = |more: &str| {
+        format!(
+            "/pets: {{post: {{{BODY}, {made}}}}}, '/pets/{{petId}}': {{{ID}, get: {{{read}}}, delete: {{{more}{NONE}}}}}"
+        )
+    };
+    check(
+        &paths("x-memgen-action: handler, "),
+        PET,
+        &["create pet", "get pet", "handler"],
+    );
+    let named = PET.replace(
+        "Pet: {",
+        "Pet: {x-memgen-name: animal, x-memgen-partitions: 4, x-memgen-topic: zoo, ",
+    );
+    check(
+        &paths(""),
+        &named,
+        &["create animal", "get animal", "delete animal"],
+    );
+    let never = PET.replace("Pet: {", "Pet: {x-memgen-state: false, ");
+    check(&paths(""), &never, &["handler", "handler", "handler"]);
+    let rows = [
+        (
+            paths("x-memgen-action: destroy, "),
+            PET.to_owned(),
+            "`destroy` is no action",
+        ),
+        (
+            paths("x-memgen-state: pet, "),
+            PET.to_owned(),
+            "beside `x-memgen-state`",
+        ),
+        (
+            paths("x-memgen-action: delete, x-memgen-state: pat, "),
+            PET.to_owned(),
+            "there is no state `pat`, only pet",
+        ),
+        (
+            paths(""),
+            PET.replace("Pet: {", "Pet: {x-memgen-key: /nothing, "),
+            "JSON pointer",
+        ),
+        (
+            paths(""),
+            PET.replace("Pet: {", "Pet: {x-memgen-partitions: 0, "),
+            "from 1 to 4096",
+        ),
+        (
+            paths(""),
+            PET.replace("Pet: {", "Pet: {x-memgen-topic: 'a b', "),
+            "a topic has letters",
+        ),
+        (
+            paths("x-memgen-acton: handler, "),
+            PET.to_owned(),
+            "`x-memgen-acton` means nothing here",
+        ),
+    ];
+    for (paths, schemas, message) in rows {
+        let text = format!(
+            "openapi: 3.1.0\ninfo: {{title: T, version: '1'}}\npaths: {{{paths}}}\ncomponents: {{schemas: {{{schemas}}}}}\n"
+        );
+        let (_, diagnostics) = api(&text);
+        let found = diagnostics.iter().find(|one| one.message.contains(message));
+        let found = found.unwrap_or_else(|| panic!("`{message}` is not said of {paths} {schemas}"));
+        assert!(
+            found.span.is_some_and(|span| span.line > 1),
+            "{message}: {found:?}"
+        );
+    }
+}

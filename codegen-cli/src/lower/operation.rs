@@ -200,7 +200,7 @@ fn parameters<'a>(
             media.member("schema")
         });
         let ty = schema.map_or(TypeRef::Any, |schema| {
-            types.of(&schema, &format!("{words} {}", data.name))
+            types.of_parameter(&schema, words, &data.name)
         });
         let parameter = Parameter {
             field: String::new(),

@@ -104,7 +104,8 @@ impl<'a> Schema<'a> {
         schema.nullable |= schema.kind.is_none()
             && !inherited.is_empty()
             && inherited.iter().all(|(part, _)| part.nullable);
-        for (part, referred) in inherited {
+        // The last one is the closest: `allOf` names a base first, and then what is added to it.
+        for (part, referred) in inherited.into_iter().rev() {
             schema.take_over(part, referred);
         }
         Some(schema)

@@ -28,6 +28,8 @@ pub(super) struct Types<'a, 'd> {
     document: &'a Json,
     table: Vec<TypeDef>,
     components: HashMap<String, TypeRef>,
+    /// Enums of parameters by name and values: an API asks for the same choice in many operations.
+    choices: HashMap<String, TypeRef>,
     /// Components whose type is being found: one that leads back to itself through lists alone is any value.
     open: HashSet<String>,
     waiting: VecDeque<Waiting<'a>>,
@@ -51,6 +53,7 @@ impl<'a, 'd> Types<'a, 'd> {
             document,
             table: Vec::new(),
             components: HashMap::new(),
+            choices: HashMap::new(),
             open: HashSet::new(),
             waiting: VecDeque::new(),
         }
@@ -111,6 +114,32 @@ impl<'a, 'd> Types<'a, 'd> {
             return TypeRef::Any;
         };
         self.of_schema(schema, place, words)
+    }
+
+    /// The type of a parameter. The same choice under the same name is one type.
+    pub(super) fn of_parameter(&mut self, place: &Place<'a>, words: &str, name: &str) -> TypeRef {
+        let own = format!("{words} {name}");
+        if place.reference().is_some() {
+            return self.of(place, &own);
+        }
+        let Some(schema) = Schema::read(place, self) else {
+            return TypeRef::Any;
+        };
+        let Some(values) = &schema.values else {
+            return self.of_schema(schema, place, &own);
+        };
+        let kind = schema.kind.as_deref().unwrap_or_default();
+        let choice = format!(
+            "{name} {kind} {} {}",
+            schema.nullable,
+            Json::from(values.clone())
+        );
+        if let Some(known) = self.choices.get(&choice) {
+            return known.clone();
+        }
+        let ty = self.of_schema(schema, place, name);
+        self.choices.insert(choice, ty.clone());
+        ty
     }
 
     /// The schema at a place, and its type.
