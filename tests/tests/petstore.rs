@@ -71,6 +71,7 @@ async fn post(client: &Client, path: &str, body: &Value) -> Reply {
 }
 
 #[tokio::test]
+#[allow(clippy::too_many_lines, reason = "one story")]
 async fn what_was_acknowledged_survives_a_crash() {
     let service = petstore();
     let mut running = service.start().await;
@@ -218,6 +219,7 @@ async fn lists_have_pages_and_filters() {
 }
 
 #[tokio::test]
+#[allow(clippy::too_many_lines, reason = "a table")]
 async fn mistakes_name_the_field() {
     let running = petstore().start().await;
     let client = running.client();

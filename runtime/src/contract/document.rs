@@ -306,7 +306,7 @@ fn is_pattern(pattern: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn document(schemas: Value) -> Arc<Document> {
+    fn document(schemas: &Value) -> Arc<Document> {
         Arc::new(Document::new(
             json!({ "components": { "schemas": schemas } }),
         ))
@@ -314,7 +314,7 @@ mod tests {
 
     #[test]
     fn each_keyword_names_the_field() {
-        let document = document(json!({
+        let document = document(&json!({
             "Pet": {
                 "type": "object",
                 "required": ["id", "name", "address"],
