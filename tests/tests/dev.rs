@@ -14,12 +14,13 @@ use memgen_tests::{Client, Folder, binaries::binary, project};
 use serde_json::json;
 
 /// How long a build may take.
-const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_secs(240);
 
 /// The command, and what it and the service say.
 struct Dev {
     process: Child,
     lines: Receiver<String>,
+    before: Vec<String>,
 }
 
 impl Dev {
@@ -45,26 +46,31 @@ impl Dev {
         };
         follow(Box::new(out), sender.clone());
         follow(Box::new(errors), sender);
-        Self { process, lines }
+        Self {
+            process,
+            lines,
+            before: Vec::new(),
+        }
     }
 
-    /// Waits for a line with this text.
-    fn line(&self, text: &str) -> String {
-        let mut before = Vec::new();
+    /// Waits for a line with this text, and takes it. Those before it stay: two processes write them, in whatever order.
+    fn line(&mut self, text: &str) -> String {
         loop {
+            if let Some(place) = self.before.iter().position(|line| line.contains(text)) {
+                return self.before.remove(place);
+            }
             match self.lines.recv_timeout(PATIENCE) {
-                Ok(line) if line.contains(text) => return line,
-                Ok(line) => before.push(line),
+                Ok(line) => self.before.push(line),
                 Err(error) => panic!(
                     "`{text}` was not said ({error}), but:\n{}",
-                    before.join("\n")
+                    self.before.join("\n")
                 ),
             }
         }
     }
 
     /// Waits for the address of the service.
-    fn client(&self) -> Client {
+    fn client(&mut self) -> Client {
         let line = self.line("api   http://");
         Client::new(line.trim_start_matches("api").trim())
     }
@@ -88,7 +94,7 @@ async fn changes_are_followed_and_the_state_is_kept() {
     let text = text.replace("@NAME@", "Pad of notes");
     fs::write(&document, &text).expect("there is room");
     let runtime = project::runtime();
-    let dev = Dev::start(
+    let mut dev = Dev::start(
         folder.path(),
         &[
             "openapi.yaml",

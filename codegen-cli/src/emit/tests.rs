@@ -180,7 +180,7 @@ fn no_text_becomes_code() {
                 "{}",
                 file.path
             );
-            if !is_rust(file) {
+            if !is_rust(&file) {
                 continue;
             }
             let parsed = syn::parse_file(&file.text).unwrap();

@@ -30,9 +30,8 @@ fn indented(text: &str, by: usize) -> String {
         .trim_end()
         .lines()
         .filter(|line| !line.trim().is_empty());
-    lines
-        .map(|line| format!("{}{line}\n", " ".repeat(by)))
-        .collect()
+    let lines = lines.map(|line| format!("{}{line}\n", " ".repeat(by)));
+    lines.collect::<Vec<_>>().concat()
 }
 
 /// A type in short: `{a: i64, b?: [Pet]}`, `"x" | 1`, `<Cat | Dog by kind>`.
