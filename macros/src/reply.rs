@@ -49,7 +49,13 @@ impl Parse for ReplyAttr {
         } else {
             match input.parse::<Ident>() {
                 Ok(word) if word == "default" => Status::Open,
-                _ => return Err(wrong(input)),
+                Ok(word) => {
+                    return Err(syn::Error::new(
+                        word.span(),
+                        format!("a status is expected here: {FORM}"),
+                    ));
+                }
+                Err(_) => return Err(wrong(input)),
             }
         };
         let media_type = if input.peek(Token![,]) {

@@ -34,6 +34,7 @@ fn wrong_programs() {
         "arguments",
         "replies",
         "free",
+        "document",
         "many",
     ] {
         cases.compile_fail(format!("ui/{topic}/*.rs"));

@@ -1,0 +1,33 @@
+use memgen::contract::prelude::*;
+
+#[derive(Debug, Reply)]
+pub enum Answers {
+    NoAttribute,
+    #[reply(99)]
+    NoStatus,
+    #[reply("6XX")]
+    NoClass,
+    #[reply(otherwise)]
+    NoWord,
+    #[reply(default)]
+    NothingSaysIt,
+    #[reply("4XX")]
+    NotFirst(String, StatusCode),
+    #[reply(200)]
+    TwoBodies(String, String),
+    #[reply(201)]
+    Stray {
+        body: String,
+        rate: i64,
+    },
+    #[reply(202)]
+    TwoStatuses {
+        status: StatusCode,
+        body: String,
+    },
+}
+
+#[derive(Debug, Reply)]
+pub struct NoEnum;
+
+fn main() {}
