@@ -429,7 +429,7 @@ mod tests {
             let text = (setting.show)(&default);
             if text.is_empty() {
                 assert!(
-                    ["serve", "log-level"].contains(&setting.name),
+                    ["serve", "log-level", "credentials"].contains(&setting.name),
                     "{}: no default",
                     setting.name
                 );

@@ -104,6 +104,7 @@ fn every_setting_can_be_set_from_each_source() {
         let value = match (setting.show)(&Config::default()) {
             text if !text.is_empty() => text,
             _ if setting.name == "serve" => "0,1".to_owned(),
+            _ if setting.name == "credentials" => "key=secret,login=user:password".to_owned(),
             _ => "debug".to_owned(),
         };
         let flag = format!("--{}", setting.name);

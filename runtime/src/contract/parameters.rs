@@ -560,6 +560,7 @@ mod tests {
     }
 
     /// The examples of OpenAPI's own table.
+    #[allow(clippy::too_many_lines, reason = "a table")]
     #[test]
     fn each_style_is_read() {
         let text = json!({ "type": "string" });

@@ -3,7 +3,7 @@
 //! A document has paths that a router of whole segments can't tell apart: `/{a}-{b}`, `/x/{id}.json`, `/x/{id}:cancel`, and the same path under two names of
 //! its parameter. So there is a tree of segments, tried from the most literal to the most open.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use axum::http::Method;
 use percent_encoding::percent_decode_str;
@@ -151,26 +151,22 @@ impl<T> Routes<T> {
         Ok(())
     }
 
-    /// Finds what answers. `HEAD` is answered as `GET` is, where the document has none of its own.
+    /// Finds what answers.
     pub(crate) fn find(&self, method: &Method, path: &str) -> Found<'_, T> {
         let segments: Vec<&str> = path.split('/').skip(1).collect();
-        let Some((place, values)) = self.root.find(&segments, &mut Vec::new()) else {
-            return Found::Nothing;
-        };
-        let operations = &place.operations;
-        let own = operations.get(method.as_str());
-        let head = own.is_none() && *method == Method::HEAD;
-        let Some(leaf) = own.or_else(|| head.then(|| operations.get("GET")).flatten()) else {
-            let mut methods: Vec<&str> = operations.keys().map(String::as_str).collect();
-            if operations.contains_key("GET") && !operations.contains_key("HEAD") {
-                methods.push("HEAD");
+        let mut seen = Seen::default();
+        let found = self
+            .root
+            .find(&segments, &mut Vec::new(), method.as_str(), &mut seen);
+        let Some((leaf, values)) = found else {
+            if seen.methods.is_empty() {
+                return Found::Nothing;
             }
-            let methods = methods.into_iter();
-            return Found::OtherMethods(
-                methods
-                    .filter_map(|name| Method::from_bytes(name.as_bytes()).ok())
-                    .collect(),
-            );
+            let has = |name: &str| seen.methods.contains(name);
+            let head = (has("GET") && !has("HEAD")).then_some("HEAD");
+            let methods = seen.methods.iter().map(String::as_str).chain(head);
+            let methods = methods.filter_map(|name| Method::from_bytes(name.as_bytes()).ok());
+            return Found::OtherMethods(methods.collect());
         };
         let mut parameters = Vec::with_capacity(values.len());
         for (name, value) in leaf.names.iter().zip(values) {
@@ -184,23 +180,37 @@ impl<T> Routes<T> {
 }
 
 impl<T> Segment<T> {
-    /// Depth first, and back where a way leads nowhere. The first path that matches is the one, whatever its methods are: a concrete path hides templated ones.
+    /// Depth first, and back where a way leads nowhere. A path without placeholders hides the others whatever its methods are, as OpenAPI has it.
     /// Each segment is looked at by each pattern once on a way, and patterns of one place are few.
     fn find<'r, 'p>(
         &'r self,
         segments: &[&'p str],
         values: &mut Vec<&'p str>,
-    ) -> Option<(&'r Self, Vec<&'p str>)> {
+        method: &str,
+        seen: &mut Seen,
+    ) -> Option<(&'r Leaf<T>, Vec<&'p str>)> {
         let Some((segment, rest)) = segments.split_first() else {
-            return (!self.operations.is_empty()).then(|| (self, values.clone()));
+            // `HEAD` is answered as `GET` is, where the document has none of its own.
+            let own = self.operations.get(method);
+            let leaf = own.or_else(|| {
+                (method == "HEAD")
+                    .then(|| self.operations.get("GET"))
+                    .flatten()
+            });
+            if leaf.is_none() && !self.operations.is_empty() {
+                seen.methods.extend(self.operations.keys().cloned());
+                seen.concrete |= values.is_empty();
+            }
+            return leaf.map(|leaf| (leaf, values.clone()));
         };
         let literal = if segment.contains('%') {
             decoded(segment).and_then(|segment| self.literals.get(&segment))
         } else {
             self.literals.get(*segment)
         };
-        if let Some(found) = literal.and_then(|next| next.find(rest, values)) {
-            return Some(found);
+        let found = literal.and_then(|next| next.find(rest, values, method, seen));
+        if found.is_some() || seen.concrete {
+            return found;
         }
         for (pattern, next) in &self.patterns {
             let Some(own) = pattern.matches(segment) else {
@@ -208,13 +218,21 @@ impl<T> Segment<T> {
             };
             let before = values.len();
             values.extend(own);
-            if let Some(found) = next.find(rest, values) {
+            if let Some(found) = next.find(rest, values, method, seen) {
                 return Some(found);
             }
             values.truncate(before);
         }
         None
     }
+}
+
+/// What was met on the way to nothing.
+#[derive(Default)]
+struct Seen {
+    methods: BTreeSet<String>,
+    /// The path itself is known, without placeholders.
+    concrete: bool,
 }
 
 fn decoded(text: &str) -> Option<String> {
