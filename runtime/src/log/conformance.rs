@@ -1,7 +1,8 @@
 //! The suite that every [`Log`] passes: the rules of its contract, one check each.
 //!
 //! [`suite`] is for a log in which nothing goes wrong, [`reopened`] for one that outlives its process, and
-//! [`prefix`] also holds where everything goes wrong.
+//! [`prefix`] also holds where everything goes wrong. Logs may compact meanwhile: what a check reads back is of one key
+//! each, and not behind a higher ballot, so rule 6 lets it stay.
 //!
 //! All of them panic, with the name of the rule, if it is broken.
 
@@ -297,7 +298,7 @@ async fn partitions_are_apart(log: &impl Log) {
     for round in 0..10 {
         for partition in &partitions {
             let mut producer = log.producer(partition).expect("a producer");
-            let record = data(ballot, &partition.to_string(), Some(&round.to_string()));
+            let record = data(ballot, &format!("{partition} {round}"), Some(""));
             assert_eq!(
                 producer.append(&[record]).await,
                 Ok(vec![round]),
@@ -310,7 +311,7 @@ async fn partitions_are_apart(log: &impl Log) {
         assert_eq!(read.len(), 10, "partitions are apart");
         assert!(
             read.iter()
-                .all(|(_, record)| record.key == partition.to_string()),
+                .all(|(_, record)| record.key.starts_with(partition.to_string().as_bytes())),
             "partitions are apart"
         );
     }
@@ -328,12 +329,12 @@ async fn producers_share_one_order(log: &impl Log) {
     let mut producers: Vec<_> = (0..8)
         .map(|_| log.producer(&partition).expect("a producer"))
         .collect();
+    let ballot = Ballot::new(1, 1);
     let (mut sent, mut receipts) = (Vec::new(), Vec::new());
     for round in 0..50 {
         for (number, producer) in producers.iter_mut().enumerate() {
-            let ballot = Ballot::new(1, number as u64);
             let records: Vec<_> = (0..=round % 3)
-                .map(|at| data(ballot, &format!("{round} {at}"), Some("")))
+                .map(|at| data(ballot, &format!("{number} {round} {at}"), Some("")))
                 .collect();
             receipts.push(producer.append(&records));
             sent.push(records);
