@@ -21,6 +21,7 @@ pub mod contract;
 #[cfg(not(feature = "contract"))]
 #[path = "no_contract.rs"]
 mod contract;
+pub mod coordinator;
 mod crud;
 pub mod docs;
 mod entry;

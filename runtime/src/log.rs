@@ -4,9 +4,10 @@
 //! [`embedded`] keeps them in files of this node; `sim` (feature `simulation`) is a seeded model of a
 //! shared log with everything that may go wrong. All pass `conformance`.
 
-use std::{fmt, io, path::PathBuf, sync::Arc};
+use std::{fmt, io, path::PathBuf, str::FromStr, sync::Arc};
 
 use futures_util::future::BoxFuture;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::record::{Offset, Record};
 
@@ -38,6 +39,30 @@ impl TopicPartition {
 impl fmt::Display for TopicPartition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.topic, self.partition)
+    }
+}
+
+impl FromStr for TopicPartition {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        text.rsplit_once('/')
+            .and_then(|(topic, partition)| Some(Self::new(topic, partition.parse().ok()?)))
+            .ok_or_else(|| format!("`{text}` is no partition: write `topic/0`"))
+    }
+}
+
+impl Serialize for TopicPartition {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for TopicPartition {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 

@@ -6,6 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use serde::{Deserialize, Serialize};
+
 use crate::log::TopicPartition;
 
 /// A node that is there.
@@ -37,7 +39,7 @@ pub struct Facts {
 }
 
 /// Who shall have one partition.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Assignment {
     /// Who shall own it; `None` if no node may.
     pub owner: Option<String>,
