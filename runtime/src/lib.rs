@@ -47,6 +47,7 @@ pub mod partitioner;
 mod partitions;
 mod peer_api;
 pub mod plan;
+pub mod planner;
 mod position;
 #[doc(hidden)]
 pub mod private;
