@@ -86,6 +86,15 @@ pub struct Topic {
     pub format: String,
 }
 
+/// How values of a topic were laid out while some build wrote them, as the log keeps it. The log does not look into it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptLayout {
+    /// What records of this layout carry ([`Record::schema`]).
+    pub fingerprint: u64,
+    /// The layout, as text.
+    pub text: String,
+}
+
 /// A run of records, in order.
 #[derive(Debug, Default)]
 pub struct Chunk {
@@ -121,7 +130,9 @@ pub type Receipt = BoxFuture<'static, Result<Offsets, AppendError>>;
 ///    it has its key, or if it never counted (a record before it carries a higher ballot). It keeps every record that
 ///    carries an answer younger than the horizon, as far as a limit on their number allows, and never reorders or renumbers.
 /// 7. *One topic, one shape.* [`declare`](Self::declare) refuses a topic whose kept shape differs.
-/// 8. *No silent gaps.* What is to be read and is not there any more, or was never there, is an error: a partition whose first records were
+/// 8. *Layouts* of a topic are a set that grows: what [`keep_layout`](Self::keep_layout) has kept is there for every reader, for as long as the
+///    topic is.
+/// 9. *No silent gaps.* What is to be read and is not there any more, or was never there, is an error: a partition whose first records were
 ///    deleted, or that was deleted and made again, is never read as if nothing had happened.
 pub trait Log: Send + Sync + 'static {
     /// Creates the topic if it does not exist, and otherwise compares its shape. Called once per topic before anything else.
@@ -129,6 +140,24 @@ pub trait Log: Send + Sync + 'static {
     /// # Errors
     /// [`LogError::Shape`] if the topic was declared differently before; [`LogError::Io`].
     fn declare<'a>(&'a self, topic: &'a Topic) -> BoxFuture<'a, Result<(), LogError>>;
+
+    /// The layouts under which values of a topic were written, in no order; none if the topic is not there. It need not be declared, and is
+    /// not changed: whoever can't read them goes away and leaves no trace.
+    ///
+    /// # Errors
+    /// [`LogError::Io`].
+    fn layouts<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, Result<Vec<KeptLayout>, LogError>>;
+
+    /// Keeps a layout with a declared topic, before the first record of it is appended. Keeping it again changes nothing, and others may keep theirs
+    /// at the same time.
+    ///
+    /// # Errors
+    /// [`LogError::Io`].
+    fn keep_layout<'a>(
+        &'a self,
+        topic: &'a str,
+        layout: &'a KeptLayout,
+    ) -> BoxFuture<'a, Result<(), LogError>>;
 
     /// A new producer for one partition. A producer belongs to one ballot: a new ballot takes a new producer.
     ///

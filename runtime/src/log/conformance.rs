@@ -15,7 +15,7 @@ use futures_util::{
 };
 use tokio::time::timeout;
 
-use super::{AppendError, Log, LogError, Offsets, Topic, TopicPartition};
+use super::{AppendError, KeptLayout, Log, LogError, Offsets, Topic, TopicPartition};
 use crate::record::{
     Answered, BARRIER_KEY, BATCH_KEY, Ballot, FENCE_KEY, Kind, Offset, REPLY_KEY, Record,
 };
@@ -181,6 +181,7 @@ pub async fn suite<L: Log>(make: impl AsyncFn() -> L) {
     large_appends_are_one(&make().await).await;
     nothing_need_wait_for_a_receipt(&make().await).await;
     a_closed_log_refuses(&make().await).await;
+    layouts_are_a_set(&make().await).await;
     prefix(&make().await, 20).await;
 }
 
@@ -251,6 +252,37 @@ async fn a_topic_has_one_shape(log: &impl Log) {
             "shape: no end of {unknown}"
         );
     }
+}
+
+/// Rule 8.
+async fn layouts_are_a_set(log: &impl Log) {
+    let layout = |fingerprint, text: &str| KeptLayout {
+        fingerprint,
+        text: text.to_owned(),
+    };
+    let [one, two] = [layout(u64::MAX, "{\"a\": \"é\"}"), layout(0, "")];
+    assert_eq!(layouts(log, "vertex").await, [], "no topic");
+    for name in ["vertex", "component"] {
+        log.declare(&topic(name, 1)).await.expect("a new topic");
+    }
+    assert_eq!(layouts(log, "vertex").await, [], "a new topic");
+    for layout in [&one, &two, &one] {
+        log.keep_layout("vertex", layout)
+            .await
+            .expect("there is room");
+    }
+    assert_eq!(
+        layouts(log, "vertex").await,
+        [two, one],
+        "each is kept once"
+    );
+    assert_eq!(layouts(log, "component").await, [], "another topic");
+}
+
+async fn layouts(log: &impl Log, topic: &str) -> Vec<KeptLayout> {
+    let mut layouts = log.layouts(topic).await.expect("layouts can be read");
+    layouts.sort_by_key(|layout| layout.fingerprint);
+    layouts
 }
 
 async fn a_new_partition_is_empty(log: &impl Log) {
@@ -682,6 +714,15 @@ pub async fn reopened<L: Log>(open: impl AsyncFn() -> L) {
             expected,
             "what was acknowledged is kept"
         );
+        let kept: Vec<_> = layouts(&log, "vertex").await;
+        assert_eq!(kept.len() as u64, round, "layouts are kept");
+        let layout = KeptLayout {
+            fingerprint: round,
+            text: round.to_string(),
+        };
+        log.keep_layout("vertex", &layout)
+            .await
+            .expect("there is room");
         let mut producer = log.producer(&partition).expect("a producer");
         for number in 0..20 {
             let record = data(

@@ -5,7 +5,7 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | `frame`, `segment`, `manifest` | bytes on the disk |
+//! | `frame`, `segment`, `manifest`, `layouts` | bytes on the disk |
 //! | `recovery` | opening: everything is checked; a torn tail is cut, damage is refused |
 //! | `index` | where each partition's frames are; reading |
 //! | `committer` | the one thread that writes |
@@ -24,6 +24,7 @@ mod error;
 mod frame;
 mod hook;
 mod index;
+mod layouts;
 mod manifest;
 mod recovery;
 mod segment;
@@ -51,7 +52,9 @@ use self::{
     index::{Index, Stream, UNPOISONED},
     manifest::{Manifest, TopicEntry},
 };
-use super::{AppendError, Chunk, Log, LogError, Producer, Receipt, Topic, TopicPartition};
+use super::{
+    AppendError, Chunk, KeptLayout, Log, LogError, Producer, Receipt, Topic, TopicPartition,
+};
 use crate::record::{Offset, Record, codec};
 
 /// Records are gathered into frames of about this many bytes: what is checked and read as a whole.
@@ -228,6 +231,17 @@ impl Embedded {
         Ok(())
     }
 
+    /// The layouts of a topic in a log that another process may have open. See [`Log::layouts`].
+    ///
+    /// # Errors
+    /// [`LogError::Io`].
+    pub fn peek_layouts(
+        folder: impl AsRef<Path>,
+        topic: &str,
+    ) -> Result<Vec<KeptLayout>, LogError> {
+        layouts::read(folder.as_ref(), topic)
+    }
+
     /// Compacts what is sealed, at once and on this thread, whether it is due or not.
     ///
     /// # Errors
@@ -329,6 +343,18 @@ impl Shared {
 impl Log for Embedded {
     fn declare<'a>(&'a self, topic: &'a Topic) -> BoxFuture<'a, Result<(), LogError>> {
         async move { self.shared.declare(topic) }.boxed()
+    }
+
+    fn layouts<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, Result<Vec<KeptLayout>, LogError>> {
+        std::future::ready(layouts::read(&self.shared.folder, topic)).boxed()
+    }
+
+    fn keep_layout<'a>(
+        &'a self,
+        topic: &'a str,
+        layout: &'a KeptLayout,
+    ) -> BoxFuture<'a, Result<(), LogError>> {
+        std::future::ready(layouts::keep(&self.shared.folder, topic, layout)).boxed()
     }
 
     fn producer(&self, partition: &TopicPartition) -> Result<Box<dyn Producer>, LogError> {

@@ -25,7 +25,9 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 pub use self::faults::{Compaction, Faults};
 use self::world::{ClientId, ProducerId, World};
-use super::{AppendError, Chunk, Log, LogError, Producer, Receipt, Topic, TopicPartition};
+use super::{
+    AppendError, Chunk, KeptLayout, Log, LogError, Producer, Receipt, Topic, TopicPartition,
+};
 use crate::record::{Offset, Record};
 
 /// The simulated log, from outside: makes clients, injects faults, and knows the whole truth.
@@ -111,6 +113,29 @@ pub struct Client {
 impl Log for Client {
     fn declare<'a>(&'a self, topic: &'a Topic) -> BoxFuture<'a, Result<(), LogError>> {
         std::future::ready(look(&self.world).declare(topic)).boxed()
+    }
+
+    fn layouts<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, Result<Vec<KeptLayout>, LogError>> {
+        async move {
+            let delay = look(&self.world).delay();
+            sleep(delay).await;
+            Ok(look(&self.world).layouts(topic))
+        }
+        .boxed()
+    }
+
+    fn keep_layout<'a>(
+        &'a self,
+        topic: &'a str,
+        layout: &'a KeptLayout,
+    ) -> BoxFuture<'a, Result<(), LogError>> {
+        async move {
+            let delay = look(&self.world).delay();
+            sleep(delay).await;
+            look(&self.world).keep_layout(topic, layout);
+            Ok(())
+        }
+        .boxed()
     }
 
     fn producer(&self, partition: &TopicPartition) -> Result<Box<dyn Producer>, LogError> {

@@ -12,7 +12,7 @@ use tokio::{sync::Notify, time::Instant};
 
 use super::{Compaction, Faults};
 use crate::{
-    log::{AppendError, Chunk, LogError, Offsets, Topic, TopicPartition},
+    log::{AppendError, Chunk, KeptLayout, LogError, Offsets, Topic, TopicPartition},
     record::{Ballot, Kind, Offset, RESERVED_KEY_PREFIX, Record, codec},
 };
 
@@ -29,6 +29,7 @@ pub(super) struct World {
     faults: Faults,
     pub(super) full: bool,
     topics: BTreeMap<String, Topic>,
+    layouts: BTreeMap<(String, u64), KeptLayout>,
     partitions: BTreeMap<TopicPartition, Partition>,
     ids: u64,
     producers: BTreeMap<ProducerId, ProducerModel>,
@@ -95,6 +96,7 @@ impl World {
             faults: Faults::none(),
             full: false,
             topics: BTreeMap::new(),
+            layouts: BTreeMap::new(),
             partitions: BTreeMap::new(),
             ids: 0,
             producers: BTreeMap::new(),
@@ -188,6 +190,16 @@ impl World {
             self.partitions.insert(partition, Partition::default());
         }
         Ok(())
+    }
+
+    pub(super) fn layouts(&self, topic: &str) -> Vec<KeptLayout> {
+        let of_topic = self.layouts.iter().filter(|((name, _), _)| name == topic);
+        of_topic.map(|(_, layout)| layout.clone()).collect()
+    }
+
+    pub(super) fn keep_layout(&mut self, topic: &str, layout: &KeptLayout) {
+        let key = (topic.to_owned(), layout.fingerprint);
+        self.layouts.insert(key, layout.clone());
     }
 
     fn partition(&self, partition: &TopicPartition) -> Result<&Partition, LogError> {
