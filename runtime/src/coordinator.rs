@@ -118,8 +118,8 @@ pub trait Lock: Send + Sync {
     /// Whether it is known to be lost for good: its session ended, or somebody removed it.
     fn is_lost(&self) -> bool;
 
-    /// Gives the lock back. Others see it at once. Dropping a lock does the same, but later.
-    fn release(self: Box<Self>) -> BoxFuture<'static, ()>;
+    /// Gives the lock back: it never holds again, and others see it at once. Dropping the last handle does the same, but later.
+    fn release(&self) -> BoxFuture<'static, ()>;
 }
 
 /// Why the coordinator refuses.
@@ -183,7 +183,7 @@ pub trait Coordinator: Send + Sync + 'static {
     fn acquire<'a>(
         &'a self,
         partition: &'a TopicPartition,
-    ) -> BoxFuture<'a, Result<Option<Box<dyn Lock>>, CoordinatorError>>;
+    ) -> BoxFuture<'a, Result<Option<Arc<dyn Lock>>, CoordinatorError>>;
 
     /// Removes the lock of a process of which there is proof that it is gone (rule 12), if it is still that holder's: whether it was removed.
     ///

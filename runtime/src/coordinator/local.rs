@@ -206,14 +206,14 @@ impl Local {
     fn acquire_now(
         &self,
         partition: &TopicPartition,
-    ) -> Result<Option<Box<dyn Lock>>, CoordinatorError> {
+    ) -> Result<Option<Arc<dyn Lock>>, CoordinatorError> {
         let me = self
             .me()
             .clone()
             .ok_or_else(|| CoordinatorError::Unreachable("this node is not a member".to_owned()))?;
         let taken = self.shared().acquire(partition, &me);
-        Ok(taken.map(|(number, held)| -> Box<dyn Lock> {
-            Box::new(LocalLock {
+        Ok(taken.map(|(number, held)| -> Arc<dyn Lock> {
+            Arc::new(LocalLock {
                 shared: Arc::clone(&self.shared),
                 partition: partition.clone(),
                 number,
@@ -274,7 +274,7 @@ impl Coordinator for Local {
     fn acquire<'a>(
         &'a self,
         partition: &'a TopicPartition,
-    ) -> BoxFuture<'a, Result<Option<Box<dyn Lock>>, CoordinatorError>> {
+    ) -> BoxFuture<'a, Result<Option<Arc<dyn Lock>>, CoordinatorError>> {
         std::future::ready(self.acquire_now(partition)).boxed()
     }
 
@@ -336,15 +336,21 @@ impl Lock for LocalLock {
         !self.holds()
     }
 
-    fn release(self: Box<Self>) -> BoxFuture<'static, ()> {
-        drop(self);
+    fn release(&self) -> BoxFuture<'static, ()> {
+        self.release_now();
         std::future::ready(()).boxed()
+    }
+}
+
+impl LocalLock {
+    fn release_now(&self) {
+        let mut shared = self.shared.lock().expect(UNPOISONED);
+        shared.release(&self.partition, |holder| holder.lock == self.number);
     }
 }
 
 impl Drop for LocalLock {
     fn drop(&mut self) {
-        let mut shared = self.shared.lock().expect(UNPOISONED);
-        shared.release(&self.partition, |holder| holder.lock == self.number);
+        self.release_now();
     }
 }
