@@ -5,6 +5,8 @@
 //!
 //! [`local`] is for the nodes of one process. All implementations pass `conformance`. [`crate::planner`] makes the plan, by whichever of them.
 
+#[cfg(feature = "simulation")]
+pub mod conformance;
 pub mod local;
 pub mod zookeeper;
 
