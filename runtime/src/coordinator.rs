@@ -8,6 +8,7 @@
 #[cfg(feature = "simulation")]
 pub mod conformance;
 pub mod local;
+mod partition_ranges;
 pub mod zookeeper;
 
 use std::{
@@ -49,6 +50,7 @@ pub struct Node {
     /// It is about to leave, and gives its partitions away.
     pub draining: bool,
     /// The partitions of which it has a copy that is at most moments behind, owned or not.
+    #[serde(with = "partition_ranges")]
     pub in_sync: BTreeSet<TopicPartition>,
 }
 
