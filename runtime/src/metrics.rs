@@ -58,6 +58,13 @@ pub struct Metrics {
     position: IntGaugeVec,
     replayed: IntCounterVec,
     replies: IntGaugeVec,
+    epoch: IntGaugeVec,
+    owned: IntGaugeVec,
+    takeovers: IntCounterVec,
+    deposed: IntCounterVec,
+    repairs: IntCounterVec,
+    gaps: IntCounterVec,
+    unknown: IntCounterVec,
     build: IntGaugeVec,
     resident_bytes: IntGauge,
     open_files: IntGauge,
@@ -135,6 +142,48 @@ impl Metrics {
                 &registry,
                 "memgen_dedupe_replies",
                 "Answers kept for requests that come again.",
+                &partition,
+            ),
+            epoch: gauges(
+                &registry,
+                "memgen_epoch",
+                "The epoch of the last owner that the log shows.",
+                &partition,
+            ),
+            owned: gauges(
+                &registry,
+                "memgen_owned",
+                "1 while this node owns the partition.",
+                &partition,
+            ),
+            takeovers: counters(
+                &registry,
+                "memgen_takeovers_total",
+                "Times that this node took the partition over.",
+                &partition,
+            ),
+            deposed: counters(
+                &registry,
+                "memgen_deposed_total",
+                "Times that the log showed this owner that another one had taken over.",
+                &partition,
+            ),
+            repairs: counters(
+                &registry,
+                "memgen_repairs_total",
+                "Values that were written again because a stale record may hide them from compaction.",
+                &partition,
+            ),
+            gaps: counters(
+                &registry,
+                "memgen_gaps_total",
+                "Times that records of others lay between this owner's.",
+                &partition,
+            ),
+            unknown: counters(
+                &registry,
+                "memgen_unknown_outcomes_total",
+                "Writes to the log whose outcome had to be found out by a new takeover.",
                 &partition,
             ),
             build: gauges(
@@ -216,6 +265,13 @@ impl Metrics {
             position: self.position.with_label_values(&labels),
             replayed: self.replayed.with_label_values(&labels),
             replies: self.replies.with_label_values(&labels),
+            epoch: self.epoch.with_label_values(&labels),
+            owned: self.owned.with_label_values(&labels),
+            takeovers: self.takeovers.with_label_values(&labels),
+            deposed: self.deposed.with_label_values(&labels),
+            repairs: self.repairs.with_label_values(&labels),
+            gaps: self.gaps.with_label_values(&labels),
+            unknown: self.unknown.with_label_values(&labels),
         }
     }
 
@@ -311,6 +367,20 @@ pub struct PartitionMetrics {
     pub replayed: IntCounter,
     /// Answers kept for requests that come again.
     pub replies: IntGauge,
+    /// The epoch of the last owner that the log shows.
+    pub epoch: IntGauge,
+    /// 1 while this node owns the partition.
+    pub owned: IntGauge,
+    /// Times that this node took the partition over.
+    pub takeovers: IntCounter,
+    /// Times that the log showed this owner that another one had taken over.
+    pub deposed: IntCounter,
+    /// Values that were written again because a stale record may hide them from compaction.
+    pub repairs: IntCounter,
+    /// Times that records of others lay between this owner's.
+    pub gaps: IntCounter,
+    /// Writes whose outcome had to be found out by a new takeover.
+    pub unknown: IntCounter,
 }
 
 fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {

@@ -180,6 +180,7 @@ impl Service {
                 incarnation: member.incarnation,
                 watched,
                 log: log.clone(),
+                nodes: cluster.clone(),
                 metrics: metrics.clone(),
             });
             health.push(node_health.clone());
