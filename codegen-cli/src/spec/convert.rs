@@ -172,6 +172,17 @@ pub(super) fn raise(schema: &mut Node) {
     }
 }
 
+/// Keywords that are about the whole of a property.
+const REMARKS: [&str; 7] = [
+    "title",
+    "description",
+    "default",
+    "readOnly",
+    "writeOnly",
+    "deprecated",
+    "examples",
+];
+
 /// Lets `null` through a schema of 3.1.
 fn allow_null(schema: &mut Node) {
     let span = schema.span;
@@ -193,12 +204,20 @@ fn allow_null(schema: &mut Node) {
             if constrains.iter().any(|name| schema.member(name).is_some()) {
                 let mut only_null = Node::new(Value::Object(Object::new()), span);
                 only_null.set("type", null());
-                let inner =
+                let mut inner =
                     std::mem::replace(schema, Node::new(Value::Object(Object::new()), span));
+                // What is said of the property, and not of one kind of its values.
+                let said: Vec<(&str, Node)> = REMARKS
+                    .into_iter()
+                    .filter_map(|name| Some((name, inner.take(name)?)))
+                    .collect();
                 schema.set(
                     "anyOf",
                     Node::new(Value::List(vec![inner, only_null]), span),
                 );
+                for (name, node) in said {
+                    schema.set(name, node);
+                }
             }
         }
     }
