@@ -60,7 +60,7 @@ components:
     Drawer: {type: object, properties: {label: {type: string}}}
 "##;
 
-/// Sets `value` at each JSONPath of the document, by an overlay.
+/// Sets `value` at each path of the document, by an overlay.
 fn overlay(rows: &[(&str, Value)]) -> Document {
     let actions: Vec<Value> = rows
         .iter()
