@@ -177,9 +177,9 @@ fn assemble(
     };
     let mut bundler = Bundler::new(sources, folder, budget, diagnostics);
     bundler.root(path, root);
-    let bundled = bundler.bundle(version == Version::V31);
+    let made = bundler.bundle(version == Version::V31);
     let sources = bundler.into_sources();
-    let Some(mut tree) = bundled else {
+    let Some(mut tree) = made else {
         return (sources, None);
     };
     complete(&mut tree, diagnostics);

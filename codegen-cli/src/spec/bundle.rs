@@ -247,7 +247,7 @@ impl<'d> Bundler<'d> {
                 .map(|others| others.value)
                 && let Some(object) = result.as_object_mut()
             {
-                object.extend(others.into_iter());
+                object.extend(others);
             }
         }
         Some(result)
