@@ -63,8 +63,10 @@ impl Health {
     }
 
     fn render(&self) -> String {
-        let bytes = i64::try_from(self.log.size_bytes()).unwrap_or(i64::MAX);
-        self.metrics.log_size_bytes.set(bytes);
+        if let Some(bytes) = self.log.size_bytes() {
+            let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+            self.metrics.log_size_bytes.set(bytes);
+        }
         self.metrics.render()
     }
 }
@@ -83,7 +85,8 @@ struct Status<'a> {
 #[derive(Serialize)]
 struct LogStatus {
     kind: &'static str,
-    bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes: Option<u64>,
 }
 
 /// The routes of the admin listener.

@@ -87,10 +87,15 @@ impl Fold {
         self.ballot
     }
 
-    /// The offset after the last record seen.
+    /// Where the log goes on: the offset after the last record seen, or after those that compaction removed behind it.
     #[must_use]
     pub fn next(&self) -> Offset {
         self.next
+    }
+
+    /// The records before `next` that were not seen are gone: compaction removed them.
+    pub fn skip_to(&mut self, next: Offset) {
+        self.next = self.next.max(next);
     }
 
     /// Takes the next record in.

@@ -21,6 +21,7 @@ pub mod contract;
 #[cfg(not(feature = "contract"))]
 #[path = "no_contract.rs"]
 mod contract;
+pub mod coordinator;
 mod crud;
 pub mod docs;
 mod entry;
@@ -46,6 +47,7 @@ pub mod partitioner;
 mod partitions;
 mod peer_api;
 pub mod plan;
+pub mod planner;
 mod position;
 #[doc(hidden)]
 pub mod private;

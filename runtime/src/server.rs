@@ -227,7 +227,7 @@ impl Service {
         let open = tokio::task::spawn_blocking(move || Embedded::open(folder, options));
         let log = open.await.expect("opening the log does not panic")?;
         for definition in self.parts.iter().filter_map(|part| part.definition()) {
-            log.declare(&topic(definition))?;
+            log.declare(&topic(definition)).await?;
         }
         Ok(Arc::new(log))
     }

@@ -302,7 +302,7 @@ async fn check_replay(sim: &Sim, truth: &Truth) -> Vec<String> {
 async fn run(seed: u64, quiet: bool) -> (Vec<String>, Truth, usize) {
     let mut random = fastrand::Rng::with_seed(seed);
     let sim = Sim::new(seed, faults());
-    sim.client().declare(&topic()).unwrap();
+    sim.client().declare(&topic()).await.unwrap();
     let mut incarnation = 0;
     let mut next_incarnation = || {
         incarnation += 1;
@@ -448,7 +448,7 @@ fn quiet_spells_longer_than_the_compaction_lag_lose_nothing() {
 async fn a_torn_batch_is_rolled_forward() {
     let sim = Sim::new(1, Faults::none());
     let client = sim.client();
-    client.declare(&topic()).unwrap();
+    client.declare(&topic()).await.unwrap();
     let pile = |key: &str| {
         let pile = Pile {
             key: key.to_owned(),
