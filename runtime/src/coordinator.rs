@@ -6,6 +6,7 @@
 //! [`local`] is for the nodes of one process. All implementations pass `conformance`. [`crate::planner`] makes the plan, by whichever of them.
 
 pub mod local;
+pub mod zookeeper;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
