@@ -28,8 +28,13 @@ impl Adapt<'_> {
                 for (name, inner) in object {
                     let inner = match name.as_str() {
                         _ if names => self.value(inner, false),
-                        "properties" | "patternProperties" | "$defs" | "schemas" => {
-                            self.value(inner, true)
+                        "properties" | "$defs" | "schemas" => self.value(inner, true),
+                        "patternProperties" => {
+                            let mut usable = inner.clone();
+                            if let Value::Object(schemas) = &mut usable {
+                                schemas.retain(|pattern, _| is_pattern(pattern));
+                            }
+                            self.value(&usable, true)
                         }
                         // Data, in which nothing is a schema.
                         "example" | "examples" | "enum" | "const" | "default" | "x-memgen" => {

@@ -254,6 +254,7 @@ mod tests {
                         { "type": "string" },
                     ] },
                 },
+                "patternProperties": { "(?<": { "type": "integer" }, "^x-": { "type": "integer" } },
             },
             "Address": { "type": "object", "required": ["zip/code"], "properties": { "zip/code": { "type": "string", "maxLength": 5 } } },
         }));
@@ -285,6 +286,7 @@ mod tests {
                 "/toy/size",
             ),
             ("/toy", json!(7), "/toy"),
+            ("/x-rank", json!("first"), "/x-rank"),
         ];
         for (place, value, pointer) in rows {
             let mut wrong = right.clone();
