@@ -50,7 +50,7 @@ impl Document {
             .iter()
             .map(|one| sources.render(one, false))
             .collect();
-        let Some((_, api)) = read else {
+        let Some(api) = read else {
             panic!("{}", said.join("\n"));
         };
         assert_eq!(diagnostics.count(Severity::Error), 0, "{}", said.join("\n"));
