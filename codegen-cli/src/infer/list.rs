@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::shape::{Shape, at};
+use super::{
+    key,
+    shape::{self, Shape, at},
+};
 use crate::{
     model::{Operation, Place, Status, TypeRef},
     spec::escape,
@@ -111,8 +114,12 @@ pub(super) fn decide(
             TypeRef::Map(_) | TypeRef::Any | TypeRef::File => false,
             _ => true,
         };
+        let place = at(&parameter.name);
         if scalar && value {
-            filters.insert(field.to_owned(), at(&parameter.name).into());
+            filters.insert(field.to_owned(), place.into());
+        } else if let Some(id) = property.and_then(key::of_reference).filter(|_| value) {
+            // `?owner=7`, where an entity has `"owner": {"id": "7"}`.
+            filters.insert(field.to_owned(), format!("{place}{id}").into());
         }
     }
     if let Some(envelope) = envelope {
@@ -149,15 +156,9 @@ fn body<'d>(operation: &Operation, document: &'d Value) -> Option<(u16, Shape<'d
             Status::Code(code @ 200..300) => Some(code),
             _ => None,
         })?;
-    let mut place = format!("{}/responses/{code}", operation.pointer);
-    while let Some(reference) = document
-        .pointer(&place)?
-        .get("$ref")
-        .and_then(Value::as_str)
-    {
-        reference.strip_prefix('#')?.clone_into(&mut place);
-    }
-    let contents = document.pointer(&place)?.get("content")?.as_object()?;
+    let (response, place) =
+        shape::part(document, format!("{}/responses/{code}", operation.pointer))?;
+    let contents = response.get("content")?.as_object()?;
     let name = contents
         .keys()
         .find(|name| name.contains("json") || *name == "*/*")?;
@@ -172,7 +173,7 @@ fn body<'d>(operation: &Operation, document: &'d Value) -> Option<(u16, Shape<'d
 fn items<'d>(body: &Shape<'d>, entity: &Shape<'_>) -> Option<(String, Option<Shape<'d>>)> {
     let of_entities = |list: &Shape<'_>| {
         list.items()
-            .is_some_and(|item| !item.properties().is_empty() && item.is_like(entity))
+            .is_some_and(|item| !item.properties().is_empty() && item.shows(entity))
     };
     if body.is_list() {
         return of_entities(body).then(|| (String::new(), None));
