@@ -407,8 +407,11 @@ async fn plans(connect: Connect<'_>) {
                 .expect("there are two");
             (&nodes[&*id], &nodes[&**other])
         };
-        let seen = one.view().borrow().plan.version;
-        assert!(seen >= version);
+        // Each sees it in its own time.
+        let view = until(&**one, "planner: it learns of it", |view| {
+            planner(view).as_ref() == Some(&id) && view.plan.version >= version
+        });
+        let seen = view.await.plan.version;
         if left.is_none() {
             let by_other = other.publish(seen, &assignments("x")).await;
             assert_eq!(by_other, Ok(false), "plan: by the planner alone");

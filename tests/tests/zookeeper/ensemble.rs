@@ -1,8 +1,6 @@
 //! An ensemble of three, of which servers are paused, killed and started again, while nodes contend for locks.
 
 use std::{
-    io::{Read as _, Write as _},
-    net::TcpStream,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -111,12 +109,9 @@ async fn contend(
     let partition = TopicPartition::new("contended", 0);
     let mut turn = 0;
     while !stop.load(Ordering::Relaxed) {
-        let lock = match coordinator.acquire(&partition).await {
-            Ok(Some(lock)) => lock,
-            _ => {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-                continue;
-            }
+        let Ok(Some(lock)) = coordinator.acquire(&partition).await else {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            continue;
         };
         let got = moment();
         let mut last_held = got;
@@ -149,27 +144,8 @@ async fn contend(
     coordinator.leave().await;
 }
 
-/// The server that leads, as it says itself.
-fn leader(ensemble: &Ensemble, count: usize) -> usize {
-    let deadline = std::time::Instant::now() + Duration::from_secs(60);
-    loop {
-        for (number, address) in ensemble.addresses().split(',').enumerate().take(count) {
-            if says(address).is_ok_and(|answer| answer.contains("Mode: leader")) {
-                return number;
-            }
-        }
-        assert!(std::time::Instant::now() < deadline, "there is no leader");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
-
-fn says(address: &str) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect(address)?;
-    stream.set_read_timeout(Some(Duration::from_secs(2)))?;
-    stream.write_all(b"srvr")?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    Ok(answer)
+fn leader(ensemble: &Ensemble) -> usize {
+    ensemble.leader().expect("all servers serve")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -181,74 +157,55 @@ async fn nodes_go_on_whatever_happens_to_servers() {
     let contention = Contention::start(&address).await;
     let keeper = node_of(&address);
     keeper.join(node("keeper", 7)).await.expect("it joins");
-    let kept = take(&*keeper, &TopicPartition::new("kept", 0)).await;
     contention.goes_on("the start").await;
     let hurt = |what: &str, hurt: &dyn Fn(&mut Ensemble)| {
         println!("{what}");
         tokio::task::block_in_place(|| hurt(&mut running.ensemble.lock().expect("one at a time")));
     };
-    let pause = |duration| move || std::thread::sleep(duration);
+    let comes_back = |ensemble: &mut Ensemble| ensemble.start().expect("it starts");
 
     hurt("a follower is killed", &|ensemble| {
-        let follower = (leader(ensemble, 3) + 1) % 3;
+        let follower = (leader(ensemble) + 1) % 3;
         ensemble.server(follower).kill().expect("it runs");
     });
     contention.goes_on("a follower was killed").await;
-    hurt("it comes back", &|ensemble| {
-        ensemble.start().expect("it starts")
-    });
+    hurt("it comes back", &comes_back);
 
     hurt("the leader is killed", &|ensemble| {
-        let leader = leader(ensemble, 3);
+        let leader = leader(ensemble);
         ensemble.server(leader).kill().expect("it runs");
     });
     contention.goes_on("the leader was killed").await;
-    hurt("it comes back", &|ensemble| {
-        ensemble.start().expect("it starts")
-    });
+    hurt("it comes back", &comes_back);
 
     // Its followers wait for it for 5 s. When it wakes, sessions have been silent for long, as it sees it.
     hurt(
         "the leader is paused for longer than sessions last",
         &|ensemble| {
-            let leader = leader(ensemble, 3);
+            let leader = leader(ensemble);
             ensemble.server(leader).pause().expect("it runs");
-            pause(LONG)();
+            std::thread::sleep(LONG);
             ensemble.server(leader).resume().expect("it is there");
         },
     );
     contention.goes_on("the leader was paused").await;
 
-    let kept_through = keeper.acquire(&TopicPartition::new("kept", 1)).await;
-    let kept_through = match kept_through {
-        Ok(Some(lock)) => lock,
-        other => {
-            drop(other);
-            take(&*keeper, &TopicPartition::new("kept", 1)).await
-        }
-    };
-    drop(kept);
+    let kept = take(&*keeper, &TopicPartition::new("kept", 0)).await;
     hurt(
         "there is no leader for longer than sessions last",
         &|ensemble| {
             for server in &mut ensemble.servers()[..2] {
                 server.kill().expect("it runs");
             }
-            pause(LONG)();
-            assert!(
-                !kept_through.holds(),
-                "no lease outlasts its session's time-out"
-            );
+            std::thread::sleep(LONG);
+            assert!(!kept.holds(), "no lease outlasts its session's time-out");
             ensemble.start().expect("they start");
         },
     );
     contention.goes_on("there was no leader").await;
     let renewed = async {
-        while !kept_through.holds() {
-            assert!(
-                !kept_through.is_lost(),
-                "no session ends while there is no leader"
-            );
+        while !kept.holds() {
+            assert!(!kept.is_lost(), "no session ends while there is no leader");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };

@@ -133,14 +133,14 @@ async fn one_that_is_started_again_after_a_kill_does_not_wait_for_its_session() 
             .expect("it answers")
             .len()
     };
-    assert_eq!(sessions().await, 1);
+    assert_eq!(sessions().await, 2, "its own and the looker's");
     // Nothing runs of it, though its parent did not look yet.
     first.signal(Signal::KILL);
     let second = LockHolder::start(&address, "killed");
     second.wait_for("got");
     assert_eq!(
         sessions().await,
-        2,
+        3,
         "the session of the first one has not ended yet"
     );
     let changed = until(&looker, "the lock is the second one's", |view| {
