@@ -125,7 +125,7 @@ impl Conformance {
         loop {
             let value = self.document.pointer(&pointer)?;
             match value.get("$ref").and_then(Value::as_str) {
-                Some(reference) => pointer = reference.strip_prefix('#')?.to_owned(),
+                Some(reference) => reference.strip_prefix('#')?.clone_into(&mut pointer),
                 None => return Some((value, pointer)),
             }
         }

@@ -52,7 +52,7 @@ struct Pair<'d> {
 fn follow<'d>(root: &'d Value, value: &'d Value) -> (&'d Value, String) {
     let (mut value, mut name) = (value, String::new());
     while let Some(reference) = value.get("$ref").and_then(Value::as_str) {
-        name = reference.to_owned();
+        reference.clone_into(&mut name);
         let pointer = reference
             .strip_prefix('#')
             .expect("a reference within the document");
@@ -137,11 +137,11 @@ impl Pair<'_> {
             source.get("security"),
             published.get("security"),
         );
-        let schemes = "/components/securitySchemes";
+        let security = "/components/securitySchemes";
         self.names(
             "schemes",
-            source.pointer(schemes),
-            published.pointer(schemes),
+            source.pointer(security),
+            published.pointer(security),
         );
         let schemas = "/components/schemas";
         self.names(

@@ -14,6 +14,7 @@ pub(crate) const STRIPE: Document = Document {
 const FORM: &str = "application/x-www-form-urlencoded";
 
 #[tokio::test]
+#[allow(clippy::too_many_lines, reason = "one story")]
 async fn customers_and_coupons() {
     let mut stripe = STRIPE.start().await;
     let closed = stripe.stranger("GET", "/v1/customers").await;
