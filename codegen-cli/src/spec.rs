@@ -11,6 +11,7 @@ mod convert;
 mod grammar;
 mod json;
 mod limits;
+mod mend;
 mod node;
 mod overlay;
 mod sources;
@@ -132,16 +133,32 @@ pub fn read_bytes(
     }
 }
 
-/// A file that is called JSON, or begins like it, is JSON; everything else is YAML.
+/// A file that is called JSON, or begins like it, is JSON; everything else is YAML. What is no JSON may be YAML all the same, which has braces, too.
 fn parse(text: &str, name: &str, file: u32, diagnostics: &mut Diagnostics) -> Option<Node> {
     let json = Path::new(name)
         .extension()
         .is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
-    if json || text.trim_start().starts_with('{') {
-        json::parse(text, file, diagnostics)
-    } else {
-        yaml::parse(text, file, diagnostics)
+    if !json && !text.trim_start().starts_with('{') {
+        return yaml::parse(text, file, diagnostics);
     }
+    let mut said = Diagnostics::default();
+    let mut node = json::parse(text, file, &mut said);
+    let no_json = |one: &&Diagnostic| one.message.starts_with(json::NO_JSON);
+    if let Some(why) = said.iter().find(no_json) {
+        let mut other = Diagnostics::default();
+        node = yaml::parse(text, file, &mut other).filter(|node| node.as_object().is_some());
+        if node.is_some() {
+            let why = json.then(|| Diagnostic {
+                severity: Severity::Warning,
+                message: format!("{}; it is read as YAML", why.message),
+                ..why.clone()
+            });
+            said = other;
+            why.into_iter().for_each(|why| said.push(why));
+        }
+    }
+    said.iter().for_each(|one| diagnostics.push(one.clone()));
+    node
 }
 
 /// Makes one document of what was read first and what it refers to.
@@ -241,7 +258,7 @@ fn version(root: &Node, diagnostics: &mut Diagnostics) -> Option<Version> {
     };
     let mut parts = text.split('.');
     match (parts.next(), parts.next()) {
-        (Some("3"), Some("0")) => Some(Version::V30),
+        (Some("3"), Some("0") | None) => Some(Version::V30),
         (Some("3"), Some("1")) => Some(Version::V31),
         (Some("3"), Some("2")) => {
             diagnostics.warning(

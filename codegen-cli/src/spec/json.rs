@@ -11,6 +11,9 @@ use super::{
 };
 use crate::diagnostic::{Diagnostics, Span};
 
+/// How messages begin about what is no JSON at all, and might be YAML.
+pub(super) const NO_JSON: &str = "this is no JSON";
+
 /// Reads a JSON text. `None`: what is wrong is in `diagnostics`.
 pub(super) fn parse(text: &str, file: u32, diagnostics: &mut Diagnostics) -> Option<Node> {
     let settings = ReaderSettings {
@@ -56,11 +59,11 @@ fn wrong(file: u32, error: &ReaderError, here: Span) -> Wrong {
             span: location
                 .line_pos
                 .map_or(here, |at| place(file, at.line, at.column)),
-            message: format!("this is no JSON: {}", words(&kind.to_string())),
+            message: format!("{NO_JSON}: {}", words(&kind.to_string())),
         },
         other => Wrong {
             span: here,
-            message: format!("this is no JSON: {other}"),
+            message: format!("{NO_JSON}: {other}"),
         },
     }
 }

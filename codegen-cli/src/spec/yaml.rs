@@ -10,25 +10,39 @@ use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, StrInput};
 use super::{
     json::{duplicate, number},
     limits::{Budget, DEPTH_MAX},
+    mend::Mended,
     node::{Member, Node, Object, Value},
 };
 use crate::diagnostic::{Diagnostics, Span};
 
 /// Reads the first document of a YAML text. `None`: what is wrong is in `diagnostics`.
 pub(super) fn parse(text: &str, file: u32, diagnostics: &mut Diagnostics) -> Option<Node> {
-    let builder = Builder {
-        file,
-        open: Vec::new(),
-        anchors: HashMap::new(),
-        budget: Budget::default(),
-        diagnostics,
-        done: None,
-    };
-    match builder.run(Parser::new_from_str(text)) {
-        Ok(node) => Some(node),
-        Err(Wrong { span, message }) => {
-            diagnostics.error(span, "#", message);
-            None
+    let mut mended = Mended::new(text);
+    loop {
+        let mut found = Diagnostics::default();
+        let builder = Builder {
+            file,
+            open: Vec::new(),
+            anchors: HashMap::new(),
+            budget: Budget::default(),
+            diagnostics: &mut found,
+            mended: &mended,
+            done: None,
+        };
+        let read = builder.run(Parser::new_from_str(&mended.text));
+        match read {
+            Err(Wrong {
+                syntax: Some((why, line, column)),
+                ..
+            }) if mended.mend(&why, line, column) => continue,
+            read => {
+                for one in &found {
+                    diagnostics.push(one.clone());
+                }
+                return read
+                    .map_err(|wrong| diagnostics.error(wrong.span, "#", wrong.message))
+                    .ok();
+            }
         }
     }
 }
@@ -37,6 +51,18 @@ pub(super) fn parse(text: &str, file: u32, diagnostics: &mut Diagnostics) -> Opt
 struct Wrong {
     span: Span,
     message: String,
+    /// What the parser said, at which line and column of the mended text.
+    syntax: Option<(String, usize, usize)>,
+}
+
+impl Wrong {
+    const fn new(span: Span, message: String) -> Self {
+        Self {
+            span,
+            message,
+            syntax: None,
+        }
+    }
 }
 
 /// A list or an object whose end was not seen yet.
@@ -60,6 +86,7 @@ struct Builder<'d> {
     anchors: HashMap<usize, (Node, usize)>,
     budget: Budget,
     diagnostics: &'d mut Diagnostics,
+    mended: &'d Mended<'d>,
     done: Option<Node>,
 }
 
@@ -101,13 +128,10 @@ impl Builder<'_> {
                 }
                 Event::Alias(anchor) => {
                     let Some((node, size)) = self.anchors.get(&anchor) else {
-                        return Err(Wrong {
-                            span,
-                            message: "this alias has no anchor before it, or stands inside of it"
-                                .to_owned(),
-                        });
+                        let why = "this alias has no anchor before it, or stands inside of it";
+                        return Err(Wrong::new(span, why.to_owned()));
                     };
-                    let message = |message| Wrong { span, message };
+                    let message = |message| Wrong::new(span, message);
                     self.budget.take(*size).map_err(message)?;
                     let node = node.clone();
                     if self.open.len() + depth(&node) > DEPTH_MAX {
@@ -126,10 +150,8 @@ impl Builder<'_> {
             }
         }
         let start = self.span(1, 0);
-        self.done.ok_or_else(|| Wrong {
-            span: start,
-            message: "the file is empty".to_owned(),
-        })
+        self.done
+            .ok_or_else(|| Wrong::new(start, "the file is empty".to_owned()))
     }
 
     fn span(&self, line: usize, column: usize) -> Span {
@@ -137,19 +159,21 @@ impl Builder<'_> {
         Span {
             file: self.file,
             line: number(line),
-            column: number(column).saturating_add(1),
+            column: number(self.mended.column(line, column)).saturating_add(1),
         }
     }
 
     fn syntax(&self, error: &ScanError) -> Wrong {
+        let (line, column) = (error.marker().line(), error.marker().col());
         Wrong {
-            span: self.span(error.marker().line(), error.marker().col()),
+            span: self.span(line, column),
             message: format!("this is no YAML: {}", error.info()),
+            syntax: Some((error.info().to_owned(), line, column)),
         }
     }
 
     fn begin(&mut self, span: Span, anchor: usize, kind: OpenKind) -> Result<(), Wrong> {
-        let wrong = |message| Wrong { span, message };
+        let wrong = |message| Wrong::new(span, message);
         self.budget.take(1).map_err(wrong)?;
         if self.open.len() > DEPTH_MAX {
             return Err(wrong(too_deep()));
@@ -172,7 +196,7 @@ impl Builder<'_> {
         let span = node.span;
         self.budget
             .take(1)
-            .map_err(|message| Wrong { span, message })?;
+            .map_err(|message| Wrong::new(span, message))?;
         if anchor > 0 {
             let size = size(&node);
             self.anchors.insert(anchor, (node.clone(), size));
@@ -183,10 +207,8 @@ impl Builder<'_> {
             Some(OpenKind::List(items)) => items.push(node),
             Some(OpenKind::Object(_, name @ None, _)) => {
                 let Some(text) = name_of(&node) else {
-                    return Err(Wrong {
-                        span,
-                        message: "a name is a text or a number, not a list or an object".to_owned(),
-                    });
+                    let why = "a name is a text or a number, not a list or an object";
+                    return Err(Wrong::new(span, why.to_owned()));
                 };
                 *name = Some((text, span));
             }
