@@ -148,13 +148,14 @@ fn parse(text: &str, name: &str, file: u32, diagnostics: &mut Diagnostics) -> Op
         let mut other = Diagnostics::default();
         node = yaml::parse(text, file, &mut other).filter(|node| node.as_object().is_some());
         if node.is_some() {
-            let why = json.then(|| Diagnostic {
-                severity: Severity::Warning,
-                message: format!("{}; it is read as YAML", why.message),
-                ..why.clone()
-            });
+            if json {
+                other.push(Diagnostic {
+                    severity: Severity::Warning,
+                    message: format!("{}; it is read as YAML", why.message),
+                    ..why.clone()
+                });
+            }
             said = other;
-            why.into_iter().for_each(|why| said.push(why));
         }
     }
     said.iter().for_each(|one| diagnostics.push(one.clone()));

@@ -34,7 +34,7 @@ pub(super) fn parse(text: &str, file: u32, diagnostics: &mut Diagnostics) -> Opt
             Err(Wrong {
                 syntax: Some((why, line, column)),
                 ..
-            }) if mended.mend(&why, line, column) => continue,
+            }) if mended.mend(&why, line, column) => {}
             read => {
                 for one in &found {
                     diagnostics.push(one.clone());
