@@ -19,9 +19,9 @@ fn api(schemas: &str, paths: &str) -> (Api, Vec<String>) {
         .iter()
         .map(|one| sources.render(one, false))
         .collect();
-    let spec = spec.unwrap_or_else(|| panic!("{read:?}\n{text}"));
+    let mut spec = spec.unwrap_or_else(|| panic!("{read:?}\n{text}"));
     let mut found = Diagnostics::default();
-    let api = lower(&spec, &mut found);
+    let api = lower(&mut spec, &mut found);
     (api, found.iter().map(|one| one.message.clone()).collect())
 }
 
@@ -171,7 +171,7 @@ components:
 ";
     let mut diagnostics = Diagnostics::default();
     let (_, spec) = spec::read_bytes("t.yaml", text.as_bytes(), &mut diagnostics);
-    let api = lower(&spec.unwrap(), &mut diagnostics);
+    let api = lower(&mut spec.unwrap(), &mut diagnostics);
     let words: Vec<&str> = api.types.iter().map(|def| def.words.as_str()).collect();
     assert_eq!(words, ["Page", "Gone reply", "New body"]);
 }

@@ -194,14 +194,14 @@ fn bracketed(text: &str) -> Vec<(usize, usize)> {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::{json::parse as json, node::Node, yaml::parse},
+        super::{json::parse as json, limits::Budget, node::Node, yaml::parse},
         Mended,
     };
     use crate::diagnostic::Diagnostics;
 
     fn read(text: &str) -> Result<Node, String> {
         let mut diagnostics = Diagnostics::default();
-        let node = parse(text, 0, &mut diagnostics);
+        let node = parse(text, 0, &mut Budget::default(), &mut diagnostics);
         node.ok_or_else(|| diagnostics.iter().map(|one| one.message.clone()).collect())
     }
 
@@ -261,7 +261,8 @@ mod tests {
             assert!(read(text).is_err(), "{text}");
         }
         let mut diagnostics = Diagnostics::default();
-        assert!(json("{\"a\": 1,}", 0, &mut diagnostics).is_none());
+        let json = json("{\"a\": 1,}", 0, &mut Budget::default(), &mut diagnostics);
+        assert!(json.is_none());
     }
 
     /// Each line is mended once, and the work has a limit.
