@@ -32,7 +32,7 @@ impl Budget {
     }
 
     /// Whether there were too many.
-    pub(super) const fn is_spent(&self) -> bool {
+    pub(super) const fn is_spent(self) -> bool {
         self.values > VALUES_MAX
     }
 }
