@@ -14,6 +14,8 @@ use crate::record::{Offset, Record};
 #[cfg(feature = "simulation")]
 pub mod conformance;
 pub mod embedded;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 #[cfg(feature = "simulation")]
 pub mod sim;
 
@@ -252,6 +254,27 @@ pub enum LogError {
     /// No such topic or partition.
     #[error("{0} is not a declared partition")]
     UnknownPartition(TopicPartition),
+    /// The log can't be had like this: a setting is wrong, or something is missing.
+    #[error("{0}")]
+    Setup(String),
+    /// A topic could lose what it is to keep.
+    #[error("the topic `{topic}` is not safe to keep a state in:\n{what}")]
+    Unsafe {
+        /// The topic, by its name in the log.
+        topic: String,
+        /// What is, what must be, why, and how to change it.
+        what: String,
+    },
+    /// A record is no record of memgen, though it says so.
+    #[error("{partition} can't be read at offset {offset}: {what}. Nothing was skipped")]
+    Unreadable {
+        /// The partition.
+        partition: TopicPartition,
+        /// The record's offset.
+        offset: Offset,
+        /// What is wrong with it.
+        what: String,
+    },
     /// What was to be read next is not in the partition: its records were deleted, or the topic was deleted and made again.
     #[error(
         "{partition} holds the offsets from {start} to {end} (exclusive), and {from} was to be read next: records were deleted, or the topic was \
