@@ -88,6 +88,47 @@ pub struct Topic {
     pub format: String,
 }
 
+impl Topic {
+    /// What differs in a declaration of this topic, and why it can't; `None` if nothing does.
+    #[must_use]
+    pub fn difference(&self, declared: &Self) -> Option<String> {
+        const KEYS: &str =
+            "it is fixed for the life of a topic, since it decides where each key lies";
+        let mut differences = Vec::new();
+        let mut differ = |what: &str, kept: &str, declared: &str, reason: &str| {
+            if kept != declared {
+                differences.push(format!(
+                    "{what} was `{kept}` and is now `{declared}` ({reason})"
+                ));
+            }
+        };
+        differ(
+            "the number of partitions",
+            &self.partitions.to_string(),
+            &declared.partitions.to_string(),
+            KEYS,
+        );
+        differ(
+            "the partitioner",
+            &self.partitioner,
+            &declared.partitioner,
+            KEYS,
+        );
+        differ(
+            "the format of values",
+            &self.format,
+            &declared.format,
+            "the values that are there could not be read",
+        );
+        (!differences.is_empty()).then(|| {
+            format!(
+                "{}. Declare it as it was, or give the state another topic name and copy its data over",
+                differences.join("; ")
+            )
+        })
+    }
+}
+
 /// How values of a topic were laid out while some build wrote them, as the log keeps it. The log does not look into it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeptLayout {

@@ -176,12 +176,12 @@ impl World {
 
     pub(super) fn declare(&mut self, topic: &Topic) -> Result<(), LogError> {
         if let Some(kept) = self.topics.get(&topic.name) {
-            if kept == topic {
+            let Some(what) = kept.difference(topic) else {
                 return Ok(());
-            }
+            };
             return Err(LogError::Shape {
                 topic: topic.name.clone(),
-                what: format!("it was {kept:?} and is now {topic:?}"),
+                what,
             });
         }
         self.topics.insert(topic.name.clone(), topic.clone());
