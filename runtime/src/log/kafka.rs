@@ -311,7 +311,7 @@ impl Kafka {
             self.refresh(&partition, &mut entries).await?;
         }
         match entries.shape(&topic.name)? {
-            Some(kept) => shape.compare(&topic.name, &kept),
+            Some(kept) => kept.compare(topic),
             None => Err(LogError::Shape {
                 topic: topic.name.clone(),
                 what: "its shape was taken away by somebody else; try again".to_owned(),

@@ -36,24 +36,20 @@ impl Shape {
         }
     }
 
-    /// Says how it differs from what was kept.
-    pub(super) fn compare(&self, topic: &str, kept: &Self) -> Result<(), LogError> {
-        let mut differences = Vec::new();
-        for (what, kept, now) in [
-            ("partitioner", &kept.partitioner, &self.partitioner),
-            ("format", &kept.format, &self.format),
-        ] {
-            if kept != now {
-                differences.push(format!("its {what} was `{kept}`, and is now `{now}`"));
-            }
+    /// Compares a declaration with what was kept.
+    pub(super) fn compare(self, declared: &Topic) -> Result<(), LogError> {
+        let kept = Topic {
+            partitioner: self.partitioner,
+            format: self.format,
+            ..declared.clone()
+        };
+        match kept.difference(declared) {
+            None => Ok(()),
+            Some(what) => Err(LogError::Shape {
+                topic: declared.name.clone(),
+                what,
+            }),
         }
-        if differences.is_empty() {
-            return Ok(());
-        }
-        Err(LogError::Shape {
-            topic: topic.to_owned(),
-            what: differences.join("; "),
-        })
     }
 }
 
@@ -206,7 +202,14 @@ mod tests {
 
     #[test]
     fn a_difference_is_named() {
-        let error = shape("murmur2 key").compare("vertex", &shape("murmur2 other"));
+        let declared = Topic {
+            name: "vertex".to_owned(),
+            partitions: 4,
+            partitioner: "murmur2 key".to_owned(),
+            format: "json".to_owned(),
+        };
+        assert!(Shape::of(&declared).compare(&declared).is_ok());
+        let error = shape("murmur2 other").compare(&declared);
         let text = error.expect_err("they differ").to_string();
         assert!(
             text.contains("murmur2 key") && text.contains("murmur2 other"),

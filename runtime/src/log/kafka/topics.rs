@@ -186,7 +186,9 @@ impl Admin {
             .map_err(client_error(&format!(
                 "see the settings of the topic `{name}`"
             )))?;
-        let settings = match found.into_iter().next() {
+        let settings: BTreeMap<_, _> = match found.into_iter().next() {
+            // A topic has settings, if there is one.
+            Some(Ok(found)) if found.entries.is_empty() => return Ok(None),
             Some(Ok(found)) => found
                 .entries
                 .into_iter()
