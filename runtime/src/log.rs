@@ -9,6 +9,7 @@ use std::{fmt, io, path::PathBuf, str::FromStr, sync::Arc};
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+pub(crate) use self::open::open;
 use crate::record::{Offset, Record};
 
 #[cfg(feature = "simulation")]
@@ -16,6 +17,7 @@ pub mod conformance;
 pub mod embedded;
 #[cfg(feature = "kafka")]
 pub mod kafka;
+mod open;
 #[cfg(feature = "simulation")]
 pub mod sim;
 
@@ -236,6 +238,10 @@ pub trait Log: Send + Sync + 'static {
     /// # Errors
     /// [`LogError::Io`].
     fn end<'a>(&'a self, partition: &'a TopicPartition) -> BoxFuture<'a, Result<Offset, LogError>>;
+
+    /// The most that the key, the value and the answer of a record of this topic may have in bytes, together. What is longer must not be appended: it
+    /// would be refused, and its producer with it.
+    fn record_bytes_max(&self, topic: &str) -> usize;
 
     /// Bytes that the log holds on disk, for metrics; none if that is not to be had.
     fn size_bytes(&self) -> Option<u64>;

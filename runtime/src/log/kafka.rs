@@ -33,7 +33,6 @@ use std::{
 use futures_util::{FutureExt, future::BoxFuture};
 use tracing::{info, warn};
 
-pub use self::settings::Settings;
 use self::{
     catalog::{Entries, Shape, layout_entry, shape_entry},
     follower::Follower,
@@ -42,7 +41,10 @@ use self::{
     topics::{Admin, Description},
 };
 use super::{AppendError, Chunk, KeptLayout, Log, LogError, Producer, Topic, TopicPartition};
-use crate::record::{Offset, Record};
+use crate::{
+    config::{KafkaSettings, REPLICATION_FACTOR},
+    record::{Offset, Record},
+};
 
 /// Why a lock can't be poisoned: nothing panics while one is held.
 const UNPOISONED: &str = "nothing panics while it holds this lock";
@@ -55,7 +57,7 @@ pub struct Options {
     /// `host:port`, or several with commas in between.
     pub brokers: String,
     /// What is passed to librdkafka.
-    pub settings: Settings,
+    pub settings: KafkaSettings,
     /// What the names of all topics begin with.
     pub topic_prefix: String,
     /// How long an append may take until its outcome is unknown. It has to be below the time-out of the coordinator's sessions.
@@ -68,22 +70,22 @@ pub struct Options {
     pub record_bytes_max: usize,
     /// Whether topics that are missing are made.
     pub create_topics: bool,
-    /// Takes fewer than three brokers: what was acknowledged may be lost with one of them.
-    pub dev: bool,
+    /// How many brokers hold each record, at least. With fewer than three, what was acknowledged may be lost with one of them.
+    pub replication_factor: u32,
 }
 
 impl Default for Options {
     fn default() -> Self {
         Self {
             brokers: "127.0.0.1:9092".to_owned(),
-            settings: Settings::default(),
+            settings: KafkaSettings::default(),
             topic_prefix: String::new(),
             append_timeout: Duration::from_millis(7500),
             connect_timeout: Duration::from_secs(30),
             compaction_lag: Duration::from_secs(3600),
             record_bytes_max: 8 << 20,
             create_topics: true,
-            dev: false,
+            replication_factor: REPLICATION_FACTOR,
         }
     }
 }
@@ -122,6 +124,7 @@ impl Kafka {
     /// # Errors
     /// [`LogError::Setup`] if none of them answers in time, or a setting is wrong.
     pub async fn open(options: Options) -> Result<Self, LogError> {
+        settings::check(&options.settings)?;
         let admin = Admin::connect(&options).await?;
         let Options {
             brokers, settings, ..
@@ -399,6 +402,15 @@ impl Log for Kafka {
             Ok(end)
         }
         .boxed()
+    }
+
+    fn record_bytes_max(&self, topic: &str) -> usize {
+        let topics = self.topics.read().expect(UNPOISONED);
+        topics.get(topic).map_or(0, |topic| {
+            topic
+                .record_bytes_max
+                .saturating_sub(producer::OVERHEAD_BYTES)
+        })
     }
 
     fn size_bytes(&self) -> Option<u64> {

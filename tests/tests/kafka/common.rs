@@ -54,7 +54,7 @@ pub(crate) fn options(brokers: &str, prefix: &str) -> Options {
         brokers: brokers.to_owned(),
         topic_prefix: prefix.to_owned(),
         append_timeout: Duration::from_secs(30),
-        dev: !brokers.contains(','),
+        replication_factor: if brokers.contains(',') { 3 } else { 1 },
         ..Options::default()
     }
 }

@@ -4,20 +4,35 @@ use std::io;
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
-use crate::log::LogError;
+use crate::{config::is_secret, log::LogError};
 
 /// `map_err(client_error("start a producer"))`.
 pub(super) fn client_error(what: &str) -> impl FnOnce(KafkaError) -> LogError {
     move |error| match error {
-        // The value may be a secret, and librdkafka's own words do not hold it.
-        KafkaError::ClientConfig(_, why, name, _) => {
-            LogError::Setup(format!("`kafka.{name}`: {why}"))
+        KafkaError::ClientConfig(_, why, name, value) => {
+            let why = if is_secret(&name) {
+                why.replace(&value, "…")
+            } else {
+                why
+            };
+            LogError::Setup(format!("`kafka.{name}`: {why}{}", hint(&why)))
         }
-        KafkaError::ClientCreation(why) => LogError::Setup(format!("can't {what} of Kafka: {why}")),
+        KafkaError::ClientCreation(why) => {
+            LogError::Setup(format!("can't {what} of Kafka: {why}{}", hint(&why)))
+        }
         error => LogError::Io {
             what: format!("can't {what} of Kafka"),
             source: io::Error::other(error),
         },
+    }
+}
+
+/// What to do about something that librdkafka was built without.
+fn hint(why: &str) -> &'static str {
+    if why.contains("OpenSSL not available") {
+        "; build the service with the feature `kafka-tls` of memgen"
+    } else {
+        ""
     }
 }
 

@@ -9,6 +9,8 @@ const VERSION: u8 = 1;
 /// The bytes that each has.
 const HEAD_BYTES: usize = 36;
 const FINGERPRINT_BYTES: usize = 16;
+/// The most that it takes beside an id and a reply.
+pub(super) const BYTES_MAX: usize = HEAD_BYTES + FINGERPRINT_BYTES;
 /// A bit of the flags: the record answers a request.
 const ANSWERS: u8 = 1;
 

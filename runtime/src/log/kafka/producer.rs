@@ -44,8 +44,8 @@ use crate::{
 
 /// How long the thread of a client waits for reports before it looks whether the client failed, or is needed no more.
 const POLL: Duration = Duration::from_millis(20);
-/// What Kafka adds to a record that is alone in its batch, at most: the batch's head, and the record's lengths and the header's name.
-const OVERHEAD_BYTES: usize = 61 + 64;
+/// What is added to a record that is alone in its batch, at most: the batch's head, the record's lengths, and a header with a fingerprint.
+pub(super) const OVERHEAD_BYTES: usize = 61 + 64 + header::BYTES_MAX;
 /// Why a closed log refuses.
 const CLOSED: &str = "it is closed";
 /// Why a producer refuses after its first failure.
@@ -423,7 +423,7 @@ impl KafkaProducer {
     /// The first record that is too long, or can't be written at all.
     fn refusal(&self, records: &[Record]) -> Option<String> {
         records.iter().find_map(|record| {
-            let bytes = encoded_bytes(record);
+            let bytes = record.bytes() + OVERHEAD_BYTES;
             (bytes > self.record_bytes_max).then(|| {
                 format!(
                     "a record of {bytes} bytes is over the limit of {} of the topic `{}`",
@@ -545,12 +545,6 @@ fn header_of(record: &Record) -> Header<'_> {
             .as_ref()
             .map(|it| (&it.id[..], it.fingerprint, &it.reply[..])),
     }
-}
-
-/// How many bytes a record takes in Kafka at most.
-pub(super) fn encoded_bytes(record: &Record) -> usize {
-    let value = record.value.as_ref().map_or(0, bytes::Bytes::len);
-    OVERHEAD_BYTES + record.key.len() + value + header_of(record).encoded_bytes()
 }
 
 fn refused(reason: &str) -> Receipt {

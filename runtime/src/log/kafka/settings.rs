@@ -1,142 +1,44 @@
-//! What is passed through to librdkafka, and what is not left to anyone.
+//! The configurations of the clients.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::time::Duration;
 
-use rdkafka::{ClientConfig, config::RDKafkaLogLevel, error::KafkaError};
+use rdkafka::{ClientConfig, config::RDKafkaLogLevel};
 
-/// Settings of librdkafka by their own names, such as `security.protocol`. Values of secrets are never shown.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Settings(BTreeMap<String, String>);
+use super::error::client_error;
+use crate::{config::KafkaSettings, log::LogError};
 
-/// What the protocol of the log rests upon, with who decides it.
-const NOT_OPEN: &[(&[&str], &str)] = &[
-    (
-        &["bootstrap.servers", "metadata.broker.list"],
-        "`--log kafka://HOST:PORT,…` names the brokers",
-    ),
-    (&["acks", "request.required.acks"], "`ack` decides it"),
-    (
-        &[
-            "enable.idempotence",
-            "enable.gapless.guarantee",
-            "transactional.id",
-        ],
-        "what lands of a producer must be a prefix of what it sent",
-    ),
-    (
-        &["max.in.flight", "max.in.flight.requests.per.connection"],
-        "records must land in the order in which they were sent",
-    ),
-    (
-        &["message.max.bytes", "message.copy.max.bytes"],
-        "it follows from `max.message.bytes` of the topics",
-    ),
-    (
-        &["message.timeout.ms", "delivery.timeout.ms"],
-        "it follows from `--session-timeout-ms`",
-    ),
-    (
-        &["group.id", "group.instance.id", "group.protocol"],
-        "partitions are assigned, never by a consumer group",
-    ),
-    (
-        &[
-            "auto.offset.reset",
-            "check.crcs",
-            "isolation.level",
-            "enable.partition.eof",
-        ],
-        "what is read must be all that is there",
-    ),
-    (
-        &[
-            "enable.auto.commit",
-            "enable.auto.offset.store",
-            "auto.commit.enable",
-        ],
-        "positions are kept with the state",
-    ),
-    (
-        &["delivery.report.only.error", "plugin.library.paths"],
-        "memgen needs it as it is",
-    ),
-];
-
-/// The least of all words in names of settings whose values are secrets.
-const SECRET: &[&str] = &[
-    "password",
-    "secret",
-    ".pem",
-    "key.pem",
-    "token",
-    "jaas",
-    "assertion",
-];
-
-impl Settings {
-    /// Sets one of librdkafka's settings.
-    ///
-    /// # Errors
-    /// If there is no such setting, the value is not legal, or the protocol of the log decides it. The message holds no secrets.
-    pub fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
-        if let Some((_, why)) = NOT_OPEN.iter().find(|(names, _)| names.contains(&name)) {
-            return Err(format!("it is not open to choice: {why}"));
-        }
-        let native = ClientConfig::new()
+/// Whether librdkafka knows a setting, and takes its value.
+pub(super) fn check(settings: &KafkaSettings) -> Result<(), LogError> {
+    for (name, value) in settings.all() {
+        ClientConfig::new()
             .set(name, value)
             .create_native_config()
-            .map(drop);
-        native.map_err(|error| match error {
-            KafkaError::ClientConfig(_, what, ..) if !is_secret(name) => what,
-            KafkaError::ClientConfig(..) => "librdkafka does not take this value".to_owned(),
-            other => other.to_string(),
-        })?;
-        self.0.insert(name.to_owned(), value.to_owned());
-        Ok(())
+            .map_err(client_error("have a client"))?;
     }
-
-    /// All of them, with secrets replaced by `…`.
-    pub fn shown(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| {
-            let shown = if is_secret(name) {
-                "…"
-            } else {
-                value.as_str()
-            };
-            (name.as_str(), shown)
-        })
-    }
-
-    fn has_any(&self, names: &[&str]) -> bool {
-        names.iter().any(|name| self.0.contains_key(*name))
-    }
-
-    /// A configuration of these settings, of `defaults` for what they leave open (each with the names that it has), and of `fixed`.
-    fn config(&self, defaults: &[(&[&str], &str)], fixed: &[(&str, &str)]) -> ClientConfig {
-        let mut config: ClientConfig = self.0.clone().into_iter().collect();
-        for (names, value) in defaults {
-            if !self.has_any(names) {
-                config.set(names[0], *value);
-            }
-        }
-        for (name, value) in fixed {
-            config.set(*name, *value);
-        }
-        // What is written is decided by the service's own filter.
-        config.set_log_level(RDKafkaLogLevel::Debug);
-        config
-    }
+    Ok(())
 }
 
-impl fmt::Debug for Settings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.shown()).finish()
+/// A configuration of `settings`, of `defaults` for what they leave open (each with all names that it has), and of `fixed`.
+fn config(
+    settings: &KafkaSettings,
+    defaults: &[(&[&str], &str)],
+    fixed: &[(&str, &str)],
+) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    for (name, value) in settings.all() {
+        config.set(name, value);
     }
-}
-
-/// Whether a setting's value must not be shown.
-pub(super) fn is_secret(name: &str) -> bool {
-    SECRET.iter().any(|word| name.contains(word))
+    for (names, value) in defaults {
+        if names.iter().all(|name| config.get(name).is_none()) {
+            config.set(names[0], *value);
+        }
+    }
+    for (name, value) in fixed {
+        config.set(*name, *value);
+    }
+    // What is written is decided by the service's own filter.
+    config.set_log_level(RDKafkaLogLevel::Debug);
+    config
 }
 
 /// What holds for every client: a broker that is gone or paused is noticed within seconds, not minutes.
@@ -163,13 +65,13 @@ fn with_common<'a>(more: &[(&'a [&'a str], &'a str)]) -> Vec<(&'a [&'a str], &'a
 }
 
 /// For asking about topics, and making them.
-pub(super) fn admin(settings: &Settings, brokers: &str) -> ClientConfig {
-    settings.config(COMMON, &[("bootstrap.servers", brokers)])
+pub(super) fn admin(settings: &KafkaSettings, brokers: &str) -> ClientConfig {
+    config(settings, COMMON, &[("bootstrap.servers", brokers)])
 }
 
 /// For the records of all partitions of a node.
 pub(super) fn producer(
-    settings: &Settings,
+    settings: &KafkaSettings,
     brokers: &str,
     message_timeout: Duration,
     batch_bytes_max: usize,
@@ -180,7 +82,8 @@ pub(super) fn producer(
     // A batch of several records must fit as well.
     let batch = batch_bytes_max.min(1_000_000).to_string();
     let message = batch_bytes_max.max(1000).to_string();
-    settings.config(
+    config(
+        settings,
         &with_common(&[
             // A lone write is sent at once; what comes meanwhile is the next batch.
             (&["linger.ms", "queue.buffering.max.ms"], "0"),
@@ -202,8 +105,9 @@ pub(super) fn producer(
 }
 
 /// For reading any number of partitions.
-pub(super) fn consumer(settings: &Settings, brokers: &str) -> ClientConfig {
-    settings.config(
+pub(super) fn consumer(settings: &KafkaSettings, brokers: &str) -> ClientConfig {
+    config(
+        settings,
         &with_common(&[
             (&["socket.timeout.ms"], "5000"),
             // Who comes to the partitions of a broker waits for as long as the broker is silent to the others.
@@ -237,29 +141,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn settings_pass_through_but_for_those_of_the_protocol() {
-        let mut settings = Settings::default();
-        for (name, value, wrong) in [
-            ("security.protocol", "sasl_plaintext", None),
-            ("sasl.password", "hunter2", None),
-            ("linger.ms", "2", None),
-            ("acks", "1", Some("`ack` decides it")),
-            ("enable.idempotence", "false", Some("prefix")),
-            ("no.such.thing", "1", Some("No such configuration property")),
-            ("linger.ms", "soon", Some("Invalid value")),
+    fn settings_pass_through_and_replace_defaults_by_any_of_their_names() {
+        let mut settings = KafkaSettings::default();
+        for (name, value) in [
+            ("security.protocol", "sasl_plaintext"),
+            ("sasl.password", "hunter2"),
+            ("linger.ms", "2"),
         ] {
-            let outcome = settings.set(name, value);
-            match wrong {
-                None => assert_eq!(outcome, Ok(()), "{name}"),
-                Some(word) => assert!(outcome.is_err_and(|why| why.contains(word)), "{name}"),
-            }
+            settings.set(name, value).expect("it is open to choice");
         }
-        let shown = format!("{settings:?}");
-        assert!(
-            shown.contains("sasl_plaintext") && !shown.contains("hunter2"),
-            "{shown}"
-        );
-
+        check(&settings).expect("every name and value is legal");
         let config = producer(&settings, "host:1", Duration::from_secs(5), 500);
         for (name, value) in [
             ("linger.ms", Some("2")),
@@ -271,11 +162,12 @@ mod tests {
         ] {
             assert_eq!(config.get(name), value, "{name}");
         }
-        for config in [
+        let clients = [
             config,
             consumer(&settings, "host:1"),
             admin(&settings, "host:1"),
-        ] {
+        ];
+        for config in clients {
             config
                 .create_native_config()
                 .expect("every name and value is legal");
@@ -283,16 +175,19 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_known_by_their_names() {
-        for (name, secret) in [
-            ("sasl.password", true),
-            ("ssl.key.password", true),
-            ("ssl.key.pem", true),
-            ("sasl.oauthbearer.client.secret", true),
-            ("sasl.username", false),
-            ("ssl.key.location", false),
+    fn what_is_wrong_is_named_without_secrets() {
+        for (name, value, word) in [
+            ("no.such.thing", "hunter2", "No such configuration property"),
+            ("linger.ms", "soon", "Invalid value"),
+            ("security.protocol", "tight", "Invalid value \"tight\""),
+            ("sasl.oauthbearer.assertion.algorithm", "hunter2", ""),
         ] {
-            assert_eq!(is_secret(name), secret, "{name}");
+            let mut settings = KafkaSettings::default();
+            settings.set(name, value).expect("it is open to choice");
+            let error = check(&settings).expect_err(name).to_string();
+            assert!(error.contains(&format!("`kafka.{name}`")), "{error}");
+            assert!(error.contains(word), "{error}");
+            assert!(!error.contains("hunter2"), "{error}");
         }
     }
 }

@@ -17,7 +17,7 @@ const CALL: Duration = Duration::from_secs(10);
 const LEADERS: Duration = Duration::from_secs(30);
 const BACKOFF: Duration = Duration::from_millis(50);
 
-const REPLICAS: u32 = 3;
+/// So many brokers have a record before it is acknowledged, where there are enough to go on if one is lost.
 const IN_SYNC_MIN: u32 = 2;
 const DELETIONS_KEPT_MS: u64 = 7 * 24 * 3600 * 1000;
 /// What the log is not compacted below, per partition.
@@ -34,7 +34,7 @@ struct Promise {
     why: &'static str,
 }
 
-fn promises(options: &Options, replicas: u32) -> Vec<Promise> {
+fn promises(options: &Options) -> Vec<Promise> {
     let exactly = |name, value: &'static str, why| Promise {
         name,
         value: value.to_owned(),
@@ -50,7 +50,7 @@ fn promises(options: &Options, replicas: u32) -> Vec<Promise> {
         why,
     };
     let lag = u64::try_from(options.compaction_lag.as_millis()).unwrap_or(u64::MAX);
-    let in_sync = IN_SYNC_MIN.min(if options.dev { replicas } else { REPLICAS });
+    let in_sync = IN_SYNC_MIN.min(options.replication_factor.saturating_sub(1).max(1));
     vec![
         exactly(
             "cleanup.policy",
@@ -246,15 +246,8 @@ impl Admin {
     /// # Errors
     /// [`LogError::Setup`] if the cluster can't have such a topic; [`LogError::Io`].
     pub async fn create(&self, name: &str, partitions: u32) -> Result<bool, LogError> {
-        let replicas = if self.options.dev {
-            let brokers = self
-                .blocking(|client| Ok(client.inner().fetch_metadata(None, CALL)?.brokers().len()))
-                .await?;
-            REPLICAS.min(u32::try_from(brokers).unwrap_or(REPLICAS))
-        } else {
-            REPLICAS
-        };
-        let mut settings: Vec<(&str, String)> = promises(&self.options, replicas)
+        let replicas = self.options.replication_factor;
+        let mut settings: Vec<(&str, String)> = promises(&self.options)
             .into_iter()
             .map(|promise| (promise.name, promise.value))
             .collect();
@@ -282,7 +275,7 @@ impl Admin {
             Some(Err((_, RDKafkaErrorCode::InvalidReplicationFactor))) => {
                 Err(LogError::Setup(format!(
                     "the topic `{name}` needs {replicas} brokers, so that what is acknowledged survives the loss of one, and the cluster at {} has fewer. \
-                     For development only, `--kafka-dev` takes what there is",
+                     For development, `--replication-factor 1` is enough",
                     self.options.brokers
                 )))
             }
@@ -302,7 +295,11 @@ impl Admin {
     #[must_use]
     pub fn findings(&self, topic: &Description, partitions: u32) -> Vec<Finding> {
         let mut findings = Vec::new();
-        let Options { brokers, dev, .. } = &self.options;
+        let Options {
+            brokers,
+            replication_factor,
+            ..
+        } = &self.options;
         let name = &topic.name;
         if topic.partitions != partitions {
             findings.push(Finding {
@@ -317,18 +314,19 @@ impl Admin {
                 ),
             });
         }
-        if topic.replicas < REPLICAS && !dev {
+        if topic.replicas < *replication_factor {
             findings.push(Finding {
                 setting: "the number of replicas".to_owned(),
                 is: topic.replicas.to_string(),
-                must: format!("at least {REPLICAS}"),
+                must: format!("at least {replication_factor}"),
                 why: "what is acknowledged must survive the loss of a broker".to_owned(),
                 remedy: format!(
-                    "kafka-reassign-partitions.sh --bootstrap-server {brokers} …, or for development only `--kafka-dev`"
+                    "kafka-reassign-partitions.sh --bootstrap-server {brokers} …, or for development `--replication-factor {}`",
+                    topic.replicas
                 ),
             });
         }
-        for promise in promises(&self.options, topic.replicas) {
+        for promise in promises(&self.options) {
             let is = topic.settings.get(promise.name);
             if is.is_some_and(|is| (promise.holds)(is)) {
                 continue;
