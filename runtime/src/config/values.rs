@@ -108,21 +108,21 @@ pub(super) fn hosts(text: &str) -> Result<String, String> {
         ));
     }
     let mut hosts = Vec::new();
-    for part in text.split(',') {
-        let part = part.trim();
-        let (host, port) = part.rsplit_once(':').ok_or_else(expected)?;
+    for address in text.split(',') {
+        let address = address.trim();
+        let (host, port) = address.rsplit_once(':').ok_or_else(expected)?;
         let bare = host
             .strip_prefix('[')
             .and_then(|host| host.strip_suffix(']'));
         let legal = match bare {
-            Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+            Some(bare) => bare.parse::<std::net::Ipv6Addr>().is_ok(),
             None => !host.is_empty() && !host.contains([':', '[', ']', '/', ' ']),
         };
         if !legal {
             return Err(expected());
         }
         number::<u16>(port, 1..=u16::MAX).map_err(|error| format!("the port: {error}"))?;
-        hosts.push(part);
+        hosts.push(address);
     }
     Ok(hosts.join(","))
 }

@@ -138,6 +138,7 @@ impl Kafka {
             ),
             options.append_timeout,
         );
+        clients.start()?;
         let reader = Reader::start(&settings::consumer(settings, brokers))?;
         info!(brokers, ?settings, "the log is on Kafka");
         Ok(Self {

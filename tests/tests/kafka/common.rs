@@ -4,7 +4,7 @@ use std::{
     fs,
     path::Path,
     sync::{
-        LazyLock, Mutex,
+        LazyLock,
         atomic::{AtomicU32, Ordering},
     },
     time::Duration,
@@ -21,7 +21,7 @@ pub(crate) static ONE: LazyLock<Cluster> = LazyLock::new(|| Cluster::start("one"
 /// Brokers, and where they are.
 pub(crate) struct Cluster {
     pub(crate) addresses: String,
-    brokers: Mutex<Brokers>,
+    _brokers: Brokers,
 }
 
 impl Cluster {
@@ -37,7 +37,7 @@ impl Cluster {
         brokers.start().expect("they answer");
         Self {
             addresses: brokers.addresses(),
-            brokers: Mutex::new(brokers),
+            _brokers: brokers,
         }
     }
 }

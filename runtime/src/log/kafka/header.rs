@@ -104,8 +104,8 @@ impl<'a> Header<'a> {
         let (head, rest) = bytes.split_at_checked(HEAD_BYTES).ok_or(short)?;
         let (kind, flags, id_bytes) = (head[1], head[2], usize::from(head[3]));
         let number = |at: usize| {
-            let bytes = head[at..at + 8].try_into().expect("eight bytes are eight");
-            u64::from_le_bytes(bytes)
+            let bytes = head[at..].first_chunk().copied();
+            u64::from_le_bytes(bytes.unwrap_or_default())
         };
         let kind = Kind::from_number(kind).ok_or(HeaderError::Kind(kind))?;
         let answered = match flags {

@@ -80,6 +80,17 @@ impl Clients {
         }
     }
 
+    /// Starts the client that will be needed first: it takes a moment until brokers have given it an id, and a takeover should not wait for that.
+    pub(super) fn start(&self) -> Result<(), LogError> {
+        let client = Client::start(
+            &self.config.lock().expect(UNPOISONED),
+            self.timeout,
+            &self.suspects,
+        )?;
+        self.current.lock().expect(UNPOISONED).healthy = Some(client);
+        Ok(())
+    }
+
     /// A producer of a client that has not failed.
     pub(super) fn producer(
         &self,
@@ -140,11 +151,8 @@ impl Clients {
         config.set("batch.size", bytes_max.to_string());
         drop(config);
         let mut current = self.current.lock().expect(UNPOISONED);
-        for client in [current.healthy.take(), current.suspect.take()] {
-            if let Some(client) = client {
-                client.retire();
-            }
-        }
+        let clients = [current.healthy.take(), current.suspect.take()];
+        clients.iter().flatten().for_each(|client| client.retire());
     }
 
     /// Refuses later appends, and gives the clients whose reports are to be waited for.
@@ -322,30 +330,27 @@ impl ProducerContext for Reports {
         if producer.failed.load(Ordering::Acquire) || self.failed.borrow().is_some() {
             return append.fail("an earlier record of its producer failed");
         }
-        match result {
-            Ok(message) => match Offset::try_from(message.offset()) {
-                Ok(offset) => {
-                    if producer.suspect.swap(false, Ordering::Relaxed) {
-                        self.suspects
-                            .lock()
-                            .expect(UNPOISONED)
-                            .remove(&producer.partition);
-                    }
-                    append.land(index, offset);
-                }
-                // It was sent twice, and the broker knows no more than that it has it.
-                Err(_) => {
-                    producer.failed.store(true, Ordering::Release);
-                    append.fail("the broker does not say where the record is");
-                }
-            },
+        let message = match result {
+            Ok(message) => message,
             Err((error, _)) => {
                 producer.failed.store(true, Ordering::Release);
                 let reason = format!("{}: {error}", producer.partition);
                 append.fail(&reason);
-                self.fail(&reason);
+                return self.fail(&reason);
             }
+        };
+        let Ok(offset) = Offset::try_from(message.offset()) else {
+            // It was sent twice, and the broker knows no more than that it has it.
+            producer.failed.store(true, Ordering::Release);
+            return append.fail("the broker does not say where the record is");
+        };
+        if producer.suspect.swap(false, Ordering::Relaxed) {
+            self.suspects
+                .lock()
+                .expect(UNPOISONED)
+                .remove(&producer.partition);
         }
+        append.land(index, offset);
     }
 }
 
