@@ -157,7 +157,7 @@ impl<'a> Schema<'a> {
                         .node
                         .member("not")
                         .and_then(Node::as_object)
-                        .is_some_and(|object| object.is_empty())
+                        .is_some_and(Object::is_empty)
                     {
                         Additional::Forbidden
                     } else {
