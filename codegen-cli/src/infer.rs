@@ -239,7 +239,12 @@ impl<'d> Look<'_, 'd> {
             {
                 continue;
             }
-            let Some((_, Found { shape, .. })) = shape::reply(document, read, None) else {
+            // What is made is what is kept, where the reply may be something else as well.
+            let post = self.on(collection, "post");
+            let made = post.and_then(|post| shape::reply(document, post, None));
+            let made = made.map(|(_, found)| found.shape);
+            let of_made = made.as_ref().filter(|_| shape::has_kinds(document, read));
+            let Some((_, Found { shape, .. })) = shape::reply(document, read, of_made) else {
                 continue;
             };
             let Some(entity) = types.get(format!("#{}", shape.pointer).as_str()) else {

@@ -13,7 +13,6 @@ use crate::{
     fold::Horizon,
     log::{Log, LogError, TopicPartition},
     mailbox::Mailbox,
-    metrics::PartitionMetrics,
     partitions::{Copy, Here, Slot},
     replay_progress::ReplayProgress,
     replica::{ReplayError, Replica},
@@ -42,7 +41,6 @@ pub(crate) struct Tending {
 pub(crate) struct Tender<S: State> {
     common: Arc<Tending>,
     slot: Arc<Slot<S>>,
-    metrics: PartitionMetrics,
     /// The copy, if there is one.
     replica: Option<Replica<S>>,
     /// Whether the others know that the copy is up to date.
@@ -50,11 +48,10 @@ pub(crate) struct Tender<S: State> {
 }
 
 impl<S: State> Tender<S> {
-    pub(crate) fn new(common: Arc<Tending>, slot: Arc<Slot<S>>, metrics: PartitionMetrics) -> Self {
+    pub(crate) fn new(common: Arc<Tending>, slot: Arc<Slot<S>>) -> Self {
         Self {
             common,
             slot,
-            metrics,
             replica: None,
             announced: false,
         }
@@ -121,8 +118,10 @@ impl<S: State> Tender<S> {
         if first {
             let _permit = self.common.replays.acquire().await;
             // Reading and decoding is work for a processor, so it stays off the threads that serve requests.
-            let (replayed, progress) =
-                (self.metrics.replayed.clone(), self.common.progress.clone());
+            let (replayed, progress) = (
+                self.slot.metrics.replayed.clone(),
+                self.common.progress.clone(),
+            );
             let handle = tokio::runtime::Handle::current();
             let replay = tokio::task::spawn_blocking(move || {
                 let caught_up = handle.block_on(replica.catch_up(None, |_, record, _| {
@@ -150,6 +149,10 @@ impl<S: State> Tender<S> {
             Arc::new(Copy::new(partition, memory, log))
         });
         copy.is_current_as_of(begun);
+        self.slot
+            .metrics
+            .epoch
+            .set(i64::try_from(replica.fold.ballot().epoch).unwrap_or(i64::MAX));
         self.replica = Some(replica);
         caught_up?;
         self.slot.set_copy(Some(copy));
@@ -230,6 +233,7 @@ impl<S: State> Tender<S> {
             lock: lock.clone(),
         });
         self.slot.set_here(Some(here));
+        self.slot.metrics.owned.set(1);
         let writer = Writer {
             replica,
             inbox,
@@ -237,7 +241,7 @@ impl<S: State> Tender<S> {
             leave: told_to_leave,
             lock: lock.clone(),
             bounds: self.common.bounds,
-            metrics: self.metrics.clone(),
+            metrics: self.slot.metrics.clone(),
             incarnation: self.common.incarnation,
             schema: crate::schema::fingerprint::<S>(),
         };
@@ -257,6 +261,7 @@ impl<S: State> Tender<S> {
             }
         };
         self.slot.set_here(None);
+        self.slot.metrics.owned.set(0);
         let Ok((replica, ended)) = ended else {
             return Err(ReplayError::Poison {
                 partition,

@@ -215,6 +215,28 @@ impl<'d> Shape<'d> {
         self.types() == ["array"] || self.items().is_some()
     }
 
+    /// What a value may be, where that is said; `null` aside.
+    fn kinds(&self) -> Vec<&'d str> {
+        let mut kinds = self.types();
+        if kinds.is_empty() && !self.properties().is_empty() {
+            kinds.push("object");
+        }
+        if kinds.is_empty() && self.items().is_some() {
+            kinds.push("array");
+        }
+        // An integer is a number.
+        if kinds.contains(&"number") {
+            kinds.push("integer");
+        }
+        kinds
+    }
+
+    /// Whether no value of the one is a value of the other: a text and an object.
+    pub(super) fn is_unlike(&self, other: &Shape<'_>) -> bool {
+        let (own, other) = (self.kinds(), other.kinds());
+        !own.is_empty() && !other.is_empty() && !own.iter().any(|kind| other.contains(kind))
+    }
+
     /// Whether values of it are, or are part of, those of an entity.
     pub(super) fn is_like(&self, entity: &Shape<'_>) -> bool {
         if self.pointer == entity.pointer {
@@ -223,6 +245,35 @@ impl<'d> Shape<'d> {
         let (own, other) = (self.properties(), entity.properties());
         let shared = own.keys().filter(|name| other.contains_key(*name)).count();
         shared > 0 && shared * 2 >= own.len()
+    }
+
+    /// Whether it shows an entity, or a part of it: what both have in common is of the same kind.
+    pub(super) fn shows(&self, entity: &Shape<'_>) -> bool {
+        let other = entity.properties();
+        let unlike = |(name, property): (&String, &Self)| {
+            other
+                .get(name)
+                .is_some_and(|other| property.is_unlike(other))
+        };
+        self.is_like(entity) && !self.properties().iter().any(unlike)
+    }
+
+    /// The schemas of which one applies (`oneOf`) or some do (`anyOf`), but for `null`.
+    pub(super) fn alternatives(&self) -> Vec<Self> {
+        let mut all = Vec::new();
+        for (part, pointer) in self.parts() {
+            for keyword in ["oneOf", "anyOf"] {
+                let count = part
+                    .get(keyword)
+                    .and_then(Value::as_array)
+                    .map_or(0, Vec::len);
+                all.extend((0..count).filter_map(|index| {
+                    Self::at_pointer(self.document, &format!("{pointer}/{keyword}/{index}"))
+                }));
+            }
+        }
+        all.retain(|one| one.value.get("type") != Some(&Value::String("null".to_owned())));
+        all
     }
 
     /// Whether it has at least half of what an entity has.
@@ -305,34 +356,50 @@ fn is_value(media_type: &str) -> bool {
     essence.ends_with("json") || essence == "*/*" || essence == "application/x-www-form-urlencoded"
 }
 
-/// The success of an operation and the entity in its body. Without an entity to look for: whatever object is there.
-pub(super) fn reply<'d>(
+/// The success of an operation and what it holds.
+fn success<'d, 'o>(
     document: &'d Value,
-    operation: &Operation,
-    entity: Option<&Shape<'d>>,
-) -> Option<(u16, Found<'d>)> {
+    operation: &'o Operation,
+) -> Option<(&'o Response, Shape<'d>)> {
     let mut responses = successes(operation);
     // A document that says nothing of success may mean it by `default`; then it looks like one.
     if responses.is_empty() {
-        responses.extend(
-            operation
-                .responses
-                .iter()
-                .find(|it| it.status == Status::Default),
-        );
+        let all = operation.responses.iter();
+        responses.extend(all.filter(|it| it.status == Status::Default));
     }
-    let (response, shape) = responses.into_iter().find_map(|response| {
+    responses.into_iter().find_map(|response| {
         let place = format!(
             "{}/responses/{}",
             operation.pointer,
             status_text(response.status)
         );
         Some((response, content(document, place, true)?))
-    })?;
-    let found = shape.or_in_envelope(|shape| match entity {
-        Some(entity) => shape.is_like(entity),
+    })
+}
+
+/// Whether the success of an operation is one of several kinds: `customer`, or `deleted_customer`.
+pub(super) fn has_kinds(document: &Value, operation: &Operation) -> bool {
+    success(document, operation)
+        .is_some_and(|(_, shape)| shape.properties().is_empty() && !shape.alternatives().is_empty())
+}
+
+/// The success of an operation and the entity in its body. Without an entity to look for: whatever object is there.
+pub(super) fn reply<'d>(
+    document: &'d Value,
+    operation: &Operation,
+    entity: Option<&Shape<'d>>,
+) -> Option<(u16, Found<'d>)> {
+    let (response, shape) = success(document, operation)?;
+    let is = |shape: &Shape<'d>| match entity {
+        Some(entity) => shape.shows(entity),
         None => !shape.is_list(),
-    })?;
+    };
+    let mut kinds = vec![shape.clone()];
+    if shape.properties().is_empty() {
+        kinds.extend(shape.alternatives());
+        kinds.sort_by_key(|kind| entity.is_none_or(|entity| kind.pointer != entity.pointer));
+    }
+    let found = kinds.into_iter().find_map(|kind| kind.or_in_envelope(is))?;
     let code = match response.status {
         Status::Code(code) => code,
         Status::Class(_) | Status::Default => 200,

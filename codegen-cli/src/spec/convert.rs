@@ -229,6 +229,17 @@ fn raise(schema: &mut Json) {
     }
 }
 
+/// Keywords that are about the whole of a property.
+const REMARKS: [&str; 7] = [
+    "title",
+    "description",
+    "default",
+    "readOnly",
+    "writeOnly",
+    "deprecated",
+    "examples",
+];
+
 /// Lets `null` through a schema of 3.1.
 fn allow_null(schema: &mut Json) {
     let Json::Object(object) = schema else {
@@ -250,6 +261,13 @@ fn allow_null(schema: &mut Json) {
             if constrains.iter().any(|name| object.contains_key(*name)) {
                 let inner = schema.take();
                 *schema = json!({ "anyOf": [inner, { "type": "null" }] });
+                // What is said of the property, and not of one kind of its values.
+                for name in REMARKS {
+                    let said = schema["anyOf"][0].as_object_mut();
+                    if let Some(said) = said.and_then(|inner| inner.remove(name)) {
+                        schema[name] = said;
+                    }
+                }
             }
         }
     }

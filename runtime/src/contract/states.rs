@@ -13,6 +13,7 @@ mod page;
 mod patch;
 mod pattern;
 pub(super) mod projection;
+mod reference;
 mod success;
 
 pub(crate) use self::{

@@ -20,6 +20,7 @@ use super::{
 use crate::{
     call::{Call, CallFuture, Halt, Why},
     contract::Entity,
+    crud::SEGMENT,
     key::{KeyReader, key_text, key_values, parse_key, push_part},
     mailbox::RETRY_AFTER_SECONDS,
     node::Node,
@@ -132,9 +133,10 @@ async fn get<S: Entity>(
         call, parameters, ..
     } = request;
     let key = key_of::<S>(&operation, &call, &parameters, &Value::Null)?;
+    let media_type = operation.success.media_type(&call.parts().headers)?;
     let keyed = call.enter_at::<S>(key).await?;
     let found = keyed
-        .look(|_, state| operation.success.entity(state.value()))
+        .look(|_, state| operation.success.entity(&media_type, state.value()))
         .await?;
     Ok(found.ok_or_else(|| operation.not_found(&key_text::<S>(keyed.key())))?)
 }
@@ -147,10 +149,11 @@ async fn delete<S: Entity>(
         call, parameters, ..
     } = request;
     let key = key_of::<S>(&operation, &call, &parameters, &Value::Null)?;
+    let media_type = operation.success.media_type(&call.parts().headers)?;
     let keyed = call.enter_at::<S>(key).await?;
     keyed
         .command(move |entry| match entry.remove() {
-            Some(state) => operation.success.entity(state.value()),
+            Some(state) => operation.success.entity(&media_type, state.value()),
             None => operation
                 .not_found(&key_text::<S>(entry.key()))
                 .into_response(),
@@ -171,6 +174,9 @@ async fn replace<S: Entity>(
     let given = operation.entity_in(body.as_ref())?;
     let key = key_of::<S>(&operation, &call, &parameters, &given)?;
     let location = operation.location(&call.parts().uri, &parts_of::<S>(&key));
+    let headers = &call.parts().headers;
+    let replaced = operation.success.media_type(headers)?;
+    let created = operation.created.media_type(headers)?;
     let keyed = call.enter_at::<S>(key).await?;
     keyed
         .command(move |entry| {
@@ -183,21 +189,21 @@ async fn replace<S: Entity>(
                 Err(error) => return Problem::internal(error).into_response(),
             };
             let mut entity = given;
-            let success = match &before {
+            let (success, media_type) = match &before {
                 None if operation.missing == Missing::NotFound => {
                     return operation
                         .not_found(&key_text::<S>(entry.key()))
                         .into_response();
                 }
-                None => &operation.created,
+                None => (&operation.created, &created),
                 Some(before) => {
                     operation.incoming.keep(before, &mut entity);
-                    &operation.success
+                    (&operation.success, &replaced)
                 }
             };
             match build::<S>(&operation, before.as_ref(), entity, entry.key()) {
                 Ok(state) => {
-                    let response = success.entity(state.value());
+                    let response = success.entity(media_type, state.value());
                     entry.insert(state);
                     let location = location.filter(|_| before.is_none());
                     with_location(response, success, location)
@@ -229,6 +235,7 @@ async fn update<S: Entity>(
         depth_max: limits.json_depth_max,
     };
     let key = key_of::<S>(&operation, &call, &parameters, &steps)?;
+    let media_type = operation.success.media_type(&call.parts().headers)?;
     let keyed = call.enter_at::<S>(key).await?;
     keyed
         .command(move |entry| {
@@ -237,16 +244,28 @@ async fn update<S: Entity>(
                     .not_found(&key_text::<S>(entry.key()))
                     .into_response();
             };
-            let changed = change(&operation, state, entry.key(), |entity| {
+            let said: &[String] = if is_json_patch {
+                &[]
+            } else {
+                &operation.writable
+            };
+            let changed = change(&operation, state, entry.key(), said, |entity| {
                 if is_json_patch {
                     return patch(entity, &steps, limits);
                 }
                 json_patch::merge(entity, &steps);
+                operation.references.put(&steps, entity);
+                // What has to be there and may be null becomes null, where a merge would take it away.
+                for name in &operation.entity.nullable {
+                    if steps.get(name).is_some_and(Value::is_null) {
+                        entity[name.as_str()] = Value::Null;
+                    }
+                }
                 Ok(())
             });
             match changed {
                 Ok(state) => {
-                    let response = operation.success.entity(state.value());
+                    let response = operation.success.entity(&media_type, state.value());
                     entry.insert(state);
                     response
                 }
@@ -277,7 +296,10 @@ async fn create<S: Entity>(
         && let Some(made) = call.parts().headers.get(&MADE)
     {
         let made = made.to_str().map_err(Problem::internal)?.to_owned();
-        let mut made = made.split(',').map(str::to_owned);
+        let mut made = made.split(',').map(|part| {
+            let part = percent_encoding::percent_decode_str(part);
+            part.decode_utf8_lossy().into_owned()
+        });
         let key = parts
             .into_iter()
             .filter_map(|part| part.or_else(|| made.next()));
@@ -292,8 +314,9 @@ async fn create<S: Entity>(
         let fields = operation.entity.key.iter();
         let key = parts.iter().zip(fields).map(|(part, field)| {
             part.clone().unwrap_or_else(|| {
-                let text = make(field.kind, field.bounds, seed, attempt);
-                made.push(text.clone());
+                let text = make(field.kind, &field.bounds, seed, attempt);
+                let encoded = percent_encoding::utf8_percent_encode(&text, SEGMENT);
+                made.push(encoded.to_string());
                 text
             })
         });
@@ -334,6 +357,7 @@ async fn create_at<S: Entity>(
         .map(|part| Cow::Borrowed(part.as_str()))
         .collect();
     let location = operation.location(&call.parts().uri, &shown);
+    let media_type = operation.success.media_type(&call.parts().headers)?;
     let mut keyed = call.enter_at::<S>(key).await?;
     let parent = match &operation.parent {
         None => None,
@@ -370,7 +394,7 @@ async fn create_at<S: Entity>(
             }
             match build::<S>(&operation, None, given, entry.key()) {
                 Ok(state) => {
-                    let response = operation.success.entity(state.value());
+                    let response = operation.success.entity(&media_type, state.value());
                     entry.insert(state);
                     with_location(response, &operation.success, location)
                 }
@@ -397,7 +421,7 @@ async fn list<S: Entity>(
     let left = &operation.entity.key[above.len()..];
     let limits = &call.node().config.limits;
     let paging = &operation.paging;
-    let mut page = paging.page(&parameters, limits, within.clone(), left.len(), S::FIELD);
+    let mut page = paging.page(&parameters, limits, within.clone(), left.len(), S::FIELD)?;
     if !within.is_empty() {
         let smallest: Vec<&str> = left.iter().map(|field| field.kind.smallest()).collect();
         let from = format!("{within}{}", smallest.join("/"));
@@ -408,6 +432,7 @@ async fn list<S: Entity>(
         parse_key::<S>(after).map_err(|error| paging.wrong_cursor(&error.what))?;
     }
     let headers = &call.parts().headers;
+    let media_type = operation.success.media_type(headers)?;
     let selected = select::<S>(call.node(), headers, &page.selection).await?;
     if page.is_beyond() && selected.total > LOOKED_AT_MAX as u64 {
         return Err(paging.too_far().into());
@@ -426,12 +451,12 @@ async fn list<S: Entity>(
         total: selected.total,
     };
     let mut link = None;
-    let mut response = operation.success.list(entities, |whole| {
+    let mut response = operation.success.list(&media_type, entities, |whole| {
         let base = StateOperation::base(headers);
         link = paging.describe(whole, &page, &outcome, &base, &call.parts().uri);
     });
-    if operation.success.has_link
-        && let Some(link) = link
+    // Also where the document does not say so: there may be no other way to the next page.
+    if let Some(link) = link
         && let Ok(value) = HeaderValue::try_from(format!("<{link}>; rel=\"next\""))
     {
         response.headers_mut().insert(header::LINK, value);
@@ -446,17 +471,23 @@ fn build<S: Entity>(
     mut entity: Value,
     key: &S::Key,
 ) -> Result<S, Problem> {
+    let given = operation.is_other.then(|| entity.clone());
     operation.put_key(&mut entity, &key_values::<S>(key))?;
     operation.fill(before, &mut entity);
     operation.entity.complete.apply(&mut entity);
+    if let Some(given) = given {
+        // What a request may say is not always what an entity may be.
+        (operation.entity.check)(&entity).or_else(|problem| operation.fault(&problem, &given))?;
+    }
     read_entity(entity, key)
 }
 
-/// The state that a change leaves.
+/// The state that a change leaves. What is read-only in the entity stays, but for what the request's own schema offers (`writable`).
 fn change<S: Entity>(
     operation: &StateOperation,
     state: &S,
     key: &S::Key,
+    writable: &[String],
     apply: impl FnOnce(&mut Value) -> Result<(), Problem>,
 ) -> Result<S, Problem> {
     let mut before = serde_json::to_value(state.value()).map_err(Problem::internal)?;
@@ -464,7 +495,18 @@ fn change<S: Entity>(
     operation.entity.complete.apply(&mut before);
     let mut entity = before.clone();
     apply(&mut entity)?;
+    let said: Vec<(&String, Option<Value>)> = writable
+        .iter()
+        .map(|name| (name, entity.get(name).cloned()))
+        .collect();
     operation.entity.protect.keep(&before, &mut entity);
+    for (name, value) in said {
+        match (value, &mut entity) {
+            (Some(value), entity) => entity[name.as_str()] = value,
+            (None, Value::Object(fields)) => drop(fields.remove(name)),
+            (None, _) => {}
+        }
+    }
     operation.put_key(&mut entity, &key_values::<S>(key))?;
     operation.fill(Some(&before), &mut entity);
     let check = &operation.entity.check;
