@@ -609,7 +609,7 @@ impl<'d> Bundler<'d> {
                 .pointer(&path)
                 .and_then(Node::as_object)
                 .into_iter()
-                .flat_map(|section| section.keys())
+                .flat_map(Object::keys)
             {
                 // From here on to what was looked at before, or to what was passed on this way.
                 let mut way: IndexSet<String> = IndexSet::new();

@@ -215,7 +215,7 @@ impl Node {
             .try_fold(self, |node, part| {
                 let part = unescape(part);
                 match &node.value {
-                    Value::Object(object) => object.get(&*part).map(|member| &member.node),
+                    Value::Object(object) => object.get(&part).map(|member| &member.node),
                     Value::List(items) => items.get(part.parse::<usize>().ok()?),
                     _ => None,
                 }
@@ -227,7 +227,7 @@ impl Node {
         pointer.split('/').skip(1).try_fold(self, |node, part| {
             let part = unescape(part);
             match &mut node.value {
-                Value::Object(object) => Some(&mut object.get_mut(&*part)?.node),
+                Value::Object(object) => Some(&mut object.get_mut(&part)?.node),
                 Value::List(items) => items.get_mut(part.parse::<usize>().ok()?),
                 _ => None,
             }

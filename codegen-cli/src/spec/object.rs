@@ -18,7 +18,7 @@ pub struct Object(Box<Members>);
 struct Members {
     list: Vec<(Text, Member)>,
     /// Where each is, if there are more than [`SCAN_MAX`].
-    index: Option<Box<HashMap<Text, usize>>>,
+    index: Option<HashMap<Text, usize>>,
 }
 
 impl Object {
@@ -86,7 +86,7 @@ impl Object {
         if index.is_none() && list.len() > SCAN_MAX {
             let places = list.iter().enumerate();
             let places = places.map(|(place, (name, _))| (name.clone(), place));
-            *index = Some(Box::new(places.collect()));
+            *index = Some(places.collect());
         }
         None
     }
@@ -130,13 +130,11 @@ impl Object {
     }
 
     /// The names and members, in order.
-    #[must_use]
     pub fn iter(&self) -> Iter<'_> {
         self.0.list.iter().map(|(name, member)| (name, member))
     }
 
     /// The names and members in order, the latter to be changed.
-    #[must_use]
     pub fn iter_mut(&mut self) -> IterMut<'_> {
         self.0
             .list
