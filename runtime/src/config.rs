@@ -21,6 +21,7 @@ use std::{
 };
 
 pub use load::{Sources, Stop};
+pub(crate) use values::partitions;
 
 use crate::coordinator::zookeeper::Address;
 
