@@ -12,6 +12,7 @@ mod grammar;
 mod json;
 mod limits;
 mod node;
+mod object;
 mod overlay;
 mod pattern;
 mod sources;
@@ -27,7 +28,8 @@ use self::{bundle::Bundler, limits::Budget, pattern::Patterns};
 pub use self::{
     bundle::UNSUPPORTED,
     grammar::Kind,
-    node::{Member, Mismatch, Node, Object, Text, Value, escape, unescape},
+    node::{Member, Mismatch, Node, Text, Value, escape, unescape},
+    object::Object,
     sources::Sources,
 };
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};

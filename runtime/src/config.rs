@@ -25,6 +25,7 @@ use std::{
 pub(crate) use kafka::is_secret;
 pub use kafka::{KafkaConfig, KafkaSettings, REPLICATION_FACTOR, Topics};
 pub use load::{Sources, Stop};
+pub(crate) use values::partitions;
 
 use crate::coordinator::zookeeper::Address;
 

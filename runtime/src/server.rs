@@ -213,6 +213,7 @@ impl Service {
             incarnation: member.incarnation,
             replays: shared.replays.clone(),
             progress: shared.progress.clone(),
+            replay_threads: true,
             stop: shared.told_to_leave.clone(),
         });
         let mut node = Node::new(config.clone(), metrics.clone(), cluster.clone());

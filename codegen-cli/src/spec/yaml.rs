@@ -10,7 +10,8 @@ use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, StrInput};
 use super::{
     json::{duplicate, number},
     limits::{Budget, DEPTH_MAX},
-    node::{Member, Names, Node, Object, Text, Value},
+    node::{Member, Names, Node, Text, Value},
+    object::Object,
 };
 use crate::diagnostic::{Diagnostics, Span};
 
@@ -114,6 +115,7 @@ impl Builder<'_> {
                                 for node in merges {
                                     merge(&mut object, node);
                                 }
+                                object.shrink_to_fit();
                                 Value::Object(object)
                             }
                             OpenKind::Skipped => Value::Null,
@@ -271,7 +273,7 @@ fn merge(object: &mut Object, node: Node) {
     match node.value {
         Value::Object(others) => {
             for (name, member) in others {
-                object.entry(name).or_insert(member);
+                object.get_or_insert_with(&name, || member);
             }
         }
         Value::List(items) => items.into_iter().for_each(|item| merge(object, item)),

@@ -150,7 +150,7 @@ pub(super) fn show_credentials(credentials: &[(String, String)]) -> String {
 }
 
 /// Numbers of partitions, such as `0,1,2` or `0-3,8`.
-pub(super) fn partitions(text: &str) -> Result<BTreeSet<u32>, String> {
+pub(crate) fn partitions(text: &str) -> Result<BTreeSet<u32>, String> {
     let expected = || {
         format!(
             "expected numbers of partitions from 0 to {}, such as 0,1,2,3 or 0-3",
