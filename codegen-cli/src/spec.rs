@@ -13,6 +13,7 @@ mod json;
 mod limits;
 mod mend;
 mod node;
+mod object;
 mod overlay;
 mod pattern;
 mod sources;
@@ -28,7 +29,8 @@ use self::{bundle::Bundler, limits::Budget, pattern::Patterns};
 pub use self::{
     bundle::UNSUPPORTED,
     grammar::Kind,
-    node::{Member, Mismatch, Node, Object, Text, Value, escape, unescape},
+    node::{Member, Mismatch, Node, Text, Value, escape, unescape},
+    object::Object,
     sources::Sources,
 };
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};

@@ -14,6 +14,7 @@ use crate::{
     log::{Log, LogError, TopicPartition},
     mailbox::Mailbox,
     partitions::{Copy, Here, Slot},
+    record::Record,
     replay_progress::ReplayProgress,
     replica::{ReplayError, Replica},
     state::State,
@@ -34,6 +35,9 @@ pub(crate) struct Tending {
     /// Replays that run at once.
     pub(crate) replays: Arc<Semaphore>,
     pub(crate) progress: Arc<ReplayProgress>,
+    /// Whether replays run on threads of their own: reading and decoding is work for a processor, so it stays off the threads that serve requests. A simulation
+    /// has one thread for all.
+    pub(crate) replay_threads: bool,
     pub(crate) stop: watch::Receiver<bool>,
 }
 
@@ -117,29 +121,29 @@ impl<S: State> Tender<S> {
         let caught_up;
         if first {
             let _permit = self.common.replays.acquire().await;
-            // Reading and decoding is work for a processor, so it stays off the threads that serve requests.
             let (replayed, progress) = (
                 self.slot.metrics.replayed.clone(),
                 self.common.progress.clone(),
             );
-            let handle = tokio::runtime::Handle::current();
-            let replay = tokio::task::spawn_blocking(move || {
-                let caught_up = handle.block_on(replica.catch_up(None, |_, record, _| {
+            let replay = async move {
+                let seen = |_, record: &Record, _| {
                     replayed.inc();
                     progress.add(record);
-                }));
+                };
+                let caught_up = replica.catch_up(None, seen).await;
                 (replica, caught_up)
-            });
-            (replica, caught_up) = match replay.await {
-                Ok(done) => done,
-                Err(panic) => {
-                    return Err(ReplayError::Poison {
-                        partition,
-                        offset: 0,
-                        what: format!("the replay panicked: {panic}"),
-                    });
-                }
             };
+            let replayed = if self.common.replay_threads {
+                let handle = tokio::runtime::Handle::current();
+                tokio::task::spawn_blocking(move || handle.block_on(replay)).await
+            } else {
+                tokio::spawn(replay).await
+            };
+            (replica, caught_up) = replayed.map_err(|panic| ReplayError::Poison {
+                partition: partition.clone(),
+                offset: 0,
+                what: format!("the replay panicked: {panic}"),
+            })?;
         } else {
             caught_up = replica.catch_up(None, |_, _, _| ()).await;
         }
@@ -311,3 +315,6 @@ impl<S: State> Tender<S> {
         }
     }
 }
+
+#[cfg(all(test, feature = "simulation"))]
+mod tests;

@@ -442,11 +442,7 @@ fn security(tree: &Node, operation: &Place<'_>) -> Vec<String> {
     let asked = own.or_else(|| tree.member("security"));
     let mut names = Vec::new();
     for requirement in asked.and_then(Node::as_list).unwrap_or_default() {
-        for name in requirement
-            .as_object()
-            .into_iter()
-            .flat_map(|requirement| requirement.keys())
-        {
+        for name in requirement.as_object().into_iter().flat_map(Object::keys) {
             if !names.iter().any(|known: &String| *name == **known) {
                 names.push(name.to_string());
             }

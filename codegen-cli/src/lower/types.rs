@@ -1,15 +1,19 @@
 //! Schemas become types: a table of those with a name, and references to it.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::{
+    cell::RefCell,
+    collections::{HashMap, HashSet, VecDeque},
+};
 
+use indexmap::IndexMap;
 use serde_json::Value as Json;
 
 use super::{
     place::Place,
-    schema::{Additional, Schema},
+    schema::{Additional, PARTS_MAX, Schema},
 };
 use crate::{
-    diagnostic::Diagnostics,
+    diagnostic::{Diagnostics, Span},
     model::{Field, Struct, TypeDef, TypeId, TypeKind, TypeRef, Union, Variant},
     spec::Node,
 };
@@ -35,6 +39,8 @@ pub(super) struct Types<'a, 'd> {
     /// Components whose type is being found: one that leads back to itself through lists alone is any value.
     open: HashSet<String>,
     waiting: VecDeque<Waiting<'a>>,
+    /// References to schemas that `allOf` puts together from more than is looked at.
+    too_much: RefCell<IndexMap<&'a str, Span>>,
 }
 
 /// A type whose inside is still to be read.
@@ -59,6 +65,7 @@ impl<'a, 'd> Types<'a, 'd> {
             choices: HashMap::new(),
             open: HashSet::new(),
             waiting: VecDeque::new(),
+            too_much: RefCell::default(),
         }
     }
 
@@ -67,7 +74,29 @@ impl<'a, 'd> Types<'a, 'd> {
         while let Some(waiting) = self.waiting.pop_front() {
             self.fill(waiting);
         }
+        let too_much = self.too_much.take();
+        if let Some((reference, span)) = too_much.first() {
+            self.diagnostics.warning(
+                *span,
+                *reference,
+                format!(
+                    "`allOf` puts this together from more than {PARTS_MAX} schemas, or over more than {HOPS_MAX} references; it is any value, and so are {} that need it",
+                    too_much.len() - 1
+                ),
+            );
+        }
         self.table
+    }
+
+    /// Whether a reference leads to a schema of too many parts.
+    pub(super) fn is_too_much(&self, reference: &str) -> bool {
+        self.too_much.borrow().contains_key(reference)
+    }
+
+    /// Remembers that it does.
+    pub(super) fn too_much(&self, reference: &'a str, place: &Place<'a>) {
+        let mut too_much = self.too_much.borrow_mut();
+        too_much.insert(reference, place.node.span);
     }
 
     /// Where references lead in the end.

@@ -7,7 +7,8 @@ use struson::reader::{
 
 use super::{
     limits::{Budget, DEPTH_MAX},
-    node::{Member, Names, Node, Object, Value},
+    node::{Member, Names, Node, Value},
+    object::Object,
 };
 use crate::diagnostic::{Diagnostics, Span};
 
@@ -197,6 +198,7 @@ impl Parser<'_, '_> {
         }
         let ended = self.json.end_object();
         self.ok(ended)?;
+        object.shrink_to_fit();
         Ok(object)
     }
 }

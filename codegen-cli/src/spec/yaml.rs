@@ -11,7 +11,8 @@ use super::{
     json::{duplicate, number},
     limits::{Budget, DEPTH_MAX},
     mend::Mended,
-    node::{Member, Names, Node, Object, Text, Value},
+    node::{Member, Names, Node, Text, Value},
+    object::Object,
 };
 use crate::diagnostic::{Diagnostics, Span};
 
@@ -141,6 +142,7 @@ impl Builder<'_> {
                                 for node in merges {
                                     merge(&mut object, node);
                                 }
+                                object.shrink_to_fit();
                                 Value::Object(object)
                             }
                             OpenKind::Skipped => Value::Null,
@@ -285,7 +287,7 @@ fn merge(object: &mut Object, node: Node) {
     match node.value {
         Value::Object(others) => {
             for (name, member) in others {
-                object.entry(name).or_insert(member);
+                object.get_or_insert_with(&name, || member);
             }
         }
         Value::List(items) => items.into_iter().for_each(|item| merge(object, item)),
