@@ -1,6 +1,6 @@
 //! The admin listener: `/healthz`, `/readyz`, `/metrics`, `/status`, `/drain`.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use axum::{
     Json, Router,
@@ -14,6 +14,7 @@ use serde_json::json;
 
 use crate::{
     cluster::Cluster,
+    config::{Config, LogChoice},
     log::Log,
     mailbox::RETRY_AFTER_SECONDS,
     metrics::Metrics,
@@ -25,7 +26,7 @@ use crate::{
 pub(crate) struct Health {
     pub(crate) service: &'static str,
     pub(crate) version: &'static str,
-    pub(crate) cluster: String,
+    pub(crate) config: Arc<Config>,
     pub(crate) node: String,
     pub(crate) incarnation: u64,
     pub(crate) watched: Vec<Box<dyn Watched>>,
@@ -119,8 +120,40 @@ struct NodeStatus<'a> {
 #[derive(Serialize)]
 struct LogStatus {
     kind: &'static str,
+    /// The brokers of Kafka.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    brokers: Option<String>,
+    /// What is passed to librdkafka, without secrets.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    kafka: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     bytes: Option<u64>,
+}
+
+impl LogStatus {
+    fn of(health: &Health) -> Self {
+        let bytes = health.log.size_bytes();
+        match &health.config.log {
+            LogChoice::Embedded => Self {
+                kind: "embedded",
+                brokers: None,
+                kafka: BTreeMap::new(),
+                bytes,
+            },
+            LogChoice::Kafka(brokers) => Self {
+                kind: "kafka",
+                brokers: Some(brokers.clone()),
+                kafka: health
+                    .config
+                    .kafka
+                    .settings
+                    .shown()
+                    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                    .collect(),
+                bytes,
+            },
+        }
+    }
 }
 
 /// The routes of the admin listener.
@@ -189,13 +222,10 @@ fn status(health: &Health) -> (StatusCode, Json<serde_json::Value>) {
     let status = Status {
         service: health.service,
         version: health.version,
-        cluster: &health.cluster,
+        cluster: &health.config.cluster,
         node: &health.node,
         ready: readiness.is_ready(),
-        log: LogStatus {
-            kind: "embedded",
-            bytes: health.log.size_bytes(),
-        },
+        log: LogStatus::of(health),
         coordinator: CoordinatorStatus {
             connected: view.connected,
             plan: view.plan.version,

@@ -1,6 +1,6 @@
 //! Starts, watches and stops the nodes of a service: log, replay, listeners; and back.
 
-use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
     net::TcpListener,
@@ -14,7 +14,7 @@ use crate::{
     admin::{self, Health},
     call::Via,
     cluster::Cluster,
-    config::{Ack, Config, CoordinatorChoice},
+    config::{Config, CoordinatorChoice},
     contract::{Contract, Prepared},
     coordinator::{Coordinator, CoordinatorError, Node as Member, StateTopic, local::LocalCluster},
     deaths::{self, ALIVE_PATH},
@@ -22,10 +22,7 @@ use crate::{
     fold::Horizon,
     forward::Peers,
     listener::{Listener, Protocol},
-    log::{
-        Log, LogError,
-        embedded::{Embedded, Options, Sync},
-    },
+    log::{self, Log, LogError},
     metrics::Metrics,
     node::Node,
     openapi::OpenApi,
@@ -36,9 +33,6 @@ use crate::{
     tender::Tending,
     writer::Bounds,
 };
-
-/// The folder of the embedded log within the data folder.
-const LOG_FOLDER: &str = "log";
 
 /// How often a node that is about to stop looks whether it still owns something.
 const DRAIN_POLL: Duration = Duration::from_millis(20);
@@ -68,14 +62,6 @@ pub enum StartError {
         setting: &'static str,
         /// The address.
         address: SocketAddr,
-        /// What the system says.
-        source: std::io::Error,
-    },
-    /// The data folder can't be made.
-    #[error("`--data` {}: {source}", path.display())]
-    Data {
-        /// The folder.
-        path: PathBuf,
         /// What the system says.
         source: std::io::Error,
     },
@@ -222,7 +208,7 @@ impl Service {
             log: shared.log.clone(),
             cluster: cluster.clone(),
             horizon: horizon(config),
-            bounds: bounds(config),
+            bounds: Bounds::of(config),
             queue_max: config.limits.queue_max,
             incarnation: member.incarnation,
             replays: shared.replays.clone(),
@@ -244,7 +230,7 @@ impl Service {
         let health = Arc::new(Health {
             service: self.name,
             version: self.version,
-            cluster: config.cluster.clone(),
+            config: config.clone(),
             node: member.id.clone(),
             incarnation: member.incarnation,
             watched,
@@ -341,29 +327,11 @@ impl Service {
     }
 
     async fn open_log(&self, config: &Config) -> Result<Arc<dyn Log>, StartError> {
-        let folder = config.data.join(LOG_FOLDER);
-        std::fs::create_dir_all(&folder).map_err(|source| StartError::Data {
-            path: config.data.clone(),
-            source,
-        })?;
-        let horizon = config.limits.idempotency_horizon;
-        let options = Options {
-            sync: match config.embedded.ack {
-                Ack::Fsync => Sync::Fsync,
-                Ack::Os => Sync::Os,
-            },
-            segment_bytes: config.embedded.segment_bytes,
-            answer_horizon: horizon,
-            answers_max: config.limits.idempotency_replies_max,
-            ..Options::default()
-        };
-        // Opening reads and verifies all of it, which may take a while.
-        let open = tokio::task::spawn_blocking(move || Embedded::open(folder, options));
-        let log = open.await.expect("opening the log does not panic")?;
+        let log = log::open(config).await?;
         for definition in self.parts.iter().filter_map(|part| part.definition()) {
             log.declare(&topic(definition)).await?;
         }
-        Ok(Arc::new(log))
+        Ok(log)
     }
 
     fn document(&self) -> serde_json::Value {
@@ -567,15 +535,6 @@ fn horizon(config: &Config) -> Horizon {
         age_ms: u64::try_from(limits.idempotency_horizon.as_millis()).unwrap_or(u64::MAX),
         replies_max: limits.idempotency_replies_max,
         replies_bytes_max: REPLIES_BYTES_MAX,
-    }
-}
-
-fn bounds(config: &Config) -> Bounds {
-    let limits = &config.limits;
-    Bounds {
-        group_records_max: limits.group_records_max,
-        group_bytes_max: limits.group_bytes_max,
-        value_bytes_max: limits.body_bytes_max.saturating_mul(2),
     }
 }
 

@@ -17,6 +17,7 @@
 //! - [`service`] starts a process on free ports and a folder of its own, and ends it on drop.
 //! - [`cluster`] runs several nodes with real Kafka and ZooKeeper, and [`history`] checks what their clients saw.
 //! - [`client`] is HTTP as a well-behaved client speaks it, [`raw`] as anybody might.
+//! - [`conformance`] tells whether a reply is one that the document describes.
 //! - [`proxy`]: a network that can be cut.
 //! - [`folder`], [`random`]: a folder that goes away, and chance that can be repeated.
 
@@ -28,6 +29,7 @@
 pub mod binaries;
 pub mod client;
 pub mod cluster;
+pub mod conformance;
 pub mod folder;
 pub mod history;
 pub mod project;
@@ -37,6 +39,7 @@ pub mod raw;
 pub mod service;
 
 pub use client::{Client, Reply};
+pub use conformance::Conformance;
 pub use folder::Folder;
 pub use random::Random;
 pub use service::{Running, Service};

@@ -173,7 +173,7 @@ fn body<'d>(operation: &Operation, document: &'d Value) -> Option<(u16, Shape<'d
 fn items<'d>(body: &Shape<'d>, entity: &Shape<'_>) -> Option<(String, Option<Shape<'d>>)> {
     let of_entities = |list: &Shape<'_>| {
         list.items()
-            .is_some_and(|item| !item.properties().is_empty() && item.shows(entity))
+            .is_some_and(|item| item.has_properties() && item.shows(entity))
     };
     if body.is_list() {
         return of_entities(body).then(|| (String::new(), None));

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::{
     model::{Operation, Payload, Response, Status},
@@ -11,6 +11,8 @@ use crate::{
 
 /// The schemas that one schema may consist of.
 const PARTS_MAX: usize = 64;
+/// The most properties of an envelope: the entity, and what describes it.
+const ENVELOPE_MAX: usize = 2;
 /// The references that are followed from one to the next.
 const HOPS_MAX: usize = 32;
 
@@ -39,9 +41,13 @@ pub(super) fn at(name: &str) -> String {
 impl<'d> Shape<'d> {
     /// The schema at a pointer, or where it leads: references, and `allOf` of one.
     pub(super) fn at_pointer(document: &'d Value, pointer: &str) -> Option<Self> {
-        let mut pointer = pointer.to_owned();
+        Self::of(document, document.pointer(pointer)?, pointer.to_owned())
+    }
+
+    /// The same of a value that was found already.
+    fn of(document: &'d Value, value: &'d Value, pointer: String) -> Option<Self> {
+        let (mut value, mut pointer) = (value, pointer);
         for _ in 0..HOPS_MAX {
-            let value = document.pointer(&pointer)?;
             let object = value.as_object()?;
             let reference =
                 |value: &Value| Some(value.get("$ref")?.as_str()?.strip_prefix('#')?.to_owned());
@@ -64,6 +70,7 @@ impl<'d> Shape<'d> {
                         .decode_utf8()
                         .ok()?
                         .into_owned();
+                    value = document.pointer(&pointer)?;
                 }
                 None => {
                     return Some(Self {
@@ -87,16 +94,15 @@ impl<'d> Shape<'d> {
             {
                 continue;
             }
-            for (index, _) in value
+            for (index, inner) in value
                 .get("allOf")
                 .and_then(Value::as_array)
                 .into_iter()
                 .flatten()
                 .enumerate()
             {
-                if let Some(part) =
-                    Self::at_pointer(self.document, &format!("{pointer}/allOf/{index}"))
-                {
+                let place = format!("{pointer}/allOf/{index}");
+                if let Some(part) = Self::of(self.document, inner, place) {
                     open.push((part.value, part.pointer));
                 }
             }
@@ -108,20 +114,38 @@ impl<'d> Shape<'d> {
     pub(super) fn properties(&self) -> BTreeMap<String, Self> {
         let mut properties = BTreeMap::new();
         for (part, pointer) in self.parts() {
-            for name in part
+            for (name, inner) in part
                 .get("properties")
                 .and_then(Value::as_object)
                 .into_iter()
-                .flat_map(|it| it.keys())
+                .flatten()
             {
                 let place = format!("{pointer}/properties/{}", escape(name));
-                if let Some(property) = Self::at_pointer(self.document, &place) {
+                if let Some(property) = Self::of(self.document, inner, place) {
                     // What stands beside a reference counts, too.
                     properties.entry(name.clone()).or_insert(property);
                 }
             }
         }
         properties
+    }
+
+    /// Whether it is an object of which something is known.
+    pub(super) fn has_properties(&self) -> bool {
+        let known = |part: &Value| {
+            let properties = part.get("properties").and_then(Value::as_object);
+            properties.is_some_and(|properties| !properties.is_empty())
+        };
+        known(self.value) || self.parts().iter().any(|(part, _)| known(part))
+    }
+
+    /// Whether it may be an envelope: most entities have more properties.
+    fn is_small(&self) -> bool {
+        let parts = self.parts();
+        let names = parts
+            .iter()
+            .filter_map(|(part, _)| part.get("properties")?.as_object());
+        names.flat_map(Map::keys).collect::<BTreeSet<_>>().len() <= ENVELOPE_MAX
     }
 
     /// The schema at a pointer into the values.
@@ -173,8 +197,8 @@ impl<'d> Shape<'d> {
     pub(super) fn items(&self) -> Option<Self> {
         let parts = self.parts();
         parts.iter().find_map(|(part, pointer)| {
-            part.get("items").filter(|items| items.is_object())?;
-            Self::at_pointer(self.document, &format!("{pointer}/items"))
+            let items = part.get("items").filter(|items| items.is_object())?;
+            Self::of(self.document, items, format!("{pointer}/items"))
         })
     }
 
@@ -261,17 +285,22 @@ impl<'d> Shape<'d> {
 
     /// The schema itself, or the one property that is an object, if `is` says yes.
     fn or_in_envelope(self, is: impl Fn(&Shape<'d>) -> bool) -> Option<Found<'d>> {
-        let properties = self.properties();
-        if properties.is_empty() {
+        if !self.has_properties() {
             return None;
         }
+        if !self.is_small() {
+            return is(&self).then(|| Found {
+                pointer: String::new(),
+                shape: self,
+            });
+        }
+        let properties = self.properties();
         let inner: Vec<(&String, &Shape<'d>)> = properties
             .iter()
-            .filter(|(_, property)| !property.properties().is_empty())
+            .filter(|(_, property)| property.has_properties())
             .collect();
         // `{"data": {…}}`: nothing else is in it but what describes it.
         if let [(name, inner)] = inner.as_slice()
-            && properties.len() <= 2
             && matches!(
                 name.as_str(),
                 "data" | "result" | "item" | "response" | "entity" | "body" | "attributes"
@@ -424,7 +453,7 @@ pub(super) fn request<'d>(
 pub(super) fn patch<'d>(document: &'d Value, operation: &Operation) -> Option<Found<'d>> {
     operation.body.as_ref()?;
     let shape = content(document, format!("{}/requestBody", operation.pointer), true)?;
-    let open = shape.properties().is_empty() && !shape.is_scalar() && !shape.is_list();
+    let open = !shape.has_properties() && !shape.is_scalar() && !shape.is_list();
     open.then_some(Found {
         pointer: String::new(),
         shape,

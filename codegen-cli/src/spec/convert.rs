@@ -6,7 +6,8 @@ use serde_json::{Value as Json, json};
 
 use super::{
     grammar::{Kind, Shape},
-    node::{Node, Object, Value, escape},
+    node::{Node, Value, escape},
+    object::Object,
 };
 use crate::diagnostic::Diagnostics;
 
@@ -383,7 +384,7 @@ fn lower_variants(schema: &mut Node) -> bool {
             .filter(|variant| !is_null(variant))
             .collect();
         nullable |= rest.len() < before;
-        let plain = schema.as_object().is_some_and(|object| object.is_empty());
+        let plain = schema.as_object().is_some_and(Object::is_empty);
         match rest.pop() {
             Some(only) if rest.is_empty() && plain && only.member("$ref").is_none() => {
                 *schema = only;

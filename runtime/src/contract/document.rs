@@ -162,16 +162,23 @@ impl Check {
     }
 }
 
+/// The places that the sentence of a problem names. Documents with errors of their own often have room for no more than a sentence.
+const NAMED_MAX: usize = 3;
+
 /// 422 that lists what is wrong.
 pub(crate) fn invalid(what: &str, errors: Vec<(String, String)>) -> Problem {
-    let first = errors.first().map(|(pointer, detail)| {
-        if pointer.is_empty() {
-            detail.clone()
-        } else {
-            format!("`{pointer}` {detail}")
-        }
-    });
-    let problem = Problem::invalid(format!("{what}: {}", first.unwrap_or_default()));
+    let mut named: Vec<String> = errors
+        .iter()
+        .take(NAMED_MAX)
+        .map(|(pointer, detail)| match pointer.as_str() {
+            "" => detail.clone(),
+            pointer => format!("`{pointer}` {detail}"),
+        })
+        .collect();
+    if errors.len() > NAMED_MAX {
+        named.push(format!("{} more", errors.len() - NAMED_MAX));
+    }
+    let problem = Problem::invalid(format!("{what}: {}", named.join("; ")));
     errors
         .into_iter()
         .fold(problem, |problem, (pointer, detail)| {

@@ -10,11 +10,12 @@ use futures_util::future::BoxFuture;
 use serde_json::{Map, Value};
 
 use super::{
+    change::Change,
     decision::{Action, KeySource, Missing},
     made::{TRIES_MAX, make},
     operation::{StateOperation, StateRequest},
     page::{Outcome, cursor},
-    patch::{PatchLimits, patch},
+    patch::PatchLimits,
     success::Success,
 };
 use crate::{
@@ -224,7 +225,7 @@ async fn update<S: Entity>(
         body,
         is_json_patch,
     } = request;
-    let steps = if is_json_patch {
+    let given = if is_json_patch {
         body.unwrap_or(Value::Null)
     } else {
         operation.entity_in(body.as_ref())?
@@ -234,7 +235,12 @@ async fn update<S: Entity>(
         bytes_max: limits.body_bytes_max,
         depth_max: limits.json_depth_max,
     };
-    let key = key_of::<S>(&operation, &call, &parameters, &steps)?;
+    let key = key_of::<S>(&operation, &call, &parameters, &given)?;
+    let change = if is_json_patch {
+        Change::Patch(given, limits)
+    } else {
+        Change::Merge(given)
+    };
     let media_type = operation.success.media_type(&call.parts().headers)?;
     let keyed = call.enter_at::<S>(key).await?;
     keyed
@@ -244,25 +250,7 @@ async fn update<S: Entity>(
                     .not_found(&key_text::<S>(entry.key()))
                     .into_response();
             };
-            let said: &[String] = if is_json_patch {
-                &[]
-            } else {
-                &operation.writable
-            };
-            let changed = change(&operation, state, entry.key(), said, |entity| {
-                if is_json_patch {
-                    return patch(entity, &steps, limits);
-                }
-                json_patch::merge(entity, &steps);
-                operation.references.put(&steps, entity);
-                // What has to be there and may be null becomes null, where a merge would take it away.
-                for name in &operation.entity.nullable {
-                    if steps.get(name).is_some_and(Value::is_null) {
-                        entity[name.as_str()] = Value::Null;
-                    }
-                }
-                Ok(())
-            });
+            let changed = changed(&operation, state, entry.key(), &change);
             match changed {
                 Ok(state) => {
                     let response = operation.success.entity(&media_type, state.value());
@@ -482,38 +470,24 @@ fn build<S: Entity>(
     read_entity(entity, key)
 }
 
-/// The state that a change leaves. What is read-only in the entity stays, but for what the request's own schema offers (`writable`).
-fn change<S: Entity>(
+/// The state that a change leaves.
+fn changed<S: Entity>(
     operation: &StateOperation,
     state: &S,
     key: &S::Key,
-    writable: &[String],
-    apply: impl FnOnce(&mut Value) -> Result<(), Problem>,
+    change: &Change,
 ) -> Result<S, Problem> {
     let mut before = serde_json::to_value(state.value()).map_err(Problem::internal)?;
     // What the document demands since the entity was written is not for this request to bring.
     operation.entity.complete.apply(&mut before);
-    let mut entity = before.clone();
-    apply(&mut entity)?;
-    let said: Vec<(&String, Option<Value>)> = writable
-        .iter()
-        .map(|name| (name, entity.get(name).cloned()))
-        .collect();
-    operation.entity.protect.keep(&before, &mut entity);
-    for (name, value) in said {
-        match (value, &mut entity) {
-            (Some(value), entity) => entity[name.as_str()] = value,
-            (None, Value::Object(fields)) => drop(fields.remove(name)),
-            (None, _) => {}
-        }
-    }
+    let mut entity = change.apply(operation, &before)?;
     operation.put_key(&mut entity, &key_values::<S>(key))?;
     operation.fill(Some(&before), &mut entity);
     let check = &operation.entity.check;
     if let Err(problem) = check(&entity) {
         // Only the request's own fault is one.
         if check(&before).is_ok() {
-            return Err(problem);
+            return Err(operation.in_request(problem));
         }
     }
     read_entity(entity, key)

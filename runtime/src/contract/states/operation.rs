@@ -18,11 +18,7 @@ use super::{
     schema::{Schema, put, tokens},
     success::{Success, declares},
 };
-use crate::{
-    call::CallFuture,
-    idempotency,
-    problem::{FieldError, Problem},
-};
+use crate::{call::CallFuture, contract::document::invalid, idempotency, problem::Problem};
 
 /// Says what of a value is against the schema of an entity.
 pub(crate) type Check = Arc<dyn Fn(&Value) -> Result<(), Problem> + Send + Sync>;
@@ -552,22 +548,29 @@ impl StateOperation {
     pub(crate) fn fault(&self, problem: &Problem, given: &Value) -> Result<(), Problem> {
         let above = self.request.as_deref().unwrap_or_default();
         let own = problem.errors().iter();
-        let mut own = own.filter(|error| {
+        let own = own.filter(|error| {
             given
                 .pointer(&error.pointer)
                 .is_some_and(|it| !it.is_object())
         });
-        let Some(first) = own.next() else {
+        let own: Vec<_> = own
+            .map(|error| (format!("{above}{}", error.pointer), error.detail.clone()))
+            .collect();
+        if own.is_empty() {
             return Ok(());
+        }
+        Err(invalid(&format!("a {}", self.state), own))
+    }
+
+    /// What is wrong with an entity, at the places where a request has it.
+    pub(crate) fn in_request(&self, problem: Problem) -> Problem {
+        let Some(above) = self.request.as_deref().filter(|above| !above.is_empty()) else {
+            return problem;
         };
-        let named = |problem: Problem, error: &FieldError| {
-            problem.with_error(format!("{above}{}", error.pointer), error.detail.clone())
-        };
-        let problem = Problem::invalid(format!(
-            "a {}: `{above}{}` {}",
-            self.state, first.pointer, first.detail
-        ));
-        Err(own.fold(named(problem, first), named))
+        let errors = problem.errors().iter();
+        let errors =
+            errors.map(|error| (format!("{above}{}", error.pointer), error.detail.clone()));
+        invalid("the body", errors.collect())
     }
 
     /// 422 for a place of the entity.
