@@ -44,17 +44,17 @@ async fn main() {
     tokio::task::spawn_blocking(move || {
         let mut lost = false;
         while !lost {
-            let mut last = None;
+            let mut latest = None;
             let until = std::time::Instant::now() + LOOK_FOR;
             while !lost && std::time::Instant::now() < until {
                 let before = moment();
                 if looking.holds() {
-                    last = Some(before);
+                    latest = Some(before);
                 }
                 lost = looking.is_lost();
             }
-            if let Some(last) = last {
-                say(&format!("holds {last}"));
+            if let Some(moment) = latest {
+                say(&format!("holds {moment}"));
             }
         }
         say("lost");
