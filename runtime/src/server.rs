@@ -16,7 +16,11 @@ use crate::{
     cluster::Cluster,
     config::{Config, CoordinatorChoice},
     contract::{Contract, Prepared},
-    coordinator::{Coordinator, CoordinatorError, Node as Member, StateTopic, local::LocalCluster},
+    coordinator::{
+        Coordinator, CoordinatorError, Node as Member, StateTopic,
+        local::LocalCluster,
+        zookeeper::{self, ZooKeeper},
+    },
     deaths::{self, ALIVE_PATH},
     docs,
     fold::Horizon,
@@ -163,7 +167,16 @@ impl Service {
         let mut tasks = Tasks::default();
         let mut started = Vec::new();
         for (index, sockets) in sockets.into_iter().enumerate() {
-            let coordinator: Arc<dyn Coordinator> = Arc::new(local.node());
+            let coordinator: Arc<dyn Coordinator> = match &shared.config.coordinator {
+                CoordinatorChoice::Local => Arc::new(local.node()),
+                CoordinatorChoice::ZooKeeper(address) => {
+                    Arc::new(ZooKeeper::start(zookeeper::Settings {
+                        address: address.clone(),
+                        cluster: shared.config.cluster.clone(),
+                        session_timeout: shared.config.session_timeout,
+                    }))
+                }
+            };
             let member = self.member(&shared.config, index, &nodes[index]);
             started.push(self.start_node(&shared, coordinator, member, sockets, &mut tasks));
         }
