@@ -33,6 +33,7 @@ mod idempotency;
 mod json;
 pub mod key;
 mod keyed_body;
+mod layout;
 mod list;
 mod listener;
 pub mod log;
