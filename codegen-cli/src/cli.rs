@@ -169,7 +169,7 @@ fn inspect(ui: Ui, spec: &Path, overlay: Option<&Path>, format: Format) -> Resul
     let mut diagnostics = Diagnostics::default();
     let (sources, api) = generate::read(spec, overlay, &mut diagnostics);
     ui.diagnostics(&sources, &diagnostics);
-    let Some((_, api)) = api else {
+    let Some(api) = api else {
         return Ok(Exit::Failed);
     };
     let mut out = io::stdout().lock();

@@ -2,6 +2,11 @@
 
 use std::fmt;
 
+use crate::text::shown;
+
+/// The longest message, and the longest pointer.
+const MESSAGE_CHARS_MAX: usize = 600;
+
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
@@ -42,9 +47,13 @@ pub struct Diagnostic {
 pub struct Diagnostics(Vec<Diagnostic>);
 
 impl Diagnostics {
-    /// Adds one.
+    /// Adds one, as it may be shown: names in it are the document's, and may be anything.
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        self.0.push(diagnostic);
+        self.0.push(Diagnostic {
+            message: shown(&diagnostic.message, MESSAGE_CHARS_MAX),
+            pointer: shown(&diagnostic.pointer, MESSAGE_CHARS_MAX),
+            ..diagnostic
+        });
     }
 
     /// Adds an error.

@@ -16,7 +16,7 @@ use crate::{
     lower,
     model::Api,
     names, spec,
-    spec::{Sources, Spec},
+    spec::Sources,
 };
 
 /// How a crate is generated.
@@ -87,17 +87,17 @@ pub fn read(
     document: &Path,
     overlay: Option<&Path>,
     diagnostics: &mut Diagnostics,
-) -> (Sources, Option<(Spec, Api)>) {
+) -> (Sources, Option<Api>) {
     let (sources, spec) = spec::read_with(document, overlay, diagnostics);
-    let Some(spec) = spec else {
+    let Some(mut spec) = spec else {
         return (sources, None);
     };
-    let mut api = lower::lower(&spec, diagnostics);
+    let mut api = lower::lower(&mut spec, diagnostics);
     infer::infer(&mut api, &spec, diagnostics);
     if diagnostics.count(Severity::Error) > 0 {
         return (sources, None);
     }
-    (sources, Some((spec, api)))
+    (sources, Some(api))
 }
 
 /// Reads a document, and decides what is to be written for it.
@@ -112,7 +112,7 @@ pub fn generate(
     diagnostics: &mut Diagnostics,
 ) -> Result<(Sources, Option<Generated>), files::Error> {
     let (sources, read) = read(document, options.overlay.as_deref(), diagnostics);
-    let Some((spec, api)) = read else {
+    let Some(api) = read else {
         return Ok((sources, None));
     };
     let name = match &options.name {
@@ -149,7 +149,7 @@ pub fn generate(
         |openapi| {
             Lock::new(
                 file_name(document),
-                spec.hash.clone(),
+                sources.hash(),
                 options.overlay.as_deref().map(file_name),
                 openapi,
             )

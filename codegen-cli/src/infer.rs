@@ -62,6 +62,7 @@ pub fn infer(api: &mut Api, spec: &Spec, diagnostics: &mut Diagnostics) {
     let document = std::mem::take(&mut api.document);
     let wishes = wishes::of_operations(api, &document, spec, diagnostics);
     let mut look = Look {
+        routes: Routes::new(api, &wishes),
         api,
         document: &document,
         wishes: &wishes,
@@ -74,11 +75,19 @@ pub fn infer(api: &mut Api, spec: &Spec, diagnostics: &mut Diagnostics) {
     let mut states = Map::new();
     let mut decided: Vec<(usize, Decision, String, Value)> = Vec::new();
     let mut resources = Vec::new();
+    let mut by_item: HashMap<String, Vec<usize>> = HashMap::new();
+    for (index, candidate) in candidates.iter().enumerate() {
+        by_item
+            .entry(blank(&candidate.item))
+            .or_default()
+            .push(index);
+    }
     for candidate in &candidates {
         let resource = resources.len();
+        let parent = candidate.parent(&candidates, &by_item);
         states.insert(candidate.name.clone(), candidate.state());
         resources.push(candidate.resource());
-        for one in look.operations(candidate, &candidates) {
+        for one in look.operations(candidate, parent) {
             let decision = Decision::State {
                 resource,
                 action: one.action,
@@ -112,8 +121,57 @@ pub fn infer(api: &mut Api, spec: &Spec, diagnostics: &mut Diagnostics) {
     }
 }
 
+/// Where to look for operations: a document may have a hundred thousand.
+struct Routes {
+    /// Those on a route.
+    on: HashMap<String, Vec<usize>>,
+    /// Those on paths without parameters, by the last segment.
+    ending: HashMap<String, Vec<usize>>,
+    /// Those that are to work on a state, by its name.
+    wished: HashMap<String, Vec<usize>>,
+}
+
+impl Routes {
+    fn new(api: &Api, wishes: &HashMap<String, Wish>) -> Self {
+        let mut routes = Self {
+            on: HashMap::new(),
+            ending: HashMap::new(),
+            wished: HashMap::new(),
+        };
+        for (index, operation) in api.operations.iter().enumerate() {
+            let path = &operation.path;
+            routes.on.entry(blank(path)).or_default().push(index);
+            if !path.contains('{') {
+                let last = last(path).to_owned();
+                routes.ending.entry(last).or_default().push(index);
+            }
+            if let Some(state) = wishes.get(&operation.id).and_then(|it| it.state.clone()) {
+                routes.wished.entry(state).or_default().push(index);
+            }
+        }
+        routes
+    }
+
+    /// The operations that may have to do with a resource, in the order of the document.
+    fn of(&self, candidate: &Candidate<'_>) -> BTreeSet<usize> {
+        let wider = (candidate.key.len() > 1).then(|| self.ending.get(last(&candidate.collection)));
+        [
+            self.on.get(&blank(&candidate.item)),
+            self.on.get(&blank(&candidate.collection)),
+            self.wished.get(&candidate.name),
+            wider.flatten(),
+        ]
+        .into_iter()
+        .flatten()
+        .flatten()
+        .copied()
+        .collect()
+    }
+}
+
 /// What is looked at.
 struct Look<'a, 'd> {
+    routes: Routes,
     api: &'a Api,
     document: &'d Value,
     wishes: &'a HashMap<String, Wish>,
@@ -152,11 +210,14 @@ impl<'d> Look<'_, 'd> {
 
     /// The operation of a method at a path. Also one that the document wants a function for: it may make entities all the same.
     fn on(&self, path: &str, method: &str) -> Option<&Operation> {
-        self.api.operations.iter().find(|operation| {
-            operation.method == method
-                && same_route(&operation.path, path)
-                && operation.decision == Decision::Handler
-        })
+        self.at(path)
+            .find(|operation| operation.method == method && operation.decision == Decision::Handler)
+    }
+
+    /// The operations on a route.
+    fn at(&self, path: &str) -> impl Iterator<Item = &Operation> {
+        let found = self.routes.on.get(&blank(path)).into_iter().flatten();
+        found.map(|index| &self.api.operations[*index])
     }
 
     /// All item paths whose entities something reads and something makes.
@@ -201,10 +262,9 @@ impl<'d> Look<'_, 'd> {
                     && (shape::reply(document, operation, Some(&shape)).is_some()
                         || shape::is_bodiless(operation))
             };
-            let forced = api.operations.iter().any(|operation| {
-                self.wish(operation).action == Some(Action::Create)
-                    && same_route(&operation.path, collection)
-            });
+            let forced = self
+                .at(collection)
+                .any(|operation| self.wish(operation).action == Some(Action::Create));
             if !forced && !made.into_iter().flatten().any(makes) {
                 continue;
             }
@@ -236,11 +296,12 @@ impl<'d> Look<'_, 'd> {
 
     /// Wishes for states that there are not.
     fn check_names(&mut self, candidates: &[Candidate<'_>]) {
+        let known: BTreeSet<&str> = candidates.iter().map(|it| it.name.as_str()).collect();
         for operation in &self.api.operations {
             let Some(state) = self.wish(operation).state else {
                 continue;
             };
-            if !candidates.iter().any(|candidate| candidate.name == state) {
+            if !known.contains(state.as_str()) {
                 let known: Vec<&str> = candidates.iter().map(|it| it.name.as_str()).collect();
                 self.diagnostics.error(
                     operation.span,
@@ -251,10 +312,15 @@ impl<'d> Look<'_, 'd> {
         }
     }
 
-    fn operations(&self, candidate: &Candidate<'_>, all: &[Candidate<'_>]) -> Vec<Decided> {
+    fn operations(
+        &self,
+        candidate: &Candidate<'_>,
+        parent: Option<&Candidate<'_>>,
+    ) -> Vec<Decided> {
         let document = self.document;
         let mut decided = Vec::new();
-        for (index, operation) in self.api.operations.iter().enumerate() {
+        for index in self.routes.of(candidate) {
+            let operation = &self.api.operations[index];
             let wish = self.wish(operation);
             if operation.decision != Decision::Handler || wish.handler {
                 continue;
@@ -263,14 +329,14 @@ impl<'d> Look<'_, 'd> {
                 Some(state) if *state != candidate.name => continue,
                 Some(_) => wish
                     .action
-                    .and_then(|action| candidate.act(action, operation, document, all)),
+                    .and_then(|action| candidate.act(action, operation, document, parent)),
                 None => candidate.action(operation).and_then(|action| {
                     // What is wished goes before what it looks like.
                     let found = match wish.action {
                         Some(action) => Some(action),
                         None => candidate.refined(action, operation, document),
                     };
-                    candidate.act(found?, operation, document, all)
+                    candidate.act(found?, operation, document, parent)
                 }),
             };
             let Some((action, mut value, reason)) = found else {
@@ -399,7 +465,6 @@ impl Candidate<'_> {
 
     /// `/apis/apps/v1/deployments` beside `/apis/apps/v1/namespaces/{namespace}/deployments`.
     fn is_wider_list(&self, path: &str) -> bool {
-        let last = |path: &str| path.rsplit('/').next().map(str::to_owned);
         self.key.len() > 1 && !path.contains('{') && last(path) == last(&self.collection)
     }
 
@@ -460,7 +525,7 @@ impl Candidate<'_> {
         action: Action,
         operation: &Operation,
         document: &Value,
-        all: &[Candidate<'_>],
+        parent: Option<&Candidate<'_>>,
     ) -> Option<(Action, Value, String)> {
         let name = &self.name;
         let in_path = placeholders(&operation.path).len();
@@ -523,7 +588,7 @@ impl Candidate<'_> {
         value["key"] = key.into();
         let reason = match action {
             Action::Create => {
-                if let Some(parent) = self.parent(all) {
+                if let Some(parent) = parent {
                     value["parent"] = json!({ "state": parent.name });
                 }
                 match in_body {
@@ -579,11 +644,15 @@ impl Candidate<'_> {
     }
 
     /// The resource of which this one is a part.
-    fn parent<'a, 'd>(&self, all: &'a [Candidate<'d>]) -> Option<&'a Candidate<'d>> {
+    fn parent<'a, 'd>(
+        &self,
+        all: &'a [Candidate<'d>],
+        by_item: &HashMap<String, Vec<usize>>,
+    ) -> Option<&'a Candidate<'d>> {
         let (before, _) = self.collection.rsplit_once('/')?;
-        all.iter().find(|other| {
-            same_route(&other.item, before)
-                && other.key.len() + 1 == self.key.len()
+        let found = by_item.get(&blank(before))?.iter();
+        found.map(|index| &all[*index]).find(|other| {
+            other.key.len() + 1 == self.key.len()
                 && other
                     .key
                     .iter()
@@ -705,21 +774,26 @@ fn placeholders(path: &str) -> Vec<&str> {
         .collect()
 }
 
+/// A path without the names of its parameters.
+fn blank(path: &str) -> String {
+    let segments = path.split('/').map(|segment| {
+        if segment.starts_with('{') {
+            "{}"
+        } else {
+            segment
+        }
+    });
+    segments.collect::<Vec<_>>().join("/")
+}
+
 /// Whether paths differ in nothing but the names of their parameters.
 fn same_route(one: &str, other: &str) -> bool {
-    let blank = |path: &str| -> Vec<String> {
-        let segments = path.split('/');
-        segments
-            .map(|segment| {
-                if segment.starts_with('{') {
-                    "{}".to_owned()
-                } else {
-                    segment.to_owned()
-                }
-            })
-            .collect()
-    };
     blank(one) == blank(other)
+}
+
+/// The last segment of a path.
+fn last(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or_default()
 }
 
 /// The name of a path parameter among all decoded parameters.

@@ -7,7 +7,11 @@ use serde_json::{Value, json};
 use crate::{
     model::{Action, Api, Decision, Operation},
     spec::Sources,
+    text::shown,
 };
+
+/// The longest text in a column.
+const CELL_CHARS_MAX: usize = 200;
 
 /// What becomes of it, in one word.
 #[must_use]
@@ -118,14 +122,19 @@ fn line(operation: &Operation, sources: &Sources) -> String {
 
 /// Columns as wide as their widest text; the last one is as long as it is.
 fn columns<const N: usize>(rows: &[[String; N]]) -> String {
+    // A table is for a terminal, and its cells are the document's.
+    let rows: Vec<[String; N]> = rows
+        .iter()
+        .map(|row| row.each_ref().map(|cell| shown(cell, CELL_CHARS_MAX)))
+        .collect();
     let mut widths = [0; N];
-    for row in rows {
+    for row in &rows {
         for (width, text) in widths.iter_mut().zip(row) {
             *width = (*width).max(text.chars().count());
         }
     }
     let mut out = String::new();
-    for row in rows {
+    for row in &rows {
         let mut line = String::new();
         for (index, text) in row.iter().enumerate() {
             line.push_str(text);

@@ -9,7 +9,7 @@
 //! - [`files`] and [`lock`] bring a folder up to date.
 //! - [`generate`] is all of it.
 //! - [`cli`] has the subcommands; [`dev`], [`new`] and [`upgrade`] are the larger ones, on [`scaffold`]; [`ui`] and [`exit`] are what they say.
-//! - [`diagnostic`] is what is wrong with a document, and where.
+//! - [`diagnostic`] is what is wrong with a document, and where; [`text`] makes what strangers wrote fit to be shown.
 //! - [`servers`] starts Kafka and ZooKeeper for development and tests.
 
 pub mod cli;
@@ -31,5 +31,6 @@ pub mod scaffold;
 pub mod servers;
 pub mod spec;
 mod status;
+pub mod text;
 pub mod ui;
 pub mod upgrade;

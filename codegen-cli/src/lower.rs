@@ -40,10 +40,12 @@ const METHODS: [&str; 8] = [
 /// let text = "openapi: 3.1.0\ninfo: {title: Pets, version: '1'}\npaths: {/pets: {get: {responses: {'204': {description: None}}}}}\n";
 /// let mut diagnostics = Diagnostics::default();
 /// let (_, spec) = spec::read_bytes("pets.yaml", text.as_bytes(), &mut diagnostics);
-/// let api = lower::lower(&spec.unwrap(), &mut diagnostics);
+/// let api = lower::lower(&mut spec.unwrap(), &mut diagnostics);
 /// assert_eq!(api.operations[0].id, "getPets");
 /// ```
-pub fn lower(spec: &Spec, diagnostics: &mut Diagnostics) -> Api {
+///
+/// The document goes over from `spec` to the result: there is one of it.
+pub fn lower(spec: &mut Spec, diagnostics: &mut Diagnostics) -> Api {
     let tree = &spec.tree;
     let mut types = Types::new(tree, &spec.document, diagnostics);
     let text = |pointer: &str| text(tree, pointer).unwrap_or_default();
@@ -79,7 +81,7 @@ pub fn lower(spec: &Spec, diagnostics: &mut Diagnostics) -> Api {
         operations,
         resources: Vec::new(),
         security,
-        document: spec.document.clone(),
+        document: std::mem::take(&mut spec.document),
     };
     boxes::break_circles(&mut api.types);
     name_operations(&mut api);
@@ -109,15 +111,16 @@ fn name_operations(api: &mut Api) {
         *taken.entry(operation.id.clone()).or_default() += 1;
     }
     let mut seen = HashSet::new();
+    let mut numbers: HashMap<String, usize> = HashMap::new();
     for operation in &mut api.operations {
         if !operation.id.is_empty() && seen.insert(operation.id.clone()) {
             continue;
         }
         let made = operation::made_id(&operation.method, &operation.path);
         let mut id = made.clone();
-        let mut number = 1;
+        let number = numbers.entry(made.clone()).or_insert(1);
         while taken.contains_key(&id) || seen.contains(&id) {
-            number += 1;
+            *number += 1;
             id = format!("{made}{number}");
         }
         seen.insert(id.clone());
@@ -181,7 +184,7 @@ fn security(types: &Types<'_, '_>) -> Vec<SecurityScheme> {
             Scheme::OpenIDConnect { description, .. } => ("openIdConnect".to_owned(), description),
         };
         schemes.push(SecurityScheme {
-            name: name.clone(),
+            name: name.to_string(),
             kind,
             doc: doc.unwrap_or_default(),
         });

@@ -1,6 +1,6 @@
 //! Names of the document as names of Rust.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use heck::{ToSnakeCase as _, ToUpperCamelCase as _};
 
@@ -105,6 +105,8 @@ fn is_taken(name: &str) -> bool {
 #[derive(Clone, Debug, Default)]
 pub struct Scope {
     taken: HashSet<String>,
+    /// Of names that were wanted more than once: the number that the last one got.
+    numbers: HashMap<String, u32>,
 }
 
 impl Scope {
@@ -117,6 +119,7 @@ impl Scope {
                 .into_iter()
                 .map(str::to_owned)
                 .collect(),
+            numbers: HashMap::new(),
         }
     }
 
@@ -139,13 +142,14 @@ impl Scope {
         } else {
             ""
         };
-        for number in 2_u32.. {
-            let name = format!("{name}{separator}{number}");
+        let last = self.numbers.entry(name.clone()).or_insert(1);
+        loop {
+            *last += 1;
+            let name = format!("{name}{separator}{last}");
             if self.taken.insert(name.clone()) {
                 return name;
             }
         }
-        name
     }
 
     /// Takes the name of a type, or of a trait; one that means something already becomes `NameModel`.

@@ -13,6 +13,7 @@ mod json;
 mod limits;
 mod node;
 mod overlay;
+mod pattern;
 mod sources;
 #[cfg(test)]
 mod tests;
@@ -22,11 +23,11 @@ use std::path::Path;
 
 use serde_json::Value as Json;
 
-use self::bundle::Bundler;
+use self::{bundle::Bundler, limits::Budget, pattern::Patterns};
 pub use self::{
     bundle::UNSUPPORTED,
     grammar::Kind,
-    node::{Member, Mismatch, Node, Object, Value, escape, unescape},
+    node::{Member, Mismatch, Node, Object, Text, Value, escape, unescape},
     sources::Sources,
 };
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
@@ -38,8 +39,6 @@ pub struct Spec {
     pub tree: Node,
     /// The document in one piece, in OpenAPI 3.1. Both have the same names at the same places.
     pub document: Json,
-    /// A hash of all bytes that were read.
-    pub hash: String,
 }
 
 /// The versions of OpenAPI that can be told apart.
@@ -133,14 +132,20 @@ pub fn read_bytes(
 }
 
 /// A file that is called JSON, or begins like it, is JSON; everything else is YAML.
-fn parse(text: &str, name: &str, file: u32, diagnostics: &mut Diagnostics) -> Option<Node> {
+fn parse(
+    text: &str,
+    name: &str,
+    file: u32,
+    budget: &mut Budget,
+    diagnostics: &mut Diagnostics,
+) -> Option<Node> {
     let json = Path::new(name)
         .extension()
         .is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
     if json || text.trim_start().starts_with('{') {
-        json::parse(text, file, diagnostics)
+        json::parse(text, file, budget, diagnostics)
     } else {
-        yaml::parse(text, file, diagnostics)
+        yaml::parse(text, file, budget, diagnostics)
     }
 }
 
@@ -153,56 +158,61 @@ fn assemble(
     overlay: Option<&str>,
     diagnostics: &mut Diagnostics,
 ) -> (Sources, Option<Spec>) {
-    let Some(mut root) = parse(sources.text(0), name, 0, diagnostics) else {
+    let mut budget = Budget::default();
+    let Some(mut root) = parse(sources.text(0), name, 0, &mut budget, diagnostics) else {
         return (sources, None);
     };
     if let Some(name) = overlay {
         // It was read right behind the document.
-        let Some(overlay) = parse(sources.text(1), name, 1, diagnostics) else {
+        let Some(overlay) = parse(sources.text(1), name, 1, &mut budget, diagnostics) else {
             return (sources, None);
         };
-        overlay::apply(&mut root, &overlay, diagnostics);
+        overlay::apply(&mut root, &overlay, &mut budget, diagnostics);
+        if budget.is_spent() {
+            return (sources, None);
+        }
     }
     let Some(version) = version(&root, diagnostics) else {
         return (sources, None);
     };
-    let mut bundler = Bundler::new(sources, folder, diagnostics);
+    let mut bundler = Bundler::new(sources, folder, budget, diagnostics);
     bundler.root(path, root);
-    let mut tree = bundler.bundle(version == Version::V31);
+    let made = bundler.bundle(version == Version::V31);
     let sources = bundler.into_sources();
+    let Some(mut tree) = made else {
+        return (sources, None);
+    };
     complete(&mut tree, diagnostics);
-    convert::each_schema(&mut tree, Kind::Document, "", &mut |schema, pointer| {
-        convert::repair(schema, pointer, diagnostics);
-    });
-    let document = match version {
-        Version::V30 => {
-            let mut raised = tree.clone();
-            convert::each_schema(&mut raised, Kind::Document, "", &mut |schema, _| {
-                convert::raise(schema);
-            });
-            raised
-        }
+    let mut patterns = Patterns::default();
+    convert::each_schema(
+        &mut tree,
+        Kind::Document,
+        &mut String::new(),
+        &mut |schema, pointer| {
+            convert::repair(schema, pointer, diagnostics);
+            patterns.check(schema, pointer, diagnostics);
+        },
+    );
+    // One of the two is changed in place: there is never a second tree.
+    let mut document = match version {
+        Version::V30 => convert::raised(&tree, Kind::Document),
         Version::V31 => {
-            let document = tree.clone();
-            convert::each_schema(&mut tree, Kind::Document, "", &mut |schema, _| {
-                convert::lower(schema);
-            });
+            let document = tree.to_json();
+            convert::each_schema(
+                &mut tree,
+                Kind::Document,
+                &mut String::new(),
+                &mut |schema, _| {
+                    convert::lower(schema);
+                },
+            );
             tree.take("webhooks");
             document
         }
     };
-    let mut document = document.to_json();
     document["openapi"] = "3.1.0".into();
     tree.set("openapi", Node::text("3.0.3", tree.span));
-    let hash = sources.hash();
-    (
-        sources,
-        Some(Spec {
-            tree,
-            document,
-            hash,
-        }),
-    )
+    (sources, Some(Spec { tree, document }))
 }
 
 /// Which version it is, if it is one that can be read.
@@ -226,7 +236,7 @@ fn version(root: &Node, diagnostics: &mut Diagnostics) -> Option<Version> {
         return None;
     };
     let text = match &node.value {
-        Value::String(text) => text.clone(),
+        Value::String(text) => text.to_string(),
         Value::Number(number) => {
             let text = number.to_string();
             diagnostics.warning(

@@ -16,7 +16,7 @@ use crate::{
     mailbox::RETRY_AFTER_SECONDS,
     metrics::Metrics,
     problem::Problem,
-    service::{PartitionStatus, Watched},
+    watched::{PartitionPhase, PartitionStatus, Watched},
 };
 
 /// What can be asked about one node.
@@ -25,6 +25,7 @@ pub(crate) struct Health {
     pub(crate) version: &'static str,
     pub(crate) cluster: String,
     pub(crate) node: String,
+    pub(crate) incarnation: u64,
     pub(crate) watched: Vec<Box<dyn Watched>>,
     pub(crate) log: Arc<dyn Log>,
     pub(crate) metrics: Metrics,
@@ -34,14 +35,21 @@ pub(crate) struct Health {
 pub(crate) struct Readiness(Vec<PartitionStatus>);
 
 impl Readiness {
-    /// Whether all serve.
+    /// Whether this node has all that it shall have, and somebody owns each partition.
     pub(crate) fn is_ready(&self) -> bool {
-        self.0.iter().all(|status| status.phase == "serving")
+        self.0.iter().all(PartitionStatus::is_ready)
+    }
+
+    /// Whether this node owns a partition.
+    pub(crate) fn owns_any(&self) -> bool {
+        let mut phases = self.0.iter().map(|status| status.phase);
+        phases.any(|phase| phase == PartitionPhase::Serving)
     }
 
     /// Whether none replays any more.
     pub(crate) fn is_settled(&self) -> bool {
-        self.0.iter().all(|status| status.phase != "replaying")
+        let mut phases = self.0.iter().map(|status| status.phase);
+        phases.all(|phase| phase != PartitionPhase::Replaying)
     }
 
     /// Why the first halted one did.
@@ -63,8 +71,10 @@ impl Health {
     }
 
     fn render(&self) -> String {
-        let bytes = i64::try_from(self.log.size_bytes()).unwrap_or(i64::MAX);
-        self.metrics.log_size_bytes.set(bytes);
+        if let Some(bytes) = self.log.size_bytes() {
+            let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+            self.metrics.log_size_bytes.set(bytes);
+        }
         self.metrics.render()
     }
 }
@@ -83,7 +93,8 @@ struct Status<'a> {
 #[derive(Serialize)]
 struct LogStatus {
     kind: &'static str,
-    bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes: Option<u64>,
 }
 
 /// The routes of the admin listener.
@@ -115,12 +126,12 @@ fn readyz(health: &Health) -> Response {
     if readiness.is_ready() {
         return "ready\n".into_response();
     }
-    let waiting = readiness
-        .0
-        .iter()
-        .filter(|status| status.phase != "serving");
+    let waiting = readiness.0.iter().filter(|status| !status.is_ready());
     let detail = waiting
-        .map(|status| format!("{}/{} is {}", status.topic, status.partition, status.phase))
+        .map(|status| {
+            let (topic, partition) = (&status.topic, status.partition);
+            format!("{topic}/{partition} is {}", status.phase.word())
+        })
         .collect::<Vec<_>>()
         .join(", ");
     Problem::unavailable(detail, RETRY_AFTER_SECONDS).into_response()

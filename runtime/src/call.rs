@@ -12,6 +12,9 @@ use std::{
     time::Duration,
 };
 
+use tokio::time::{Instant, timeout_at};
+use uuid::Uuid;
+
 use axum::{
     Json,
     body::Body,
@@ -24,15 +27,16 @@ use http_body_util::{BodyExt, Limited};
 use serde::de::DeserializeOwned;
 
 use crate::{
+    cluster::{Pause, Peer, Unanswered},
     conditional::{Conditions, Etag, ReadOutcome},
     entry::Entry,
-    forward::{CALLER, HOPS},
+    forward::{self, CALLER, Envelope, HOPS, HOPS_MAX, REQUEST, TIME_LEFT},
     home::{HomePlace, RunningGuard},
     idempotency, json,
     key::{KeyError, KeyReader},
-    mailbox::{Command, Job, RETRY_AFTER_SECONDS, Recall},
+    mailbox::{Command, Job, RETRY_AFTER_SECONDS, Recall, Refusal},
     node::{Context, Node},
-    partitions::{Here, Place},
+    partitions::{Copy, Here, Owner, Slot},
     position::{self, ReadOptions},
     problem::Problem,
     reply::NoContent,
@@ -44,19 +48,35 @@ use crate::{
 /// The future of an answer.
 pub type CallFuture = Pin<Box<dyn Future<Output = Result<Response, Halt>> + Send>>;
 
-/// An answer that ends a call early.
-#[derive(Debug)]
-pub struct Halt(pub(crate) Box<Response>);
+/// Why a call ends early.
+pub struct Halt(pub(crate) Why);
+
+/// Why a call ends early.
+pub(crate) enum Why {
+    /// It is answered.
+    Answered(Box<Response>),
+    /// This node owned the key's partition and does no longer. Nothing happened: this is the same call, to be made again.
+    Moved(Call),
+}
+
+impl std::fmt::Debug for Halt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.0 {
+            Why::Answered(response) => write!(f, "Answered({})", response.status()),
+            Why::Moved(_) => f.write_str("Moved"),
+        }
+    }
+}
 
 impl From<Problem> for Halt {
     fn from(problem: Problem) -> Self {
-        Self(Box::new(problem.into_response()))
+        problem.into_response().into()
     }
 }
 
 impl From<Response> for Halt {
     fn from(response: Response) -> Self {
-        Self(Box::new(response))
+        Self(Why::Answered(Box::new(response)))
     }
 }
 
@@ -118,6 +138,10 @@ pub(crate) struct Routed {
     body: Mutex<Option<Body>>,
     read: Bytes,
     hops: u8,
+    /// When the time for an answer is up.
+    deadline: Instant,
+    /// What tells this request from every other, once it left this node or came from another: it happens once, however often it is sent.
+    id: Option<Box<str>>,
 }
 
 impl Call {
@@ -128,17 +152,20 @@ impl Call {
         via: Via,
     ) -> Self {
         let (mut parts, body) = request.into_parts();
-        let hops = match via {
-            Via::Public => 0,
-            Via::Peer => {
-                if let Some(address) = header_value(&parts, &CALLER) {
-                    parts.extensions.insert(Caller {
-                        address: Some(address),
-                    });
-                }
-                header_value(&parts, &HOPS).unwrap_or(1)
+        let (mut hops, mut id) = (0, None);
+        let mut patience = node.config.limits.request_timeout;
+        if let Via::Peer = via {
+            if let Some(address) = header_value(&parts, &CALLER) {
+                parts.extensions.insert(Caller {
+                    address: Some(address),
+                });
             }
-        };
+            hops = header_value(&parts, &HOPS).unwrap_or(1);
+            id = header_value::<String>(&parts, &REQUEST).map(Into::into);
+            if let Some(left_ms) = header_value(&parts, &TIME_LEFT) {
+                patience = patience.min(Duration::from_millis(left_ms));
+            }
+        }
         Self(Box::new(Routed {
             node,
             template,
@@ -146,11 +173,12 @@ impl Call {
             body: Mutex::new(Some(body)),
             read: Bytes::new(),
             hops,
+            deadline: Instant::now() + patience,
+            id,
         }))
     }
 
-    /// The same request once more. Its body must have been read.
-    #[cfg(feature = "contract")]
+    /// The same request once more. Its body must have been read, unless it has none.
     pub(crate) fn again(&self) -> Self {
         Self(Box::new(Routed {
             node: self.0.node.clone(),
@@ -159,7 +187,14 @@ impl Call {
             body: Mutex::new(None),
             read: self.0.read.clone(),
             hops: self.0.hops,
+            deadline: self.0.deadline,
+            id: self.0.id.clone(),
         }))
+    }
+
+    /// When the time for an answer is up.
+    pub(crate) fn deadline(&self) -> Instant {
+        self.0.deadline
     }
 
     /// Whether another node passed it on.
@@ -184,10 +219,6 @@ impl Call {
         &self.0.template
     }
 
-    fn patience(&self) -> Duration {
-        self.0.node.config.limits.request_timeout
-    }
-
     /// Finds the key of a state in the path, and goes on here if this node owns it. Otherwise the answer is the owner's.
     ///
     /// # Errors
@@ -200,18 +231,45 @@ impl Call {
     /// Goes on with this key.
     pub(crate) async fn enter_at<S: State>(mut self, key: S::Key) -> Result<Keyed<S>, Halt> {
         let node = self.0.node.clone();
-        match node.partitions::<S>()?.locate(&key) {
-            Place::Here(here) => {
-                here.serving(self.patience()).await?;
-                Ok(Keyed {
-                    call: self,
-                    key,
-                    here: here.clone(),
-                })
-            }
-            Place::Peer(peer) => Err(self.forward(*peer).await?.into()),
-            Place::Nowhere => Err(nobody().into()),
+        let slot = node.partitions::<S>()?.locate(&key);
+        if self.0.parts.method.is_safe()
+            && let Some(copy) = self.copy(slot).await?
+        {
+            return Ok(Keyed {
+                call: self,
+                key,
+                at: At::Copy(copy),
+            });
         }
+        let mut pause = Pause::new(self.0.deadline);
+        loop {
+            match slot.owner(self.0.deadline).await? {
+                Owner::Here(here) => {
+                    return Ok(Keyed {
+                        call: self,
+                        key,
+                        at: At::Owner(here),
+                    });
+                }
+                Owner::Peer(peer) => match self.forward(&peer).await {
+                    Ok(response) => return Err(response.into()),
+                    Err(unanswered) => pause.after(unanswered, &slot.cluster).await?,
+                },
+            }
+        }
+    }
+
+    /// The copy that answers a read which a standby may answer, if there is one here that is new enough and not the owner's own.
+    async fn copy<S: State>(&self, slot: &Slot<S>) -> Result<Option<Arc<Copy<S>>>, Problem> {
+        let options = ReadOptions::parse(&self.0.parts.headers)?;
+        if !options.replica || slot.here().is_some() {
+            return Ok(None);
+        }
+        let Some(copy) = slot.copy() else {
+            return Ok(None);
+        };
+        let satisfies = copy.satisfies(&options, self.0.deadline).await;
+        Ok(satisfies.then_some(copy))
     }
 
     fn key<S: State>(&self) -> Result<S::Key, Halt> {
@@ -254,47 +312,65 @@ impl Call {
                 ..
             } = &self.0.parts;
             if let Some(request) = idempotency::request_id(headers, method, uri, &body)? {
-                match home.find(&request.id)? {
-                    HomePlace::Peer(peer) => return Err(self.forward(peer).await?.into()),
-                    HomePlace::Here(home) => match home.recall(request.clone()).await? {
-                        Recall::New => {
-                            guard = Some(RunningGuard {
-                                home,
-                                request: Some(request),
-                            });
-                        }
-                        Recall::Done(reply, offset) => {
-                            let mut response = idempotency::decode(&reply);
-                            let value = position::header_value(home.partition(), offset);
-                            response.headers_mut().insert(position::POSITION, value);
-                            return Err(response.into());
-                        }
-                        Recall::Differs => return Err(idempotency::differs().into()),
-                        Recall::Running => {
-                            let detail = "the first request with this `Idempotency-Key` still runs";
-                            let problem = Problem::conflict(detail);
-                            return Err(problem.with_retry_after(RETRY_AFTER_SECONDS).into());
-                        }
-                    },
+                let (deadline, mut pause) = (self.0.deadline, Pause::new(self.0.deadline));
+                let home = loop {
+                    match home.find(&request.id, deadline).await? {
+                        HomePlace::Here(home) => break home,
+                        HomePlace::Peer(peer) => match self.forward(&peer).await {
+                            Ok(response) => return Err(response.into()),
+                            Err(unanswered) => {
+                                pause.after(unanswered, &self.0.node.cluster).await?;
+                            }
+                        },
+                    }
+                };
+                match home.recall(request.clone()).await? {
+                    Recall::New => {
+                        guard = Some(RunningGuard {
+                            home,
+                            request: Some(request),
+                        });
+                    }
+                    Recall::Done(reply, offset) => {
+                        let mut response = idempotency::decode(&reply);
+                        let value = position::header_value(home.partition(), offset);
+                        response.headers_mut().insert(position::POSITION, value);
+                        return Err(response.into());
+                    }
+                    Recall::Differs => return Err(idempotency::differs().into()),
+                    Recall::Running => {
+                        let detail = "the first request with this `Idempotency-Key` still runs";
+                        let problem = Problem::conflict(detail);
+                        return Err(problem.with_retry_after(RETRY_AFTER_SECONDS).into());
+                    }
                 }
             }
         }
         Ok(Free { call: self, guard })
     }
 
-    pub(crate) async fn forward(&mut self, peer: usize) -> Result<Response, Problem> {
-        let body = self.body().await?;
-        let caller = self
-            .0
-            .parts
-            .extensions
-            .get::<Caller>()
-            .and_then(|caller| caller.address);
-        self.0
-            .node
-            .peers
-            .forward(peer, &self.0.parts, body, self.0.hops, caller)
-            .await
+    /// Passes the call on to the owner, and gives its answer.
+    pub(crate) async fn forward(&mut self, peer: &Peer) -> Result<Response, Unanswered> {
+        if self.0.hops >= HOPS_MAX {
+            return Ok(forward::moved());
+        }
+        let body = self.body().await.map_err(Unanswered::Refused)?;
+        let Parts {
+            method, headers, ..
+        } = &self.0.parts;
+        // From now on it may have happened although nobody answers.
+        if !method.is_safe() && !headers.contains_key(idempotency::HEADER) && self.0.id.is_none() {
+            self.0.id = Some(Uuid::new_v4().to_string().into());
+        }
+        let caller = self.0.parts.extensions.get::<Caller>();
+        let envelope = Envelope {
+            hops: self.0.hops,
+            caller: caller.and_then(|caller| caller.address),
+            deadline: self.0.deadline,
+            request: self.0.id.as_deref(),
+        };
+        let peers = &self.0.node.cluster.peers;
+        peers.forward(peer, &self.0.parts, body, envelope).await
     }
 
     /// The whole body, within the limits of length and time.
@@ -414,11 +490,18 @@ pub(crate) fn nobody() -> Problem {
     )
 }
 
-/// A request on one key of a state that this node owns.
+/// A request on one key of a state that this node owns, or has a copy of.
 pub struct Keyed<S: State> {
     call: Call,
     key: S::Key,
-    here: Arc<Here<S>>,
+    at: At<S>,
+}
+
+/// Where a request is answered.
+enum At<S: State> {
+    Owner(Arc<Here<S>>),
+    /// Only reads that say that they may.
+    Copy(Arc<Copy<S>>),
 }
 
 impl<S: State> Keyed<S> {
@@ -476,17 +559,19 @@ impl<S: State> Keyed<S> {
         &self,
         see: impl FnOnce(Etag, &S) -> Response + Send,
     ) -> Result<Option<Response>, Halt> {
-        let here = &self.here;
         let headers = &self.call.0.parts.headers;
         let options = ReadOptions::parse(headers)?;
-        if let Some(position) = options.min_position(&here.partition) {
-            here.reach(position, self.call.patience()).await?;
-        }
-        if options.strict {
-            patiently(self.call.patience(), here.mailbox.ask(Job::Fence)).await?;
-        }
         let conditions = Conditions::parse(headers)?;
-        let answer = here.memory.with(&self.key, |stored| {
+        let memory = match &self.at {
+            At::Owner(here) => {
+                if let Some(position) = options.min_position(&here.partition) {
+                    here.reach(position, self.call.0.deadline).await?;
+                }
+                &here.memory
+            }
+            At::Copy(copy) => &copy.memory,
+        };
+        let mut answer = memory.with(&self.key, |stored| {
             let etag = Etag(stored.etag);
             let mut response = match conditions.check_read(etag) {
                 ReadOutcome::Send => see(etag, &stored.state),
@@ -504,7 +589,22 @@ impl<S: State> Keyed<S> {
             }
             response
         });
-        Ok(answer)
+        let here = match &self.at {
+            At::Owner(here) => here,
+            At::Copy(copy) => {
+                if let Some(response) = &mut answer {
+                    copy.say_age(response.headers_mut());
+                }
+                return Ok(answer);
+            }
+        };
+        match patiently(self.call.0.deadline, here.confirm(options.strict)).await {
+            Ok(()) => Ok(answer),
+            Err(Unanswered::Refused(problem)) => Err(problem.into()),
+            Err(Unanswered::Moved | Unanswered::Unknown) => {
+                Err(Halt(Why::Moved(self.call.again())))
+            }
+        }
     }
 
     /// Changes an entity that exists: 404 otherwise.
@@ -530,11 +630,11 @@ impl<S: State> Keyed<S> {
         self,
         run: impl FnOnce(&mut Entry<S>) -> Response + Send + 'static,
     ) -> Result<Response, Halt> {
-        let Self {
-            mut call,
-            key,
-            here,
-        } = self;
+        let Self { mut call, key, at } = self;
+        let At::Owner(here) = at else {
+            let detail = "`Memgen-Read: replica` is for requests that change nothing";
+            return Err(Problem::bad_request(detail).into());
+        };
         // Also for a command that needs no body: it is a part of what must be the same when an Idempotency-Key comes again.
         let body = call.body().await?;
         let Parts {
@@ -544,11 +644,17 @@ impl<S: State> Keyed<S> {
             ..
         } = &call.0.parts;
         let request = idempotency::request_id(headers, method, uri, &body)?;
+        let request = request.or_else(|| {
+            let id = call.0.id.as_deref()?;
+            Some(idempotency::routed_id(id, method, uri, &body))
+        });
         let conditions = Conditions::parse(headers)?;
         let minimal = prefers_minimal(headers);
-        let patience = call.patience();
-        // Head and body are windows on the connection's buffer, which would need a new one while the log is waited for.
-        drop((call, body));
+        let deadline = call.0.deadline;
+        // Head and body are windows on the connection's buffer, which would need a new one while the log is waited for. They are kept
+        // only where the call may have to be made again, at another owner.
+        let again = call.0.node.cluster.is_shared().then_some(call);
+        drop(body);
         let asked = here.mailbox.ask(|slot| {
             Job::Command(Command {
                 key,
@@ -565,7 +671,16 @@ impl<S: State> Keyed<S> {
                 slot,
             })
         });
-        let answer = patiently(patience, asked).await?;
+        let answer = match patiently(deadline, asked).await {
+            Ok(answer) => answer,
+            Err(Unanswered::Refused(problem)) => return Err(problem.into()),
+            Err(Unanswered::Moved | Unanswered::Unknown) => {
+                return Err(match again {
+                    Some(call) => Halt(Why::Moved(call)),
+                    None => Problem::from(Refusal::Moved).into(),
+                });
+            }
+        };
         let mut response = answer.response;
         if let Some(offset) = answer.offset {
             let value = position::header_value(&here.partition, offset);
@@ -614,10 +729,10 @@ impl Free {
         self,
         run: impl Future<Output = Response> + Send + 'static,
     ) -> Result<Response, Halt> {
-        let patience = self.call.patience();
+        let deadline = self.call.0.deadline;
         let guard = self.guard;
         let ran = tokio::spawn(async move {
-            let response = tokio::time::timeout(patience, run).await.map_err(|_| {
+            let response = tokio::time::timeout_at(deadline, run).await.map_err(|_| {
                 Problem::unavailable("the time of this request is up", RETRY_AFTER_SECONDS)
             })?;
             match guard {
@@ -634,16 +749,19 @@ impl Free {
 
 /// Waits for the log, but not for ever. The write may still happen after that, and the answer says so.
 pub(crate) async fn patiently<T>(
-    patience: Duration,
-    asked: impl Future<Output = Result<T, crate::mailbox::Refusal>>,
-) -> Result<T, Problem> {
-    match tokio::time::timeout(patience, asked).await {
-        Ok(outcome) => Ok(outcome?),
+    deadline: Instant,
+    asked: impl Future<Output = Result<T, Refusal>>,
+) -> Result<T, Unanswered> {
+    match timeout_at(deadline, asked).await {
+        Ok(Ok(outcome)) => Ok(outcome),
+        Ok(Err(Refusal::Moved)) => Err(Unanswered::Moved),
+        Ok(Err(refusal)) => Err(Problem::from(refusal).into()),
         Err(_) => Err(Problem::unavailable(
             "the log did not confirm in time; the write may still happen. Repeat it with the same \
              `Idempotency-Key` to be sure that it happens once",
             RETRY_AFTER_SECONDS,
-        )),
+        )
+        .into()),
     }
 }
 

@@ -7,6 +7,7 @@ mod checks;
 mod file;
 mod flags;
 mod help;
+mod host;
 mod load;
 mod open_files;
 mod settings;
@@ -21,8 +22,13 @@ use std::{
 
 pub use load::{Sources, Stop};
 
+use crate::coordinator::zookeeper::Address;
+
 /// How many nodes one process can run.
 pub const NODES_MAX: u16 = 16;
+
+/// How many nodes can follow a partition.
+pub const REPLICAS_MAX: u32 = 100;
 
 /// How many partitions a topic can have.
 pub const PARTITIONS_MAX: u32 = 4096;
@@ -31,15 +37,15 @@ pub const PARTITIONS_MAX: u32 = 4096;
 ///
 /// ```
 /// use memgen::Config;
-/// let config = Config { replicas: 0, ..Config::default() };
+/// let config = Config { replicas: 2, ..Config::default() };
 /// assert_eq!(config.http.to_string(), "127.0.0.1:8081");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// The cluster: services of one name work together. The service's own name by default.
     pub cluster: String,
-    /// The id of this node, unique in the cluster. See [`node_at`](Self::node_at) for several in one process.
-    pub node: String,
+    /// The name of this node, unique in the cluster. See [`node_at`](Self::node_at) for what it is if `None`, and for several in one process.
+    pub node: Option<String>,
     /// Where the API is served.
     pub http: SocketAddr,
     /// Where `/healthz`, `/metrics` and the like are served.
@@ -52,8 +58,10 @@ pub struct Config {
     pub log: LogChoice,
     /// Who says which node owns which partition.
     pub coordinator: CoordinatorChoice,
-    /// How many standbys each partition has.
+    /// How many nodes follow each partition besides its owner, if there are so many.
     pub replicas: u32,
+    /// Where this node stands: the copies of a partition are spread over zones.
+    pub zone: Option<String>,
     /// The partitions that this node owns; all of them if `None`.
     pub serve: Option<BTreeSet<u32>>,
     /// How many nodes this process runs.
@@ -145,12 +153,14 @@ pub enum LogChoice {
 }
 
 /// Who assigns partitions to nodes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CoordinatorChoice {
     /// This process, for the nodes that it runs.
     #[default]
     Local,
+    /// A ZooKeeper ensemble, for nodes of any process.
+    ZooKeeper(Address),
 }
 
 /// How lines of the operator's log look.
@@ -227,8 +237,11 @@ impl Config {
             .min(self.limits.connections_max)
     }
 
-    /// The id and the addresses of node `index` (from 0) of this process: node `i` listens on each given port
+    /// The name and the addresses of node `index` (from 0) of this process: node `i` listens on each given port
     /// + `i`, and port 0 stays "any free port".
+    ///
+    /// Nodes without a given name are `1`, `2`, … among themselves; in a cluster of several processes they have the name of the host and the port for their
+    /// peers, such as `db-7-7081`, which stay the same when they start again.
     ///
     /// ```
     /// use memgen::Config;
@@ -249,39 +262,44 @@ impl Config {
                     .expect("`load` checks the ports of all nodes"),
             ),
         };
-        NodeConfig {
-            node: if self.nodes == 1 {
-                self.node.clone()
-            } else if self.node == DEFAULT_NODE {
-                (index + 1).to_string()
-            } else {
-                format!("{}-{}", self.node, index + 1)
+        let peer = shifted(self.peer);
+        let number = index + 1;
+        let node = match (&self.node, &self.coordinator) {
+            (Some(node), _) if self.nodes == 1 => node.clone(),
+            (Some(node), _) => format!("{node}-{number}"),
+            (None, CoordinatorChoice::Local) => number.to_string(),
+            (None, CoordinatorChoice::ZooKeeper(_)) => match peer.port() {
+                // Any port that is free: nothing stays the same, but it must differ.
+                0 => format!("{}-{}-{number}", host::name(), std::process::id()),
+                port => format!("{}-{port}", host::name()),
             },
+        };
+        NodeConfig {
+            node,
             http: shifted(self.http),
             admin: shifted(self.admin),
-            peer: shifted(self.peer),
+            peer,
         }
     }
 }
-
-const DEFAULT_NODE: &str = "1";
 
 impl Default for Config {
     fn default() -> Self {
         let local = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
         Self {
             cluster: "memgen".to_owned(),
-            node: DEFAULT_NODE.to_owned(),
+            node: None,
             http: local(8081),
             admin: local(9081),
             peer: local(7081),
             data: PathBuf::from("./data"),
             log: LogChoice::default(),
             coordinator: CoordinatorChoice::default(),
-            replicas: 0,
+            replicas: 1,
+            zone: None,
             serve: None,
             nodes: 1,
-            session_timeout: Duration::from_secs(10),
+            session_timeout: Duration::from_secs(6),
             partitions: None,
             limits: Limits::default(),
             embedded: EmbeddedConfig::default(),

@@ -378,8 +378,11 @@ impl Served {
         let template = self.templates[index].clone();
         let call = Call::new(self.node.clone(), template, request, self.via);
         let operation = self.prepared.operations[index].clone();
-        let answer = operation.answer(self.shared.clone(), call, values);
-        let response = crate::route::answer(Box::pin(answer)).await;
+        let answer = |call| {
+            let operation = operation.clone();
+            Box::pin(operation.answer(self.shared.clone(), call, values.clone()))
+        };
+        let response = crate::route::answer(call, answer).await;
         self.metrics[index].observe(response.status(), started.elapsed());
         response
     }

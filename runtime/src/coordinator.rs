@@ -3,6 +3,10 @@
 //! The coordinator nominates, the log decides (`log-protocol.md`, rule 2). Whatever a coordinator does, no acknowledged write is lost or doubled; what it
 //! decides is how soon somebody serves, and whether an owner may answer reads from memory without asking the log (rule 8).
 //!
+//! [`local`] is for the nodes of one process. All implementations pass `conformance`. [`crate::planner`] makes the plan, by whichever of them.
+
+pub mod local;
+pub mod zookeeper;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -36,12 +40,23 @@ pub struct Node {
     pub zone: Option<String>,
     /// The partitions that it may have (`--serve`); all if `None`.
     pub serve: Option<BTreeSet<u32>>,
+    /// The topics of its states. It can have partitions of no others, so that versions of a service with more or fewer states can run beside one another.
+    pub topics: BTreeMap<Arc<str>, StateTopic>,
     /// The version of the service.
     pub version: String,
     /// It is about to leave, and gives its partitions away.
     pub draining: bool,
     /// The partitions of which it has a copy that is at most moments behind, owned or not.
     pub in_sync: BTreeSet<TopicPartition>,
+}
+
+/// A state's topic, as far as the plan is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateTopic {
+    /// How many partitions it has.
+    pub partitions: u32,
+    /// Each node has a copy of all of it.
+    pub global: bool,
 }
 
 impl Node {
@@ -52,6 +67,7 @@ impl Node {
             id: self.id.clone(),
             zone: self.zone.clone(),
             serve: self.serve.clone(),
+            topics: Some(self.topics.keys().cloned().collect()),
             draining: self.draining,
         }
     }
@@ -161,10 +177,10 @@ pub trait Coordinator: Send + Sync + 'static {
     /// What is known of the cluster.
     fn view(&self) -> watch::Receiver<Arc<View>>;
 
-    /// Tries to take the lock of a partition: `None` if another node holds it.
+    /// Tries to take the lock of a partition: `None` if it is held, by another node or by this one.
     ///
     /// # Errors
-    /// [`CoordinatorError::Unreachable`].
+    /// [`CoordinatorError::Unreachable`]; also if this node is not there (it has not joined, or has left, or its session was lost just now).
     fn acquire<'a>(
         &'a self,
         partition: &'a TopicPartition,

@@ -3,27 +3,46 @@
 use std::{net::SocketAddr, time::Duration};
 
 use axum::{
-    body::Body,
+    body::{Body, HttpBody as _},
     http::{
-        HeaderName, HeaderValue, Method, Request, Uri, header, request::Parts, uri::PathAndQuery,
+        HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header, request::Parts,
+        uri::PathAndQuery,
     },
-    response::Response,
+    response::{IntoResponse as _, Response},
 };
 use bytes::Bytes;
+use http_body_util::BodyExt as _;
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
+    rt::{TokioExecutor, TokioTimer},
 };
+use tokio::time::Instant;
 
-use crate::{mailbox::RETRY_AFTER_SECONDS, problem::Problem};
+use crate::{
+    cluster::{Peer, Unanswered},
+    problem::Problem,
+};
 
 /// How many nodes a request has passed. Only believed on the peer listener.
 pub(crate) const HOPS: HeaderName = HeaderName::from_static("memgen-hops");
 /// The address of the client that a forwarded request came from. Only believed on the peer listener.
 pub(crate) const CALLER: HeaderName = HeaderName::from_static("memgen-caller");
+/// How many milliseconds are left for the answer. Only believed on the peer listener.
+pub(crate) const TIME_LEFT: HeaderName = HeaderName::from_static("memgen-time-left-ms");
+/// Tells one request from every other: it happens once, however often it is sent. Only believed on the peer listener.
+pub(crate) const REQUEST: HeaderName = HeaderName::from_static("memgen-request");
+/// The answer of a node that is not the owner, and did nothing.
+pub(crate) const MOVED: HeaderName = HeaderName::from_static("memgen-moved");
 
-/// How often a request may be forwarded: once is enough when all nodes agree on the owners, more while they change.
-pub(crate) const HOPS_MAX: u8 = 3;
+/// How often a request may be forwarded. The node that a client asks knows the owner or waits to know; nobody else needs to pass it on.
+pub(crate) const HOPS_MAX: u8 = 1;
+
+/// Replies up to this length are read before they are passed on, so that an owner that dies in the middle of one is no broken reply.
+const WHOLE_REPLY_BYTES_MAX: u64 = 1 << 20;
+
+/// How often a connection with requests on it is tested, and how long it may be silent then.
+const TEST_EVERY: Duration = Duration::from_millis(500);
+const SILENT_MAX: Duration = Duration::from_millis(1500);
 
 /// Headers that belong to one connection and are not passed on (RFC 9110, section 7.6.1).
 const HOP_BY_HOP: [HeaderName; 6] = [
@@ -35,113 +54,159 @@ const HOP_BY_HOP: [HeaderName; 6] = [
     header::CONTENT_LENGTH,
 ];
 
-/// The other nodes, by index.
+/// The way to the other nodes.
 #[derive(Clone)]
 pub(crate) struct Peers {
-    addresses: Vec<SocketAddr>,
     client: Client<HttpConnector, Body>,
-    patience: Duration,
+}
+
+/// What a forwarded request carries besides what the client sent.
+pub(crate) struct Envelope<'a> {
+    pub(crate) hops: u8,
+    pub(crate) caller: Option<SocketAddr>,
+    pub(crate) deadline: Instant,
+    pub(crate) request: Option<&'a str>,
+}
+
+impl Envelope<'_> {
+    /// That of a call which a node makes on its own account.
+    pub(crate) fn own(deadline: Instant) -> Self {
+        Self {
+            hops: 0,
+            caller: None,
+            deadline,
+            request: None,
+        }
+    }
 }
 
 impl Peers {
-    pub(crate) fn new(addresses: Vec<SocketAddr>, patience: Duration) -> Self {
+    pub(crate) fn new() -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(patience));
+        connector.set_connect_timeout(Some(SILENT_MAX));
         let client = Client::builder(TokioExecutor::new())
+            .timer(TokioTimer::new())
             .http2_only(true)
+            .http2_keep_alive_interval(TEST_EVERY)
+            .http2_keep_alive_timeout(SILENT_MAX)
             .build(connector);
-        Self {
-            addresses,
-            client,
-            patience,
-        }
+        Self { client }
     }
 
     /// Passes a request on as it is.
     pub(crate) async fn forward(
         &self,
-        node: usize,
+        peer: &Peer,
         parts: &Parts,
         body: Bytes,
-        hops: u8,
-        caller: Option<SocketAddr>,
-    ) -> Result<Response, Problem> {
-        if hops >= HOPS_MAX {
-            return Err(Problem::unavailable(
-                "the nodes do not agree on who owns this key",
-                RETRY_AFTER_SECONDS,
-            ));
-        }
+        envelope: Envelope<'_>,
+    ) -> Result<Response, Unanswered> {
         let target = parts.uri.path_and_query().cloned();
-        let mut request = Request::builder()
-            .method(parts.method.clone())
-            .uri(self.uri(
-                node,
-                target.unwrap_or_else(|| PathAndQuery::from_static("/")),
-            )?)
-            .body(Body::from(body))
-            .map_err(Problem::internal)?;
+        let target = target.unwrap_or_else(|| PathAndQuery::from_static("/"));
+        let mut request = Request::new(Body::from(body));
+        *request.method_mut() = parts.method.clone();
+        *request.uri_mut() = uri(peer, target)?;
         for (name, value) in &parts.headers {
             if !HOP_BY_HOP.contains(name) && *name != header::HOST {
                 request.headers_mut().append(name, value.clone());
             }
         }
-        request
-            .headers_mut()
-            .insert(HOPS, HeaderValue::from(u16::from(hops) + 1));
-        if let Some(value) =
-            caller.and_then(|caller| HeaderValue::from_str(&caller.to_string()).ok())
-        {
-            request.headers_mut().insert(CALLER, value);
-        }
-        self.send(node, request).await
+        self.send(peer, request, envelope).await
     }
 
     /// Asks a peer for something of its own.
     pub(crate) async fn call(
         &self,
-        node: usize,
+        peer: &Peer,
         method: Method,
         target: &str,
         headers: &[(HeaderName, HeaderValue)],
         body: Bytes,
-    ) -> Result<Response, Problem> {
-        let target = PathAndQuery::try_from(target).map_err(Problem::internal)?;
-        let mut request = Request::builder()
-            .method(method)
-            .uri(self.uri(node, target)?)
-            .body(Body::from(body))
-            .map_err(Problem::internal)?;
-        request.headers_mut().insert(HOPS, HeaderValue::from(1_u16));
+        envelope: Envelope<'_>,
+    ) -> Result<Response, Unanswered> {
+        let target = PathAndQuery::try_from(target)
+            .map_err(|error| Unanswered::Refused(Problem::internal(error)))?;
+        let mut request = Request::new(Body::from(body));
+        *request.method_mut() = method;
+        *request.uri_mut() = uri(peer, target)?;
         for (name, value) in headers {
             request.headers_mut().insert(name, value.clone());
         }
-        self.send(node, request).await
+        self.send(peer, request, envelope).await
     }
 
-    fn uri(&self, node: usize, target: PathAndQuery) -> Result<Uri, Problem> {
-        let address = self
-            .addresses
-            .get(node)
-            .ok_or_else(|| Problem::internal(format!("no address of node {node}")))?;
-        Uri::builder()
-            .scheme("http")
-            .authority(address.to_string())
-            .path_and_query(target)
-            .build()
-            .map_err(Problem::internal)
-    }
-
-    async fn send(&self, node: usize, request: Request<Body>) -> Result<Response, Problem> {
-        let unreachable = |what: String| {
-            tracing::warn!(node, what, "a peer does not answer");
-            Problem::unavailable("the owner of this key does not answer", RETRY_AFTER_SECONDS)
-        };
-        match tokio::time::timeout(self.patience, self.client.request(request)).await {
-            Ok(Ok(response)) => Ok(response.map(Body::new)),
-            Ok(Err(error)) => Err(unreachable(error.to_string())),
-            Err(_) => Err(unreachable("time is up".to_owned())),
+    async fn send(
+        &self,
+        peer: &Peer,
+        mut request: Request<Body>,
+        envelope: Envelope<'_>,
+    ) -> Result<Response, Unanswered> {
+        let Envelope {
+            hops,
+            caller,
+            deadline,
+            request: id,
+        } = envelope;
+        let left = deadline.saturating_duration_since(Instant::now());
+        let left = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+        let text = |text: &str| HeaderValue::from_str(text).ok();
+        let headers = request.headers_mut();
+        headers.insert(HOPS, HeaderValue::from(u16::from(hops) + 1));
+        headers.insert(TIME_LEFT, HeaderValue::from(left));
+        if let Some(value) = caller.and_then(|caller| text(&caller.to_string())) {
+            headers.insert(CALLER, value);
         }
+        headers.remove(REQUEST);
+        if let Some(value) = id.and_then(text) {
+            headers.insert(REQUEST, value);
+        }
+        let sent = async {
+            let response = self.client.request(request).await.map_err(|error| {
+                tracing::debug!(node = &*peer.node, %error, "a peer does not answer");
+                if error.is_connect() {
+                    Unanswered::Moved
+                } else {
+                    Unanswered::Unknown
+                }
+            })?;
+            whole(response.map(Body::new)).await
+        };
+        let response = tokio::time::timeout_at(deadline, sent)
+            .await
+            .unwrap_or(Err(Unanswered::Unknown))?;
+        if response.headers().contains_key(MOVED) {
+            return Err(Unanswered::Moved);
+        }
+        Ok(response)
     }
+}
+
+/// The response with all of its body, if that is short.
+async fn whole(response: Response) -> Result<Response, Unanswered> {
+    let length = response.body().size_hint().exact();
+    if length.is_none_or(|length| length > WHOLE_REPLY_BYTES_MAX) {
+        return Ok(response);
+    }
+    let (parts, body) = response.into_parts();
+    let body = body.collect().await.map_err(|_| Unanswered::Unknown)?;
+    Ok(Response::from_parts(parts, Body::from(body.to_bytes())))
+}
+
+fn uri(peer: &Peer, target: PathAndQuery) -> Result<Uri, Unanswered> {
+    Uri::builder()
+        .scheme("http")
+        .authority(peer.address.to_string())
+        .path_and_query(target)
+        .build()
+        .map_err(|error| Unanswered::Refused(Problem::internal(error)))
+}
+
+/// What a node answers that is not the owner, to a node that believed so.
+pub(crate) fn moved() -> Response {
+    let mut response = StatusCode::MISDIRECTED_REQUEST.into_response();
+    response
+        .headers_mut()
+        .insert(MOVED, HeaderValue::from_static("?1"));
+    response
 }

@@ -3,11 +3,13 @@
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use tokio::time::Instant;
 
 use crate::{
+    cluster::Peer,
     log::TopicPartition,
     mailbox::{Job, Mailbox, Recall, RequestId},
-    partitions::{Partitions, Place},
+    partitions::{Owner, Partitions},
     position,
     problem::Problem,
     record::Offset,
@@ -17,13 +19,17 @@ use crate::{
 /// The partitions of some state, without its type.
 pub(crate) trait Home: Send + Sync {
     /// Where the replies of requests with this id are kept.
-    fn find(&self, id: &[u8]) -> Result<HomePlace, Problem>;
+    fn find<'a>(
+        &'a self,
+        id: &'a [u8],
+        deadline: Instant,
+    ) -> BoxFuture<'a, Result<HomePlace, Problem>>;
 }
 
 /// Where a home is.
 pub(crate) enum HomePlace {
     Here(Box<dyn HomeHere>),
-    Peer(usize),
+    Peer(Peer),
 }
 
 /// A home that this node owns.
@@ -35,16 +41,20 @@ pub(crate) trait HomeHere: Send + Sync {
 }
 
 impl<S: State> Home for Partitions<S> {
-    fn find(&self, id: &[u8]) -> Result<HomePlace, Problem> {
-        let count = u32::try_from(self.places.len()).expect("partitions are counted in a u32");
-        match &self.places[crate::partitioner::partition(id, count) as usize] {
-            Place::Here(here) => Ok(HomePlace::Here(Box::new(Kept {
-                partition: here.partition.clone(),
-                mailbox: here.mailbox.clone(),
-            }))),
-            Place::Peer(node) => Ok(HomePlace::Peer(*node)),
-            Place::Nowhere => Err(crate::call::nobody()),
-        }
+    fn find<'a>(
+        &'a self,
+        id: &'a [u8],
+        deadline: Instant,
+    ) -> BoxFuture<'a, Result<HomePlace, Problem>> {
+        Box::pin(async move {
+            Ok(match self.locate_bytes(id).owner(deadline).await? {
+                Owner::Here(here) => HomePlace::Here(Box::new(Kept {
+                    partition: here.partition.clone(),
+                    mailbox: here.mailbox.clone(),
+                })),
+                Owner::Peer(peer) => HomePlace::Peer(peer),
+            })
+        })
     }
 }
 

@@ -13,7 +13,7 @@ use futures_util::FutureExt;
 use http_body_util::BodyExt;
 use serde::{Deserialize, Serialize};
 
-use crate::{mailbox::RequestId, problem::Problem};
+use crate::{mailbox::RequestId, problem::Problem, record::ROUTED_ID_PREFIX};
 
 /// The header's name.
 pub(crate) const HEADER: HeaderName = HeaderName::from_static("idempotency-key");
@@ -53,16 +53,28 @@ pub(crate) fn request_id(
             value.len()
         )));
     }
+    Ok(Some(RequestId {
+        id: Bytes::copy_from_slice(value.as_bytes()),
+        fingerprint: fingerprint(method, uri, body),
+    }))
+}
+
+/// The id of a request that one node passes to another.
+pub(crate) fn routed_id(id: &str, method: &Method, uri: &Uri, body: &[u8]) -> RequestId {
+    RequestId {
+        id: [&[ROUTED_ID_PREFIX], id.as_bytes()].concat().into(),
+        fingerprint: fingerprint(method, uri, body),
+    }
+}
+
+fn fingerprint(method: &Method, uri: &Uri, body: &[u8]) -> u128 {
     let mut hash = xxhash_rust::xxh3::Xxh3::new();
     let target = uri.path_and_query().map_or("", |target| target.as_str());
     for part in [method.as_str().as_bytes(), target.as_bytes(), body] {
         hash.update(&(part.len() as u64).to_le_bytes());
         hash.update(part);
     }
-    Ok(Some(RequestId {
-        id: Bytes::copy_from_slice(value.as_bytes()),
-        fingerprint: hash.digest128(),
-    }))
+    hash.digest128()
 }
 
 /// The answer to another request with an id that is taken.

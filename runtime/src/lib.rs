@@ -11,9 +11,9 @@
 extern crate self as memgen;
 
 mod admin;
-mod assignment;
 pub mod batch;
 mod call;
+mod cluster;
 mod conditional;
 pub mod config;
 #[cfg(feature = "contract")]
@@ -23,6 +23,7 @@ pub mod contract;
 mod contract;
 pub mod coordinator;
 mod crud;
+mod deaths;
 pub mod docs;
 mod entry;
 mod filter;
@@ -48,6 +49,7 @@ pub mod partitioner;
 mod partitions;
 mod peer_api;
 pub mod plan;
+pub mod planner;
 mod position;
 #[doc(hidden)]
 pub mod private;
@@ -69,7 +71,9 @@ pub mod state;
 mod store;
 mod takeover;
 mod template;
+mod tender;
 mod the_entity;
+mod watched;
 mod writer;
 
 #[doc = include_str!("docs/handler.md")]

@@ -86,6 +86,47 @@ pub struct Topic {
     pub format: String,
 }
 
+impl Topic {
+    /// What differs in a declaration of this topic, and why it can't; `None` if nothing does.
+    #[must_use]
+    pub fn difference(&self, declared: &Self) -> Option<String> {
+        const KEYS: &str =
+            "it is fixed for the life of a topic, since it decides where each key lies";
+        let mut differences = Vec::new();
+        let mut differ = |what: &str, kept: &str, declared: &str, reason: &str| {
+            if kept != declared {
+                differences.push(format!(
+                    "{what} was `{kept}` and is now `{declared}` ({reason})"
+                ));
+            }
+        };
+        differ(
+            "the number of partitions",
+            &self.partitions.to_string(),
+            &declared.partitions.to_string(),
+            KEYS,
+        );
+        differ(
+            "the partitioner",
+            &self.partitioner,
+            &declared.partitioner,
+            KEYS,
+        );
+        differ(
+            "the format of values",
+            &self.format,
+            &declared.format,
+            "the values that are there could not be read",
+        );
+        (!differences.is_empty()).then(|| {
+            format!(
+                "{}. Declare it as it was, or give the state another topic name and copy its data over",
+                differences.join("; ")
+            )
+        })
+    }
+}
+
 /// How values of a topic were laid out while some build wrote them, as the log keeps it. The log does not look into it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeptLayout {
@@ -100,7 +141,8 @@ pub struct KeptLayout {
 pub struct Chunk {
     /// The records with their offsets, ascending; holes are what compaction removed.
     pub records: Vec<(Offset, Record)>,
-    /// Where to go on reading. It equals the `from` of the read if and only if there was nothing at or after it.
+    /// Where to go on reading. It equals the `from` of the read if and only if that was the end; it may also lie behind the last
+    /// record, where compaction removed what came next.
     pub next: Offset,
 }
 
@@ -131,12 +173,14 @@ pub type Receipt = BoxFuture<'static, Result<Offsets, AppendError>>;
 /// 7. *One topic, one shape.* [`declare`](Self::declare) refuses a topic whose kept shape differs.
 /// 8. *Layouts* of a topic are a set that grows: what [`keep_layout`](Self::keep_layout) has kept is there for every reader, for as long as the
 ///    topic is.
+/// 9. *No silent gaps.* What is to be read and is not there any more, or was never there, is an error: a partition whose first records were
+///    deleted, or that was deleted and made again, is never read as if nothing had happened.
 pub trait Log: Send + Sync + 'static {
     /// Creates the topic if it does not exist, and otherwise compares its shape. Called once per topic before anything else.
     ///
     /// # Errors
     /// [`LogError::Shape`] if the topic was declared differently before; [`LogError::Io`].
-    fn declare(&self, topic: &Topic) -> Result<(), LogError>;
+    fn declare<'a>(&'a self, topic: &'a Topic) -> BoxFuture<'a, Result<(), LogError>>;
 
     /// The layouts under which values of a topic were written, in no order; none if the topic is not there. It need not be declared, and is
     /// not changed: whoever can't read them goes away and leaves no trace.
@@ -162,10 +206,11 @@ pub trait Log: Send + Sync + 'static {
     /// [`LogError::UnknownPartition`] if the topic was not declared or has fewer partitions.
     fn producer(&self, partition: &TopicPartition) -> Result<Box<dyn Producer>, LogError>;
 
-    /// Reads about `bytes_max` bytes of records at or after `from`; at least one record if there is any.
+    /// Reads about `bytes_max` bytes of records at or after `from`; at least one record if there is any. It is cheapest where the last read
+    /// of the partition ended.
     ///
     /// # Errors
-    /// [`LogError::Corrupt`] with the place of a record that can't be read; [`LogError::Io`].
+    /// [`LogError::Corrupt`] with the place of a record that can't be read; [`LogError::OutOfRange`]; [`LogError::Io`].
     fn read<'a>(
         &'a self,
         partition: &'a TopicPartition,
@@ -173,14 +218,25 @@ pub trait Log: Send + Sync + 'static {
         bytes_max: usize,
     ) -> BoxFuture<'a, Result<Chunk, LogError>>;
 
+    /// Waits until the partition's [`end`](Self::end) lies behind `from`, so that a read there gets further; at once if it does. Dropping the future changes
+    /// nothing. A closed log grows no more.
+    ///
+    /// # Errors
+    /// [`LogError::Io`]; [`LogError::OutOfRange`], which may also be left to the next read.
+    fn grown<'a>(
+        &'a self,
+        partition: &'a TopicPartition,
+        from: Offset,
+    ) -> BoxFuture<'a, Result<(), LogError>>;
+
     /// The offset that the next record will be given, as far as the log knows now.
     ///
     /// # Errors
     /// [`LogError::Io`].
     fn end<'a>(&'a self, partition: &'a TopicPartition) -> BoxFuture<'a, Result<Offset, LogError>>;
 
-    /// Bytes that the log holds on disk, for metrics.
-    fn size_bytes(&self) -> u64;
+    /// Bytes that the log holds on disk, for metrics; none if that is not to be had.
+    fn size_bytes(&self) -> Option<u64>;
 
     /// Waits until everything accepted is settled, then closes. Later appends are refused.
     fn close(&self) -> BoxFuture<'_, ()>;
@@ -237,6 +293,21 @@ pub enum LogError {
     /// No such topic or partition.
     #[error("{0} is not a declared partition")]
     UnknownPartition(TopicPartition),
+    /// What was to be read next is not in the partition: its records were deleted, or the topic was deleted and made again.
+    #[error(
+        "{partition} holds the offsets from {start} to {end} (exclusive), and {from} was to be read next: records were deleted, or the topic was \
+         deleted and made again. Nothing was changed. Restore the topic from a copy, or delete it to begin with nothing"
+    )]
+    OutOfRange {
+        /// The partition.
+        partition: TopicPartition,
+        /// What was to be read.
+        from: Offset,
+        /// The first offset that is there.
+        start: Offset,
+        /// The offset after the last that is there.
+        end: Offset,
+    },
     /// The disk or the network said no.
     #[error("{what}: {source}")]
     Io {

@@ -72,6 +72,8 @@ pub(crate) enum Refusal {
     Full(String),
     /// The log does not take writes now.
     Unavailable(String),
+    /// This node is not the owner any more. It can be asked again, at the new owner.
+    Moved,
 }
 
 pub(crate) type Slot<T> = oneshot::Sender<Result<T, Refusal>>;
@@ -110,9 +112,7 @@ impl<S: State> Mailbox<S> {
     pub(crate) fn send(&self, job: Job<S>) -> Result<(), Refusal> {
         self.jobs.try_send(job).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => Refusal::QueueFull,
-            mpsc::error::TrySendError::Closed(_) => {
-                Refusal::Unavailable("the service stops".to_owned())
-            }
+            mpsc::error::TrySendError::Closed(_) => Refusal::Moved,
         })
     }
 
@@ -121,9 +121,9 @@ impl<S: State> Mailbox<S> {
         drop(self.jobs.send(job).await);
     }
 
-    /// The queue, without keeping its writer alive.
-    pub(crate) fn downgrade(&self) -> mpsc::WeakSender<Job<S>> {
-        self.jobs.downgrade()
+    /// How many jobs wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.jobs.max_capacity() - self.jobs.capacity()
     }
 }
 
@@ -138,6 +138,10 @@ impl From<Refusal> for Problem {
                 "the log has no room left, so nothing was written; reads go on ({what})"
             )),
             Refusal::Unavailable(what) => Self::unavailable(what, RETRY_AFTER_SECONDS),
+            Refusal::Moved => Self::unavailable(
+                "the partition of this key is on its way to another node",
+                RETRY_AFTER_SECONDS,
+            ),
         }
     }
 }

@@ -78,7 +78,7 @@ impl<S: State> Change<S> {
 #[derive(Debug)]
 pub struct Memory<S: State> {
     entities: SkipMap<S::Key, ArcSwap<Stored<S>>>,
-    /// The offset after the last applied record.
+    /// The offset up to which the log was applied (exclusive).
     applied: AtomicU64,
     bytes: AtomicI64,
 }
@@ -132,7 +132,7 @@ impl<S: State> Memory<S> {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// The offset after the last record that was applied.
+    /// The offset up to which the log was applied (exclusive).
     pub fn applied(&self) -> Offset {
         self.applied.load(Ordering::Acquire)
     }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    config::Config, forward::Peers, metrics::Metrics, partitions::Partitions, problem::Problem,
+    cluster::Cluster, config::Config, metrics::Metrics, partitions::Partitions, problem::Problem,
     state::State,
 };
 
@@ -15,7 +15,7 @@ use crate::{
 pub(crate) struct Node {
     pub(crate) config: Arc<Config>,
     pub(crate) metrics: Metrics,
-    pub(crate) peers: Peers,
+    pub(crate) cluster: Cluster,
     /// `Partitions<S>` by the type of `S`.
     states: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
     /// The state whose partitions remember the replies of free handlers.
@@ -23,11 +23,11 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    pub(crate) fn new(config: Arc<Config>, metrics: Metrics, peers: Peers) -> Self {
+    pub(crate) fn new(config: Arc<Config>, metrics: Metrics, cluster: Cluster) -> Self {
         Self {
             config,
             metrics,
-            peers,
+            cluster,
             states: HashMap::new(),
             home: None,
         }

@@ -1,16 +1,26 @@
-//! All partitions of one state as one node sees them: key -> partition -> here, at a peer, or nowhere.
+//! All partitions of one state as one node sees them: key -> partition -> here, or at a peer.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
-use tokio::sync::watch;
+use arc_swap::ArcSwapOption;
+use axum::http::{HeaderMap, HeaderValue};
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout_at},
+};
 
 use crate::{
-    assignment::Owner,
+    cluster::{Cluster, Peer, no_owner},
+    coordinator::Lock,
     key::{key_text, partition_text},
-    log::TopicPartition,
-    mailbox::{Mailbox, RETRY_AFTER_SECONDS},
+    log::{Log, TopicPartition},
+    mailbox::{Job, Mailbox, RETRY_AFTER_SECONDS, Refusal},
     memory::Memory,
     partitioner::partition,
+    position::{self, ReadOptions},
     problem::Problem,
     record::Offset,
     state::State,
@@ -22,93 +32,242 @@ const POSITION_POLL: Duration = Duration::from_millis(2);
 
 /// The partitions of one state.
 pub(crate) struct Partitions<S: State> {
-    pub(crate) places: Vec<Place<S>>,
+    pub(crate) slots: Vec<Arc<Slot<S>>>,
 }
 
-/// Where a partition is.
-pub(crate) enum Place<S: State> {
-    Here(Arc<Here<S>>),
-    /// At the node with this index.
-    Peer(usize),
-    Nowhere,
+/// One partition, wherever it is. What is here is put in by the partition's tender; all else is looked up in the view of the cluster.
+pub(crate) struct Slot<S: State> {
+    pub(crate) partition: TopicPartition,
+    pub(crate) cluster: Cluster,
+    /// The partition, while this node owns it.
+    here: ArcSwapOption<Here<S>>,
+    /// What this node has of it, owned or followed.
+    copy: ArcSwapOption<Copy<S>>,
+    /// Tells of each change of `here`.
+    changed: watch::Sender<()>,
+    /// Why this node can't own it.
+    halted: ArcSwapOption<String>,
 }
 
-/// A partition that this node owns.
+/// A partition that this node owns, or is about to.
 pub(crate) struct Here<S: State> {
     pub(crate) partition: TopicPartition,
     pub(crate) memory: Arc<Memory<S>>,
     pub(crate) mailbox: Mailbox<S>,
     pub(crate) phase: watch::Receiver<Phase>,
+    pub(crate) lock: Arc<dyn Lock>,
+}
+
+/// A copy of a partition that follows the log.
+pub(crate) struct Copy<S: State> {
+    pub(crate) partition: TopicPartition,
+    pub(crate) memory: Arc<Memory<S>>,
+    log: Arc<dyn Log>,
+    /// Memory shows all that was acknowledged up to then.
+    current_as_of: Mutex<Instant>,
+}
+
+impl<S: State> Copy<S> {
+    pub(crate) fn new(
+        partition: TopicPartition,
+        memory: Arc<Memory<S>>,
+        log: Arc<dyn Log>,
+    ) -> Self {
+        Self {
+            partition,
+            memory,
+            log,
+            current_as_of: Mutex::new(Instant::now()),
+        }
+    }
+
+    /// Memory shows all that was acknowledged up to `moment`.
+    pub(crate) fn is_current_as_of(&self, moment: Instant) {
+        let mut known = self
+            .current_as_of
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *known = moment.max(*known);
+    }
+
+    /// How old what memory shows may be.
+    pub(crate) fn age(&self) -> Duration {
+        let known = self
+            .current_as_of
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        known.elapsed()
+    }
+
+    /// Says in an answer how old what it shows may be, and up to where it goes.
+    pub(crate) fn say_age(&self, headers: &mut HeaderMap) {
+        let age = u64::try_from(self.age().as_millis()).unwrap_or(u64::MAX);
+        headers.insert(position::STALENESS, HeaderValue::from(age));
+        if let Some(last) = self.memory.applied().checked_sub(1) {
+            let value = position::header_value(&self.partition, last);
+            headers.insert(position::POSITION, value);
+        }
+    }
+
+    /// Waits until memory is as new as a read wants it. A copy that does not get there in time, or can't know, leaves the read to the owner.
+    pub(crate) async fn satisfies(&self, options: &ReadOptions<'_>, deadline: Instant) -> bool {
+        if let Some(position) = options.min_position(&self.partition)
+            && reach(&self.partition, &self.memory, position, deadline)
+                .await
+                .is_err()
+        {
+            return false;
+        }
+        if options
+            .max_staleness
+            .is_none_or(|bound| self.age() <= bound)
+        {
+            return true;
+        }
+        // Nothing was heard of the log for longer than that, maybe since nothing happened: ask.
+        let asked = Instant::now();
+        let Ok(Ok(end)) = timeout_at(deadline, self.log.end(&self.partition)).await else {
+            return false;
+        };
+        let Some(last) = end.checked_sub(1) else {
+            return true;
+        };
+        if reach(&self.partition, &self.memory, last, deadline)
+            .await
+            .is_err()
+        {
+            return false;
+        }
+        self.is_current_as_of(asked);
+        true
+    }
+}
+
+/// Who answers for a partition.
+pub(crate) enum Owner<S: State> {
+    Here(Arc<Here<S>>),
+    Peer(Peer),
 }
 
 impl<S: State> Partitions<S> {
-    /// The number and the place of the partition that the key belongs to.
-    pub(crate) fn locate(&self, key: &S::Key) -> &Place<S> {
+    /// The partition that the key belongs to.
+    pub(crate) fn locate(&self, key: &S::Key) -> &Arc<Slot<S>> {
         let text = key_text::<S>(key);
         self.locate_text(&partition_text::<S>(&text))
     }
 
-    /// The place of the partition that this text hashes to.
-    pub(crate) fn locate_text(&self, text: &str) -> &Place<S> {
-        let count = u32::try_from(self.places.len()).expect("partitions are counted in a u32");
-        &self.places[partition(text.as_bytes(), count) as usize]
+    /// The partition that this text hashes to.
+    pub(crate) fn locate_text(&self, text: &str) -> &Arc<Slot<S>> {
+        self.locate_bytes(text.as_bytes())
     }
 
-    /// The places of a fresh node, as assigned.
-    pub(crate) fn new(owners: &[Owner], mut here: impl FnMut(u32) -> Here<S>) -> Self {
-        let places = (0..).zip(owners).map(|(index, owner)| match owner {
-            Owner::Here => Place::Here(Arc::new(here(index))),
-            Owner::Peer(node) => Place::Peer(*node),
-            Owner::Nobody => Place::Nowhere,
-        });
+    /// The partition that these bytes hash to.
+    pub(crate) fn locate_bytes(&self, bytes: &[u8]) -> &Arc<Slot<S>> {
+        let count = u32::try_from(self.slots.len()).expect("partitions are counted in a u32");
+        &self.slots[partition(bytes, count) as usize]
+    }
+}
+
+impl<S: State> Slot<S> {
+    /// A partition that is not here yet.
+    pub(crate) fn new(partition: TopicPartition, cluster: Cluster) -> Self {
         Self {
-            places: places.collect(),
-        }
-    }
-}
-
-impl<S: State> Place<S> {
-    /// The partition, if this node owns it.
-    pub(crate) fn here(&self) -> Option<&Here<S>> {
-        match self {
-            Self::Here(here) => Some(here),
-            Self::Peer(_) | Self::Nowhere => None,
+            partition,
+            cluster,
+            here: ArcSwapOption::empty(),
+            copy: ArcSwapOption::empty(),
+            changed: watch::Sender::new(()),
+            halted: ArcSwapOption::empty(),
         }
     }
 
-    /// The node that owns it, if that is another one.
-    pub(crate) fn peer(&self) -> Option<usize> {
-        match self {
-            Self::Peer(node) => Some(*node),
-            Self::Here(_) | Self::Nowhere => None,
-        }
-    }
-}
-
-impl<S: State> Here<S> {
-    /// Waits until the partition serves.
-    pub(crate) async fn serving(&self, patience: Duration) -> Result<(), Problem> {
-        let at_once = match &*self.phase.borrow() {
-            Phase::Serving => Some(Ok(())),
-            Phase::Halted(_) => Some(Err(self.halted())),
-            Phase::Replaying => None,
-        };
-        if let Some(outcome) = at_once {
-            return outcome;
-        }
-        let mut phase = self.phase.clone();
-        let settled = phase.wait_for(|phase| *phase != Phase::Replaying);
-        match tokio::time::timeout(patience, settled).await {
-            Ok(Ok(phase)) if *phase == Phase::Serving => Ok(()),
-            Ok(_) => Err(self.halted()),
-            Err(_) => Err(Problem::unavailable(
-                format!("partition {} still reads its log", self.partition),
-                RETRY_AFTER_SECONDS,
-            )),
-        }
+    /// The partition, if this node owns it at this moment, or is about to.
+    pub(crate) fn here(&self) -> Option<Arc<Here<S>>> {
+        self.here.load_full()
     }
 
-    fn halted(&self) -> Problem {
+    /// This node owns it from now on, or no longer.
+    pub(crate) fn set_here(&self, here: Option<Arc<Here<S>>>) {
+        self.here.store(here);
+        self.changed.send_replace(());
+    }
+
+    /// What this node has of it.
+    pub(crate) fn copy(&self) -> Option<Arc<Copy<S>>> {
+        self.copy.load_full()
+    }
+
+    /// This node has a copy from now on, or no longer.
+    pub(crate) fn set_copy(&self, copy: Option<Arc<Copy<S>>>) {
+        self.copy.store(copy);
+    }
+
+    /// This node can't own it, or can again.
+    pub(crate) fn set_halted(&self, why: Option<String>) {
+        self.halted.store(why.map(Arc::new));
+        self.changed.send_replace(());
+    }
+
+    /// Why this node can't own it.
+    pub(crate) fn halted(&self) -> Option<Arc<String>> {
+        self.halted.load_full()
+    }
+
+    /// Who answers for it: waits while nobody does.
+    pub(crate) async fn owner(&self, deadline: Instant) -> Result<Owner<S>, Problem> {
+        // What nearly always holds, without a look at anything else.
+        if let Some(here) = &*self.here.load()
+            && *here.phase.borrow() == Phase::Serving
+        {
+            return Ok(Owner::Here(here.clone()));
+        }
+        loop {
+            let mut changed = self.changed.subscribe();
+            let (view, mut views) = self.cluster.view();
+            let here = self.here();
+            let mut phase = here.as_ref().map(|here| here.phase.clone());
+            if let (Some(here), Some(phase)) = (here, &mut phase)
+                && *phase.borrow_and_update() == Phase::Serving
+            {
+                return Ok(Owner::Here(here));
+            }
+            if let Some(peer) = view.owner_besides(&self.cluster.me, &self.partition) {
+                return Ok(Owner::Peer(peer));
+            }
+            if self.halted().is_some() {
+                return Err(self.has_halted());
+            }
+            if view.is_nobodys(&self.partition) {
+                return Err(crate::call::nobody());
+            }
+            let phase_changes = async {
+                let moved = match &mut phase {
+                    Some(phase) => phase.changed().await.is_ok(),
+                    None => false,
+                };
+                if !moved {
+                    std::future::pending::<()>().await;
+                }
+            };
+            let any = async {
+                tokio::select! {
+                    _ = changed.changed() => {}
+                    _ = views.changed() => {}
+                    () = phase_changes => {}
+                }
+            };
+            if timeout_at(deadline, any).await.is_err() {
+                return Err(no_owner(&self.partition));
+            }
+        }
+    }
+
+    /// Whether no node may have it.
+    pub(crate) fn is_nobodys(&self) -> bool {
+        self.cluster.now().is_nobodys(&self.partition)
+    }
+
+    fn has_halted(&self) -> Problem {
         Problem::unavailable(
             format!(
                 "partition {} has halted; the operator's log says where and why",
@@ -117,26 +276,48 @@ impl<S: State> Here<S> {
             RETRY_AFTER_SECONDS,
         )
     }
+}
 
-    /// Waits until memory shows the record at `position`.
-    pub(crate) async fn reach(&self, position: Offset, patience: Duration) -> Result<(), Problem> {
-        let reached = async {
-            while self.memory.applied() <= position {
-                tokio::time::sleep(POSITION_POLL).await;
-            }
-        };
-        if self.memory.applied() > position {
+impl<S: State> Here<S> {
+    /// Makes sure that what was just read from memory was not stale when it was read (rule 8): by the lease, or where that has
+    /// lapsed by the log itself, which needs no clock and no coordinator.
+    ///
+    /// `strict` asks the log in any case; then it must be called before the read.
+    pub(crate) async fn confirm(&self, strict: bool) -> Result<(), Refusal> {
+        if !strict && self.lock.holds() {
             return Ok(());
         }
-        tokio::time::timeout(patience, reached).await.map_err(|_| {
-            Problem::unavailable(
-                format!(
-                    "partition {} is at offset {}, short of the `Memgen-Min-Position` {position}",
-                    self.partition,
-                    self.memory.applied()
-                ),
-                RETRY_AFTER_SECONDS,
-            )
-        })
+        self.mailbox.ask(Job::Fence).await.map(drop)
     }
+
+    /// Waits until memory shows the record at `position`.
+    pub(crate) async fn reach(&self, position: Offset, deadline: Instant) -> Result<(), Problem> {
+        reach(&self.partition, &self.memory, position, deadline).await
+    }
+}
+
+/// Waits until memory shows the record at `position`.
+async fn reach<S: State>(
+    partition: &TopicPartition,
+    memory: &Memory<S>,
+    position: Offset,
+    deadline: Instant,
+) -> Result<(), Problem> {
+    let reached = async {
+        while memory.applied() <= position {
+            tokio::time::sleep(POSITION_POLL).await;
+        }
+    };
+    if memory.applied() > position {
+        return Ok(());
+    }
+    timeout_at(deadline, reached).await.map_err(|_| {
+        Problem::unavailable(
+            format!(
+                "partition {partition} is at offset {}, short of the `Memgen-Min-Position` {position}",
+                memory.applied()
+            ),
+            RETRY_AFTER_SECONDS,
+        )
+    })
 }

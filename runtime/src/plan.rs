@@ -4,7 +4,10 @@
 //! possible. The *plan* is what to do now: a partition whose owner lives stays where it is until the node it should move to has
 //! caught up as a standby, so a move costs no waiting; and one whose owner is gone goes to a standby that is in sync.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +22,8 @@ pub struct Member {
     pub zone: Option<String>,
     /// The partitions that it may have, of each topic (`--serve`); all if `None`.
     pub serve: Option<BTreeSet<u32>>,
+    /// The topics that it knows; all if `None`. It can have partitions of no others.
+    pub topics: Option<BTreeSet<Arc<str>>>,
     /// It is about to leave: it keeps a partition only until another node has it.
     pub draining: bool,
 }
@@ -52,7 +57,7 @@ pub struct Assignment {
 /// ```
 /// use memgen::{log::TopicPartition, plan::{Facts, Member, plan}};
 ///
-/// let member = |id: &str| Member { id: id.to_owned(), zone: None, serve: None, draining: false };
+/// let member = |id: &str| Member { id: id.to_owned(), zone: None, serve: None, topics: None, draining: false };
 /// let facts: Vec<Facts> = (0..4)
 ///     .map(|number| Facts {
 ///         partition: TopicPartition::new("graph", number),
@@ -108,7 +113,10 @@ impl<'a> Able<'a> {
 fn able<'a>(members: &BTreeMap<&'a str, &'a Member>, facts: &Facts) -> Able<'a> {
     let may = |member: &Member| {
         let serve = member.serve.as_ref();
-        facts.global || serve.is_none_or(|serve| serve.contains(&facts.partition.partition))
+        let topics = member.topics.as_ref();
+        topics.is_none_or(|topics| topics.contains(&facts.partition.topic))
+            && (facts.global
+                || serve.is_none_or(|serve| serve.contains(&facts.partition.partition)))
     };
     let named = |staying: bool| {
         members

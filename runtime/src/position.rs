@@ -3,6 +3,8 @@
 //! A write's reply names the record that holds it: `Memgen-Position: register/3@1027`. A read that sends it back as `Memgen-Min-Position`
 //! sees at least that write.
 
+use std::time::Duration;
+
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::{log::TopicPartition, problem::Problem, record::Offset};
@@ -10,6 +12,8 @@ use crate::{log::TopicPartition, problem::Problem, record::Offset};
 pub(crate) const POSITION: HeaderName = HeaderName::from_static("memgen-position");
 pub(crate) const MIN_POSITION: HeaderName = HeaderName::from_static("memgen-min-position");
 pub(crate) const MAX_STALENESS: HeaderName = HeaderName::from_static("memgen-max-staleness-ms");
+/// On answers of standbys: how old what they show may be.
+pub(crate) const STALENESS: HeaderName = HeaderName::from_static("memgen-staleness-ms");
 pub(crate) const READ: HeaderName = HeaderName::from_static("memgen-read");
 
 /// `topic/partition@offset`.
@@ -23,6 +27,10 @@ pub(crate) fn header_value(partition: &TopicPartition, offset: Offset) -> Header
 pub(crate) struct ReadOptions<'h> {
     min_positions: Vec<(&'h str, u32, Offset)>,
     pub(crate) strict: bool,
+    /// A standby may answer, with what it has.
+    pub(crate) replica: bool,
+    /// How old that may be.
+    pub(crate) max_staleness: Option<Duration>,
 }
 
 impl<'h> ReadOptions<'h> {
@@ -45,20 +53,19 @@ impl<'h> ReadOptions<'h> {
                 })?);
             }
         }
-        // The owner's memory is never stale, so any bound holds; a wrong one is still a mistake.
-        if let Some(value) = headers.get(MAX_STALENESS)
-            && value
-                .to_str()
-                .ok()
-                .and_then(|text| text.parse::<u64>().ok())
-                .is_none()
-        {
-            return Err(Problem::bad_request(
-                "`Memgen-Max-Staleness-Ms` is not a whole number of milliseconds",
-            ));
+        // The owner's memory is never stale, so there any bound holds; a wrong one is still a mistake.
+        if let Some(value) = headers.get(MAX_STALENESS) {
+            let bound = value.to_str().ok().and_then(|text| text.parse().ok());
+            let bound = bound.ok_or_else(|| {
+                Problem::bad_request(
+                    "`Memgen-Max-Staleness-Ms` is not a whole number of milliseconds",
+                )
+            })?;
+            options.max_staleness = Some(Duration::from_millis(bound));
         }
         match headers.get(READ).map(HeaderValue::as_bytes) {
-            None | Some(b"owner" | b"replica") => {}
+            None | Some(b"owner") => {}
+            Some(b"replica") => options.replica = true,
             Some(b"strict") => options.strict = true,
             Some(_) => {
                 return Err(Problem::bad_request(

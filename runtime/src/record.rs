@@ -15,6 +15,10 @@ pub type Offset = u64;
 /// refused in keys.
 pub const RESERVED_KEY_PREFIX: u8 = 0;
 
+/// Ids of requests that begin with this byte were given by a node that passed the request on: no client can send it in a header. They need not be remembered for
+/// longer than such a request can be repeated.
+pub const ROUTED_ID_PREFIX: u8 = 0;
+
 /// The key of every [`Kind::Barrier`].
 pub const BARRIER_KEY: &[u8] = b"\0barrier";
 /// The key of every [`Kind::Batch`].

@@ -20,9 +20,9 @@ pub(crate) struct ReplayProgress {
 }
 
 impl ReplayProgress {
-    pub(crate) fn new(total_bytes: u64) -> Self {
+    pub(crate) fn new(total_bytes: Option<u64>) -> Self {
         let started = Instant::now();
-        let progress = Progress::new("replaying the log", "bytes", Some(total_bytes), started);
+        let progress = Progress::new("replaying the log", "bytes", total_bytes, started);
         Self {
             started,
             records: AtomicU64::new(0),

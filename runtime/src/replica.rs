@@ -151,7 +151,12 @@ impl<S: State> Replica<S> {
         while until.is_none_or(|until| from < until) {
             let chunk = self.log.read(&self.partition, from, CHUNK_BYTES).await?;
             if chunk.next == from {
-                break;
+                if until.is_none() {
+                    break;
+                }
+                // What was acknowledged is there, but a log of several brokers may not show it yet.
+                self.log.grown(&self.partition, from).await?;
+                continue;
             }
             for (offset, record) in &chunk.records {
                 if until.is_some_and(|until| *offset >= until) {
@@ -162,10 +167,12 @@ impl<S: State> Replica<S> {
                 gathered.bytes += record.value.as_ref().map_or(0, Bytes::len);
                 gathered.applied = offset + 1;
             }
+            from = chunk.next;
+            self.fold.skip_to(from);
+            gathered.applied = from;
             if gathered.is_enough() {
                 gathered.apply(&self.memory);
             }
-            from = chunk.next;
         }
         Ok(())
     }

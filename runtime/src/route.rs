@@ -13,7 +13,8 @@ use axum::{
 use futures_util::FutureExt;
 
 use crate::{
-    call::{Call, CallFuture, Halt, Via},
+    call::{Call, CallFuture, Halt, Via, Why},
+    cluster::Pause,
     contract::Prepared,
     node::Node,
     problem::Problem,
@@ -61,10 +62,10 @@ pub(crate) fn router(
         let (node, template, call) = (node.clone(), endpoint.template.clone(), endpoint.call);
         let handler = move |request: Request<Body>| {
             let started = Instant::now();
-            let call = call(Call::new(node.clone(), template.clone(), request, via));
+            let first = Call::new(node.clone(), template.clone(), request, via);
             let metrics = metrics.clone();
             async move {
-                let response = answer(call).await;
+                let response = answer(first, call).await;
                 metrics.observe(response.status(), started.elapsed());
                 response
             }
@@ -90,11 +91,27 @@ pub(crate) fn router(
         })
 }
 
-/// Whatever happens in a handler, the client gets an answer.
-pub(crate) async fn answer(call: CallFuture) -> Response {
-    match AssertUnwindSafe(call).catch_unwind().await {
-        Ok(Ok(response)) => response,
-        Ok(Err(Halt(response))) => *response,
-        Err(_) => Problem::internal("a handler panicked").into_response(),
+/// Makes a call, again where its partition went to another node in the middle and nothing had happened. Whatever happens in a handler, the client
+/// gets an answer.
+pub(crate) async fn answer<F>(first: Call, make: impl Fn(Call) -> F) -> Response
+where
+    F: Future<Output = Result<Response, Halt>>,
+{
+    let mut call = first;
+    let mut pause = Pause::new(call.deadline());
+    loop {
+        let node = call.node().clone();
+        let answered = AssertUnwindSafe(async { make(call).await }).catch_unwind();
+        match answered.await {
+            Ok(Ok(response)) => return response,
+            Ok(Err(Halt(Why::Answered(response)))) => return *response,
+            Ok(Err(Halt(Why::Moved(again)))) => {
+                if let Err(problem) = pause.wait(&node.cluster).await {
+                    return problem.into_response();
+                }
+                call = again;
+            }
+            Err(_) => return Problem::internal("a handler panicked").into_response(),
+        }
     }
 }

@@ -4,6 +4,8 @@
 
 use std::{
     any::TypeId,
+    borrow::Cow,
+    collections::BTreeMap,
     ops::{Bound, ControlFlow},
     sync::Arc,
 };
@@ -16,15 +18,18 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
+use tokio::time::Instant;
 
 use crate::{
     call::{Call, CallFuture, patiently},
+    cluster::{Pause, Peer, Unanswered},
     filter::Filter,
+    forward::{self, Envelope},
     key::{KeyError, key_text, parse_key},
-    mailbox::{Job, RETRY_AFTER_SECONDS},
-    memory::Stored,
+    mailbox::RETRY_AFTER_SECONDS,
+    memory::{Memory, Stored},
     node::Node,
-    partitions::{Here, Place},
+    partitions::{Copy, Here, Owner, Slot},
     peer_api::select_path,
     position::{self, ReadOptions},
     problem::Problem,
@@ -96,6 +101,42 @@ struct Part<S: State> {
     /// Where it stopped looking although there may be more.
     more_after: Option<S::Key>,
     total: u64,
+}
+
+impl<S: State> Default for Part<S> {
+    fn default() -> Self {
+        Self {
+            items: Vec::new(),
+            more_after: None,
+            total: 0,
+        }
+    }
+}
+
+impl<S: State> Part<S> {
+    fn add(&mut self, other: Self) {
+        self.items.extend(other.items);
+        self.total += other.total;
+        self.more_after = match (self.more_after.take(), other.more_after) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+    }
+}
+
+impl<S: State> Part<S> {
+    /// Keeps the first ones only.
+    fn cut(&mut self, most: usize) {
+        self.items.sort_by(|a, b| a.key.cmp(&b.key));
+        self.items.truncate(most);
+    }
+}
+
+/// What is asked of a peer.
+#[derive(Serialize, Deserialize)]
+struct Request<'a> {
+    partitions: Vec<u32>,
+    selection: Cow<'a, Selection>,
 }
 
 /// A part on its way between nodes.
@@ -180,25 +221,145 @@ pub(crate) async fn select<S: State>(
 ) -> Result<Selected<S>, Problem> {
     let bounds = Bounds::<S>::new(selection)
         .map_err(|error| Problem::bad_request(format!("no key of this collection: {error}")))?;
-    let places = places(node, &bounds)?;
-    let mut parts = vec![local(node, headers, &bounds, places).await?];
-    let mut peers: Vec<usize> = places.iter().filter_map(Place::peer).collect();
-    peers.sort_unstable();
-    peers.dedup();
-    for peer in peers {
-        parts.push(remote::<S>(node, headers, peer, selection).await?);
+    let deadline = Instant::now() + node.config.limits.request_timeout;
+    let mut left = slots(node, &bounds)?.to_vec();
+    let mut parts = Vec::new();
+    let mut pause = Pause::new(deadline);
+    loop {
+        let options = ReadOptions::parse(headers)?;
+        let asked = Asked::new(node, &options, left, deadline).await?;
+        let remote = asked.at_peers.into_values().map(async |at| {
+            let part = remote(node, headers, &at, selection, deadline).await;
+            (part, at.slots)
+        });
+        let (local, remote) = futures_util::future::join(
+            local(&bounds, &options, &asked.copies, &asked.owned, deadline),
+            futures_util::future::join_all(remote),
+        )
+        .await;
+        let (part, mut moved) = local?;
+        parts.push(part);
+        for (part, slots) in remote {
+            match part {
+                Ok(part) => parts.push(part),
+                Err(Unanswered::Refused(problem)) => return Err(problem),
+                Err(Unanswered::Moved | Unanswered::Unknown) => moved.extend(slots),
+            }
+        }
+        if moved.is_empty() {
+            return Ok(merge(parts, selection));
+        }
+        if pause.wait(&node.cluster).await.is_err() {
+            return Err(incomplete(&moved));
+        }
+        left = moved;
     }
-    Ok(merge(parts, selection))
+}
+
+/// Who is asked for which partitions.
+struct Asked<S: State> {
+    copies: Vec<Arc<Copy<S>>>,
+    owned: Vec<Owned<S>>,
+    /// By the node's name.
+    at_peers: BTreeMap<Arc<str>, AtPeer<S>>,
+}
+
+/// A partition that this node owns.
+struct Owned<S: State> {
+    slot: Arc<Slot<S>>,
+    here: Arc<Here<S>>,
+}
+
+/// Partitions that a peer owns.
+struct AtPeer<S: State> {
+    peer: Peer,
+    slots: Vec<Arc<Slot<S>>>,
+}
+
+impl<S: State> Asked<S> {
+    /// Waits until each of them has an owner.
+    async fn new(
+        node: &Node,
+        options: &ReadOptions<'_>,
+        slots: Vec<Arc<Slot<S>>>,
+        deadline: Instant,
+    ) -> Result<Self, Problem> {
+        let mut asked = Self {
+            copies: Vec::new(),
+            owned: Vec::new(),
+            at_peers: BTreeMap::new(),
+        };
+        let mut owned = Vec::with_capacity(slots.len());
+        for slot in slots {
+            match slot.copy() {
+                Some(copy)
+                    if options.replica
+                        && slot.here().is_none()
+                        && copy.satisfies(options, deadline).await =>
+                {
+                    asked.copies.push(copy);
+                }
+                _ => owned.push(slot),
+            }
+        }
+        let slots = owned;
+        let owners = slots.iter().map(|slot| slot.owner(deadline));
+        let owners = futures_util::future::join_all(owners).await;
+        let mut nobody = Vec::new();
+        for (slot, owner) in slots.into_iter().zip(owners) {
+            match owner {
+                Ok(Owner::Here(here)) => asked.owned.push(Owned { slot, here }),
+                Ok(Owner::Peer(peer)) => {
+                    let at_peer = asked.at_peers.entry(peer.node.clone());
+                    let slots = Vec::new();
+                    at_peer.or_insert(AtPeer { peer, slots }).slots.push(slot);
+                }
+                // What this node is not to know, such as a limit on the partitions that it serves, leaves the rest as it is.
+                Err(_) if node.config.serve.is_some() && slot.is_nobodys() => {}
+                Err(_) => nobody.push(slot),
+            }
+        }
+        if nobody.is_empty() {
+            Ok(asked)
+        } else {
+            Err(incomplete(&nobody))
+        }
+    }
+}
+
+/// The answer when some partitions could not be asked.
+fn incomplete<S: State>(slots: &[Arc<Slot<S>>]) -> Problem {
+    let names: Vec<String> = slots
+        .iter()
+        .map(|slot| slot.partition.to_string())
+        .collect();
+    let detail = format!(
+        "a part of the answer can't be had now, that of {}; all others could",
+        names.join(", ")
+    );
+    Problem::unavailable(detail, RETRY_AFTER_SECONDS).with_extension("unavailable", names)
 }
 
 /// The part of this node alone, for a peer that merges.
 pub(crate) fn part<S: State>(mut call: Call) -> CallFuture {
     Box::pin(async move {
-        let selection: Selection = call.read_json(None).await?;
-        let bounds = Bounds::<S>::new(&selection).map_err(Problem::internal)?;
+        let request: Request<'_> = call.read_json(None).await?;
+        let bounds = Bounds::<S>::new(&request.selection).map_err(Problem::internal)?;
         let node = call.node().clone();
-        let places = places(&node, &bounds)?;
-        let part = local(&node, &call.parts().headers, &bounds, places).await?;
+        let slots = &node.partitions::<S>()?.slots;
+        let wanted = request.partitions.iter();
+        let wanted = wanted.filter_map(|number| slots.get(*number as usize).cloned());
+        let options = ReadOptions::parse(&call.parts().headers)?;
+        let deadline = call.deadline();
+        let asked = Asked::new(&node, &options, wanted.collect(), deadline).await?;
+        if !asked.at_peers.is_empty() {
+            return Ok(forward::moved());
+        }
+        let local = local(&bounds, &options, &asked.copies, &asked.owned, deadline);
+        let (part, moved) = local.await?;
+        if !moved.is_empty() {
+            return Ok(forward::moved());
+        }
         let items = part.items.iter();
         let sent = Sent {
             items: items.map(|item| (&*item.text, &item.entity)).collect(),
@@ -210,63 +371,70 @@ pub(crate) fn part<S: State>(mut call: Call) -> CallFuture {
 }
 
 /// The partitions in which matches may be: one, if the parts of the key that decide it are known.
-fn places<'n, S: State>(node: &'n Node, bounds: &Bounds<'_, S>) -> Result<&'n [Place<S>], Problem> {
+fn slots<'n, S: State>(
+    node: &'n Node,
+    bounds: &Bounds<'_, S>,
+) -> Result<&'n [Arc<Slot<S>>], Problem> {
     let partitions = node.partitions::<S>()?;
     let Some(from) = &bounds.selection.from else {
-        return Ok(&partitions.places);
+        return Ok(&partitions.slots);
     };
     let known = bounds.selection.within.matches('/').count();
     let known = S::DEFINITION.key_fields.get(..known).unwrap_or_default();
     let by = S::DEFINITION.partition_by;
     if by.is_empty() || !by.iter().all(|field| known.contains(field)) {
-        return Ok(&partitions.places);
+        return Ok(&partitions.slots);
     }
     let from = parse_key::<S>(from).map_err(Problem::internal)?;
     Ok(std::slice::from_ref(partitions.locate(&from)))
 }
 
-/// The matches in partitions that this node owns.
+/// The matches in partitions that this node has, and those which it does not own any more.
 async fn local<S: State>(
-    node: &Node,
-    headers: &HeaderMap,
     bounds: &Bounds<'_, S>,
-    places: &[Place<S>],
-) -> Result<Part<S>, Problem> {
-    let options = ReadOptions::parse(headers)?;
-    let patience = node.config.limits.request_timeout;
+    options: &ReadOptions<'_>,
+    copies: &[Arc<Copy<S>>],
+    owned: &[Owned<S>],
+    deadline: Instant,
+) -> Result<(Part<S>, Vec<Arc<Slot<S>>>), Problem> {
     let most = bounds.selection.offset + bounds.selection.limit + 1;
-    let mut part = Part {
-        items: Vec::new(),
-        more_after: None,
-        total: 0,
-    };
-    for here in places.iter().filter_map(Place::here) {
-        here.serving(patience).await?;
+    let mut whole = Part::default();
+    let mut moved = Vec::new();
+    for copy in copies {
+        let mut part = Part::default();
+        walk(&copy.memory, bounds, most, &mut part);
+        whole.add(part);
+        whole.cut(most);
+        tokio::task::yield_now().await;
+    }
+    for Owned { slot, here } in owned {
         if let Some(position) = options.min_position(&here.partition) {
-            here.reach(position, patience).await?;
+            here.reach(position, deadline).await?;
         }
-        if options.strict {
-            patiently(patience, here.mailbox.ask(Job::Fence)).await?;
+        let mut part = Part::default();
+        walk(&here.memory, bounds, most, &mut part);
+        match patiently(deadline, here.confirm(options.strict)).await {
+            Ok(()) => whole.add(part),
+            Err(Unanswered::Refused(problem)) => return Err(problem),
+            Err(Unanswered::Moved | Unanswered::Unknown) => moved.push(slot.clone()),
         }
-        walk(here, bounds, most, &mut part);
-        part.items.sort_by(|a, b| a.key.cmp(&b.key));
-        part.items.truncate(most);
+        whole.cut(most);
         // A walk may take long; others get their turn between two.
         tokio::task::yield_now().await;
     }
-    if let Some(stopped) = &part.more_after {
-        part.items.retain(|item| item.key <= *stopped);
+    if let Some(stopped) = &whole.more_after {
+        whole.items.retain(|item| item.key <= *stopped);
     }
-    Ok(part)
+    Ok((whole, moved))
 }
 
-fn walk<S: State>(here: &Here<S>, bounds: &Bounds<'_, S>, most: usize, part: &mut Part<S>) {
+fn walk<S: State>(memory: &Memory<S>, bounds: &Bounds<'_, S>, most: usize, part: &mut Part<S>) {
     let count_by_walking = bounds.selection.count && !bounds.takes_all();
     if bounds.selection.count && bounds.takes_all() {
-        part.total += here.memory.len() as u64;
+        part.total += memory.len() as u64;
     }
     let (mut taken, mut looked_at) = (0, 0);
-    here.memory.walk(bounds.lower.as_ref(), |key, stored| {
+    memory.walk(bounds.lower.as_ref(), |key, stored| {
         looked_at += 1;
         let text = key_text::<S>(key);
         if !text.starts_with(&bounds.prefix) {
@@ -289,11 +457,7 @@ fn walk<S: State>(here: &Here<S>, bounds: &Bounds<'_, S>, most: usize, part: &mu
             return ControlFlow::Break(());
         }
         if looked_at >= LOOKED_AT_MAX {
-            let stopped = part.more_after.take();
-            part.more_after = Some(match stopped {
-                Some(other) if other < *key => other,
-                _ => key.clone(),
-            });
+            part.more_after = Some(key.clone());
             return ControlFlow::Break(());
         }
         ControlFlow::Continue(())
@@ -303,10 +467,15 @@ fn walk<S: State>(here: &Here<S>, bounds: &Bounds<'_, S>, most: usize, part: &mu
 async fn remote<S: State>(
     node: &Node,
     headers: &HeaderMap,
-    peer: usize,
+    AtPeer { peer, slots }: &AtPeer<S>,
     selection: &Selection,
-) -> Result<Part<S>, Problem> {
-    let body = serde_json::to_vec(selection).map_err(Problem::internal)?;
+    deadline: Instant,
+) -> Result<Part<S>, Unanswered> {
+    let request = Request {
+        partitions: slots.iter().map(|slot| slot.partition.partition).collect(),
+        selection: Cow::Borrowed(selection),
+    };
+    let body = serde_json::to_vec(&request).map_err(Problem::internal)?;
     let json = HeaderValue::from_static("application/json");
     let mut sent: Vec<(HeaderName, HeaderValue)> = vec![(header::CONTENT_TYPE, json)];
     for name in [position::MIN_POSITION, position::READ] {
@@ -315,22 +484,19 @@ async fn remote<S: State>(
         }
     }
     let target = select_path(S::DEFINITION.topic);
-    let response = node
-        .peers
-        .call(peer, Method::POST, &target, &sent, Bytes::from(body))
+    let peers = &node.cluster.peers;
+    let envelope = Envelope::own(deadline);
+    let body = Bytes::from(body);
+    let response = peers
+        .call(peer, Method::POST, &target, &sent, body, envelope)
         .await?;
     let status = response.status();
-    let body = response
-        .into_body()
-        .collect()
-        .await
-        .map_err(Problem::internal)?
-        .to_bytes();
+    let body = response.into_body().collect().await;
+    let body = body.map_err(|_| Unanswered::Unknown)?.to_bytes();
     if status != StatusCode::OK {
-        return Err(Problem::unavailable(
-            "a part of the list could not be had from its owner",
-            RETRY_AFTER_SECONDS,
-        ));
+        let names: Vec<_> = slots.iter().map(|slot| &slot.partition).collect();
+        tracing::debug!(node = &*peer.node, %status, ?names, "a part of a list was refused");
+        return Err(Unanswered::Unknown);
     }
     let received: Received = serde_json::from_slice(&body).map_err(Problem::internal)?;
     let key = |text: &str| parse_key::<S>(text).map_err(Problem::internal);
@@ -350,17 +516,15 @@ async fn remote<S: State>(
 
 /// One page of all parts, in the order of the keys.
 fn merge<S: State>(parts: Vec<Part<S>>, selection: &Selection) -> Selected<S> {
-    let mut horizon: Option<S::Key> = None;
-    let mut items = Vec::new();
-    let mut total = 0;
+    let mut whole = Part::default();
     for part in parts {
-        total += part.total;
-        items.extend(part.items);
-        horizon = match (horizon, part.more_after) {
-            (Some(one), Some(other)) => Some(one.min(other)),
-            (one, other) => one.or(other),
-        };
+        whole.add(part);
     }
+    let Part {
+        mut items,
+        more_after: horizon,
+        total,
+    } = whole;
     items.sort_by(|a, b| a.key.cmp(&b.key));
     if let Some(horizon) = &horizon {
         items.retain(|item| item.key <= *horizon);

@@ -1,6 +1,6 @@
 //! Starts, watches and stops the nodes of a service: log, replay, listeners; and back.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::{
     net::TcpListener,
@@ -13,9 +13,13 @@ use uuid::Uuid;
 use crate::{
     admin::{self, Health},
     call::Via,
+    cluster::Cluster,
     config::{Ack, Config},
     contract::{Contract, Prepared},
+    coordinator::{Coordinator, CoordinatorError, Node as Member, StateTopic, local::LocalCluster},
+    deaths::{self, ALIVE_PATH},
     docs,
+    fold::Horizon,
     forward::Peers,
     listener::{Listener, Protocol},
     log::{
@@ -25,13 +29,19 @@ use crate::{
     metrics::Metrics,
     node::Node,
     openapi::OpenApi,
+    planner::Planner,
     replay_progress::ReplayProgress,
     route::{Endpoint, router},
     service::{Service, Starting, topic},
+    tender::Tending,
+    writer::Bounds,
 };
 
 /// The folder of the embedded log within the data folder.
 const LOG_FOLDER: &str = "log";
+
+/// How often a node that is about to stop looks whether it still owns something.
+const DRAIN_POLL: Duration = Duration::from_millis(20);
 
 /// Why a service does not start.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +55,9 @@ pub enum StartError {
     /// The log can't be opened, or holds something else.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// The coordinator refuses.
+    #[error(transparent)]
+    Coordinator(#[from] CoordinatorError),
     /// An address can't be listened on.
     #[error("`{setting}` {address}: {source}")]
     Listen {
@@ -81,8 +94,10 @@ pub struct Running {
     nodes: Vec<Addresses>,
     health: Vec<Arc<Health>>,
     stop: watch::Sender<bool>,
+    leave: watch::Sender<bool>,
     listeners: JoinSet<()>,
-    writers: JoinSet<()>,
+    tenders: JoinSet<()>,
+    clusters: Vec<Cluster>,
     log: Arc<dyn Log>,
     grace: std::time::Duration,
 }
@@ -113,10 +128,10 @@ impl Service {
         let log = self.open_log(&config).await?;
 
         let (stop, stopped) = watch::channel(false);
-        let mut writers = JoinSet::new();
+        let (leave, told_to_leave) = watch::channel(false);
+        let mut tenders = JoinSet::new();
         let mut listeners = JoinSet::new();
         let nodes: Vec<_> = sockets.iter().map(Sockets::addresses).collect();
-        let peers: Vec<_> = nodes.iter().filter_map(|node| node.peer).collect();
         let progress = Arc::new(ReplayProgress::new(log.size_bytes()));
         let replays = Arc::new(Semaphore::new(
             std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
@@ -125,24 +140,34 @@ impl Service {
             Some(contract) => contract.published.clone(),
             None => self.document(),
         });
+        let local = LocalCluster::new();
         let mut health = Vec::new();
+        let mut clusters = Vec::new();
         for (index, sockets) in sockets.into_iter().enumerate() {
             let metrics = Metrics::new();
             metrics.set_build(self.name, self.version);
-            let peers = Peers::new(peers.clone(), config.limits.request_timeout);
-            let mut node = Node::new(config.clone(), metrics.clone(), peers);
+            let member = self.member(&config, index, &nodes[index]);
+            let coordinator: Arc<dyn Coordinator> = Arc::new(local.node());
+            let cluster = Cluster::new(coordinator, &member.id, Peers::new());
+            let incarnation = member.incarnation;
+            let common = Arc::new(Tending {
+                log: log.clone(),
+                cluster: cluster.clone(),
+                horizon: horizon(&config),
+                bounds: bounds(&config),
+                queue_max: config.limits.queue_max,
+                incarnation,
+                replays: replays.clone(),
+                progress: progress.clone(),
+                stop: told_to_leave.clone(),
+            });
+            let mut node = Node::new(config.clone(), metrics.clone(), cluster.clone());
             let mut watched = Vec::new();
             for part in &self.parts {
                 let mut starting = Starting {
-                    config: &config,
-                    log: &log,
+                    common: &common,
                     metrics: &metrics,
-                    index,
-                    nodes: nodes.len(),
-                    incarnation: incarnation(),
-                    replays: &replays,
-                    progress: &progress,
-                    tasks: &mut writers,
+                    tasks: &mut tenders,
                 };
                 watched.extend(part.start(&mut starting, &mut node));
             }
@@ -151,9 +176,8 @@ impl Service {
                 service: self.name,
                 version: self.version,
                 cluster: config.cluster.clone(),
-                node: config
-                    .node_at(u16::try_from(index).unwrap_or(u16::MAX))
-                    .node,
+                node: member.id.clone(),
+                incarnation: member.incarnation,
                 watched,
                 log: log.clone(),
                 metrics: metrics.clone(),
@@ -167,17 +191,59 @@ impl Service {
                 (&document, contract.as_ref()),
                 &stopped,
             );
+            clusters.push((cluster, member));
+        }
+        for (cluster, member) in &clusters {
+            cluster.coordinator.join(member.clone()).await?;
+            let planner = Planner {
+                coordinator: cluster.coordinator.clone(),
+                node: member.id.clone(),
+                standbys: config.replicas as usize,
+                settle: Duration::ZERO,
+            };
+            tokio::spawn(planner.run());
         }
         watch_replay(&progress, health.clone(), stopped);
         Ok(Running {
             nodes,
             health,
             stop,
+            leave,
             listeners,
-            writers,
+            tenders,
+            clusters: clusters.into_iter().map(|(cluster, _)| cluster).collect(),
             log,
             grace: config.limits.shutdown_grace,
         })
+    }
+
+    /// Node `index` of this process, as the others see it.
+    fn member(&self, config: &Config, index: usize, addresses: &Addresses) -> Member {
+        let id = config
+            .node_at(u16::try_from(index).unwrap_or(u16::MAX))
+            .node;
+        let states = self.parts.iter().filter_map(|part| part.definition());
+        let topics = states.map(|definition| {
+            let topic = StateTopic {
+                partitions: definition.partitions,
+                global: definition.global,
+            };
+            (definition.topic.into(), topic)
+        });
+        Member {
+            id,
+            incarnation: incarnation(),
+            // A node alone has nobody to talk to.
+            peer: addresses.peer.unwrap_or(config.peer),
+            http: addresses.http,
+            admin: addresses.admin,
+            zone: None,
+            serve: config.serve.clone(),
+            topics: topics.collect(),
+            version: self.version.to_owned(),
+            draining: false,
+            in_sync: BTreeSet::new(),
+        }
     }
 
     /// The positional form names a number of partitions; it has to be what the states declare.
@@ -227,7 +293,7 @@ impl Service {
         let open = tokio::task::spawn_blocking(move || Embedded::open(folder, options));
         let log = open.await.expect("opening the log does not panic")?;
         for definition in self.parts.iter().filter_map(|part| part.definition()) {
-            log.declare(&topic(definition))?;
+            log.declare(&topic(definition)).await?;
         }
         Ok(Arc::new(log))
     }
@@ -286,10 +352,14 @@ impl Service {
         if let Some(socket) = sockets.peer {
             let more = self.parts.iter().flat_map(|part| part.peer_endpoints());
             let endpoints: Vec<Endpoint> = endpoints.into_iter().chain(more).collect();
+            let (alive, incarnation) = (stopped.clone(), health.incarnation);
+            let alive =
+                axum::routing::get(move || async move { deaths::alive(incarnation, alive) });
+            let router = router(node, &endpoints, contract, Via::Peer);
             start(
                 socket,
                 Protocol::Http2,
-                router(node, &endpoints, contract, Via::Peer),
+                router.route(ALIVE_PATH, alive),
                 None,
             );
         }
@@ -324,17 +394,45 @@ impl Running {
         }
     }
 
-    /// Stops: no new connections, requests in progress end, writes are settled, the log is closed.
+    /// Stops: partitions go to other nodes, if there are any; no new connections, requests in progress end, writes are settled, the log is closed.
     pub async fn stop(mut self) {
+        if tokio::time::timeout(self.grace, self.drain())
+            .await
+            .is_err()
+        {
+            warn!("partitions were still here when the time to stop was up");
+        }
         self.stop.send_replace(true);
         while self.listeners.join_next().await.is_some() {}
-        // The mailboxes are gone with the listeners, so each writer ends once what it has is settled.
-        let settled = async { while self.writers.join_next().await.is_some() {} };
+        self.leave.send_replace(true);
+        let settled = async { while self.tenders.join_next().await.is_some() {} };
         if tokio::time::timeout(self.grace, settled).await.is_err() {
             warn!("writes were not settled when the time to stop was up");
-            self.writers.abort_all();
+            self.tenders.abort_all();
+        }
+        for cluster in &self.clusters {
+            cluster.coordinator.leave().await;
         }
         self.log.close().await;
+    }
+}
+
+impl Running {
+    /// Gives all partitions to nodes that stay, for as long as there are such.
+    async fn drain(&self) {
+        for cluster in &self.clusters {
+            cluster.coordinator.update(&mut |node| node.draining = true);
+        }
+        for (cluster, health) in self.clusters.iter().zip(&self.health) {
+            loop {
+                let (view, mut views) = cluster.view();
+                let mut others = view.nodes.values().filter(|node| *node.id != *cluster.me);
+                if !others.any(|node| !node.draining) || !health.readiness().owns_any() {
+                    break;
+                }
+                drop(tokio::time::timeout(DRAIN_POLL, views.changed()).await);
+            }
+        }
     }
 }
 
@@ -387,7 +485,28 @@ async fn bind(setting: &'static str, address: SocketAddr) -> Result<TcpListener,
         })
 }
 
-/// Unique per start of a process and per part (rule 2).
+/// Bytes of remembered replies that one partition keeps in memory.
+const REPLIES_BYTES_MAX: usize = 64 << 20;
+
+fn horizon(config: &Config) -> Horizon {
+    let limits = &config.limits;
+    Horizon {
+        age_ms: u64::try_from(limits.idempotency_horizon.as_millis()).unwrap_or(u64::MAX),
+        replies_max: limits.idempotency_replies_max,
+        replies_bytes_max: REPLIES_BYTES_MAX,
+    }
+}
+
+fn bounds(config: &Config) -> Bounds {
+    let limits = &config.limits;
+    Bounds {
+        group_records_max: limits.group_records_max,
+        group_bytes_max: limits.group_bytes_max,
+        value_bytes_max: limits.body_bytes_max.saturating_mul(2),
+    }
+}
+
+/// Unique per start of a process and per node (rule 2).
 fn incarnation() -> u64 {
     Uuid::new_v4().as_u64_pair().0
 }

@@ -3,37 +3,26 @@
 use std::{collections::HashMap, marker::PhantomData, process::ExitCode, sync::Arc};
 
 use axum::http::Method;
-use serde::Serialize;
-use tokio::sync::{Semaphore, watch};
 
 use crate::{
-    assignment::{Owner, owners},
     call::{Call, CallFuture},
-    config::Config,
     contract::Contract,
-    crud,
-    fold::Horizon,
-    list,
-    log::{Log, Topic, TopicPartition},
-    mailbox::Mailbox,
+    crud, list,
+    log::{Topic, TopicPartition},
     metrics::Metrics,
     node::Node,
     openapi::OpenApi,
-    partitions::{Here, Partitions},
+    partitions::{Partitions, Slot},
     peer_api,
     private::{FreeHandler, Handlers, Route},
-    replay_progress::ReplayProgress,
-    replica::Replica,
     route::Endpoint,
     state::{Crud, Definition, State},
-    writer::{Bounds, Phase, Writer},
+    tender::{Tender, Tending},
+    watched::Watched,
 };
 
 /// How values are written.
 const FORMAT: &str = "json";
-
-/// Bytes of remembered replies that one partition keeps in memory.
-const REPLIES_BYTES_MAX: usize = 64 << 20;
 
 /// The states and handlers that work together, as `memgen::service!` or `memgen::main!` lists them.
 ///
@@ -177,15 +166,8 @@ impl Service {
 
 /// What a part needs to start on a node.
 pub struct Starting<'a> {
-    pub(crate) config: &'a Config,
-    pub(crate) log: &'a Arc<dyn Log>,
+    pub(crate) common: &'a Arc<Tending>,
     pub(crate) metrics: &'a Metrics,
-    pub(crate) index: usize,
-    pub(crate) nodes: usize,
-    pub(crate) incarnation: u64,
-    /// Replays that run at once.
-    pub(crate) replays: &'a Arc<Semaphore>,
-    pub(crate) progress: &'a Arc<ReplayProgress>,
     pub(crate) tasks: &'a mut tokio::task::JoinSet<()>,
 }
 
@@ -216,60 +198,6 @@ pub(crate) fn topic(definition: &Definition) -> Topic {
     }
 }
 
-/// A partition as `/status` shows it.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct PartitionStatus {
-    pub(crate) topic: String,
-    pub(crate) partition: u32,
-    /// `replaying`, `serving` or `halted`.
-    pub(crate) phase: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) halted_because: Option<String>,
-    pub(crate) keys: usize,
-    pub(crate) bytes: i64,
-    /// The offset after the last applied record.
-    pub(crate) position: u64,
-    pub(crate) queue: usize,
-}
-
-/// A partition to be watched.
-pub(crate) trait Watched: Send + Sync {
-    fn status(&self) -> PartitionStatus;
-}
-
-struct WatchedPartition<S: State> {
-    partition: TopicPartition,
-    memory: Arc<crate::memory::Memory<S>>,
-    mailbox: tokio::sync::mpsc::WeakSender<crate::mailbox::Job<S>>,
-    phase: watch::Receiver<Phase>,
-}
-
-impl<S: State> Watched for WatchedPartition<S> {
-    fn status(&self) -> PartitionStatus {
-        let phase = self.phase.borrow().clone();
-        PartitionStatus {
-            topic: self.partition.topic.to_string(),
-            partition: self.partition.partition,
-            phase: match phase {
-                Phase::Replaying => "replaying",
-                Phase::Serving => "serving",
-                Phase::Halted(_) => "halted",
-            },
-            halted_because: match phase {
-                Phase::Halted(why) => Some(why),
-                Phase::Replaying | Phase::Serving => None,
-            },
-            keys: self.memory.len(),
-            bytes: self.memory.bytes(),
-            position: self.memory.applied(),
-            queue: self
-                .mailbox
-                .upgrade()
-                .map_or(0, |sender| sender.max_capacity() - sender.capacity()),
-        }
-    }
-}
-
 /// A state as a part.
 struct PartOfState<S: State> {
     handlers: Vec<Route>,
@@ -290,82 +218,6 @@ impl<S: State> PartOfState<S> {
             Crud::Delete => (Method::DELETE, definition.item, crud::delete::<S>),
         };
         Endpoint::new(method, path, call)
-    }
-
-    /// Starts one owned partition: replay in a thread of its own, then the writer.
-    fn start_partition(
-        starting: &mut Starting<'_>,
-        partition: TopicPartition,
-        watched: &mut Vec<Box<dyn Watched>>,
-    ) -> Here<S> {
-        let limits = &starting.config.limits;
-        let horizon = Horizon {
-            age_ms: u64::try_from(limits.idempotency_horizon.as_millis()).unwrap_or(u64::MAX),
-            replies_max: limits.idempotency_replies_max,
-            replies_bytes_max: REPLIES_BYTES_MAX,
-        };
-        let (mailbox, inbox) = Mailbox::new(limits.queue_max);
-        let (phase, phase_seen) = watch::channel(Phase::Replaying);
-        let metrics = starting.metrics.partition(&partition);
-        let mut replica = Replica::<S>::new(starting.log.clone(), partition.clone(), horizon);
-        let memory = replica.memory().clone();
-        watched.push(Box::new(WatchedPartition::<S> {
-            partition: partition.clone(),
-            memory: memory.clone(),
-            mailbox: mailbox.downgrade(),
-            phase: phase_seen.clone(),
-        }));
-        let bounds = Bounds {
-            group_records_max: limits.group_records_max,
-            group_bytes_max: limits.group_bytes_max,
-            value_bytes_max: limits.body_bytes_max.saturating_mul(2),
-        };
-        let incarnation = starting.incarnation;
-        let replays = starting.replays.clone();
-        let progress = starting.progress.clone();
-        let handle = tokio::runtime::Handle::current();
-        starting.tasks.spawn(async move {
-            let Ok(permit) = replays.acquire_owned().await else {
-                return;
-            };
-            let replayed = metrics.replayed.clone();
-            // Reading and decoding is work for a processor, so it stays off the threads that serve requests.
-            let replay = tokio::task::spawn_blocking(move || {
-                let caught_up = handle.block_on(replica.catch_up(None, |_, record, _| {
-                    replayed.inc();
-                    progress.add(record);
-                }));
-                (replica, caught_up)
-            });
-            let Ok((replica, caught_up)) = replay.await else {
-                phase.send_replace(Phase::Halted("the replay panicked".to_owned()));
-                return;
-            };
-            drop(permit);
-            if let Err(halt) = caught_up {
-                tracing::error!(partition = %replica.partition, "{halt}");
-                phase.send_replace(Phase::Halted(halt.to_string()));
-                return;
-            }
-            let schema = crate::schema::fingerprint::<S>();
-            Writer {
-                replica,
-                inbox,
-                phase,
-                bounds,
-                metrics,
-                incarnation,
-                schema,
-            }
-            .run()
-            .await;
-        });
-        Here {
-            partition,
-            memory,
-            mailbox,
-            phase: phase_seen,
-        }
     }
 }
 
@@ -418,20 +270,19 @@ impl<S: State> AsPart for PartOfState<S> {
 
     fn start(&self, starting: &mut Starting<'_>, node: &mut Node) -> Vec<Box<dyn Watched>> {
         let definition = Self::DEFINITION;
-        let serve = starting.config.serve.as_ref();
-        let owners: Vec<Owner> = owners(
-            definition.partitions,
-            definition.global,
-            starting.index,
-            starting.nodes,
-            serve,
-        );
-        let mut watched = Vec::new();
-        let partitions = Partitions::new(&owners, |partition| {
-            let partition = TopicPartition::new(definition.topic, partition);
-            Self::start_partition(starting, partition, &mut watched)
-        });
-        node.add::<S>(Arc::new(partitions));
+        let mut watched: Vec<Box<dyn Watched>> = Vec::new();
+        let mut slots = Vec::new();
+        for number in 0..definition.partitions {
+            let partition = TopicPartition::new(definition.topic, number);
+            let metrics = starting.metrics.partition(&partition);
+            let slot = Slot::<S>::new(partition, starting.common.cluster.clone());
+            let slot = Arc::new(slot);
+            let tender = Tender::new(starting.common.clone(), slot.clone(), metrics);
+            starting.tasks.spawn(tender.run());
+            watched.push(Box::new(slot.clone()));
+            slots.push(slot);
+        }
+        node.add::<S>(Arc::new(Partitions { slots }));
         watched
     }
 }

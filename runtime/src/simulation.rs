@@ -14,6 +14,7 @@ use std::{
 
 use axum::{http::StatusCode, response::IntoResponse};
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use tokio::{
     sync::watch,
     task::JoinHandle,
@@ -23,6 +24,7 @@ use tokio::{
 use crate::{
     batch,
     conditional::Conditions,
+    coordinator::Lock,
     fold::{Effect, Fold, Horizon},
     log::{
         Log, Topic, TopicPartition,
@@ -58,6 +60,23 @@ fn partition() -> TopicPartition {
     TopicPartition::new("pile", 0)
 }
 
+/// A lock that all hold at once: the nodes contend by the log alone.
+struct Everybodys;
+
+impl Lock for Everybodys {
+    fn holds(&self) -> bool {
+        true
+    }
+
+    fn is_lost(&self) -> bool {
+        false
+    }
+
+    fn release(&self) -> BoxFuture<'static, ()> {
+        Box::pin(std::future::ready(()))
+    }
+}
+
 /// One node: a writer over its own connection.
 struct Node {
     client: Arc<Client>,
@@ -72,11 +91,14 @@ fn start(sim: &Sim, incarnation: u64) -> Node {
     let replica = Replica::new(log, partition(), HORIZON);
     let memory = replica.memory().clone();
     let (mailbox, inbox) = Mailbox::new(64);
-    let (phase, _) = watch::channel(Phase::Replaying);
+    let (phase, _) = watch::channel(Phase::Starting);
+    let (_, leave) = watch::channel(false);
     let writer = Writer {
         replica,
         inbox,
         phase,
+        leave,
+        lock: Arc::new(Everybodys),
         bounds: Bounds {
             group_records_max: 8,
             group_bytes_max: 1 << 20,
@@ -90,7 +112,7 @@ fn start(sim: &Sim, incarnation: u64) -> Node {
         client,
         mailbox,
         memory,
-        task: tokio::spawn(writer.run()),
+        task: tokio::spawn(async { drop(writer.run().await) }),
     }
 }
 
@@ -302,7 +324,7 @@ async fn check_replay(sim: &Sim, truth: &Truth) -> Vec<String> {
 async fn run(seed: u64, quiet: bool) -> (Vec<String>, Truth, usize) {
     let mut random = fastrand::Rng::with_seed(seed);
     let sim = Sim::new(seed, faults());
-    sim.client().declare(&topic()).unwrap();
+    sim.client().declare(&topic()).await.unwrap();
     let mut incarnation = 0;
     let mut next_incarnation = || {
         incarnation += 1;
@@ -448,7 +470,7 @@ fn quiet_spells_longer_than_the_compaction_lag_lose_nothing() {
 async fn a_torn_batch_is_rolled_forward() {
     let sim = Sim::new(1, Faults::none());
     let client = sim.client();
-    client.declare(&topic()).unwrap();
+    client.declare(&topic()).await.unwrap();
     let pile = |key: &str| {
         let pile = Pile {
             key: key.to_owned(),

@@ -4,22 +4,27 @@ use std::sync::Arc;
 
 use axum::{
     extract::FromRequestParts,
-    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http_body_util::BodyExt;
+use tokio::time::Instant;
+use uuid::Uuid;
 
 use crate::{
-    call::{nobody, patiently},
+    call::patiently,
+    cluster::{Pause, Peer, Unanswered},
     conditional::{Conditions, Etag},
     entry::{Edit, Entry},
+    forward::Envelope,
+    idempotency,
     key::key_text,
     mailbox::{Command, Job, RETRY_AFTER_SECONDS},
     memory::Stored,
     node::{Context, Node},
-    partitions::{Here, Place},
+    partitions::{Here, Owner, Slot},
     peer_api::entity_path,
     problem::{Problem, Result},
     select::{Found, Selection, select},
@@ -107,19 +112,28 @@ impl<S: State> Store<S> {
     pub fn get(&self, key: &S::Key) -> BoxFuture<'static, Result<Option<Arc<S>>>> {
         let (store, key) = (self.clone(), key.clone());
         Box::pin(async move {
-            match store.node.partitions::<S>()?.locate(&key) {
-                Place::Here(here) => {
-                    here.serving(store.node.config.limits.request_timeout)
-                        .await?;
-                    Ok(here
-                        .memory
-                        .with(&key, |stored| Arc::new(stored.state.clone())))
+            let deadline = store.deadline();
+            let slot = store.node.partitions::<S>()?.locate(&key);
+            let mut pause = Pause::new(deadline);
+            loop {
+                let got = match slot.owner(deadline).await? {
+                    Owner::Here(here) => {
+                        let found = here
+                            .memory
+                            .with(&key, |stored| Arc::new(stored.state.clone()));
+                        patiently(deadline, here.confirm(false))
+                            .await
+                            .map(|()| found)
+                    }
+                    Owner::Peer(peer) => {
+                        let stored = store.fetch(&peer, &key, deadline).await;
+                        stored.map(|stored| stored.map(|stored| Arc::new(stored.state)))
+                    }
+                };
+                match got {
+                    Ok(found) => return Ok(found),
+                    Err(unanswered) => pause.after(unanswered, &slot.cluster).await?,
                 }
-                Place::Peer(peer) => {
-                    let stored = store.fetch(*peer, &key).await?;
-                    Ok(stored.map(|stored| Arc::new(stored.state)))
-                }
-                Place::Nowhere => Err(nobody()),
             }
         })
     }
@@ -161,10 +175,27 @@ impl<S: State> Store<S> {
         Box::pin(async move {
             crate::key::parse_key::<S>(&key_text::<S>(&key))
                 .map_err(|error| Problem::invalid(format!("the key: {error}")))?;
-            match store.node.partitions::<S>()?.locate(&key) {
-                Place::Here(here) => store.update_here(here, key, change).await,
-                Place::Peer(peer) => store.update_there(*peer, key, change).await,
-                Place::Nowhere => Err(nobody()),
+            let deadline = store.deadline();
+            let slot = store.node.partitions::<S>()?.locate(&key);
+            let change = Arc::new(change);
+            let mut pause = Pause::new(deadline);
+            loop {
+                let updated = match slot.owner(deadline).await? {
+                    Owner::Here(here) => {
+                        store
+                            .update_here(&here, key.clone(), change.clone(), deadline)
+                            .await
+                    }
+                    Owner::Peer(peer) => {
+                        store
+                            .update_there(slot, &peer, &key, &*change, deadline)
+                            .await
+                    }
+                };
+                match updated {
+                    Ok(value) => return Ok(value),
+                    Err(unanswered) => pause.after(unanswered, &slot.cluster).await?,
+                }
             }
         })
     }
@@ -180,13 +211,21 @@ impl<S: State> Store<S> {
         })
     }
 
-    async fn update_here<R, F>(&self, here: &Here<S>, key: S::Key, change: F) -> Result<R>
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.node.config.limits.request_timeout
+    }
+
+    async fn update_here<R, F>(
+        &self,
+        here: &Here<S>,
+        key: S::Key,
+        change: Arc<F>,
+        deadline: Instant,
+    ) -> Result<R, Unanswered>
     where
         R: Send + 'static,
         F: Fn(&mut Entry<S>) -> Result<R> + Send + Sync + 'static,
     {
-        let patience = self.node.config.limits.request_timeout;
-        here.serving(patience).await?;
         let (sender, mut outcome) = tokio::sync::oneshot::channel();
         let asked = here.mailbox.ask(|slot| {
             Job::Command(Command {
@@ -207,50 +246,56 @@ impl<S: State> Store<S> {
                 slot,
             })
         });
-        let answer = patiently(patience, asked).await?;
+        let answer = patiently(deadline, asked).await?;
         let outcome = outcome
             .try_recv()
             .map_err(|_| Problem::internal("an update panicked"))?;
         // A change that the writer refused (too long, another key) did not happen whatever the function said.
         if outcome.is_ok() && !answer.response.status().is_success() {
-            return Err(Problem::new(
-                answer.response.status(),
-                "the change was refused",
-            ));
+            return Err(Problem::new(answer.response.status(), "the change was refused").into());
         }
-        outcome
+        Ok(outcome?)
     }
 
-    async fn update_there<R, F>(&self, peer: usize, key: S::Key, change: F) -> Result<R>
+    async fn update_there<R, F>(
+        &self,
+        slot: &Slot<S>,
+        peer: &Peer,
+        key: &S::Key,
+        change: &F,
+        deadline: Instant,
+    ) -> Result<R, Unanswered>
     where
         F: Fn(&mut Entry<S>) -> Result<R>,
     {
         for _ in 0..TRIES_MAX {
-            let before = self.fetch(peer, &key).await?.map(Arc::new);
+            let before = self.fetch(peer, key, deadline).await?.map(Arc::new);
             let version = before.as_ref().map(|stored| Etag(stored.etag));
             let mut entry = Entry::new(key.clone(), before);
             let value = change(&mut entry)?;
-            let written = match entry.into_parts().1 {
+            let write = match entry.into_parts().1 {
                 Edit::Untouched => return Ok(value),
-                Edit::Removed => self.write(peer, &key, version, None).await?,
-                Edit::Set(state) => self.write(peer, &key, version, Some(&state)).await?,
+                Edit::Removed => Write::new(key, version, None)?,
+                Edit::Set(state) => Write::new(key, version, Some(state))?,
             };
-            if written {
+            if self.write(slot, key, &write, deadline).await? {
                 return Ok(value);
             }
         }
-        Err(Problem::unavailable(
-            "too many others change this entity",
-            RETRY_AFTER_SECONDS,
-        ))
+        Err(Problem::unavailable("too many others change this entity", RETRY_AFTER_SECONDS).into())
     }
 
-    async fn fetch(&self, peer: usize, key: &S::Key) -> Result<Option<Stored<S>>> {
+    async fn fetch(
+        &self,
+        peer: &Peer,
+        key: &S::Key,
+        deadline: Instant,
+    ) -> Result<Option<Stored<S>>, Unanswered> {
         let target = entity_path(S::DEFINITION.topic, &key_text::<S>(key));
-        let response = self
-            .node
-            .peers
-            .call(peer, Method::GET, &target, &[], Bytes::new())
+        let peers = &self.node.cluster.peers;
+        let envelope = Envelope::own(deadline);
+        let response = peers
+            .call(peer, Method::GET, &target, &[], Bytes::new(), envelope)
             .await?;
         match response.status() {
             StatusCode::OK => {
@@ -262,55 +307,122 @@ impl<S: State> Store<S> {
                 let etag = tag.and_then(Etag::parse).ok_or_else(|| {
                     Problem::internal("a peer answered with an entity without its tag")
                 })?;
-                let body = response
-                    .into_body()
-                    .collect()
-                    .await
-                    .map_err(Problem::internal)?;
+                let body = response.into_body().collect().await;
+                let body = body.map_err(|_| Unanswered::Unknown)?;
                 let mut stored = Stored::decode(&body.to_bytes()).map_err(Problem::internal)?;
                 stored.etag = etag.0;
                 Ok(Some(stored))
             }
             StatusCode::NOT_FOUND => Ok(None),
-            _ => Err(refused(&response)),
+            _ => Err(refused(&response).into()),
         }
     }
 
-    /// Writes if the entity still has this version. Says whether it had.
+    /// Writes, wherever the owner is by now, if the entity still has the version that the write is based upon: whether it had. It happens once, however often it
+    /// has to be sent.
     async fn write(
         &self,
-        peer: usize,
+        slot: &Slot<S>,
         key: &S::Key,
-        version: Option<Etag>,
-        state: Option<&S>,
-    ) -> Result<bool> {
-        let target = entity_path(S::DEFINITION.topic, &key_text::<S>(key));
-        let (method, body) = match state {
-            Some(state) => (
-                Method::PUT,
-                serde_json::to_vec(state).map_err(Problem::internal)?,
-            ),
-            None => (Method::DELETE, Vec::new()),
-        };
-        let condition: (HeaderName, HeaderValue) = match version {
-            Some(etag) => (header::IF_MATCH, etag.header_value()),
-            None => (header::IF_NONE_MATCH, HeaderValue::from_static("*")),
-        };
-        let json = (
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/json"),
-        );
-        let headers = [condition, json];
-        let response = self
-            .node
-            .peers
-            .call(peer, method, &target, &headers, Bytes::from(body))
-            .await?;
-        match response.status() {
-            status if status.is_success() => Ok(true),
-            StatusCode::PRECONDITION_FAILED => Ok(false),
-            _ => Err(refused(&response)),
+        write: &Write<S>,
+        deadline: Instant,
+    ) -> Result<bool, Problem> {
+        let mut pause = Pause::new(deadline);
+        loop {
+            let status = match slot.owner(deadline).await? {
+                Owner::Here(here) => {
+                    let asked = here.mailbox.ask(|slot| write.command(key, slot));
+                    let answer = patiently(deadline, asked).await;
+                    answer.map(|answer| answer.response.status())
+                }
+                Owner::Peer(peer) => {
+                    let envelope = Envelope {
+                        request: Some(&write.id),
+                        ..Envelope::own(deadline)
+                    };
+                    let json = HeaderValue::from_static("application/json");
+                    let headers = [write.condition.clone(), (header::CONTENT_TYPE, json)];
+                    let peers = &self.node.cluster.peers;
+                    let method = write.method.clone();
+                    let body = write.body.clone();
+                    peers
+                        .call(&peer, method, &write.target, &headers, body, envelope)
+                        .await
+                        .map(|response| response.status())
+                }
+            };
+            match status {
+                Ok(status) if status.is_success() => return Ok(true),
+                Ok(StatusCode::PRECONDITION_FAILED) => return Ok(false),
+                Ok(status) => {
+                    return Err(Problem::new(status, "the owner of the entity refused")
+                        .with_retry_after(RETRY_AFTER_SECONDS));
+                }
+                Err(unanswered) => pause.after(unanswered, &slot.cluster).await?,
+            }
         }
+    }
+}
+
+/// A write that is based upon a version, in the form in which it can be sent again and again.
+struct Write<S: State> {
+    id: String,
+    method: Method,
+    target: String,
+    condition: (HeaderName, HeaderValue),
+    body: Bytes,
+    state: Option<S>,
+}
+
+impl<S: State> Write<S> {
+    fn new(key: &S::Key, version: Option<Etag>, state: Option<S>) -> Result<Self> {
+        let body = match &state {
+            Some(state) => serde_json::to_vec(state).map_err(Problem::internal)?,
+            None => Vec::new(),
+        };
+        Ok(Self {
+            id: Uuid::new_v4().to_string(),
+            method: if state.is_some() {
+                Method::PUT
+            } else {
+                Method::DELETE
+            },
+            target: entity_path(S::DEFINITION.topic, &key_text::<S>(key)),
+            condition: match version {
+                Some(etag) => (header::IF_MATCH, etag.header_value()),
+                None => (header::IF_NONE_MATCH, HeaderValue::from_static("*")),
+            },
+            body: Bytes::from(body),
+            state,
+        })
+    }
+
+    /// The same write as a peer would have done it.
+    fn command(&self, key: &S::Key, slot: crate::mailbox::Slot<crate::mailbox::Answer>) -> Job<S> {
+        let (name, value) = self.condition.clone();
+        let conditions = Conditions::parse(&HeaderMap::from_iter([(name, value)]));
+        let uri = Uri::try_from(&self.target).unwrap_or_default();
+        let state = self.state.clone();
+        Job::Command(Command {
+            key: key.clone(),
+            conditions: conditions.unwrap_or_default(),
+            request: Some(idempotency::routed_id(
+                &self.id,
+                &self.method,
+                &uri,
+                &self.body,
+            )),
+            run: Box::new(move |entry| {
+                match state {
+                    Some(state) => {
+                        entry.insert(state);
+                    }
+                    None => drop(entry.remove()),
+                }
+                StatusCode::NO_CONTENT.into_response()
+            }),
+            slot,
+        })
     }
 }
 

@@ -11,16 +11,18 @@ mod settle;
 mod tenure;
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    sync::Arc,
     time::Duration,
 };
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
-use tracing::{error, warn};
+use tracing::warn;
 
 use self::{decide::Speculative, group::Group, once::PendingReply};
 use crate::{
+    coordinator::Lock,
     log::{AppendError, Offsets, Receipt},
     mailbox::{Job, Refusal},
     memory::Memory,
@@ -48,15 +50,15 @@ pub(crate) struct Bounds {
     pub(crate) value_bytes_max: usize,
 }
 
-/// How far a partition is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// How far an owner is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// Its log is being read.
-    Replaying,
+    /// It takes the partition over.
+    Starting,
     /// It serves.
     Serving,
-    /// It can't go on; the reason says where and why.
-    Halted(String),
+    /// It takes no new jobs, and settles what it has.
+    Leaving,
 }
 
 /// The owner of one partition.
@@ -64,6 +66,9 @@ pub(crate) struct Writer<S: State> {
     pub(crate) replica: Replica<S>,
     pub(crate) inbox: mpsc::Receiver<Job<S>>,
     pub(crate) phase: watch::Sender<Phase>,
+    /// Says when to leave.
+    pub(crate) leave: watch::Receiver<bool>,
+    pub(crate) lock: Arc<dyn Lock>,
     pub(crate) bounds: Bounds,
     pub(crate) metrics: PartitionMetrics,
     pub(crate) incarnation: u64,
@@ -71,14 +76,18 @@ pub(crate) struct Writer<S: State> {
 }
 
 impl<S: State> Writer<S> {
-    /// Takes the partition over and serves until all mailboxes are gone or the partition has to halt.
-    pub(crate) async fn run(self) {
-        let phase = self.phase.clone();
-        let partition = self.replica.partition.clone();
-        if let Err(halt) = Running::new(self).run().await {
-            error!(%partition, "{halt}");
-            phase.send_replace(Phase::Halted(halt.to_string()));
+    /// Takes the partition over and serves until it is told to leave, all mailboxes are gone, or the partition has to halt. Gives the replica back, to go on
+    /// following.
+    pub(crate) async fn run(self) -> (Replica<S>, Result<(), ReplayError>) {
+        let mut running = Running::new(self);
+        let ended = running.run().await;
+        running.phase.send_replace(Phase::Leaving);
+        // Whoever still waits is told to look for the new owner.
+        running.inbox.close();
+        while let Ok(job) = running.inbox.try_recv() {
+            refuse_all(vec![job], &Refusal::Moved);
         }
+        (running.replica, ended)
     }
 }
 
@@ -87,6 +96,8 @@ struct Running<S: State> {
     replica: Replica<S>,
     inbox: mpsc::Receiver<Job<S>>,
     phase: watch::Sender<Phase>,
+    leave: watch::Receiver<bool>,
+    lock: Arc<dyn Lock>,
     bounds: Bounds,
     metrics: PartitionMetrics,
     incarnation: u64,
@@ -95,6 +106,8 @@ struct Running<S: State> {
     epoch: u64,
     tenure: Option<Tenure>,
     in_flight: VecDeque<(Group<S>, Receipt)>,
+    /// Keys whose repair is in flight.
+    repairs: BTreeSet<Bytes>,
     /// The latest value in flight per key.
     speculation: BTreeMap<S::Key, Speculative<S>>,
     pending_replies: HashMap<Bytes, PendingReply>,
@@ -109,6 +122,9 @@ enum Event<S: State> {
     Settled(Result<Offsets, AppendError>),
     Jobs(Vec<Job<S>>),
     Look,
+    /// It is told to leave.
+    Leave,
+    /// Nobody can send anything any more.
     Closed,
 }
 
@@ -118,6 +134,8 @@ impl<S: State> Running<S> {
             replica: writer.replica,
             inbox: writer.inbox,
             phase: writer.phase,
+            leave: writer.leave,
+            lock: writer.lock,
             bounds: writer.bounds,
             metrics: writer.metrics,
             incarnation: writer.incarnation,
@@ -125,6 +143,7 @@ impl<S: State> Running<S> {
             epoch: 0,
             tenure: None,
             in_flight: VecDeque::new(),
+            repairs: BTreeSet::new(),
             speculation: BTreeMap::new(),
             pending_replies: HashMap::new(),
             outside: HashMap::new(),
@@ -137,7 +156,7 @@ impl<S: State> Running<S> {
         &self.replica.memory
     }
 
-    async fn run(mut self) -> Result<(), ReplayError> {
+    async fn run(&mut self) -> Result<(), ReplayError> {
         // A log without room still serves reads: the takeover is tried again with the first write.
         if let Err(refusal) = self.ensure_tenure().await? {
             warn!(partition = %self.replica.partition, ?refusal, "reads only until the log takes writes");
@@ -156,7 +175,15 @@ impl<S: State> Running<S> {
                     }
                 }
                 Event::Look => self.look_at_the_end().await?,
+                Event::Leave => {
+                    self.phase.send_replace(Phase::Leaving);
+                    self.inbox.close();
+                }
                 Event::Closed => return self.drain().await,
+            }
+            if self.tenure.is_none() && !self.lock.holds() {
+                // Another node has it, by all that is known: this one contends no more.
+                return Ok(());
             }
             self.repair();
             self.gauge();
@@ -169,13 +196,16 @@ impl<S: State> Running<S> {
             inbox,
             bounds,
             look,
+            leave,
             ..
         } = self;
         let room = in_flight.len() < GROUPS_IN_FLIGHT_MAX;
         let idle = in_flight.is_empty();
+        let open = !inbox.is_closed();
         let mut jobs = Vec::new();
         tokio::select! {
             biased;
+            Ok(_) = leave.wait_for(|leave| *leave), if open => Event::Leave,
             settled = async { (&mut in_flight[0].1).await }, if !idle => Event::Settled(settled),
             count = inbox.recv_many(&mut jobs, bounds.group_records_max), if room => {
                 if count == 0 { Event::Closed } else { Event::Jobs(jobs) }
@@ -196,7 +226,7 @@ impl<S: State> Running<S> {
     }
 
     /// Waits for what is in flight, so that no acknowledged outcome is left unsaid.
-    async fn drain(mut self) -> Result<(), ReplayError> {
+    async fn drain(&mut self) -> Result<(), ReplayError> {
         while let Some((_, receipt)) = self.in_flight.front_mut() {
             match receipt.await {
                 Ok(offsets) => self.acknowledge(&offsets).await?,

@@ -15,6 +15,7 @@
 //! - [`binaries`] builds the services once and finds them.
 //! - [`project`] builds crates that the command `memgen` wrote.
 //! - [`service`] starts a process on free ports and a folder of its own, and ends it on drop.
+//! - [`cluster`] runs several nodes with real Kafka and ZooKeeper, and [`history`] checks what their clients saw.
 //! - [`client`] is HTTP as a well-behaved client speaks it, [`raw`] as anybody might.
 //! - [`folder`], [`random`]: a folder that goes away, and chance that can be repeated.
 
@@ -25,7 +26,9 @@
 
 pub mod binaries;
 pub mod client;
+pub mod cluster;
 pub mod folder;
+pub mod history;
 pub mod project;
 pub mod random;
 pub mod raw;

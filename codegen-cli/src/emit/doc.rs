@@ -1,5 +1,7 @@
 //! Descriptions as comments: Markdown or HTML of anyone, such that neither the compiler nor rustdoc finds anything in it.
 
+pub(super) use crate::text::is_hidden;
+
 /// How wide a line is.
 const WIDTH: usize = 96;
 /// The most of a text that is looked at, in characters.
@@ -218,9 +220,4 @@ fn link(text: &str) -> Option<usize> {
         && plain(&target[..end], &[' ', '<', '>', '`'])
         && plain(inside, &['[', '`', '<', '>']);
     good.then_some(close + 1 + 1 + end + 1)
-}
-
-/// Characters that hide, or turn the direction of text. The compiler refuses the latter in comments.
-pub(super) const fn is_hidden(one: char) -> bool {
-    matches!(one, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}')
 }

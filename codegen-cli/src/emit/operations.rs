@@ -38,7 +38,7 @@ pub(super) fn file(named: &Named<'_>, tag: &Tag<'_>) -> String {
     }
     text.close("}");
     for operation in &tag.operations {
-        parts(named, operation, &mut text);
+        parts(named, tag, operation, &mut text);
     }
     text.finish()
 }
@@ -90,7 +90,7 @@ fn method(named: &Named<'_>, it: &NamedOperation<'_>, text: &mut Text) {
 }
 
 /// The structs and enums of an operation.
-fn parts(named: &Named<'_>, it: &NamedOperation<'_>, text: &mut Text) {
+fn parts(named: &Named<'_>, tag: &Tag<'_>, it: &NamedOperation<'_>, text: &mut Text) {
     let operation = it.operation;
     if !operation.parameters.is_empty() {
         let fields = operation.parameters.iter().map(|parameter| Field {
@@ -107,7 +107,7 @@ fn parts(named: &Named<'_>, it: &NamedOperation<'_>, text: &mut Text) {
             fields: fields.collect(),
             extra: None,
         };
-        let doc = [format!("The parameters of [`{}`].", path(named, it))];
+        let doc = [format!("The parameters of [`{}`].", path(tag, it))];
         text.gap();
         let derives = ["Clone", "Debug", "PartialEq", "Deserialize"];
         types::structure(named, &it.parameters, &doc, &derives, &inner, text);
@@ -116,23 +116,18 @@ fn parts(named: &Named<'_>, it: &NamedOperation<'_>, text: &mut Text) {
         let payloads = payloads(body);
         if payloads.len() > 1 {
             text.gap();
-            text.doc(&[format!("What [`{}`] takes.", path(named, it))]);
+            text.doc(&[format!("What [`{}`] takes.", path(tag, it))]);
             bodies(named, &it.body, &payloads, text);
         }
     }
     text.gap();
-    text.doc(&[format!("What [`{}`] answers.", path(named, it))]);
+    text.doc(&[format!("What [`{}`] answers.", path(tag, it))]);
     replies::emit(named, &it.reply, &operation.responses, text);
 }
 
 /// How comments refer to the method.
-fn path(named: &Named<'_>, it: &NamedOperation<'_>) -> String {
-    let tag = named
-        .tags
-        .iter()
-        .find(|tag| tag.name == it.operation.tag)
-        .map_or("Self", |tag| &tag.api);
-    format!("{tag}::{}", it.method)
+fn path(tag: &Tag<'_>, it: &NamedOperation<'_>) -> String {
+    format!("{}::{}", tag.api, it.method)
 }
 
 /// Each payload of a body, and the media types that hold it.

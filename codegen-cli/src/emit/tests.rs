@@ -7,8 +7,8 @@ fn files(document: &str) -> Vec<File> {
     // What begins with a brace would be read as JSON.
     let document = document.replacen("{openapi", "# YAML\n{openapi", 1);
     let (_, spec) = spec::read_bytes("api.yaml", document.as_bytes(), &mut diagnostics);
-    let spec = spec.unwrap_or_else(|| panic!("{diagnostics:?}"));
-    let api = lower::lower(&spec, &mut diagnostics);
+    let mut spec = spec.unwrap_or_else(|| panic!("{diagnostics:?}"));
+    let api = lower::lower(&mut spec, &mut diagnostics);
     let options = Options {
         name: "api".to_owned(),
         dependency: Dependency::Version("1".to_owned()),

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::shape::{Shape, at};
+use super::shape::{self, Shape, at};
 use crate::{
     model::{Operation, Place, Status, TypeRef},
     spec::escape,
@@ -149,15 +149,9 @@ fn body<'d>(operation: &Operation, document: &'d Value) -> Option<(u16, Shape<'d
             Status::Code(code @ 200..300) => Some(code),
             _ => None,
         })?;
-    let mut place = format!("{}/responses/{code}", operation.pointer);
-    while let Some(reference) = document
-        .pointer(&place)?
-        .get("$ref")
-        .and_then(Value::as_str)
-    {
-        reference.strip_prefix('#')?.clone_into(&mut place);
-    }
-    let contents = document.pointer(&place)?.get("content")?.as_object()?;
+    let (response, place) =
+        shape::part(document, format!("{}/responses/{code}", operation.pointer))?;
+    let contents = response.get("content")?.as_object()?;
     let name = contents
         .keys()
         .find(|name| name.contains("json") || *name == "*/*")?;

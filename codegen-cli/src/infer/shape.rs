@@ -239,7 +239,7 @@ impl<'d> Shape<'d> {
 }
 
 /// The place of an operation's part, with references followed.
-fn part(document: &Value, pointer: String) -> Option<(&Value, String)> {
+pub(super) fn part(document: &Value, pointer: String) -> Option<(&Value, String)> {
     let mut pointer = pointer;
     for _ in 0..HOPS_MAX {
         let value = document.pointer(&pointer)?;

@@ -17,8 +17,8 @@ fn api(text: &str) -> (Api, Diagnostics) {
         .iter()
         .map(|one| sources.render(one, false))
         .collect();
-    let spec = spec.unwrap_or_else(|| panic!("{rendered:?}"));
-    let mut api = lower::lower(&spec, &mut diagnostics);
+    let mut spec = spec.unwrap_or_else(|| panic!("{rendered:?}"));
+    let mut api = lower::lower(&mut spec, &mut diagnostics);
     super::infer(&mut api, &spec, &mut diagnostics);
     (api, diagnostics)
 }
@@ -73,7 +73,7 @@ fn the_petstore() {
     let mut diagnostics = Diagnostics::default();
     let document = root.join("../examples/petstore/openapi.yaml");
     let (sources, read) = generate::read(&document, None, &mut diagnostics);
-    let (_, api) = read.expect("it can be read");
+    let api = read.expect("it can be read");
     assert!(diagnostics.is_empty());
     let table = inspect::table(&api, &sources);
     let golden = root.join("src/infer/petstore.txt");

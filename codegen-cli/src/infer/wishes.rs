@@ -1,6 +1,6 @@
 //! What the document's authors decide themselves: extensions `x-memgen-…`.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, fmt::Write as _};
 
 use serde_json::Value;
 
@@ -218,25 +218,27 @@ pub(super) fn of_schema(
 
 /// Warns of names that look like ours and are not.
 pub(super) fn unknown(spec: &Spec, diagnostics: &mut Diagnostics) {
-    let mut open: Vec<(String, &Node)> = vec![(String::new(), &spec.tree)];
-    while let Some((pointer, node)) = open.pop() {
-        match &node.value {
-            Tree::Object(object) => look(object, &pointer, diagnostics, &mut open),
-            Tree::List(items) => {
-                let items = items.iter().enumerate();
-                open.extend(items.map(|(index, item)| (format!("{pointer}/{index}"), item)));
+    look(&spec.tree, &mut String::new(), diagnostics);
+}
+
+/// Looks at a value and what is in it. `pointer` is that of the value, and is so again afterwards.
+fn look(node: &Node, pointer: &mut String, diagnostics: &mut Diagnostics) {
+    let before = pointer.len();
+    match &node.value {
+        Tree::Object(object) => members(object, pointer, diagnostics),
+        Tree::List(items) => {
+            for (index, item) in items.iter().enumerate() {
+                let _ = write!(pointer, "/{index}");
+                look(item, pointer, diagnostics);
+                pointer.truncate(before);
             }
-            _ => {}
         }
+        _ => {}
     }
 }
 
-fn look<'n>(
-    object: &'n Object,
-    pointer: &str,
-    diagnostics: &mut Diagnostics,
-    open: &mut Vec<(String, &'n Node)>,
-) {
+fn members(object: &Object, pointer: &mut String, diagnostics: &mut Diagnostics) {
+    let before = pointer.len();
     for (name, member) in object {
         if name.starts_with("x-memgen") && name != UNSUPPORTED && !WORDS.contains(&name.as_str()) {
             let near = WORDS
@@ -256,7 +258,9 @@ fn look<'n>(
         if !name.starts_with("x-")
             && !matches!(name.as_str(), "example" | "examples" | "default" | "enum")
         {
-            open.push((format!("{pointer}/{}", escape(name)), &member.node));
+            let _ = write!(pointer, "/{}", escape(name));
+            look(&member.node, pointer, diagnostics);
+            pointer.truncate(before);
         }
     }
 }

@@ -1,7 +1,8 @@
 //! One operation: its parameters, what it takes and what it answers.
 
-use std::collections::{BTreeMap, btree_map::Entry};
+use std::collections::{BTreeMap, HashSet, btree_map::Entry};
 
+use indexmap::IndexSet;
 use openapiv3::StatusCode;
 
 use super::{place::Place, types::Types};
@@ -237,7 +238,7 @@ fn parameters<'a>(
     // By place, then as they stand: so a name belongs to the path's parameter before the query's.
     let mut sorted: Vec<_> = all.into_iter().collect();
     sorted.sort_by_key(|((place, _), (index, _))| (*place, *index));
-    let mut taken: Vec<String> = Vec::new();
+    let mut taken: HashSet<String> = HashSet::new();
     Ok(sorted
         .into_iter()
         .map(|(_, (_, mut parameter))| {
@@ -246,7 +247,7 @@ fn parameters<'a>(
             } else {
                 parameter.name.clone()
             };
-            taken.push(parameter.field.clone());
+            taken.insert(parameter.field.clone());
             parameter
         })
         .collect())
@@ -430,9 +431,13 @@ fn security(tree: &Node, operation: &Place<'_>) -> Vec<String> {
     let asked = own.or_else(|| tree.member("security"));
     let mut names = Vec::new();
     for requirement in asked.and_then(Node::as_list).unwrap_or_default() {
-        for name in requirement.as_object().into_iter().flat_map(Object::keys) {
-            if !names.contains(name) {
-                names.push(name.clone());
+        for name in requirement
+            .as_object()
+            .into_iter()
+            .flat_map(|requirement| requirement.keys())
+        {
+            if !names.iter().any(|known: &String| *name == **known) {
+                names.push(name.to_string());
             }
         }
     }
@@ -440,16 +445,14 @@ fn security(tree: &Node, operation: &Place<'_>) -> Vec<String> {
 }
 
 /// The names between braces in a path template.
-pub(super) fn template_names(path: &str) -> Vec<String> {
-    let mut names = Vec::new();
+pub(super) fn template_names(path: &str) -> IndexSet<String> {
+    let mut names = IndexSet::new();
     let mut rest = path;
     while let Some((_, after)) = rest.split_once('{') {
         let Some((name, after)) = after.split_once('}') else {
             break;
         };
-        if !names.iter().any(|known| known == name) {
-            names.push(name.to_owned());
-        }
+        names.insert(name.to_owned());
         rest = after;
     }
     names

@@ -6,9 +6,14 @@ use indexmap::IndexMap;
 use openapiv3::{AnySchema, SchemaData};
 use serde_json::Value as Json;
 
-use super::{place::Place, types::Types};
+use super::{
+    place::Place,
+    types::{HOPS_MAX, Types},
+};
 use crate::spec::{Member, Node, Object, Value};
 
+/// The most schemas that `allOf` puts together. One of more is any value.
+const PARTS_MAX: usize = 1000;
 /// The members of a schema that hold other schemas. They are looked at one by one, not with the schema.
 const INNER: [&str; 7] = [
     "properties",
@@ -64,11 +69,17 @@ pub(super) struct Schema<'a> {
 impl<'a> Schema<'a> {
     /// Reads the schema at a place, which is no reference. `None` if `openapiv3` can't.
     pub(super) fn read(place: &Place<'a>, types: &Types<'a, '_>) -> Option<Self> {
-        Self::merged(place, types, &mut Vec::new())
+        Self::merged(place, types, &mut Vec::new(), &mut { PARTS_MAX })
     }
 
-    /// `open` are the references that are being followed: a circle of `allOf` adds nothing.
-    fn merged(place: &Place<'a>, types: &Types<'a, '_>, open: &mut Vec<&'a str>) -> Option<Self> {
+    /// `open` are the references that are being followed: a circle of `allOf` adds nothing. `left` is how many parts there may still be.
+    fn merged(
+        place: &Place<'a>,
+        types: &Types<'a, '_>,
+        open: &mut Vec<&'a str>,
+        left: &mut usize,
+    ) -> Option<Self> {
+        *left = left.checked_sub(1).filter(|_| open.len() < HOPS_MAX)?;
         let mut schema = Self::own(place)?;
         let parts: Vec<Place<'a>> = place.at("allOf").items().collect();
         if parts.is_empty() {
@@ -85,12 +96,15 @@ impl<'a> Schema<'a> {
                     open.push(reference);
                     let read = types
                         .resolve(part)
-                        .and_then(|part| Self::merged(&part, types, open));
+                        .and_then(|part| Self::merged(&part, types, open, left));
                     open.pop();
                     read
                 }
-                None => Self::merged(part, types, open),
+                None => Self::merged(part, types, open, left),
             };
+            if *left == 0 {
+                return None;
+            }
             let Some(read) = read else { continue };
             if reference.is_some() || read.is_structural() || read.same_as.is_some() {
                 let same = reference.map(str::to_owned).or(read.same_as.clone());
@@ -132,7 +146,7 @@ impl<'a> Schema<'a> {
                         .node
                         .member("not")
                         .and_then(Node::as_object)
-                        .is_some_and(Object::is_empty)
+                        .is_some_and(|object| object.is_empty())
                     {
                         Additional::Forbidden
                     } else {

@@ -19,9 +19,9 @@ fn api(schemas: &str, paths: &str) -> (Api, Vec<String>) {
         .iter()
         .map(|one| sources.render(one, false))
         .collect();
-    let spec = spec.unwrap_or_else(|| panic!("{read:?}\n{text}"));
+    let mut spec = spec.unwrap_or_else(|| panic!("{read:?}\n{text}"));
     let mut found = Diagnostics::default();
-    let api = lower(&spec, &mut found);
+    let api = lower(&mut spec, &mut found);
     (api, found.iter().map(|one| one.message.clone()).collect())
 }
 

@@ -16,8 +16,8 @@ use crate::{
 
 /// The most values that an enum has a variant for. A value of more is a text or a number; the document still says which are right.
 const VARIANTS_MAX: usize = 100;
-/// The references that are followed from one to the next.
-const HOPS_MAX: usize = 64;
+/// The references that are followed from one to the next. Lists of lists, and the like, are types up to here.
+pub(super) const HOPS_MAX: usize = 64;
 
 /// The types that were met, and what is still to be read of them.
 ///
@@ -90,6 +90,14 @@ impl<'a, 'd> Types<'a, 'd> {
         let Some(node) = self.tree.pointer(pointer) else {
             return TypeRef::Any;
         };
+        if self.open.len() >= HOPS_MAX {
+            self.diagnostics.warning(
+                node.span,
+                reference,
+                format!("this is the inside of {HOPS_MAX} schemas without a name of their own in Rust; from here on it is any value"),
+            );
+            return TypeRef::Any;
+        }
         if !self.open.insert(reference.to_owned()) {
             return TypeRef::Any;
         }

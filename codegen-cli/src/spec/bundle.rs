@@ -9,11 +9,13 @@ use std::{
     rc::Rc,
 };
 
+use indexmap::IndexSet;
 use percent_encoding::percent_decode_str;
 
 use super::{
     grammar::{Kind, Shape},
-    node::{Member, Node, Object, Value, escape, unescape},
+    limits::{Budget, HOPS_MAX},
+    node::{Member, Node, Object, Text, Value, escape, unescape},
     parse,
     sources::Sources,
 };
@@ -40,6 +42,11 @@ pub(super) struct Bundler<'d> {
     siblings: bool,
     names: HashMap<(Target, Kind), String>,
     taken: HashSet<(Kind, String)>,
+    /// Of names that were wanted more than once: the number that the last one got.
+    numbers: HashMap<(Kind, String), usize>,
+    /// Of each file that was looked at for them: where what has an anchor stands.
+    anchors: HashMap<u32, HashMap<Text, String>>,
+    budget: Budget,
     waiting: VecDeque<(Target, Kind, String)>,
     unknown: BTreeMap<(Kind, String), usize>,
     /// Path items that are being copied in now.
@@ -60,6 +67,7 @@ impl<'d> Bundler<'d> {
     pub(super) fn new(
         sources: Sources,
         root_folder: Option<PathBuf>,
+        budget: Budget,
         diagnostics: &'d mut Diagnostics,
     ) -> Self {
         Self {
@@ -72,6 +80,9 @@ impl<'d> Bundler<'d> {
             siblings: false,
             names: HashMap::new(),
             taken: HashSet::new(),
+            numbers: HashMap::new(),
+            anchors: HashMap::new(),
+            budget,
             waiting: VecDeque::new(),
             unknown: BTreeMap::new(),
             inside: Vec::new(),
@@ -89,33 +100,27 @@ impl<'d> Bundler<'d> {
         self.files.push(Some(Rc::new(node)));
     }
 
-    /// The bundled tree of the document. `siblings`: names beside a `$ref` count, as in OpenAPI 3.1.
-    pub(super) fn bundle(&mut self, siblings: bool) -> Node {
+    /// The bundled tree of the document. `siblings`: names beside a `$ref` count, as in OpenAPI 3.1. `None` if it would be too large.
+    pub(super) fn bundle(&mut self, siblings: bool) -> Option<Node> {
         self.siblings = siblings;
-        let Some(root) = self.files.first().cloned().flatten() else {
-            return Node::new(Value::Object(Object::new()), Span::default());
-        };
+        // What is copied is counted from here on; what was read has been.
+        self.budget = Budget::default();
+        let root = self.files.first().cloned().flatten()?;
         self.reserve(&root);
         let mut bundled = self
             .one(0, "", &root, Kind::Document)
-            .unwrap_or_else(|| Node::new(Value::Object(Object::new()), root.span));
+            .unwrap_or_else(|| empty(root.span));
         if bundled.member("components").is_none() {
-            bundled.set(
-                "components",
-                Node::new(Value::Object(Object::new()), root.span),
-            );
+            bundled.set("components", empty(root.span));
         }
         while let Some(((file, pointer), kind, name)) = self.waiting.pop_front() {
-            let Some(section) = kind.section() else {
+            let (Some(section), Some(tree)) = (kind.section(), self.tree(file)) else {
                 continue;
             };
-            let Some(target) = self
-                .tree(file)
-                .and_then(|tree| tree.pointer(&pointer).cloned())
-            else {
+            let Some(target) = tree.pointer(&pointer) else {
                 continue;
             };
-            let node = self.one(file, &pointer, &target, kind);
+            let node = self.one(file, &pointer, target, kind);
             let node = node.unwrap_or_else(|| empty(target.span));
             let Some(Value::Object(components)) = bundled
                 .as_object_mut()
@@ -124,13 +129,15 @@ impl<'d> Bundler<'d> {
             else {
                 break;
             };
-            let section = components
-                .entry(section.to_owned())
-                .or_insert_with(|| Member {
-                    name: target.span,
-                    node: Node::new(Value::Object(Object::new()), target.span),
-                });
+            let section = components.entry(section.into()).or_insert_with(|| Member {
+                name: target.span,
+                node: empty(target.span),
+            });
             section.node.set(&name, node);
+        }
+        if let Err(message) = self.budget.take(0) {
+            self.diagnostics.error(root.span, "#", message);
+            return None;
         }
         self.break_cycles(&mut bundled);
         for ((kind, name), count) in std::mem::take(&mut self.unknown) {
@@ -148,7 +155,7 @@ impl<'d> Bundler<'d> {
                 });
             }
         }
-        bundled
+        Some(bundled)
     }
 
     /// The files. What was read of them is gone.
@@ -167,9 +174,10 @@ impl<'d> Bundler<'d> {
                 continue;
             };
             for name in members.keys() {
+                let name = name.to_string();
+                let pointer = format!("/components/{section}/{}", escape(&name));
                 self.taken.insert((*kind, name.clone()));
-                let pointer = format!("/components/{section}/{}", escape(name));
-                self.names.insert(((0, pointer), *kind), name.clone());
+                self.names.insert(((0, pointer), *kind), name);
             }
             for (name, member) in members {
                 if let Some(reference) = pure_reference(&member.node)
@@ -177,7 +185,7 @@ impl<'d> Bundler<'d> {
                 {
                     self.names
                         .entry((target, *kind))
-                        .or_insert_with(|| name.clone());
+                        .or_insert_with(|| name.to_string());
                 }
             }
         }
@@ -189,6 +197,9 @@ impl<'d> Bundler<'d> {
 
     /// An object of this kind, or a reference to one.
     fn one(&mut self, file: u32, pointer: &str, node: &Node, kind: Kind) -> Option<Node> {
+        if self.budget.is_spent() {
+            return None;
+        }
         let Some(reference) = node.member("$ref") else {
             return self.object(file, pointer, node, kind);
         };
@@ -220,11 +231,9 @@ impl<'d> Bundler<'d> {
         // The component that gave the target its name holds it, instead of a reference to itself.
         let own = format!("/components/{section}/{}", escape(&name));
         if file == 0 && pointer == own && target != (0, own) {
-            let found = self
-                .tree(target.0)
-                .and_then(|tree| tree.pointer(&target.1).cloned());
-            if let Some(found) = found {
-                return self.one(target.0, &target.1, &found, kind);
+            let tree = self.tree(target.0);
+            if let Some(found) = tree.as_ref().and_then(|tree| tree.pointer(&target.1)) {
+                return self.one(target.0, &target.1, found, kind);
             }
         }
         let mut result = Node::new(Value::Object(Object::new()), node.span);
@@ -254,11 +263,15 @@ impl<'d> Bundler<'d> {
             );
             return None;
         }
-        let found = self
-            .tree(target.0)
-            .and_then(|tree| tree.pointer(&target.1).cloned())?;
+        if self.inside.len() >= HOPS_MAX {
+            let what = format!("this path item is more than {HOPS_MAX} references away");
+            self.leave_out(place.span, pointer, what);
+            return None;
+        }
+        let tree = self.tree(target.0)?;
+        let found = tree.pointer(&target.1)?;
         self.inside.push(target.clone());
-        let copy = self.one(target.0, &target.1, &found, Kind::PathItem);
+        let copy = self.one(target.0, &target.1, found, Kind::PathItem);
         self.inside.pop();
         copy
     }
@@ -290,10 +303,13 @@ impl<'d> Bundler<'d> {
             })
             .collect();
         let mut name = wanted.clone();
-        let mut number = 1;
+        let mut number = *self.numbers.get(&(kind, wanted.clone())).unwrap_or(&1);
         while self.taken.contains(&(kind, name.clone())) {
             number += 1;
             name = format!("{wanted}{number}");
+        }
+        if number > 1 {
+            self.numbers.insert((kind, wanted), number);
         }
         self.taken.insert((kind, name.clone()));
         self.names.insert((target.clone(), kind), name.clone());
@@ -322,8 +338,10 @@ impl<'d> Bundler<'d> {
         let pointer = if fragment.is_empty() || fragment.starts_with('/') {
             fragment.into_owned()
         } else {
-            match anchor(&tree, &fragment) {
-                Some(pointer) => pointer,
+            let anchors = self.anchors.entry(file);
+            let anchors = anchors.or_insert_with(|| anchored(&tree));
+            match anchors.get(&*fragment) {
+                Some(pointer) => pointer.clone(),
                 None => {
                     return Found::Nothing(format!(
                         "names the anchor `{fragment}`, which nothing has"
@@ -349,12 +367,30 @@ impl<'d> Bundler<'d> {
             return Err("is in another file, and this document came without its folder".to_owned());
         };
         let place = percent_decode_str(place).decode_utf8_lossy();
-        let path = folder.join(&*place);
+        if place.starts_with(['/', '\\']) || place.contains(':') {
+            return Err(
+                "is not relative to this file; write where the file is from here".to_owned(),
+            );
+        }
+        let path = Path::new(&*place);
+        // A document may come from anyone: it says which documents belong to it, and reads nothing else.
+        let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
+        if !["yaml", "yml", "json"]
+            .iter()
+            .any(|known| extension == *known)
+        {
+            return Err("is in a file that is not called .yaml, .yml or .json".to_owned());
+        }
+        let path = folder.join(path);
         let path = path
             .canonicalize()
             .map_err(|error| format!("is in a file that can't be read: {error}"))?;
         if let Some(file) = self.by_path.get(&path) {
             return Ok(*file);
+        }
+        // What is no file may never end.
+        if !path.is_file() {
+            return Err("is in something that is no file".to_owned());
         }
         let name = self
             .root_folder
@@ -367,7 +403,8 @@ impl<'d> Bundler<'d> {
             .map_err(|why| format!("is in a file that can't be read: {why}"))?;
         self.by_path.insert(path.clone(), file);
         self.folders.push(path.parent().map(Path::to_owned));
-        let tree = parse(self.sources.text(file), &name, file, self.diagnostics);
+        let text = self.sources.text(file);
+        let tree = parse(text, &name, file, &mut self.budget, self.diagnostics);
         self.files.push(tree.map(Rc::new));
         Ok(file)
     }
@@ -392,9 +429,13 @@ impl<'d> Bundler<'d> {
         let outer = own.then(|| self.broken.take());
         let mut result = Object::with_capacity(object.len());
         for (name, member) in object {
+            // How many there are is said in the end.
+            if self.budget.take(1).is_err() {
+                break;
+            }
             let at = format!("{pointer}/{}", escape(name));
             let node = match kind.shape(name) {
-                _ if name.starts_with("x-") => Some(member.node.clone()),
+                _ if name.starts_with("x-") => self.data(&member.node),
                 Some(shape) if shape.is_needed() => self.shaped(file, &at, &member.node, shape),
                 Some(shape) => {
                     let before = self.broken.take();
@@ -436,9 +477,15 @@ impl<'d> Bundler<'d> {
         Some(result)
     }
 
+    /// What is not looked into.
+    fn data(&mut self, node: &Node) -> Option<Node> {
+        self.budget.take(node.size()).ok()?;
+        Some(node.clone())
+    }
+
     fn shaped(&mut self, file: u32, pointer: &str, node: &Node, shape: Shape) -> Option<Node> {
         match shape {
-            Shape::Data => Some(node.clone()),
+            Shape::Data => self.data(node),
             Shape::Text => match &node.value {
                 Value::String(_) => Some(node.clone()),
                 Value::Number(number) => Some(Node::text(number.to_string(), node.span)),
@@ -483,8 +530,7 @@ impl<'d> Bundler<'d> {
                 let mut result = Object::with_capacity(object.len());
                 for (name, member) in object {
                     let at = format!("{pointer}/{}", escape(name));
-                    let extension =
-                        name.starts_with("x-") && matches!(kind, Kind::PathItem | Kind::Response);
+                    let extension = kind.is_extension(name);
                     if kind == Kind::PathItem
                         && !extension
                         && pointer == "/paths"
@@ -498,7 +544,7 @@ impl<'d> Bundler<'d> {
                         continue;
                     }
                     let node = if extension {
-                        Some(member.node.clone())
+                        self.data(&member.node)
                     } else {
                         self.one(file, &at, &member.node, kind)
                     };
@@ -555,45 +601,44 @@ impl<'d> Bundler<'d> {
     /// Components that are references to one another in a circle hold nothing.
     fn break_cycles(&mut self, bundled: &mut Node) {
         let mut circles = Vec::new();
+        let mut done: HashSet<String> = HashSet::new();
         for (section, _) in Kind::Components.names() {
             let path = format!("/components/{section}");
             for name in bundled
                 .pointer(&path)
                 .and_then(Node::as_object)
                 .into_iter()
-                .flat_map(Object::keys)
+                .flat_map(|section| section.keys())
             {
-                let start = format!("{path}/{}", escape(name));
-                let mut at = start.clone();
-                let mut seen = HashSet::from([start.clone()]);
-                while let Some(next) = bundled.pointer(&at).and_then(pure_reference) {
-                    at = next.trim_start_matches('#').to_owned();
-                    if !seen.insert(at.clone()) {
-                        if at == start {
-                            circles.push((*section, name.clone(), start.clone()));
-                        }
+                // From here on to what was looked at before, or to what was passed on this way.
+                let mut way: IndexSet<String> = IndexSet::new();
+                let mut next = Some(format!("{path}/{}", escape(name)));
+                while let Some(at) = next.filter(|at| !done.contains(at)) {
+                    let reference = bundled.pointer(&at).and_then(pure_reference);
+                    next = reference.map(|it| it.trim_start_matches('#').to_owned());
+                    let (place, new) = way.insert_full(at);
+                    if !new {
+                        circles.extend(way.iter().skip(place).cloned());
                         break;
                     }
                 }
+                done.extend(way);
             }
         }
-        for (section, name, pointer) in circles {
-            let span = bundled
-                .pointer(&pointer)
-                .map(|node| node.span)
-                .unwrap_or_default();
+        for pointer in circles {
+            let Some((section, name)) = pointer.rsplit_once('/') else {
+                continue;
+            };
+            let name = unescape(name);
+            let span = bundled.pointer(&pointer).map(|node| node.span);
+            let span = span.unwrap_or_default();
             self.leave_out(
                 span,
                 &pointer,
                 format!("`{name}` is a reference that leads back to itself"),
             );
-            if let Some(Value::Object(components)) = bundled
-                .as_object_mut()
-                .and_then(|it| it.get_mut("components"))
-                .map(|it| &mut it.node.value)
-                && let Some(section) = components.get_mut(section)
-            {
-                section.node.set(&name, empty(span));
+            if let Some(section) = bundled.pointer_mut(section) {
+                section.set(&name, empty(span));
             }
         }
     }
@@ -617,34 +662,44 @@ fn pure_reference(node: &Node) -> Option<&str> {
     (object.len() == 1).then_some(reference)
 }
 
-/// Where the object with an anchor or an id stands.
-fn anchor(tree: &Node, name: &str) -> Option<String> {
-    let mut open = vec![(String::new(), tree)];
-    while let Some((pointer, node)) = open.pop() {
-        let named = ["$anchor", "$dynamicAnchor"]
-            .iter()
-            .any(|key| node.member(key).and_then(Node::as_str) == Some(name));
-        let id = node.member("$id").and_then(Node::as_str);
-        if named || id.is_some_and(|id| id.strip_prefix('#') == Some(name)) {
-            return Some(pointer);
-        }
-        match &node.value {
-            Value::Object(object) => {
-                let members = object
-                    .iter()
-                    .map(|(key, member)| (format!("{pointer}/{}", escape(key)), &member.node));
-                open.extend(members);
+/// Where what has an anchor or an id stands. Of several with one name, the first counts.
+fn anchored(tree: &Node) -> HashMap<Text, String> {
+    let mut anchors = HashMap::new();
+    look_for_anchors(tree, &mut String::new(), &mut anchors);
+    anchors
+}
+
+fn look_for_anchors(node: &Node, pointer: &mut String, anchors: &mut HashMap<Text, String>) {
+    let before = pointer.len();
+    let mut inside = |part: &str, node: &Node, anchors: &mut HashMap<Text, String>| {
+        pointer.push('/');
+        pointer.push_str(part);
+        look_for_anchors(node, pointer, anchors);
+        pointer.truncate(before);
+    };
+    match &node.value {
+        Value::Object(object) => {
+            for (name, member) in object {
+                inside(&escape(name), &member.node, anchors);
             }
-            Value::List(items) => {
-                open.extend(
-                    items
-                        .iter()
-                        .enumerate()
-                        .map(|(index, item)| (format!("{pointer}/{index}"), item)),
-                );
-            }
-            _ => {}
         }
+        Value::List(items) => {
+            for (index, item) in items.iter().enumerate() {
+                inside(&index.to_string(), item, anchors);
+            }
+        }
+        _ => {}
     }
-    None
+    let text = |key: &str| match &node.member(key)?.value {
+        Value::String(text) => Some(text.clone()),
+        _ => None,
+    };
+    let id = text("$id").and_then(|id| Some(id.strip_prefix('#')?.into()));
+    for name in [text("$anchor"), text("$dynamicAnchor"), id]
+        .into_iter()
+        .flatten()
+    {
+        // Outer ones after what is in them, which they hide.
+        anchors.insert(name, pointer.clone());
+    }
 }

@@ -2,29 +2,32 @@
 //!
 //! The tree becomes 3.0, which is what `openapiv3` models; the document becomes 3.1, whose schemas are JSON Schema 2020-12. Both keep the places of what they hold.
 
+use serde_json::{Value as Json, json};
+
 use super::{
     grammar::{Kind, Shape},
-    node::{Node, Object, Value},
+    node::{Node, Object, Value, escape},
 };
 use crate::diagnostic::Diagnostics;
 
-/// Calls `change` with each schema of the tree, the inner ones first.
+/// Calls `change` with each schema of the tree and its JSON pointer, the inner ones first. `pointer` is that of the node, and is so again afterwards.
 pub(super) fn each_schema(
     node: &mut Node,
     kind: Kind,
-    pointer: &str,
+    pointer: &mut String,
     change: &mut dyn FnMut(&mut Node, &str),
 ) {
     if let Value::Object(object) = &mut node.value {
-        for (name, member) in object.iter_mut() {
+        for (name, member) in object {
             if name.starts_with("x-") {
                 continue;
             }
             let Some(shape) = kind.shape(name) else {
                 continue;
             };
-            let at = format!("{pointer}/{}", super::node::escape(name));
-            shaped(&mut member.node, shape, &at, change);
+            inside(pointer, &escape(name), |pointer| {
+                shaped(&mut member.node, shape, pointer, change);
+            });
         }
     }
     if kind == Kind::Schema {
@@ -32,12 +35,28 @@ pub(super) fn each_schema(
     }
 }
 
-fn shaped(node: &mut Node, shape: Shape, pointer: &str, change: &mut dyn FnMut(&mut Node, &str)) {
+/// Does something with the pointer of a part.
+fn inside(pointer: &mut String, part: &str, run: impl FnOnce(&mut String)) {
+    let before = pointer.len();
+    pointer.push('/');
+    pointer.push_str(part);
+    run(pointer);
+    pointer.truncate(before);
+}
+
+fn shaped(
+    node: &mut Node,
+    shape: Shape,
+    pointer: &mut String,
+    change: &mut dyn FnMut(&mut Node, &str),
+) {
     match (shape, &mut node.value) {
         (Shape::One(kind), _) => each_schema(node, kind, pointer, change),
         (Shape::List(kind), Value::List(items)) => {
             for (index, item) in items.iter_mut().enumerate() {
-                each_schema(item, kind, &format!("{pointer}/{index}"), change);
+                inside(pointer, &index.to_string(), |pointer| {
+                    each_schema(item, kind, pointer, change);
+                });
             }
         }
         (Shape::SchemaOrList, Value::List(_)) => {
@@ -47,16 +66,58 @@ fn shaped(node: &mut Node, shape: Shape, pointer: &str, change: &mut dyn FnMut(&
             each_schema(node, Kind::Schema, pointer, change);
         }
         (Shape::Map(kind), Value::Object(object)) => {
-            for (name, member) in object.iter_mut() {
-                let extension =
-                    name.starts_with("x-") && matches!(kind, Kind::PathItem | Kind::Response);
-                if !extension {
-                    let at = format!("{pointer}/{}", super::node::escape(name));
-                    each_schema(&mut member.node, kind, &at, change);
+            for (name, member) in object {
+                if !kind.is_extension(name) {
+                    inside(pointer, &escape(name), |pointer| {
+                        each_schema(&mut member.node, kind, pointer, change);
+                    });
                 }
             }
         }
         (Shape::Data | Shape::Text | Shape::List(_) | Shape::Map(_), _) => {}
+    }
+}
+
+/// A tree of 3.0 as JSON of 3.1.
+pub(super) fn raised(node: &Node, kind: Kind) -> Json {
+    let Value::Object(object) = &node.value else {
+        return node.to_json();
+    };
+    let members = object.iter().map(|(name, member)| {
+        let shape = kind.shape(name).filter(|_| !name.starts_with("x-"));
+        let json = match shape {
+            Some(shape) => raised_shape(&member.node, shape),
+            None => member.node.to_json(),
+        };
+        (name.to_string(), json)
+    });
+    let mut json = Json::Object(members.collect());
+    if kind == Kind::Schema {
+        raise(&mut json);
+    }
+    json
+}
+
+fn raised_shape(node: &Node, shape: Shape) -> Json {
+    match (shape, &node.value) {
+        (Shape::List(kind), Value::List(items)) => {
+            items.iter().map(|item| raised(item, kind)).collect()
+        }
+        (Shape::SchemaOrList, Value::List(_)) => raised_shape(node, Shape::List(Kind::Schema)),
+        (Shape::Map(kind), Value::Object(object)) => {
+            let members = object.iter().map(|(name, member)| {
+                let json = if kind.is_extension(name) {
+                    member.node.to_json()
+                } else {
+                    raised(&member.node, kind)
+                };
+                (name.to_string(), json)
+            });
+            Json::Object(members.collect())
+        }
+        (Shape::One(kind), _) => raised(node, kind),
+        (Shape::SchemaOrBool | Shape::SchemaOrList, _) => raised(node, Kind::Schema),
+        (Shape::Data | Shape::Text | Shape::List(_) | Shape::Map(_), _) => node.to_json(),
     }
 }
 
@@ -109,7 +170,7 @@ fn mistake(name: &str, node: &Node) -> Option<String> {
                 let what = format!(
                     "`{text}` is no type: JSON has string, number, integer, boolean, array and object"
                 );
-                return (!TYPES.contains(&&**text)).then_some(what);
+                return (!TYPES.contains(&text.as_str())).then_some(what);
             }
             _ => (node.as_list().is_some(), "a text or a list of texts"),
         },
@@ -140,65 +201,54 @@ fn mistake(name: &str, node: &Node) -> Option<String> {
 }
 
 /// A schema of 3.0 as one of 3.1.
-pub(super) fn raise(schema: &mut Node) {
-    let span = schema.span;
-    if schema.as_object().is_none() {
+fn raise(schema: &mut Json) {
+    let Json::Object(object) = schema else {
         return;
-    }
+    };
     for (limit, exclusive) in [
         ("maximum", "exclusiveMaximum"),
         ("minimum", "exclusiveMinimum"),
     ] {
-        let flag = schema.member(exclusive).map(|node| node.value.clone());
-        match flag {
-            Some(Value::Bool(true)) => {
-                schema.take(exclusive);
-                if let Some(limit) = schema.take(limit) {
-                    schema.set(exclusive, limit);
+        match object.get(exclusive) {
+            Some(Json::Number(_)) | None => {}
+            Some(flag) => {
+                let flag = *flag == Json::Bool(true);
+                object.remove(exclusive);
+                if let Some(limit) = flag.then(|| object.remove(limit)).flatten() {
+                    object.insert(exclusive.to_owned(), limit);
                 }
             }
-            Some(Value::Number(_)) | None => {}
-            Some(_) => drop(schema.take(exclusive)),
         }
     }
-    if let Some(example) = schema.take("example") {
-        schema.set("examples", Node::new(Value::List(vec![example]), span));
+    if let Some(example) = object.remove("example") {
+        object.insert("examples".to_owned(), Json::Array(vec![example]));
     }
-    let nullable = schema
-        .take("nullable")
-        .is_some_and(|node| node.value == Value::Bool(true));
-    if nullable {
+    if object.remove("nullable") == Some(Json::Bool(true)) {
         allow_null(schema);
     }
 }
 
 /// Lets `null` through a schema of 3.1.
-fn allow_null(schema: &mut Node) {
-    let span = schema.span;
-    let null = || Node::text("null", span);
-    match schema.member("type").map(|node| node.value.clone()) {
-        Some(Value::String(name)) if name != "null" => {
-            let types = vec![Node::text(name, span), null()];
-            schema.set("type", Node::new(Value::List(types), span));
-            if let Some(Value::List(values)) = schema.member("enum").map(|node| node.value.clone())
-                && !values.iter().any(|value| value.value == Value::Null)
+fn allow_null(schema: &mut Json) {
+    let Json::Object(object) = schema else {
+        return;
+    };
+    match object.get_mut("type") {
+        Some(Json::String(name)) if name != "null" => {
+            let name = std::mem::take(name);
+            object.insert("type".to_owned(), json!([name, "null"]));
+            if let Some(Json::Array(values)) = object.get_mut("enum")
+                && !values.contains(&Json::Null)
             {
-                let values = values.into_iter().chain([Node::new(Value::Null, span)]);
-                schema.set("enum", Node::new(Value::List(values.collect()), span));
+                values.push(Json::Null);
             }
         }
         Some(_) => {}
         None => {
             let constrains = ["allOf", "anyOf", "oneOf", "$ref", "enum", "not"];
-            if constrains.iter().any(|name| schema.member(name).is_some()) {
-                let mut only_null = Node::new(Value::Object(Object::new()), span);
-                only_null.set("type", null());
-                let inner =
-                    std::mem::replace(schema, Node::new(Value::Object(Object::new()), span));
-                schema.set(
-                    "anyOf",
-                    Node::new(Value::List(vec![inner, only_null]), span),
-                );
+            if constrains.iter().any(|name| object.contains_key(*name)) {
+                let inner = schema.take();
+                *schema = json!({ "anyOf": [inner, { "type": "null" }] });
             }
         }
     }
@@ -315,7 +365,7 @@ fn lower_variants(schema: &mut Node) -> bool {
             .filter(|variant| !is_null(variant))
             .collect();
         nullable |= rest.len() < before;
-        let plain = schema.as_object().is_some_and(Object::is_empty);
+        let plain = schema.as_object().is_some_and(|object| object.is_empty());
         match rest.pop() {
             Some(only) if rest.is_empty() && plain && only.member("$ref").is_none() => {
                 *schema = only;

@@ -270,6 +270,11 @@ impl Kind {
         found.map(|(_, shape)| *shape)
     }
 
+    /// Whether a name in a map of such objects is that of an extension.
+    pub(super) fn is_extension(self, name: &str) -> bool {
+        name.starts_with("x-") && matches!(self, Self::PathItem | Self::Response)
+    }
+
     /// The section of `components` that holds such objects, for those that can be referred to.
     pub(super) const fn section(self) -> Option<&'static str> {
         Some(match self {

@@ -7,12 +7,17 @@ use struson::reader::{
 
 use super::{
     limits::{Budget, DEPTH_MAX},
-    node::{Member, Node, Object, Value},
+    node::{Member, Names, Node, Object, Value},
 };
 use crate::diagnostic::{Diagnostics, Span};
 
 /// Reads a JSON text. `None`: what is wrong is in `diagnostics`.
-pub(super) fn parse(text: &str, file: u32, diagnostics: &mut Diagnostics) -> Option<Node> {
+pub(super) fn parse(
+    text: &str,
+    file: u32,
+    budget: &mut Budget,
+    diagnostics: &mut Diagnostics,
+) -> Option<Node> {
     let settings = ReaderSettings {
         track_path: false,
         // The depth is watched below, where it can be said in our words.
@@ -24,7 +29,8 @@ pub(super) fn parse(text: &str, file: u32, diagnostics: &mut Diagnostics) -> Opt
         json: JsonStreamReader::new_custom(text.as_bytes(), settings),
         file,
         depth: 0,
-        budget: Budget::default(),
+        names: Names::default(),
+        budget,
         diagnostics,
     };
     let read = parser.value();
@@ -90,7 +96,8 @@ struct Parser<'a, 'd> {
     json: JsonStreamReader<&'a [u8]>,
     file: u32,
     depth: usize,
-    budget: Budget,
+    names: Names,
+    budget: &'d mut Budget,
     diagnostics: &'d mut Diagnostics,
 }
 
@@ -128,7 +135,7 @@ impl Parser<'_, '_> {
             }
             ValueType::String => {
                 let read = self.json.next_string();
-                Value::String(self.ok(read)?)
+                Value::String(self.ok(read)?.into())
             }
             ValueType::Number => {
                 let read = self.json.next_number_as_string();
@@ -157,6 +164,7 @@ impl Parser<'_, '_> {
         }
         let ended = self.json.end_array();
         self.ok(ended)?;
+        items.shrink_to_fit();
         Ok(items)
     }
 
@@ -172,6 +180,7 @@ impl Parser<'_, '_> {
             let name_span = self.here();
             let name = self.json.next_name_owned();
             let name = self.ok(name)?;
+            let name = self.names.share(&name);
             let node = self.value()?;
             if object.contains_key(&name) {
                 duplicate(self.diagnostics, name_span, &name);

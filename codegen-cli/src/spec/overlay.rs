@@ -4,7 +4,10 @@
 
 use serde_json_path::{JsonPath, PathElement};
 
-use super::node::{Member, Node, Value};
+use super::{
+    limits::Budget,
+    node::{Member, Node, Value},
+};
 use crate::diagnostic::Diagnostics;
 
 /// A step from a value to one of its parts.
@@ -14,7 +17,12 @@ enum Step {
 }
 
 /// Does what the overlay says to the document.
-pub(super) fn apply(document: &mut Node, overlay: &Node, diagnostics: &mut Diagnostics) {
+pub(super) fn apply(
+    document: &mut Node,
+    overlay: &Node,
+    budget: &mut Budget,
+    diagnostics: &mut Diagnostics,
+) {
     let Some(fields) = overlay.as_object() else {
         diagnostics.error(overlay.span, "#", "an overlay is an object");
         return;
@@ -61,11 +69,21 @@ pub(super) fn apply(document: &mut Node, overlay: &Node, diagnostics: &mut Diagn
         return;
     };
     for (index, action) in actions.iter().enumerate() {
-        one(document, action, &format!("#/actions/{index}"), diagnostics);
+        let pointer = format!("#/actions/{index}");
+        one(document, action, &pointer, budget, diagnostics);
+        if budget.is_spent() {
+            return;
+        }
     }
 }
 
-fn one(document: &mut Node, action: &Node, pointer: &str, diagnostics: &mut Diagnostics) {
+fn one(
+    document: &mut Node,
+    action: &Node,
+    pointer: &str,
+    budget: &mut Budget,
+    diagnostics: &mut Diagnostics,
+) {
     for (name, member) in action.as_object().into_iter().flatten() {
         if !["target", "description", "update", "remove"].contains(&name.as_str())
             && !name.starts_with("x-")
@@ -138,6 +156,10 @@ fn one(document: &mut Node, action: &Node, pointer: &str, diagnostics: &mut Diag
             }
         }
     } else if let Some(update) = action.member("update") {
+        if let Err(message) = budget.take(update.size().saturating_mul(found.len())) {
+            diagnostics.error(update.span, pointer, message);
+            return;
+        }
         change(
             document,
             &found,
@@ -197,7 +219,9 @@ fn find<'n>(document: &'n mut Node, place: &[Step]) -> Option<&'n mut Node> {
     place
         .iter()
         .try_fold(document, |node, step| match (step, &mut node.value) {
-            (Step::Name(name), Value::Object(fields)) => Some(&mut fields.get_mut(name)?.node),
+            (Step::Name(name), Value::Object(fields)) => {
+                Some(&mut fields.get_mut(name.as_str())?.node)
+            }
             (Step::Index(index), Value::List(items)) => items.get_mut(*index),
             _ => None,
         })
@@ -213,7 +237,7 @@ fn take(document: &mut Node, place: &[Step]) -> bool {
         return true;
     };
     match (last, &mut parent.value) {
-        (Step::Name(name), Value::Object(fields)) => drop(fields.shift_remove(name)),
+        (Step::Name(name), Value::Object(fields)) => drop(fields.shift_remove(name.as_str())),
         (Step::Index(index), Value::List(items)) if *index < items.len() => {
             drop(items.remove(*index));
         }
@@ -263,13 +287,14 @@ info: {{title: T, version: '1'}}
 actions: {actions}
 "
         );
+        let mut budget = Budget::default();
         let mut read = |name: &str, text: &str| {
             let file = sources.add(name, text.into()).unwrap();
-            parse(text, name, file, &mut diagnostics).unwrap()
+            parse(text, name, file, &mut budget, &mut diagnostics).unwrap()
         };
         let mut document = read("a.json", document);
         let overlay = read("overlay.yaml", &overlay);
-        apply(&mut document, &overlay, &mut diagnostics);
+        apply(&mut document, &overlay, &mut budget, &mut diagnostics);
         let messages = diagnostics.iter().map(|one| {
             assert_eq!(one.span.unwrap().file, 1, "what is wrong is in the overlay");
             format!("{} {}", one.pointer, one.message)

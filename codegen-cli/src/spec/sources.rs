@@ -1,14 +1,25 @@
 //! The files that a document is made of, and messages that show their lines.
 
-use std::{fmt::Write as _, fs, path::Path};
+use std::{
+    cell::OnceCell,
+    fmt::Write as _,
+    fs::File,
+    io::{self, Read as _},
+    path::Path,
+};
 
 use xxhash_rust::xxh3::Xxh3;
 
-use super::limits::{FILE_BYTES_MAX, FILES_MAX};
-use crate::diagnostic::{Diagnostic, Severity};
+use super::limits::{BYTES_MAX, FILES_MAX};
+use crate::{
+    diagnostic::{Diagnostic, Severity},
+    text::is_hidden,
+};
 
 /// How much of a long line a message shows.
 const LINE_CHARS_MAX: usize = 120;
+/// A place is looked up from the last mark before it: each line begins with one, and a long line has more of them, so many characters apart.
+const MARK_CHARS: u32 = 1024;
 
 /// The files that were read, in order.
 #[derive(Debug, Default)]
@@ -22,6 +33,57 @@ struct Source {
     /// As messages name it.
     name: String,
     text: String,
+    /// Made when the first message shows a line: a document without mistakes needs none.
+    marks: OnceCell<Vec<Mark>>,
+}
+
+/// Where a line begins, or a part of a long one.
+#[derive(Clone, Copy, Debug)]
+struct Mark {
+    line: u32,
+    /// From 1.
+    column: u32,
+    byte: usize,
+}
+
+impl Source {
+    fn marks(&self) -> &[Mark] {
+        self.marks.get_or_init(|| {
+            let mut at = Mark {
+                line: 1,
+                column: 1,
+                byte: 0,
+            };
+            let mut marks = vec![at];
+            for (byte, one) in self.text.char_indices() {
+                let next = byte + one.len_utf8();
+                if one == '\n' {
+                    (at.line, at.column) = (at.line.saturating_add(1), 1);
+                } else {
+                    at.column = at.column.saturating_add(1);
+                    if at.column % MARK_CHARS != 1 {
+                        continue;
+                    }
+                }
+                marks.push(Mark { byte: next, ..at });
+            }
+            marks
+        })
+    }
+
+    /// The text from a column of a line on. `None` if there is no such line.
+    fn part(&self, line: u32, column: u32) -> Option<&str> {
+        let marks = self.marks();
+        let after = marks.partition_point(|mark| (mark.line, mark.column) <= (line, column));
+        let mark = marks[..after].last().filter(|mark| mark.line == line)?;
+        let rest = &self.text[mark.byte..];
+        let skip = (column - mark.column) as usize;
+        let mut passed = rest.char_indices().take_while(|(_, one)| *one != '\n');
+        let byte = passed
+            .nth(skip)
+            .map_or_else(|| rest.find('\n').unwrap_or(rest.len()), |(byte, _)| byte);
+        Some(&rest[byte..])
+    }
 }
 
 impl Sources {
@@ -32,33 +94,44 @@ impl Sources {
                 "the document refers to more than {FILES_MAX} files"
             ));
         }
-        let text = String::from_utf8(bytes).map_err(|error| {
+        if bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]) {
+            return Err(format!("{name} is UTF-16; save it as UTF-8"));
+        }
+        let mut text = String::from_utf8(bytes).map_err(|error| {
             let at = error.utf8_error().valid_up_to();
             format!("{name} is not UTF-8: byte {at} begins no character")
         })?;
-        let text = match text.strip_prefix('\u{feff}') {
-            Some(rest) => rest.to_owned(),
-            None => text,
-        };
+        if text.starts_with('\u{feff}') {
+            text.drain(..'\u{feff}'.len_utf8());
+        }
         self.files.push(Source {
             name: name.to_owned(),
             text,
+            marks: OnceCell::new(),
         });
         Ok(u32::try_from(self.files.len() - 1).unwrap_or(u32::MAX))
     }
 
-    /// Reads a file.
+    /// Reads a file. What is longer than all files may be is not read to its end: it may have none.
     pub(super) fn read(&mut self, path: &Path, name: &str) -> Result<u32, String> {
-        let length = fs::metadata(path)
-            .map_err(|error| format!("{name} can't be read: {error}"))?
-            .len();
-        if length > FILE_BYTES_MAX {
+        let cant = |error: io::Error| format!("{name} can't be read: {error}");
+        let left = BYTES_MAX.saturating_sub(self.bytes());
+        let mut bytes = Vec::new();
+        let file = File::open(path).map_err(cant)?;
+        let read = file.take(left + 1).read_to_end(&mut bytes).map_err(cant)?;
+        if read as u64 > left {
             return Err(format!(
-                "{name} has {length} bytes; at most {FILE_BYTES_MAX} are read"
+                "{name} is too long: all files of a document together may have {BYTES_MAX} bytes"
             ));
         }
-        let bytes = fs::read(path).map_err(|error| format!("{name} can't be read: {error}"))?;
         self.add(name, bytes)
+    }
+
+    fn bytes(&self) -> u64 {
+        self.files
+            .iter()
+            .map(|source| source.text.len() as u64)
+            .sum()
     }
 
     /// A file's text.
@@ -82,7 +155,8 @@ impl Sources {
     }
 
     /// A hash of all texts, in the order in which they were read.
-    pub(super) fn hash(&self) -> String {
+    #[must_use]
+    pub fn hash(&self) -> String {
         let mut hasher = Xxh3::new();
         for source in &self.files {
             hasher.update(&(source.text.len() as u64).to_le_bytes());
@@ -135,20 +209,27 @@ impl Sources {
 
     /// A line, or what of a long one is around the column, without anything that a terminal obeys; and where in it the column is.
     fn line(&self, file: u32, line: u32, column: u32) -> Option<(String, usize)> {
-        let text = self.text(file);
-        let line = text.lines().nth(line.checked_sub(1)? as usize)?;
+        let source = self.files.get(file as usize)?;
         let at = column.saturating_sub(1) as usize;
         let from = if at >= LINE_CHARS_MAX {
             at - LINE_CHARS_MAX / 2
         } else {
             0
         };
-        let shown: String = line
+        let rest = source.part(line, u32::try_from(from).ok()?.saturating_add(1))?;
+        let shown: String = rest
             .chars()
-            .skip(from)
+            .take_while(|one| *one != '\n')
             .take(LINE_CHARS_MAX)
-            .map(|one| if one.is_control() { ' ' } else { one })
+            .map(|one| {
+                if one.is_control() || is_hidden(one) {
+                    ' '
+                } else {
+                    one
+                }
+            })
             .collect();
+        let shown = shown.trim_end().to_owned();
         Some((shown, at - from))
     }
 }

@@ -10,17 +10,23 @@ use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, StrInput};
 use super::{
     json::{duplicate, number},
     limits::{Budget, DEPTH_MAX},
-    node::{Member, Node, Object, Value},
+    node::{Member, Names, Node, Object, Text, Value},
 };
 use crate::diagnostic::{Diagnostics, Span};
 
 /// Reads the first document of a YAML text. `None`: what is wrong is in `diagnostics`.
-pub(super) fn parse(text: &str, file: u32, diagnostics: &mut Diagnostics) -> Option<Node> {
+pub(super) fn parse(
+    text: &str,
+    file: u32,
+    budget: &mut Budget,
+    diagnostics: &mut Diagnostics,
+) -> Option<Node> {
     let builder = Builder {
         file,
         open: Vec::new(),
         anchors: HashMap::new(),
-        budget: Budget::default(),
+        names: Names::default(),
+        budget,
         diagnostics,
         done: None,
     };
@@ -44,12 +50,23 @@ struct Open {
     span: Span,
     anchor: usize,
     kind: OpenKind,
+    /// How many values are in it.
+    size: usize,
+    /// The levels of the deepest value in it.
+    depth: usize,
+}
+
+/// What an anchor holds, how many values that is, and how many levels they have.
+struct Anchor {
+    node: Node,
+    size: usize,
+    depth: usize,
 }
 
 enum OpenKind {
     List(Vec<Node>),
     /// The members, the name whose value comes next, and the objects to be merged in at the end (`<<`).
-    Object(Object, Option<(String, Span)>, Vec<Node>),
+    Object(Object, Option<(Text, Span)>, Vec<Node>),
     /// A name that is no scalar, with what it holds: it is left out with its value.
     Skipped,
 }
@@ -57,8 +74,9 @@ enum OpenKind {
 struct Builder<'d> {
     file: u32,
     open: Vec<Open>,
-    anchors: HashMap<usize, (Node, usize)>,
-    budget: Budget,
+    anchors: HashMap<usize, Anchor>,
+    names: Names,
+    budget: &'d mut Budget,
     diagnostics: &'d mut Diagnostics,
     done: Option<Node>,
 }
@@ -72,7 +90,8 @@ impl Builder<'_> {
                 Event::Scalar(text, style, anchor, tag) => {
                     let tag = tag.as_ref().map(|tag| tag.suffix.as_str());
                     let node = Node::new(scalar(&text, style, tag), span);
-                    self.complete(node, anchor)?;
+                    self.take(span, 1)?;
+                    self.complete(node, anchor, (1, 1))?;
                 }
                 Event::SequenceStart(anchor, _) => {
                     self.begin(span, anchor, OpenKind::List(Vec::new()))?;
@@ -87,7 +106,10 @@ impl Builder<'_> {
                 Event::SequenceEnd | Event::MappingEnd => {
                     if let Some(open) = self.open.pop() {
                         let value = match open.kind {
-                            OpenKind::List(items) => Value::List(items),
+                            OpenKind::List(mut items) => {
+                                items.shrink_to_fit();
+                                Value::List(items)
+                            }
                             OpenKind::Object(mut object, _, merges) => {
                                 for node in merges {
                                     merge(&mut object, node);
@@ -96,24 +118,31 @@ impl Builder<'_> {
                             }
                             OpenKind::Skipped => Value::Null,
                         };
-                        self.complete(Node::new(value, open.span), open.anchor)?;
+                        let node = Node::new(value, open.span);
+                        self.complete(node, open.anchor, (open.size + 1, open.depth + 1))?;
                     }
                 }
                 Event::Alias(anchor) => {
-                    let Some((node, size)) = self.anchors.get(&anchor) else {
+                    let Some(anchor) = self.anchors.get(&anchor) else {
                         return Err(Wrong {
                             span,
                             message: "this alias has no anchor before it, or stands inside of it"
                                 .to_owned(),
                         });
                     };
-                    let message = |message| Wrong { span, message };
-                    self.budget.take(*size).map_err(message)?;
-                    let node = node.clone();
-                    if self.open.len() + depth(&node) > DEPTH_MAX {
-                        return Err(message(too_deep()));
+                    let (size, depth) = (anchor.size, anchor.depth);
+                    // Before it is copied: a copy may be what there is no room for.
+                    self.budget
+                        .take(size)
+                        .map_err(|message| Wrong { span, message })?;
+                    if self.open.len() + depth > DEPTH_MAX {
+                        return Err(Wrong {
+                            span,
+                            message: too_deep(),
+                        });
                     }
-                    self.complete(node, 0)?;
+                    let node = anchor.node.clone();
+                    self.complete(node, 0, (size, depth))?;
                 }
                 Event::DocumentEnd => {
                     // What follows the first document is none of ours.
@@ -144,15 +173,27 @@ impl Builder<'_> {
     fn syntax(&self, error: &ScanError) -> Wrong {
         Wrong {
             span: self.span(error.marker().line(), error.marker().col()),
-            message: format!("this is no YAML: {}", error.info()),
+            message: if error.info().contains("recursion limit") {
+                too_deep()
+            } else {
+                format!("this is no YAML: {}", error.info())
+            },
         }
     }
 
+    fn take(&mut self, span: Span, values: usize) -> Result<(), Wrong> {
+        self.budget
+            .take(values)
+            .map_err(|message| Wrong { span, message })
+    }
+
     fn begin(&mut self, span: Span, anchor: usize, kind: OpenKind) -> Result<(), Wrong> {
-        let wrong = |message| Wrong { span, message };
-        self.budget.take(1).map_err(wrong)?;
+        self.take(span, 1)?;
         if self.open.len() > DEPTH_MAX {
-            return Err(wrong(too_deep()));
+            return Err(Wrong {
+                span,
+                message: too_deep(),
+            });
         }
         // A list or an object as a name: YAML has that, OpenAPI has not.
         let as_name = matches!(
@@ -163,19 +204,33 @@ impl Builder<'_> {
             })
         );
         let kind = if as_name { OpenKind::Skipped } else { kind };
-        self.open.push(Open { span, anchor, kind });
+        self.open.push(Open {
+            span,
+            anchor,
+            kind,
+            size: 0,
+            depth: 0,
+        });
         Ok(())
     }
 
-    /// Puts a value where it belongs.
-    fn complete(&mut self, node: Node, anchor: usize) -> Result<(), Wrong> {
+    /// Puts a value where it belongs: so many values, on so many levels.
+    fn complete(
+        &mut self,
+        node: Node,
+        anchor: usize,
+        (size, depth): (usize, usize),
+    ) -> Result<(), Wrong> {
         let span = node.span;
-        self.budget
-            .take(1)
-            .map_err(|message| Wrong { span, message })?;
         if anchor > 0 {
-            let size = size(&node);
-            self.anchors.insert(anchor, (node.clone(), size));
+            // The anchor's copy costs as much as one that is used.
+            self.take(span, size)?;
+            let node = node.clone();
+            self.anchors.insert(anchor, Anchor { node, size, depth });
+        }
+        if let Some(open) = self.open.last_mut() {
+            open.depth = open.depth.max(depth);
+            open.size += size;
         }
         match self.open.last_mut().map(|open| &mut open.kind) {
             None => self.done = Some(node),
@@ -188,7 +243,7 @@ impl Builder<'_> {
                         message: "a name is a text or a number, not a list or an object".to_owned(),
                     });
                 };
-                *name = Some((text, span));
+                *name = Some((self.names.share(&text), span));
             }
             Some(OpenKind::Object(object, name, merges)) => {
                 let Some((name, at)) = name.take() else {
@@ -227,7 +282,7 @@ fn merge(object: &mut Object, node: Node) {
 /// A scalar as a name: `200` is the text "200".
 fn name_of(node: &Node) -> Option<String> {
     Some(match &node.value {
-        Value::String(text) => text.clone(),
+        Value::String(text) => text.to_string(),
         Value::Number(number) => number.to_string(),
         Value::Bool(value) => value.to_string(),
         Value::Null => "null".to_owned(),
@@ -235,30 +290,9 @@ fn name_of(node: &Node) -> Option<String> {
     })
 }
 
-/// How many values it is.
-fn size(node: &Node) -> usize {
-    1 + match &node.value {
-        Value::List(items) => items.iter().map(size).sum(),
-        Value::Object(object) => object.values().map(|member| size(&member.node)).sum(),
-        _ => 0,
-    }
-}
-
-/// How many levels it has.
-fn depth(node: &Node) -> usize {
-    1 + match &node.value {
-        Value::List(items) => items.iter().map(depth).max().unwrap_or(0),
-        Value::Object(object) => {
-            let members = object.values().map(|member| depth(&member.node));
-            members.max().unwrap_or(0)
-        }
-        _ => 0,
-    }
-}
-
 /// A scalar by the core schema.
 fn scalar(text: &str, style: ScalarStyle, tag: Option<&str>) -> Value {
-    let string = || Value::String(text.to_owned());
+    let string = || Value::String(text.into());
     if style != ScalarStyle::Plain || tag == Some("str") || tag == Some("!") {
         return string();
     }
@@ -294,7 +328,7 @@ mod tests {
 
     fn json(text: &str) -> Result<String, Vec<String>> {
         let mut diagnostics = Diagnostics::default();
-        let node = parse(text, 0, &mut diagnostics);
+        let node = parse(text, 0, &mut Budget::default(), &mut diagnostics);
         node.map(|node| node.to_json().to_string())
             .ok_or_else(|| diagnostics.iter().map(|one| one.message.clone()).collect())
     }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::{Config, load::Sourced};
+use super::{Config, CoordinatorChoice, LogChoice, load::Sourced};
 
 /// Says what is wrong, of which setting.
 pub(super) type Found = (&'static str, String);
@@ -13,6 +13,12 @@ pub(super) fn check(config: &Config) -> Vec<Found> {
     ports(config, &mut found);
     if config.nodes > 1 && config.serve.is_some() {
         found.push(("serve", "the nodes of one process share the partitions by themselves: set `serve` or `nodes`, not both".into()));
+    }
+    if let (CoordinatorChoice::ZooKeeper(_), LogChoice::Embedded) =
+        (&config.coordinator, &config.log)
+    {
+        let what = "the nodes of a cluster need a log that they share, and the embedded one is of one process: set `log` to kafka://…";
+        found.push(("coordinator", what.to_owned()));
     }
     if let (Some(partitions), Some(serve)) = (config.partitions, &config.serve)
         && let Some(last) = serve.last().filter(|last| **last >= partitions)

@@ -1,6 +1,8 @@
 //! The table of all settings. Flags, variables, keys of the file, the help, and what is legal all come from here.
 
-use super::{Ack, Config, CoordinatorChoice, LogChoice, LogFormat, NODES_MAX, values};
+use super::{
+    Ack, Config, CoordinatorChoice, LogChoice, LogFormat, NODES_MAX, REPLICAS_MAX, values,
+};
 use crate::key::KEY_BYTES_MAX;
 
 /// One thing that can be set.
@@ -200,10 +202,11 @@ pub(super) static SETTINGS: &[Setting] = &[
         CLUSTER,
         "node",
         "ID",
-        "The id of this node, unique in the cluster. With --nodes, the nodes are `1`, `2`, …, or `ID-1`, `ID-2`, …",
+        "The name of this node, unique in the cluster. By default `1` if there is one process, and otherwise the host's name with \
+        the port of --peer. With --nodes, the nodes are `1`, `2`, …, or `ID-1`, `ID-2`, …",
         |config| config.node,
-        |text| values::name(text),
-        |name| name.clone()
+        |text| values::name(text).map(Some),
+        |name| name.clone().unwrap_or_default()
     ),
     setting!(
         CLUSTER,
@@ -232,29 +235,39 @@ pub(super) static SETTINGS: &[Setting] = &[
         CLUSTER,
         "coordinator",
         "WHO",
-        "Who assigns partitions to nodes: `local`, this process. `zookeeper://host:port,…/root` \
-        comes with a later version",
+        "Who assigns partitions to nodes: `local`, this process, to those that it runs; or an ensemble, \
+        `zookeeper://host:port,…/root`, with `user:password@` before the hosts if it asks for them (better in the file or a \
+        variable: other users of the machine can read flags). The root is /memgen/CLUSTER if none is given",
         |config| config.coordinator,
         |text| coordinator(text),
         |coordinator| match coordinator {
-            CoordinatorChoice::Local => "local",
+            CoordinatorChoice::Local => "local".to_owned(),
+            CoordinatorChoice::ZooKeeper(address) => address.secret_text(),
         }
-        .to_owned()
     ),
     setting!(
         CLUSTER,
         "replicas",
         "N",
-        "Standbys of each partition; more than 0 comes with a later version",
+        "How many nodes follow each partition besides its owner, if there are so many, to take it over or to answer reads",
         |config| config.replicas,
-        |text| replicas(text),
+        |text| values::number(text, 0..=REPLICAS_MAX),
         |number| number.to_string()
+    ),
+    setting!(
+        CLUSTER,
+        "zone",
+        "NAME",
+        "Where this node stands, such as a rack or a building: the copies of a partition are spread over zones",
+        |config| config.zone,
+        |text| values::name(text).map(Some),
+        |zone| zone.clone().unwrap_or_default()
     ),
     time!(
         CLUSTER,
         "session-timeout-ms",
         |config| config.session_timeout,
-        "How long a node may be silent before others take over"
+        "How long a node may be silent before others take over, where nothing else shows that its process is gone"
     ),
     bytes!(
         "body-bytes-max",
@@ -403,16 +416,12 @@ fn log(text: &str) -> Result<LogChoice, String> {
 }
 
 fn coordinator(text: &str) -> Result<CoordinatorChoice, String> {
-    if text.starts_with("zookeeper://") {
-        return Err("this version has only the local coordinator; expected `local`".to_owned());
+    if text.contains("://") {
+        return text.parse().map(CoordinatorChoice::ZooKeeper);
     }
-    values::word(text, &[("local", CoordinatorChoice::Local)])
-}
-
-fn replicas(text: &str) -> Result<u32, String> {
-    match values::number(text, 0..=u32::MAX)? {
-        0 => Ok(0),
-        _ => Err("this version has no standbys; expected 0".to_owned()),
+    match text {
+        "local" => Ok(CoordinatorChoice::Local),
+        _ => Err("expected `local` or zookeeper://HOST:PORT,…/ROOT".to_owned()),
     }
 }
 
@@ -429,7 +438,7 @@ mod tests {
             let text = (setting.show)(&default);
             if text.is_empty() {
                 assert!(
-                    ["serve", "log-level", "credentials"].contains(&setting.name),
+                    ["serve", "node", "zone", "log-level", "credentials"].contains(&setting.name),
                     "{}: no default",
                     setting.name
                 );
@@ -454,6 +463,8 @@ mod tests {
             ("segment-bytes", "1MiB"),
             ("cluster", "c"),
             ("node", "n"),
+            ("zone", "z"),
+            ("coordinator", "zookeeper://user:word@host:2181/root"),
             ("serve", "0,1"),
             ("credentials", "key=secret"),
             ("session-timeout-ms", "77"),
@@ -465,8 +476,8 @@ mod tests {
             ("header-bytes-max", "77KiB"),
         ];
         for setting in SETTINGS {
-            if ["log", "coordinator", "replicas"].contains(&setting.name) {
-                continue; // They have one legal value.
+            if setting.name == "log" {
+                continue; // It has one legal value.
             }
             let text = match others.iter().find(|(name, _)| *name == setting.name) {
                 Some((_, text)) => text,
@@ -524,12 +535,13 @@ mod tests {
                 &["1", "2592000000"],
                 &["0", "2592000001", "10s"],
             ),
-            ("replicas", &["0"], &["1", "x", "-1"]),
+            ("replicas", &["0", "100"], &["101", "x", "-1"]),
+            ("zone", &["rack-7"], &["", "a b", ".x"]),
             ("log", &["embedded"], &["kafka://host:9092", "embeded", ""]),
             (
                 "coordinator",
-                &["local"],
-                &["zookeeper://host:2181/root", "zk"],
+                &["local", "zookeeper://host:2181/root"],
+                &["zookeeper://", "http://host", "zk"],
             ),
             ("ack", &["fsync", "os"], &["none", "FSYNC"]),
             ("log-format", &["text", "json"], &["xml"]),

@@ -103,6 +103,7 @@ fn every_setting_can_be_set_from_each_source() {
     for setting in settings::SETTINGS {
         let value = match (setting.show)(&Config::default()) {
             text if !text.is_empty() => text,
+            _ if ["node", "zone"].contains(&setting.name) => "name".to_owned(),
             _ if setting.name == "serve" => "0,1".to_owned(),
             _ if setting.name == "credentials" => "key=secret,login=user:password".to_owned(),
             _ => "debug".to_owned(),
@@ -174,16 +175,16 @@ fn mistakes_on_the_command_line() {
             &["--nodes -1: expected a whole number from 1 to 16"],
         ),
         (
-            &["--replicas", "1"],
-            &["--replicas 1: this version has no standbys; expected 0"],
+            &["--replicas", "x"],
+            &["--replicas x: expected a whole number from 0 to 100"],
         ),
         (
             &["--log", "kafka://me:secret@h:1"],
             &["--log kafka://…@h:1: this version has only the embedded log"],
         ),
         (
-            &["--coordinator", "zookeeper://h:1/r"],
-            &["--coordinator zookeeper://h:1/r: this version has only the local"],
+            &["--coordinator", "zookeeper://me:secret@h:x/r"],
+            &["--coordinator zookeeper://…@h:x/r: expected HOST or HOST:PORT"],
         ),
         (
             &["--serve", "0-"],
@@ -230,6 +231,8 @@ fn a_secret_is_never_shown() {
         &["--log", "kafka://me:hunter2@h"][..],
         &["kafka://me:hunter2@h"],
         &["--nodes", "x://me:hunter2@h"],
+        &["--coordinator", "zookeeper://me:hunter2@h:x"],
+        &["--coordinator", "zookeeper://me:hunter2@h", "--nodes", "0"],
     ] {
         let text = wrong(load(args));
         assert!(!text.contains("hunter2"), "{text}");
@@ -287,7 +290,7 @@ fn mistakes_in_the_file_name_their_line() {
 #[test]
 fn all_that_is_wrong_is_said_at_once() {
     let folder = Folder::with("all", "nodes = 17\ntypo = 1\n");
-    let variables = [("MEMGEN_HTTP", "x"), ("MEMGEN_REPLICAS", "2")];
+    let variables = [("MEMGEN_HTTP", "x"), ("MEMGEN_REPLICAS", "-2")];
     let text = wrong(load_in(
         &folder.0,
         &["--ack", "never", "--bogus"],
@@ -298,6 +301,7 @@ fn all_that_is_wrong_is_said_at_once() {
         "--bogus: ",
         "memgen.toml:2: typo: ",
         "MEMGEN_HTTP=x: ",
+        "MEMGEN_REPLICAS=-2: ",
         "memgen.toml:1: nodes = 17: ",
         "--ack never: ",
     ] {
@@ -475,6 +479,12 @@ fn settings_that_do_not_fit_together() {
             Some("--serve 0: the nodes of one process share the partitions"),
         ),
         (
+            "--coordinator zookeeper://me:secret@h",
+            Some(
+                "--coordinator zookeeper://…@h: the nodes of a cluster need a log that they share",
+            ),
+        ),
+        (
             "--list-limit-default 50 --list-limit-max 49",
             Some("--list-limit-default 50: it is more than list-limit-max, 49"),
         ),
@@ -513,6 +523,26 @@ fn nodes_of_one_process_differ() {
         "a-2"
     );
     assert_eq!(load(&["--node", "a"]).unwrap().node_at(0).node, "a");
+
+    let cluster = Config {
+        coordinator: CoordinatorChoice::ZooKeeper("zookeeper://h".parse().unwrap()),
+        nodes: 2,
+        ..Config::default()
+    };
+    let uname = rustix::system::uname();
+    let host = uname.nodename().to_string_lossy();
+    assert_eq!(cluster.node_at(1).node, format!("{host}-7082"));
+    let named = Config {
+        node: Some("a".to_owned()),
+        ..cluster.clone()
+    };
+    assert_eq!(named.node_at(1).node, "a-2");
+    let any_port = Config {
+        peer: "127.0.0.1:0".parse().unwrap(),
+        ..cluster
+    };
+    let expected = format!("{host}-{}-2", std::process::id());
+    assert_eq!(any_port.node_at(1).node, expected);
 }
 
 #[test]

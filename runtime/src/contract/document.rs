@@ -234,8 +234,13 @@ fn adapted(document: &Value, value: &Value, left_out: &str, names: bool) -> Valu
             for (name, inner) in object {
                 let inner = match name.as_str() {
                     _ if names => adapted(document, inner, left_out, false),
-                    "properties" | "patternProperties" | "$defs" | "schemas" => {
-                        adapted(document, inner, left_out, true)
+                    "properties" | "$defs" | "schemas" => adapted(document, inner, left_out, true),
+                    "patternProperties" => {
+                        let mut usable = inner.clone();
+                        if let Value::Object(schemas) = &mut usable {
+                            schemas.retain(|pattern, _| is_pattern(pattern));
+                        }
+                        adapted(document, &usable, left_out, true)
                     }
                     // Data, in which nothing is a schema.
                     "example" | "examples" | "enum" | "const" | "default" | "x-memgen" => {
@@ -332,6 +337,7 @@ mod tests {
                         { "type": "string" },
                     ] },
                 },
+                "patternProperties": { "(?<": { "type": "integer" }, "^x-": { "type": "integer" } },
             },
             "Address": { "type": "object", "required": ["zip/code"], "properties": { "zip/code": { "type": "string", "maxLength": 5 } } },
         }));
@@ -363,6 +369,7 @@ mod tests {
                 "/toy/size",
             ),
             ("/toy", json!(7), "/toy"),
+            ("/x-rank", json!("first"), "/x-rank"),
         ];
         for (place, value, pointer) in rows {
             let mut wrong = right.clone();

@@ -16,7 +16,7 @@ use super::{
     states::{StateOperation, StateRequest},
 };
 use crate::{
-    call::{Call, Caller, Halt},
+    call::{Call, Caller, Halt, Why},
     problem::{Problem, Result},
     template::Template,
 };
@@ -69,7 +69,8 @@ impl Operation {
         let document = shared.document.clone();
         let response = match self.run(shared, call, path).await {
             Ok(response) => response,
-            Err(Halt(response)) => *response,
+            Err(Halt(Why::Answered(response))) => *response,
+            Err(moved) => return Err(moved),
         };
         Ok(self.shapes.apply(&document, response).await)
     }

@@ -6,10 +6,14 @@
 //!
 //! All of them panic, with the name of the rule, if it is broken.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
-use futures_util::future::join_all;
+use futures_util::{
+    FutureExt as _,
+    future::{join_all, join3},
+};
+use tokio::time::timeout;
 
 use super::{AppendError, KeptLayout, Log, LogError, Offsets, Topic, TopicPartition};
 use crate::record::{
@@ -136,16 +140,18 @@ async fn read_all_by(
             .read(partition, from, bytes_max)
             .await
             .expect("the log can be read");
-        assert_eq!(
-            chunk.next == from,
-            chunk.records.is_empty(),
-            "reading: `next` says whether there was anything"
-        );
-        let Some((last, _)) = chunk.records.last() else {
+        if chunk.next == from {
+            assert!(
+                chunk.records.is_empty(),
+                "reading: `next` says that there was something"
+            );
             return all;
-        };
+        }
         assert!(
-            chunk.next > *last,
+            chunk
+                .records
+                .last()
+                .is_none_or(|(last, _)| chunk.next > *last),
             "reading: `next` lies behind what was read"
         );
         for (offset, record) in chunk.records {
@@ -171,6 +177,7 @@ pub async fn suite<L: Log>(make: impl AsyncFn() -> L) {
     partitions_are_apart(&make().await).await;
     producers_share_one_order(&make().await).await;
     reading_goes_on_where_it_ended(&make().await).await;
+    growth_is_told(&make().await).await;
     large_appends_are_one(&make().await).await;
     nothing_need_wait_for_a_receipt(&make().await).await;
     a_closed_log_refuses(&make().await).await;
@@ -181,9 +188,11 @@ pub async fn suite<L: Log>(make: impl AsyncFn() -> L) {
 /// Rule 7.
 async fn a_topic_has_one_shape(log: &impl Log) {
     let kept = topic("vertex", 4);
-    log.declare(&kept).expect("a new topic");
-    log.declare(&kept).expect("the same topic again");
-    log.declare(&topic("component", 1)).expect("another topic");
+    log.declare(&kept).await.expect("a new topic");
+    log.declare(&kept).await.expect("the same topic again");
+    log.declare(&topic("component", 1))
+        .await
+        .expect("another topic");
     let others = [
         (
             Topic {
@@ -208,7 +217,7 @@ async fn a_topic_has_one_shape(log: &impl Log) {
         ),
     ];
     for (other, words) in others {
-        let error = log.declare(&other).expect_err("one topic, one shape");
+        let error = log.declare(&other).await.expect_err("one topic, one shape");
         assert!(
             matches!(error, LogError::Shape { .. }),
             "one topic, one shape: {error}"
@@ -221,6 +230,7 @@ async fn a_topic_has_one_shape(log: &impl Log) {
         }
     }
     log.declare(&kept)
+        .await
         .expect("what was refused changed nothing");
     for unknown in [
         TopicPartition::new("vertex", 4),
@@ -253,7 +263,7 @@ async fn layouts_are_a_set(log: &impl Log) {
     let [one, two] = [layout(u64::MAX, "{\"a\": \"é\"}"), layout(0, "")];
     assert_eq!(layouts(log, "vertex").await, [], "no topic");
     for name in ["vertex", "component"] {
-        log.declare(&topic(name, 1)).expect("a new topic");
+        log.declare(&topic(name, 1)).await.expect("a new topic");
     }
     assert_eq!(layouts(log, "vertex").await, [], "a new topic");
     for layout in [&one, &two, &one] {
@@ -276,21 +286,26 @@ async fn layouts(log: &impl Log, topic: &str) -> Vec<KeptLayout> {
 }
 
 async fn a_new_partition_is_empty(log: &impl Log) {
-    log.declare(&topic("vertex", 1)).expect("a new topic");
+    log.declare(&topic("vertex", 1)).await.expect("a new topic");
     let partition = TopicPartition::new("vertex", 0);
     assert_eq!(
         log.end(&partition).await.expect("an end"),
         0,
         "a new partition is empty"
     );
-    for from in [0, 1, Offset::MAX] {
-        let chunk = log
-            .read(&partition, from, PLENTY)
-            .await
-            .expect("reading an empty partition");
+    let chunk = log
+        .read(&partition, 0, PLENTY)
+        .await
+        .expect("reading an empty partition");
+    assert!(
+        chunk.records.is_empty() && chunk.next == 0,
+        "reading at the end gives nothing"
+    );
+    for from in [1, Offset::MAX / 2] {
+        let read = log.read(&partition, from, PLENTY).await;
         assert!(
-            chunk.records.is_empty() && chunk.next == from,
-            "reading at the end gives nothing"
+            matches!(&read, Err(LogError::OutOfRange { partition: it, from: at, start: 0, end: 0 }) if *it == partition && *at == from),
+            "no silent gaps: {read:?}"
         );
     }
     let mut producer = log.producer(&partition).expect("a producer");
@@ -307,7 +322,7 @@ async fn a_new_partition_is_empty(log: &impl Log) {
 }
 
 async fn records_come_back_as_they_were(log: &impl Log) {
-    log.declare(&topic("vertex", 1)).expect("a new topic");
+    log.declare(&topic("vertex", 1)).await.expect("a new topic");
     let partition = TopicPartition::new("vertex", 0);
     let records = every_form();
     let mut producer = log.producer(&partition).expect("a producer");
@@ -321,8 +336,10 @@ async fn records_come_back_as_they_were(log: &impl Log) {
 }
 
 async fn partitions_are_apart(log: &impl Log) {
-    log.declare(&topic("vertex", 3)).expect("a new topic");
-    log.declare(&topic("component", 2)).expect("a new topic");
+    log.declare(&topic("vertex", 3)).await.expect("a new topic");
+    log.declare(&topic("component", 2))
+        .await
+        .expect("a new topic");
     let partitions: Vec<_> = [("vertex", 0), ("vertex", 2), ("component", 1)]
         .map(|(topic, number)| TopicPartition::new(topic, number))
         .into();
@@ -356,7 +373,7 @@ async fn partitions_are_apart(log: &impl Log) {
 
 /// Rule 1, and the acknowledged part of rule 2.
 async fn producers_share_one_order(log: &impl Log) {
-    log.declare(&topic("vertex", 1)).expect("a new topic");
+    log.declare(&topic("vertex", 1)).await.expect("a new topic");
     let partition = TopicPartition::new("vertex", 0);
     let mut producers: Vec<_> = (0..8)
         .map(|_| log.producer(&partition).expect("a producer"))
@@ -406,12 +423,65 @@ async fn producers_share_one_order(log: &impl Log) {
         read.keys().last().map_or(0, |last| last + 1),
         "the end lies behind the last record"
     );
-    assert!(log.size_bytes() > 0, "records take room");
+    assert!(log.size_bytes() != Some(0), "records take room");
+}
+
+/// Who follows is told of what comes, and of what is there already.
+async fn growth_is_told(log: &impl Log) {
+    /// No matter how busy the machine is.
+    const SOON: Duration = Duration::from_secs(60);
+    /// Nothing comes, so nothing is told, however long one waits.
+    const NEVER: Duration = Duration::from_millis(300);
+    log.declare(&topic("vertex", 2)).await.expect("a new topic");
+    let partition = TopicPartition::new("vertex", 0);
+    let other = TopicPartition::new("vertex", 1);
+    let ballot = Ballot::new(1, 1);
+    let mut producer = log.producer(&partition).expect("a producer");
+    let mut others = log.producer(&other).expect("a producer");
+    for round in 0..20 {
+        // Two wait, and a third gives up.
+        let (one, two) = (log.grown(&partition, round), log.grown(&partition, round));
+        let mut gives_up = log.grown(&partition, round);
+        assert!(
+            (&mut gives_up).now_or_never().is_none(),
+            "growth: nothing has come"
+        );
+        drop(gives_up);
+        let append = async {
+            let elsewhere = data(ballot, &round.to_string(), Some(""));
+            others.append(&[elsewhere]).await.expect("room");
+            if round == 10 {
+                tokio::time::sleep(NEVER).await;
+                let early = timeout(NEVER, log.grown(&partition, round)).await;
+                assert!(early.is_err(), "growth: elsewhere is not here");
+            }
+            let record = data(ballot, &round.to_string(), Some(""));
+            producer.append(&[record]).await.expect("room")
+        };
+        let (one, two, offsets) = join3(timeout(SOON, one), timeout(SOON, two), append).await;
+        for told in [one, two] {
+            told.expect("growth: what comes is told").expect("growth");
+        }
+        assert_eq!(offsets, [round], "growth");
+        for from in [0, round] {
+            timeout(SOON, log.grown(&partition, from))
+                .await
+                .expect("growth: what is there is told")
+                .expect("growth");
+        }
+        let chunk = log.read(&partition, round, PLENTY).await.expect("reading");
+        assert_eq!(chunk.next, round + 1, "growth: what is told can be read");
+    }
+    let unknown = TopicPartition::new("vertex", 2);
+    assert!(
+        matches!(log.grown(&unknown, 0).await, Err(LogError::UnknownPartition(it)) if it == unknown),
+        "shape: no growth of {unknown}"
+    );
 }
 
 /// Rule 5.
 async fn reading_goes_on_where_it_ended(log: &impl Log) {
-    log.declare(&topic("vertex", 2)).expect("a new topic");
+    log.declare(&topic("vertex", 2)).await.expect("a new topic");
     let partition = TopicPartition::new("vertex", 0);
     let other = TopicPartition::new("vertex", 1);
     let ballot = Ballot::new(1, 1);
@@ -446,7 +516,7 @@ async fn reading_goes_on_where_it_ended(log: &impl Log) {
 }
 
 async fn large_appends_are_one(log: &impl Log) {
-    log.declare(&topic("vertex", 1)).expect("a new topic");
+    log.declare(&topic("vertex", 1)).await.expect("a new topic");
     let partition = TopicPartition::new("vertex", 0);
     let ballot = Ballot::new(1, 1);
     let value = "v".repeat(10_000);
@@ -475,7 +545,7 @@ async fn large_appends_are_one(log: &impl Log) {
 
 /// Dropping a receipt changes nothing.
 async fn nothing_need_wait_for_a_receipt(log: &impl Log) {
-    log.declare(&topic("vertex", 1)).expect("a new topic");
+    log.declare(&topic("vertex", 1)).await.expect("a new topic");
     let partition = TopicPartition::new("vertex", 0);
     let ballot = Ballot::new(1, 1);
     let mut producer = log.producer(&partition).expect("a producer");
@@ -496,7 +566,7 @@ async fn nothing_need_wait_for_a_receipt(log: &impl Log) {
 }
 
 async fn a_closed_log_refuses(log: &impl Log) {
-    log.declare(&topic("vertex", 1)).expect("a new topic");
+    log.declare(&topic("vertex", 1)).await.expect("a new topic");
     let partition = TopicPartition::new("vertex", 0);
     let ballot = Ballot::new(1, 1);
     let mut producer = log.producer(&partition).expect("a producer");
@@ -530,7 +600,7 @@ async fn a_closed_log_refuses(log: &impl Log) {
 /// If a rule is broken, with its name.
 pub async fn prefix(log: &impl Log, producers: u64) {
     let name = "prefix";
-    log.declare(&topic(name, 1)).expect("a new topic");
+    log.declare(&topic(name, 1)).await.expect("a new topic");
     let partition = TopicPartition::new(name, 0);
     let mut sent: Vec<Vec<(Record, Result<Offset, AppendError>)>> = Vec::new();
     for number in 1..=producers {
@@ -611,16 +681,20 @@ pub async fn reopened<L: Log>(open: impl AsyncFn() -> L) {
         if round > 0 {
             let error = log
                 .declare(&topic("vertex", 3))
+                .await
                 .expect_err("the shape is kept");
             assert!(
                 matches!(error, LogError::Shape { .. }),
                 "one topic, one shape: {error}"
             );
         }
-        log.declare(&topic("vertex", 2)).expect("the same shape");
+        log.declare(&topic("vertex", 2))
+            .await
+            .expect("the same shape");
         if round > 1 {
             // A topic may come later, and changes nothing for those before it.
             log.declare(&topic("component", 1))
+                .await
                 .expect("a new topic, or the same");
             let mut producer = log.producer(&other).expect("a producer");
             let record = data(Ballot::new(round, 1), "other", Some(""));

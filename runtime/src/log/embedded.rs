@@ -124,7 +124,7 @@ impl Default for Options {
 /// let log = Embedded::open(&folder, Options::default()).unwrap();
 /// log.declare(&Topic {
 ///     name: "vertex".into(), partitions: 4, partitioner: "murmur2 key".into(), format: "json".into(),
-/// }).unwrap();
+/// }).await.unwrap();
 /// let partition = TopicPartition::new("vertex", 3);
 /// let mut producer = log.producer(&partition).unwrap();
 /// let record = Record {
@@ -283,10 +283,9 @@ impl Shared {
     }
 }
 
-impl Log for Embedded {
+impl Shared {
     fn declare(&self, topic: &Topic) -> Result<(), LogError> {
-        let shared = &*self.shared;
-        let mut manifest = shared.manifest.lock().expect(UNPOISONED);
+        let mut manifest = self.manifest.lock().expect(UNPOISONED);
         if let Some(kept) = manifest.topic(&topic.name) {
             return kept.compare(topic);
         }
@@ -310,16 +309,40 @@ impl Log for Embedded {
         let mut grown = manifest.clone();
         grown.topics.push(entry.clone());
         grown
-            .write(&shared.folder)
-            .map_err(io_error("write the manifest of", &shared.folder))?;
+            .write(&self.folder)
+            .map_err(io_error("write the manifest of", &self.folder))?;
         *manifest = grown;
-        shared.index.grow(streams);
-        shared
-            .topics
+        self.index.grow(streams);
+        self.topics
             .write()
             .expect(UNPOISONED)
             .insert(entry.name.clone(), entry);
         Ok(())
+    }
+
+    /// The partition's stream, if it reaches as far as `from`.
+    fn stream_up_to(
+        &self,
+        partition: &TopicPartition,
+        from: Offset,
+    ) -> Result<Arc<RwLock<Stream>>, LogError> {
+        let (_, stream) = self.stream(partition)?;
+        let end = stream.read().expect(UNPOISONED).end;
+        if from > end {
+            return Err(LogError::OutOfRange {
+                partition: partition.clone(),
+                from,
+                start: 0,
+                end,
+            });
+        }
+        Ok(stream)
+    }
+}
+
+impl Log for Embedded {
+    fn declare<'a>(&'a self, topic: &'a Topic) -> BoxFuture<'a, Result<(), LogError>> {
+        async move { self.shared.declare(topic) }.boxed()
     }
 
     fn layouts<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, Result<Vec<KeptLayout>, LogError>> {
@@ -351,7 +374,7 @@ impl Log for Embedded {
         bytes_max: usize,
     ) -> BoxFuture<'a, Result<Chunk, LogError>> {
         async move {
-            let (_, stream) = self.shared.stream(partition)?;
+            let stream = self.shared.stream_up_to(partition, from)?;
             let index = Arc::clone(&self.shared.index);
             tokio::task::spawn_blocking(move || index.read(&stream, from, bytes_max))
                 .await
@@ -359,6 +382,26 @@ impl Log for Embedded {
                     what: format!("can't read {partition}"),
                     source: std::io::Error::other(error),
                 })?
+        }
+        .boxed()
+    }
+
+    fn grown<'a>(
+        &'a self,
+        partition: &'a TopicPartition,
+        from: Offset,
+    ) -> BoxFuture<'a, Result<(), LogError>> {
+        async move {
+            let stream = self.shared.stream_up_to(partition, from)?;
+            let grown = Arc::clone(&stream.read().expect(UNPOISONED).grown);
+            loop {
+                // Told of all that comes from now on, before it looks.
+                let grew = grown.notified();
+                if stream.read().expect(UNPOISONED).end > from {
+                    return Ok(());
+                }
+                grew.await;
+            }
         }
         .boxed()
     }
@@ -371,8 +414,8 @@ impl Log for Embedded {
         std::future::ready(end).boxed()
     }
 
-    fn size_bytes(&self) -> u64 {
-        self.shared.index.size_bytes()
+    fn size_bytes(&self) -> Option<u64> {
+        Some(self.shared.index.size_bytes())
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

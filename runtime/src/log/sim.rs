@@ -10,7 +10,7 @@
 //! let node = sim.client();
 //! node.declare(&Topic {
 //!     name: "vertex".into(), partitions: 1, partitioner: "murmur2 key".into(), format: "json".into(),
-//! }).unwrap();
+//! }).await.unwrap();
 //! assert_eq!(node.end(&TopicPartition::new("vertex", 0)).await.unwrap(), 0);
 //! # });
 //! ```
@@ -111,8 +111,8 @@ pub struct Client {
 }
 
 impl Log for Client {
-    fn declare(&self, topic: &Topic) -> Result<(), LogError> {
-        look(&self.world).declare(topic)
+    fn declare<'a>(&'a self, topic: &'a Topic) -> BoxFuture<'a, Result<(), LogError>> {
+        std::future::ready(look(&self.world).declare(topic)).boxed()
     }
 
     fn layouts<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, Result<Vec<KeptLayout>, LogError>> {
@@ -160,6 +160,41 @@ impl Log for Client {
         .boxed()
     }
 
+    fn grown<'a>(
+        &'a self,
+        partition: &'a TopicPartition,
+        from: Offset,
+    ) -> BoxFuture<'a, Result<(), LogError>> {
+        async move {
+            let sent = look(&self.world).sent();
+            loop {
+                // Told of all that is sent from now on, before it looks.
+                let sent = sent.notified();
+                let next_landing = {
+                    let world = look(&self.world);
+                    if world.reaches(partition, from)? > from {
+                        break;
+                    }
+                    world.next_landing()
+                };
+                let landed = async {
+                    match next_landing {
+                        Some(at) => sleep_until(at).await,
+                        None => std::future::pending().await,
+                    }
+                };
+                tokio::select! {
+                    () = sent => {}
+                    () = landed => {}
+                }
+            }
+            let delay = look(&self.world).delay();
+            sleep(delay).await;
+            Ok(())
+        }
+        .boxed()
+    }
+
     fn end<'a>(&'a self, partition: &'a TopicPartition) -> BoxFuture<'a, Result<Offset, LogError>> {
         async move {
             let delay = look(&self.world).delay();
@@ -169,8 +204,8 @@ impl Log for Client {
         .boxed()
     }
 
-    fn size_bytes(&self) -> u64 {
-        look(&self.world).size_bytes()
+    fn size_bytes(&self) -> Option<u64> {
+        Some(look(&self.world).size_bytes())
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

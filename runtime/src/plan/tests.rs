@@ -37,6 +37,7 @@ impl Cluster {
             id: format!("n{id:02}"),
             zone: zone.map(str::to_owned),
             serve,
+            topics: None,
             draining: false,
         });
     }

@@ -298,7 +298,15 @@ impl<S: State> Running<S> {
     pub(super) fn wait(&mut self, group: &mut Group<S>, record: Option<usize>, reply: Reply) {
         if group.records.is_empty() {
             match self.in_flight.back_mut() {
-                None => reply.send(self.replica.memory.applied().checked_sub(1)),
+                None if self.lock.holds() => {
+                    reply.send(self.replica.memory.applied().checked_sub(1));
+                }
+                // Decided upon memory alone, which may be stale: the log says whether it was (rule 8).
+                None => {
+                    let fence = self.record(Kind::Fence, Bytes::from_static(FENCE_KEY), None);
+                    let index = self.push(group, fence, None);
+                    self.wait(group, Some(index), reply);
+                }
                 Some((last, _)) => {
                     last.waiting.push(Waiting {
                         after: last.records.len(),

@@ -78,7 +78,7 @@ impl<S: State> Running<S> {
     /// A higher ballot is in the log: nothing that lies behind it counts, and nothing in flight ever will.
     pub(super) fn deposed(&mut self, rest: Vec<Waiting>) {
         warn!(partition = %self.replica.partition, "another owner took over");
-        let refusal = Refusal::Unavailable("another node took the partition over".to_owned());
+        let refusal = Refusal::Moved;
         self.tenure = None;
         for waiting in rest {
             waiting.reply.refuse(refusal.clone());
@@ -169,6 +169,7 @@ impl<S: State> Running<S> {
     pub(super) fn drop_speculation(&mut self) -> VecDeque<(Group<S>, Receipt)> {
         self.speculation.clear();
         self.pending_replies.clear();
+        self.repairs.clear();
         std::mem::take(&mut self.in_flight)
     }
 }

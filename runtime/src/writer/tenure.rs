@@ -37,7 +37,7 @@ impl<S: State> Running<S> {
         match taken.await {
             Ok(tenure) => {
                 self.tenure = Some(tenure);
-                let torn = self.replica.fold.take_torn();
+                let torn = self.replica.fold.torn().clone();
                 let group = self.rewrite(torn, Kind::FollowUp);
                 self.append(group);
                 self.repair();
@@ -71,11 +71,18 @@ impl<S: State> Running<S> {
         if self.tenure.is_none() {
             return;
         }
-        let dirty = self.replica.fold.take_dirty();
+        let dirty = self.replica.fold.dirty();
         if dirty.is_empty() {
+            self.repairs.clear();
             return;
         }
-        let group = self.rewrite(dirty, Kind::Data);
+        self.repairs.retain(|key| dirty.contains(key));
+        let new: Vec<_> = dirty.difference(&self.repairs).cloned().collect();
+        if new.is_empty() {
+            return;
+        }
+        self.repairs.extend(new.iter().cloned());
+        let group = self.rewrite(new, Kind::Data);
         self.append(group);
     }
 

@@ -61,7 +61,7 @@ pub(crate) fn fill(data: &Path, count: usize, size: Size, compacted: bool) -> Ou
     std::fs::create_dir_all(&folder)?;
     let log = Embedded::open(folder, options)?;
     let topic = register::topic();
-    log.declare(&topic)?;
+    runtime.block_on(log.declare(&topic))?;
     runtime.block_on(async {
         let mut partitions = Vec::new();
         for number in 0..topic.partitions {

@@ -68,7 +68,7 @@ pub(crate) fn log(options: &Options, report: &mut Report) -> Outcome<()> {
         },
     )?;
     let topic = register::topic();
-    log.declare(&topic)?;
+    runtime.block_on(log.declare(&topic))?;
     let partition = TopicPartition::new(&*topic.name, 0);
     let mut ours = Ours(&runtime, log.producer(&partition)?);
     let file = OpenOptions::new()

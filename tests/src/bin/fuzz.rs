@@ -167,8 +167,8 @@ fn answer(document: Vec<u8>) -> Result<bool, String> {
 fn generate(document: &[u8]) -> bool {
     let mut diagnostics = Diagnostics::default();
     let (sources, spec) = spec::read_bytes("fuzz.yaml", document, &mut diagnostics);
-    let written = spec.map(|spec| {
-        let mut api = lower::lower(&spec, &mut diagnostics);
+    let written = spec.map(|mut spec| {
+        let mut api = lower::lower(&mut spec, &mut diagnostics);
         infer::infer(&mut api, &spec, &mut diagnostics);
         let options = emit::Options {
             name: "fuzz".to_owned(),

@@ -2,6 +2,7 @@
 
 use std::{fs, path::Path};
 
+use futures_util::FutureExt as _;
 use memgen::{
     log::{
         Log, Producer, TopicPartition,
@@ -25,6 +26,8 @@ pub(crate) fn open(folder: &Path) -> Embedded {
 pub(crate) fn open_with(folder: &Path, options: Options) -> Embedded {
     let log = Embedded::open(folder, options).expect("the log opens");
     log.declare(&topic("vertex", 2))
+        .now_or_never()
+        .expect("the embedded log does not wait")
         .expect("the topic is as before");
     log
 }

@@ -255,7 +255,9 @@ async fn a_changed_manifest_is_refused() {
         edit(&damaged.join("manifest.json"), |bytes| bytes[at] ^= 4);
         if let Ok(log) = Embedded::open(&damaged, quiet()) {
             // A blank became another.
-            log.declare(&topic("vertex", 2)).expect("it means the same");
+            log.declare(&topic("vertex", 2))
+                .await
+                .expect("it means the same");
         }
     }
     copy(&whole, &damaged);

@@ -14,16 +14,16 @@ use tokio::time::sleep;
 
 use super::common::partition;
 
-fn declared(sim: &Sim) -> Client {
+async fn declared(sim: &Sim) -> Client {
     let client = sim.client();
-    client.declare(&topic("vertex", 2)).expect("a topic");
+    client.declare(&topic("vertex", 2)).await.expect("a topic");
     client
 }
 
 /// Two nodes that write, fail and come back; what is there at the end.
 async fn story(seed: u64, faults: Faults) -> Vec<(Offset, Record)> {
     let sim = Sim::new(seed, faults);
-    let nodes = [declared(&sim), declared(&sim)];
+    let nodes = [declared(&sim).await, declared(&sim).await];
     for round in 0..30 {
         let number = round % 2;
         let mut producer = nodes[number].producer(&partition()).expect("a producer");
@@ -92,7 +92,7 @@ async fn a_lost_acknowledgement_says_nothing() {
                 ..Faults::some()
             },
         );
-        let node = declared(&sim);
+        let node = declared(&sim).await;
         let mut producer = node.producer(&partition()).expect("a producer");
         let outcome = producer
             .append(&[data(Ballot::new(1, 1), "key", Some(""))])
@@ -128,7 +128,7 @@ async fn a_crashed_node_may_leave_a_late_prefix() {
                 ..Faults::some()
             },
         );
-        let (node, other) = (declared(&sim), declared(&sim));
+        let (node, other) = (declared(&sim).await, declared(&sim).await);
         let mut producer = node.producer(&partition()).expect("a producer");
         let sent: Vec<_> = (0..20)
             .map(|it| data(Ballot::new(1, 1), &it.to_string(), Some("")))
@@ -165,7 +165,7 @@ async fn a_crashed_node_may_leave_a_late_prefix() {
 #[tokio::test(start_paused = true)]
 async fn a_full_disk_fails_a_producer_for_good() {
     let sim = Sim::new(1, Faults::none());
-    let node = declared(&sim);
+    let node = declared(&sim).await;
     let mut producer = node.producer(&partition()).expect("a producer");
     let record = data(Ballot::new(1, 1), "key", Some(""));
     producer
@@ -204,7 +204,7 @@ async fn compaction_keeps_the_last_of_each_key_and_what_is_young() {
             ..Faults::none()
         };
         let sim = Sim::new(seed, faults);
-        let node = declared(&sim);
+        let node = declared(&sim).await;
         let mut producer = node.producer(&partition()).expect("a producer");
         for round in 0..20 {
             for key in ["a", "b", "gone"] {

@@ -18,15 +18,15 @@ use super::{
     success::Success,
 };
 use crate::{
-    call::{Call, CallFuture, Halt, nobody},
+    call::{Call, CallFuture, Halt, Why},
     contract::Entity,
     key::{KeyReader, key_text, key_values, parse_key, push_part},
     mailbox::RETRY_AFTER_SECONDS,
     node::Node,
-    partitions::Place,
     problem::Problem,
     select::{Found, LOOKED_AT_MAX, select},
     store::Store,
+    writer::Phase,
 };
 
 /// Between peers: the parts of the key that the first node made.
@@ -111,20 +111,15 @@ impl<S: Entity> StateActions for Actions<S> {
             let Ok(key) = key else {
                 return Ok(Existence::Known(false));
             };
-            match node.partitions::<S>()?.locate(&key) {
-                Place::Here(here) => {
-                    here.serving(node.config.limits.request_timeout).await?;
-                    let here = here.clone();
-                    Ok(Existence::InMemory(Box::new(move || {
-                        here.memory.with(&key, |_| ()).is_some()
-                    })))
-                }
-                Place::Peer(_) => {
-                    let found = Store::<S>::of(node.clone()).get(&key).await?;
-                    Ok(Existence::Known(found.is_some()))
-                }
-                Place::Nowhere => Err(nobody()),
+            if let Some(here) = node.partitions::<S>()?.locate(&key).here()
+                && *here.phase.borrow() == Phase::Serving
+            {
+                return Ok(Existence::InMemory(Box::new(move || {
+                    here.memory.with(&key, |_| ()).is_some()
+                })));
             }
+            let found = Store::<S>::of(node.clone()).get(&key).await?;
+            Ok(Existence::Known(found.is_some()))
         })
     }
 }
@@ -303,11 +298,16 @@ async fn create<S: Entity>(
             })
         });
         let key = key.collect();
-        let mut call = call.again();
+        let mut attempted = call.again();
         let value = HeaderValue::from_str(&made.join(",")).map_err(Problem::internal)?;
-        call.parts_mut().headers.insert(MADE, value);
-        let answer = create_at::<S>(operation.clone(), call, key, given.clone(), true).await;
-        let response = answer.unwrap_or_else(|Halt(response)| *response);
+        attempted.parts_mut().headers.insert(MADE, value);
+        let answer = create_at::<S>(operation.clone(), attempted, key, given.clone(), true).await;
+        let response = match answer {
+            Ok(response) => response,
+            Err(Halt(Why::Answered(response))) => *response,
+            // The call as it came, which has no key yet.
+            Err(Halt(Why::Moved(_))) => return Err(Halt(Why::Moved(call))),
+        };
         if !response.headers().contains_key(&TAKEN) {
             return Ok(response);
         }

@@ -331,6 +331,7 @@ impl Committer {
                 stream.frames.push(FrameRef::new(header, self.active.id));
                 stream.end = header.next();
             }
+            stream.grown.notify_waiters();
         }
     }
 

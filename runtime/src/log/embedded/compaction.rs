@@ -263,7 +263,11 @@ impl Compactor {
                 continue;
             };
             let end = last.base + u64::from(last.span);
-            let source = RwLock::new(Stream { frames, end });
+            let source = RwLock::new(Stream {
+                frames,
+                end,
+                ..Stream::default()
+            });
             let keep = self.choose(&source)?;
             output.begin(number);
             self.each(&source, |offset, record| {

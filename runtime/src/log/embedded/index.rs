@@ -9,6 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use tokio::sync::Notify;
 
 use super::{
     error::{corrupt, io_error},
@@ -63,6 +64,8 @@ pub(super) struct Stream {
     pub(super) frames: Vec<FrameRef>,
     /// The offset that the next record will be given.
     pub(super) end: Offset,
+    /// Told when `end` moves.
+    pub(super) grown: Arc<Notify>,
 }
 
 /// The frames of all streams, and the segments that hold them.
@@ -136,7 +139,7 @@ impl Index {
     ) -> Result<Chunk, LogError> {
         let mut at = from;
         loop {
-            let (runs, next) = {
+            let (runs, next, end) = {
                 let stream = stream.read().expect(UNPOISONED);
                 let first = stream.frames.partition_point(|frame| frame.next() <= at);
                 let runs = self.plan(&stream.frames[first..], bytes_max);
@@ -144,6 +147,7 @@ impl Index {
                 (
                     runs,
                     stream.frames.get(first + frames).map(|frame| frame.base),
+                    stream.end,
                 )
             };
             let mut records = Vec::new();
@@ -160,7 +164,7 @@ impl Index {
                 None => {
                     return Ok(Chunk {
                         records,
-                        next: from,
+                        next: end.max(from),
                     });
                 }
             }

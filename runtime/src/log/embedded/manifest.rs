@@ -155,42 +155,19 @@ impl Manifest {
 impl TopicEntry {
     /// Refuses a topic that differs from this one.
     pub(super) fn compare(&self, topic: &Topic) -> Result<(), LogError> {
-        let mut differences = Vec::new();
-        let mut differ = |what: &str, kept: &str, declared: &str, remedy: &str| {
-            if kept != declared {
-                differences.push(format!(
-                    "{what} was `{kept}` and is now `{declared}` ({remedy})"
-                ));
-            }
+        let kept = Topic {
+            name: self.name.clone(),
+            partitions: self.partitions,
+            partitioner: self.partitioner.clone(),
+            format: self.format.clone(),
         };
-        differ(
-            "the number of partitions",
-            &self.partitions.to_string(),
-            &topic.partitions.to_string(),
-            "it is fixed for the life of a topic, since it decides where each key lies",
-        );
-        differ(
-            "the partitioner",
-            &self.partitioner,
-            &topic.partitioner,
-            "it is fixed for the life of a topic, since it decides where each key lies",
-        );
-        differ(
-            "the format of values",
-            &self.format,
-            &topic.format,
-            "the values that are there could not be read",
-        );
-        if differences.is_empty() {
-            return Ok(());
+        match kept.difference(topic) {
+            None => Ok(()),
+            Some(what) => Err(LogError::Shape {
+                topic: topic.name.clone(),
+                what,
+            }),
         }
-        Err(LogError::Shape {
-            topic: topic.name.clone(),
-            what: format!(
-                "{}. Declare it as it was, or give the state another topic name and copy its data over",
-                differences.join("; ")
-            ),
-        })
     }
 }
 

@@ -2,12 +2,13 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
     time::Duration,
 };
 
 use bytes::Bytes;
 use fastrand::Rng;
-use tokio::time::Instant;
+use tokio::{sync::Notify, time::Instant};
 
 use super::{Compaction, Faults};
 use crate::{
@@ -37,6 +38,8 @@ pub(super) struct World {
     /// What lands when: the request, and how many of its records.
     landings: BTreeMap<(Instant, u64), (RequestId, usize)>,
     next_compaction: Option<Instant>,
+    /// Told when something is sent, or appended by others.
+    sent: Arc<Notify>,
 }
 
 #[derive(Debug, Default)]
@@ -101,6 +104,7 @@ impl World {
             requests: BTreeMap::new(),
             landings: BTreeMap::new(),
             next_compaction: None,
+            sent: Arc::default(),
         };
         world.set_faults(faults, now);
         world
@@ -172,12 +176,12 @@ impl World {
 
     pub(super) fn declare(&mut self, topic: &Topic) -> Result<(), LogError> {
         if let Some(kept) = self.topics.get(&topic.name) {
-            if kept == topic {
+            let Some(what) = kept.difference(topic) else {
                 return Ok(());
-            }
+            };
             return Err(LogError::Shape {
                 topic: topic.name.clone(),
-                what: format!("it was {kept:?} and is now {topic:?}"),
+                what,
             });
         }
         self.topics.insert(topic.name.clone(), topic.clone());
@@ -272,6 +276,7 @@ impl World {
             *may_land = false;
         }
 
+        self.sent.notify_waiters();
         let request = self.id();
         let mut at = self.producer(id).last_landing;
         if self.producer(id).state != ProducerState::Working {
@@ -416,6 +421,7 @@ impl World {
             record,
             landed,
         });
+        self.sent.notify_waiters();
         offset
     }
 
@@ -521,6 +527,7 @@ impl World {
         from: Offset,
         bytes_max: usize,
     ) -> Result<Chunk, LogError> {
+        let end = self.reaches(partition, from)?;
         let log = &self.partition(partition)?.log;
         let first = log.partition_point(|entry| entry.offset < from);
         let mut chunk = Chunk {
@@ -531,12 +538,42 @@ impl World {
         for entry in &log[first..] {
             bytes += codec::encoded_bytes(&entry.record);
             if bytes > bytes_max && !chunk.records.is_empty() {
-                break;
+                return Ok(chunk);
             }
             chunk.records.push((entry.offset, entry.record.clone()));
             chunk.next = entry.offset + 1;
         }
+        // Compaction may have removed the last ones.
+        chunk.next = end;
         Ok(chunk)
+    }
+
+    /// The partition's end, if it reaches as far as `from`.
+    pub(super) fn reaches(
+        &self,
+        partition: &TopicPartition,
+        from: Offset,
+    ) -> Result<Offset, LogError> {
+        let end = self.end(partition)?;
+        if from > end {
+            return Err(LogError::OutOfRange {
+                partition: partition.clone(),
+                from,
+                start: 0,
+                end,
+            });
+        }
+        Ok(end)
+    }
+
+    /// Told when something is sent.
+    pub(super) fn sent(&self) -> Arc<Notify> {
+        Arc::clone(&self.sent)
+    }
+
+    /// When the next record lands, as far as it is known.
+    pub(super) fn next_landing(&self) -> Option<Instant> {
+        self.landings.keys().next().map(|(at, _)| *at)
     }
 
     pub(super) fn end(&self, partition: &TopicPartition) -> Result<Offset, LogError> {

@@ -1,0 +1,5 @@
+//! The coordinator that is a ZooKeeper ensemble.
+
+mod address;
+
+pub use self::address::Address;

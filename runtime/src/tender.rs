@@ -1,0 +1,308 @@
+//! What looks after one partition at this node: follows its log as a standby, takes it over, owns it, and gives it away.
+//!
+//! It does what the plan says. The coordinator's lock nominates, the log decides; both in `log-protocol.md`, rule 2.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::{Semaphore, watch};
+use tracing::{debug, error, info, warn};
+
+use crate::{
+    cluster::{Cluster, Part},
+    coordinator::{CoordinatorError, Lock, View},
+    fold::Horizon,
+    log::{Log, LogError, TopicPartition},
+    mailbox::Mailbox,
+    metrics::PartitionMetrics,
+    partitions::{Copy, Here, Slot},
+    replay_progress::ReplayProgress,
+    replica::{ReplayError, Replica},
+    state::State,
+    writer::{Bounds, Phase, Writer},
+};
+
+/// How long to wait before the next try where the log or the coordinator does not answer.
+const RETRY: Duration = Duration::from_millis(200);
+
+/// What tenders of all partitions have in common.
+pub(crate) struct Tending {
+    pub(crate) log: Arc<dyn Log>,
+    pub(crate) cluster: Cluster,
+    pub(crate) horizon: Horizon,
+    pub(crate) bounds: Bounds,
+    pub(crate) queue_max: usize,
+    pub(crate) incarnation: u64,
+    /// Replays that run at once.
+    pub(crate) replays: Arc<Semaphore>,
+    pub(crate) progress: Arc<ReplayProgress>,
+    pub(crate) stop: watch::Receiver<bool>,
+}
+
+/// Looks after one partition.
+pub(crate) struct Tender<S: State> {
+    common: Arc<Tending>,
+    slot: Arc<Slot<S>>,
+    metrics: PartitionMetrics,
+    /// The copy, if there is one.
+    replica: Option<Replica<S>>,
+    /// Whether the others know that the copy is up to date.
+    announced: bool,
+}
+
+impl<S: State> Tender<S> {
+    pub(crate) fn new(common: Arc<Tending>, slot: Arc<Slot<S>>, metrics: PartitionMetrics) -> Self {
+        Self {
+            common,
+            slot,
+            metrics,
+            replica: None,
+            announced: false,
+        }
+    }
+
+    /// Does what the plan says, until the node stops.
+    pub(crate) async fn run(mut self) {
+        let (_, mut views) = self.common.cluster.view();
+        let mut stop = self.common.stop.clone();
+        loop {
+            if *stop.borrow() {
+                return;
+            }
+            let view = views.borrow_and_update().clone();
+            let done = match view.part(&self.common.cluster.me, self.partition()) {
+                Part::Nothing => {
+                    self.drop_copy();
+                    Ok(())
+                }
+                Part::Standby => self.follow().await,
+                Part::Owner => self.own(&mut views, &mut stop).await,
+            };
+            if let Err(halt) = done {
+                self.halt(&halt).await;
+                continue;
+            }
+            let grown = async {
+                match &self.replica {
+                    // A log that can't say so is asked again after a while.
+                    Some(replica) => {
+                        let grown = self.common.log.grown(self.partition(), replica.fold.next());
+                        if grown.await.is_err() {
+                            tokio::time::sleep(RETRY).await;
+                        }
+                    }
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                _ = views.changed() => {}
+                _ = stop.changed() => {}
+                () = grown => {}
+            }
+        }
+    }
+
+    fn partition(&self) -> &TopicPartition {
+        &self.slot.partition
+    }
+
+    /// Follows the log to its end. It is never broken off in the middle: memory and fold would disagree then.
+    async fn follow(&mut self) -> Result<(), ReplayError> {
+        let partition = self.partition().clone();
+        let first = self.replica.is_none();
+        let mut replica = self.replica.take().unwrap_or_else(|| {
+            Replica::new(
+                self.common.log.clone(),
+                partition.clone(),
+                self.common.horizon,
+            )
+        });
+        let begun = tokio::time::Instant::now();
+        let caught_up;
+        if first {
+            let _permit = self.common.replays.acquire().await;
+            // Reading and decoding is work for a processor, so it stays off the threads that serve requests.
+            let (replayed, progress) =
+                (self.metrics.replayed.clone(), self.common.progress.clone());
+            let handle = tokio::runtime::Handle::current();
+            let replay = tokio::task::spawn_blocking(move || {
+                let caught_up = handle.block_on(replica.catch_up(None, |_, record, _| {
+                    replayed.inc();
+                    progress.add(record);
+                }));
+                (replica, caught_up)
+            });
+            (replica, caught_up) = match replay.await {
+                Ok(done) => done,
+                Err(panic) => {
+                    return Err(ReplayError::Poison {
+                        partition,
+                        offset: 0,
+                        what: format!("the replay panicked: {panic}"),
+                    });
+                }
+            };
+        } else {
+            caught_up = replica.catch_up(None, |_, _, _| ()).await;
+        }
+        let copy = self.slot.copy();
+        let copy = copy.unwrap_or_else(|| {
+            let (memory, log) = (replica.memory().clone(), self.common.log.clone());
+            Arc::new(Copy::new(partition, memory, log))
+        });
+        copy.is_current_as_of(begun);
+        self.replica = Some(replica);
+        caught_up?;
+        self.slot.set_copy(Some(copy));
+        self.announce(true);
+        Ok(())
+    }
+
+    /// Gets the lock if it is free, takes the partition over by the log, and serves until it has to go.
+    async fn own(
+        &mut self,
+        views: &mut watch::Receiver<Arc<View>>,
+        stop: &mut watch::Receiver<bool>,
+    ) -> Result<(), ReplayError> {
+        // Before the lock is asked for, so that nobody waits for a node that has yet to read.
+        self.follow().await?;
+        let partition = self.partition().clone();
+        let me = self.common.cluster.me.clone();
+        let coordinator = self.common.cluster.coordinator.clone();
+        let view = views.borrow().clone();
+        if let Some(holder) = view.holder(&partition)
+            && *holder.node != *me
+        {
+            if !self.common.cluster.is_gone(holder) {
+                return Ok(());
+            }
+            match coordinator.remove(&partition, holder).await {
+                Ok(true) => {
+                    info!(%partition, of = holder.node, "removed the lock of a process that is gone");
+                }
+                Ok(false) => return Ok(()),
+                Err(error) => return self.later(&error, views).await,
+            }
+        }
+        let lock = match coordinator.acquire(&partition).await {
+            Ok(Some(lock)) => lock,
+            Ok(None) => {
+                debug!(%partition, "another node was faster");
+                return Ok(());
+            }
+            Err(error) => return self.later(&error, views).await,
+        };
+        let ended = self.serve(&lock, views, stop).await;
+        lock.release().await;
+        ended
+    }
+
+    /// Tries again after a while, since the coordinator does not answer.
+    async fn later(
+        &self,
+        error: &CoordinatorError,
+        views: &mut watch::Receiver<Arc<View>>,
+    ) -> Result<(), ReplayError> {
+        warn!(partition = %self.partition(), %error, "can't contend for the partition");
+        tokio::time::sleep(RETRY).await;
+        views.mark_changed();
+        Ok(())
+    }
+
+    /// Owns the partition for as long as the plan says, the lock is not known to be lost, and the log agrees.
+    async fn serve(
+        &mut self,
+        lock: &Arc<dyn Lock>,
+        views: &mut watch::Receiver<Arc<View>>,
+        stop: &mut watch::Receiver<bool>,
+    ) -> Result<(), ReplayError> {
+        let Some(replica) = self.replica.take() else {
+            return Ok(());
+        };
+        let partition = self.partition().clone();
+        let (mailbox, inbox) = Mailbox::new(self.common.queue_max);
+        let (phase, phase_seen) = watch::channel(Phase::Starting);
+        let (leave, told_to_leave) = watch::channel(false);
+        let here = Arc::new(Here {
+            partition: partition.clone(),
+            memory: replica.memory().clone(),
+            mailbox,
+            phase: phase_seen,
+            lock: lock.clone(),
+        });
+        self.slot.set_here(Some(here));
+        let writer = Writer {
+            replica,
+            inbox,
+            phase,
+            leave: told_to_leave,
+            lock: lock.clone(),
+            bounds: self.common.bounds,
+            metrics: self.metrics.clone(),
+            incarnation: self.common.incarnation,
+            schema: crate::schema::fingerprint::<S>(),
+        };
+        let me = self.common.cluster.me.clone();
+        // A task of its own, so that a panic in it is this partition's only.
+        let mut running = tokio::spawn(writer.run());
+        let ended = loop {
+            tokio::select! {
+                ended = &mut running => break ended,
+                _ = views.changed() => {}
+                _ = stop.changed() => {}
+            }
+            let goes_on = views.borrow_and_update().part(&me, &partition) == Part::Owner;
+            if !goes_on || lock.is_lost() || *stop.borrow() {
+                info!(%partition, "leaves");
+                leave.send_replace(true);
+            }
+        };
+        self.slot.set_here(None);
+        let Ok((replica, ended)) = ended else {
+            return Err(ReplayError::Poison {
+                partition,
+                offset: 0,
+                what: "the writer panicked".to_owned(),
+            });
+        };
+        self.replica = Some(replica);
+        ended
+    }
+
+    fn announce(&mut self, in_sync: bool) {
+        if self.announced == in_sync {
+            return;
+        }
+        self.announced = in_sync;
+        let partition = self.partition().clone();
+        self.common.cluster.coordinator.update(&mut |node| {
+            if in_sync {
+                node.in_sync.insert(partition.clone());
+            } else {
+                node.in_sync.remove(&partition);
+            }
+        });
+    }
+
+    fn drop_copy(&mut self) {
+        if self.replica.take().is_some() {
+            debug!(partition = %self.partition(), "no longer followed here");
+        }
+        self.slot.set_copy(None);
+        self.announce(false);
+    }
+
+    /// This node can't follow the log any further. It says so, and tries again after a while only if it was the log that did not answer.
+    async fn halt(&mut self, halt: &ReplayError) {
+        error!(partition = %self.partition(), "{halt}");
+        self.slot.set_halted(Some(halt.to_string()));
+        self.announce(false);
+        let mut stop = self.common.stop.clone();
+        let retry = matches!(halt, ReplayError::Log(LogError::Io { .. }));
+        if retry {
+            drop(tokio::time::timeout(RETRY * 5, stop.wait_for(|stop| *stop)).await);
+            self.slot.set_halted(None);
+        } else {
+            drop(stop.wait_for(|stop| *stop).await);
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! A partition as it is looked at from outside: `/status`, `/readyz`.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::{cluster::Part, partitions::Slot, state::State, writer::Phase};
+
+/// A partition as `/status` shows it.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct PartitionStatus {
+    pub(crate) topic: String,
+    pub(crate) partition: u32,
+    /// What this node is to it.
+    pub(crate) phase: PartitionPhase,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) halted_because: Option<String>,
+    /// The node that owns it, if any does.
+    pub(crate) owner: Option<String>,
+    /// The nodes that follow it, by the plan.
+    pub(crate) standbys: Vec<String>,
+    pub(crate) keys: usize,
+    pub(crate) bytes: i64,
+    /// The offset after the last applied record.
+    pub(crate) position: u64,
+    pub(crate) queue: usize,
+}
+
+impl PartitionStatus {
+    /// Whether this node has what it shall have of it.
+    pub(crate) fn is_ready(&self) -> bool {
+        match self.phase {
+            PartitionPhase::Serving | PartitionPhase::Standby | PartitionPhase::Elsewhere => true,
+            PartitionPhase::Replaying | PartitionPhase::Halted => false,
+        }
+    }
+}
+
+/// What this node is to a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum PartitionPhase {
+    /// It reads the log, to follow or to own it.
+    Replaying,
+    /// It owns it.
+    Serving,
+    /// It follows it.
+    Standby,
+    /// It has nothing of it.
+    Elsewhere,
+    /// It can't read the log.
+    Halted,
+}
+
+impl PartitionPhase {
+    /// The word that people read.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Replaying => "replaying",
+            Self::Serving => "serving",
+            Self::Standby => "standby",
+            Self::Elsewhere => "elsewhere",
+            Self::Halted => "halted",
+        }
+    }
+}
+
+/// A partition to be watched.
+pub(crate) trait Watched: Send + Sync {
+    fn status(&self) -> PartitionStatus;
+}
+
+impl<S: State> Watched for Arc<Slot<S>> {
+    fn status(&self) -> PartitionStatus {
+        let view = self.cluster.now();
+        let (here, copy) = (self.here(), self.copy());
+        let halted = self.halted();
+        let serves = here
+            .as_ref()
+            .is_some_and(|here| *here.phase.borrow() == Phase::Serving);
+        let memory = here.as_ref().map(|here| &here.memory);
+        let memory = memory.or(copy.as_ref().map(|copy| &copy.memory));
+        let assignment = view.plan.assignments.get(&self.partition);
+        let phase = if halted.is_some() {
+            PartitionPhase::Halted
+        } else if serves {
+            PartitionPhase::Serving
+        } else {
+            match (view.part(&self.cluster.me, &self.partition), &copy) {
+                (Part::Standby, Some(_)) => PartitionPhase::Standby,
+                (Part::Nothing, _) if assignment.is_some() => PartitionPhase::Elsewhere,
+                _ => PartitionPhase::Replaying,
+            }
+        };
+        PartitionStatus {
+            topic: self.partition.topic.to_string(),
+            partition: self.partition.partition,
+            phase,
+            halted_because: halted.map(|why| (*why).clone()),
+            owner: view
+                .holder(&self.partition)
+                .map(|holder| holder.node.clone()),
+            standbys: assignment.map_or(Vec::new(), |assignment| assignment.standbys.clone()),
+            keys: memory.map_or(0, |memory| memory.len()),
+            bytes: memory.map_or(0, |memory| memory.bytes()),
+            position: memory.map_or(0, |memory| memory.applied()),
+            queue: here.map_or(0, |here| here.mailbox.waiting()),
+        }
+    }
+}
