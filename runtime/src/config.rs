@@ -20,7 +20,7 @@ use std::{
     time::Duration,
 };
 
-pub use load::{Sources, Stop};
+pub use load::{Sources, Stop, Task};
 
 use crate::coordinator::zookeeper::Address;
 

@@ -21,6 +21,7 @@ use crate::{
     docs,
     fold::Horizon,
     forward::Peers,
+    layout::{self, Admitted, AskedState, Refused},
     listener::{Listener, Protocol},
     log::{
         Log, LogError,
@@ -32,13 +33,13 @@ use crate::{
     planner::Planner,
     replay_progress::ReplayProgress,
     route::{Endpoint, router},
-    service::{Service, Starting, topic},
+    service::{Service, Starting},
     tender::Tending,
     writer::Bounds,
 };
 
 /// The folder of the embedded log within the data folder.
-const LOG_FOLDER: &str = "log";
+pub(crate) const LOG_FOLDER: &str = "log";
 
 /// How often a node that is about to stop looks whether it still owns something.
 const DRAIN_POLL: Duration = Duration::from_millis(20);
@@ -52,6 +53,11 @@ pub enum StartError {
     /// A setting does not fit the service.
     #[error("{0}")]
     Setting(String),
+    /// What is in the log could not be read. Nothing was changed, so the service that wrote it starts as before.
+    #[error(
+        "this service could not read what is in its log, so it does not start. Nothing was changed:\n{0}"
+    )]
+    Incompatible(String),
     /// The log can't be opened, or holds something else.
     #[error(transparent)]
     Log(#[from] LogError),
@@ -126,6 +132,7 @@ impl Service {
         let config = Arc::new(config);
         let sockets = bind_all(&config).await?;
         let log = self.open_log(&config).await?;
+        let admitted = self.admit(&*log).await?;
 
         let (stop, stopped) = watch::channel(false);
         let (leave, told_to_leave) = watch::channel(false);
@@ -133,9 +140,7 @@ impl Service {
         let mut listeners = JoinSet::new();
         let nodes: Vec<_> = sockets.iter().map(Sockets::addresses).collect();
         let progress = Arc::new(ReplayProgress::new(log.size_bytes()));
-        let replays = Arc::new(Semaphore::new(
-            std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-        ));
+        let replays = replays();
         let document = Arc::new(match &contract {
             Some(contract) => contract.published.clone(),
             None => self.document(),
@@ -167,6 +172,7 @@ impl Service {
                 let mut starting = Starting {
                     common: &common,
                     metrics: &metrics,
+                    admitted: &admitted,
                     tasks: &mut tenders,
                 };
                 watched.extend(part.start(&mut starting, &mut node));
@@ -292,10 +298,23 @@ impl Service {
         // Opening reads and verifies all of it, which may take a while.
         let open = tokio::task::spawn_blocking(move || Embedded::open(folder, options));
         let log = open.await.expect("opening the log does not panic")?;
-        for definition in self.parts.iter().filter_map(|part| part.definition()) {
-            log.declare(&topic(definition)).await?;
-        }
         Ok(Arc::new(log))
+    }
+
+    /// Makes sure that what is in the log can be read before anything is replayed, or written.
+    async fn admit(&self, log: &dyn Log) -> Result<Admitted, StartError> {
+        let states = tokio::task::block_in_place(|| self.asked());
+        let mistakes: Vec<_> = states.iter().flat_map(AskedState::mistakes).collect();
+        if !mistakes.is_empty() {
+            return Err(StartError::Parts(mistakes));
+        }
+        layout::admit(log, &states)
+            .await
+            .map_err(|refused| match refused {
+                Refused::Incompatible(verdict) => StartError::Incompatible(verdict.problems()),
+                Refused::Unreadable(what) => StartError::Setting(what),
+                Refused::Log(error) => StartError::Log(error),
+            })
     }
 
     fn document(&self) -> serde_json::Value {
@@ -504,6 +523,12 @@ fn bounds(config: &Config) -> Bounds {
         group_bytes_max: limits.group_bytes_max,
         value_bytes_max: limits.body_bytes_max.saturating_mul(2),
     }
+}
+
+/// As many replays at once as there are processors.
+fn replays() -> Arc<Semaphore> {
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    Arc::new(Semaphore::new(processors))
 }
 
 /// Unique per start of a process and per node (rule 2).

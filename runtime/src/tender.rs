@@ -14,6 +14,7 @@ use crate::{
     log::{Log, LogError, TopicPartition},
     mailbox::Mailbox,
     metrics::PartitionMetrics,
+    migration::Readers,
     partitions::{Copy, Here, Slot},
     replay_progress::ReplayProgress,
     replica::{ReplayError, Replica},
@@ -43,6 +44,7 @@ pub(crate) struct Tender<S: State> {
     common: Arc<Tending>,
     slot: Arc<Slot<S>>,
     metrics: PartitionMetrics,
+    readers: Arc<Readers<S>>,
     /// The copy, if there is one.
     replica: Option<Replica<S>>,
     /// Whether the others know that the copy is up to date.
@@ -50,11 +52,17 @@ pub(crate) struct Tender<S: State> {
 }
 
 impl<S: State> Tender<S> {
-    pub(crate) fn new(common: Arc<Tending>, slot: Arc<Slot<S>>, metrics: PartitionMetrics) -> Self {
+    pub(crate) fn new(
+        common: Arc<Tending>,
+        slot: Arc<Slot<S>>,
+        metrics: PartitionMetrics,
+        readers: Arc<Readers<S>>,
+    ) -> Self {
         Self {
             common,
             slot,
             metrics,
+            readers,
             replica: None,
             announced: false,
         }
@@ -114,6 +122,7 @@ impl<S: State> Tender<S> {
                 self.common.log.clone(),
                 partition.clone(),
                 self.common.horizon,
+                self.readers.clone(),
             )
         });
         let begun = tokio::time::Instant::now();
@@ -239,7 +248,6 @@ impl<S: State> Tender<S> {
             bounds: self.common.bounds,
             metrics: self.metrics.clone(),
             incarnation: self.common.incarnation,
-            schema: crate::schema::fingerprint::<S>(),
         };
         let me = self.common.cluster.me.clone();
         // A task of its own, so that a panic in it is this partition's only.

@@ -75,9 +75,8 @@ fn search(schemas: &Schemas, outline: &Outline, point: &Point, reads: &Reads<'_>
     for _ in 0..TRIES {
         let value = of_outline(schemas, outline, &mut Vec::new(), &mut choices);
         let value = value.unwrap_or_default();
-        let unread = match reads(&point.with(value.clone())) {
-            Ok(_) => return Some(value),
-            Err(unread) => unread,
+        let Err(unread) = reads(&point.with(value.clone())) else {
+            return Some(value);
         };
         let blamed = point.blame(&value, &unread).unwrap_or_default();
         choices.next(&blamed)?;

@@ -4,19 +4,20 @@
 //! a value that it reads otherwise. So what is reported was tried, and a field that has another name by `#[serde(alias = …)]`, or a number
 //! that is read from a text by `#[serde(deserialize_with = …)]`, is no false alarm. What is laid out as before is not tried: it is read.
 
+mod fields;
+
 use std::collections::{BTreeMap, HashSet};
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{
     finding::{Change, Finding, words},
     node::{Fields, Layout, Node, UNHEARD_OF, key_text},
     oracle::{Point, Reads, Step, Unread},
     plain::Plain,
+    tag::Tag,
 };
 
-/// Fields that went, times fields that came, beyond which nobody looks for new names.
-const PAIRS_MAX: usize = 400;
 /// Values of an enum that are reported each on its own.
 const VALUES_MAX: usize = 10;
 
@@ -76,7 +77,7 @@ impl<'c> Comparison<'c> {
             return;
         }
         let reads = self.reads;
-        if reads(&point.whole()).is_err() {
+        if reads(point.whole()).is_err() {
             // No value is known here that the type reads, so it can't be asked about others.
             self.reads = self.by_layout;
         }
@@ -99,13 +100,13 @@ impl<'c> Comparison<'c> {
                 self.plain(one, new, point, shown);
                 continue;
             }
-            match self.counterpart(one, &tag, &all, point) {
+            match self.counterpart(one, tag.as_ref(), &all, point) {
                 Some(other) => {
                     if self.shapes.insert((one, other)) {
                         self.structure(one, other, point, shown);
                     }
                 }
-                None => self.other_shape(one, &tag, new, point, shown),
+                None => self.other_shape(one, tag.as_ref(), new, point, shown),
             }
         }
     }
@@ -221,7 +222,7 @@ impl<'c> Comparison<'c> {
     fn other_shape(
         &mut self,
         old: &Node,
-        tag: &Option<Tag>,
+        tag: Option<&Tag>,
         new: &Node,
         point: &Point,
         shown: &str,
@@ -257,7 +258,7 @@ impl<'c> Comparison<'c> {
     fn counterpart(
         &self,
         old: &Node,
-        tag: &Option<Tag>,
+        tag: Option<&Tag>,
         all: &[&'c Node],
         point: &Point,
     ) -> Option<&'c Node> {
@@ -268,7 +269,7 @@ impl<'c> Comparison<'c> {
             .copied()
             .filter(|new| is_object(old) && is_object(new) || is_list(old) && is_list(new));
         let candidates: Vec<&Node> = same_kind.collect();
-        if let Some(tag) = tag.as_ref().filter(|_| is_object(old)) {
+        if let Some(tag) = tag.filter(|_| is_object(old)) {
             let values = tag.values(old);
             let with = |values: &[String]| {
                 let mut all = candidates.iter().copied();
@@ -302,7 +303,7 @@ impl<'c> Comparison<'c> {
         match (old, new) {
             (Node::List { list: old }, Node::List { list: new }) => {
                 if old != new {
-                    self.try_here(Value::Array(Vec::new()), "an empty list", point, shown);
+                    self.empty_list(point, shown);
                 }
                 let base = self.new.sample(new).into_iter().collect();
                 let inner = point.based(base).step(Step::Item(0));
@@ -359,16 +360,17 @@ impl<'c> Comparison<'c> {
                     self.dropped(map, UNHEARD_OF, "*", new, point, shown);
                 }
             }
-            (old, new) => self.other_shape(old, &None, new, point, shown),
+            (old, new) => self.other_shape(old, None, new, point, shown),
         }
     }
 
-    fn try_here(&mut self, value: Value, what: &str, point: &Point, shown: &str) {
-        if let Err(unread) = (self.reads)(&point.with(value.clone())) {
+    fn empty_list(&mut self, point: &Point, shown: &str) {
+        let empty = Value::Array(Vec::new());
+        if let Err(unread) = (self.reads)(&point.with(empty.clone())) {
             let change = Change::Kind {
-                was: what.to_owned(),
+                was: "an empty list".to_owned(),
                 is: String::new(),
-                example: value.to_string(),
+                example: empty.to_string(),
             };
             self.report(shown, change, &unread);
         }
@@ -401,215 +403,6 @@ impl<'c> Comparison<'c> {
         }
     }
 
-    fn fields(&mut self, old: &'c Fields, new: &'c Fields, point: &Point, shown: &str) {
-        let base = self.object(new, &[]);
-        let renamed = self.renamed(old, new, point);
-        for (name, node, optional) in old.all() {
-            let Some((to, target)) = renamed
-                .get(name)
-                .and_then(|to| Some((to.as_str(), new.get(to)?)))
-                .or_else(|| new.get(name).map(|target| (name, target)))
-            else {
-                continue;
-            };
-            let mut object = base.clone();
-            object.remove(to);
-            object.insert(name.to_owned(), self.new.sample(target).unwrap_or_default());
-            let inner = point.based(object.into()).field(name);
-            let shown = format!("{shown}.{to}");
-            self.place(node, target, &inner, &shown);
-            if optional
-                && !new.optional.contains_key(to)
-                && let Err(unread) = (self.reads)(&inner.without())
-            {
-                self.report(&shown, Change::Required, &unread);
-            }
-        }
-        self.missing(old, new, &renamed, point, shown);
-        for (name, node, _) in old.all() {
-            if new.get(name).is_some() || renamed.contains_key(name) {
-                continue;
-            }
-            match &new.rest {
-                Some(rest) => self.rest(node, rest, name, new, point, shown),
-                None => self.dropped(node, name, name, new, point, shown),
-            }
-        }
-        match (&old.rest, &new.rest) {
-            (Some(old), Some(rest)) => self.rest(old, rest, UNHEARD_OF, new, point, shown),
-            (Some(old), None) => self.dropped(old, UNHEARD_OF, "*", new, point, shown),
-            (None, _) => {}
-        }
-        if let Some(rest) = &old.rest {
-            self.claimed(rest, old, new, point, shown);
-        }
-    }
-
-    /// Fields that older values don't have.
-    fn missing(
-        &mut self,
-        old: &Fields,
-        new: &'c Fields,
-        renamed: &BTreeMap<String, String>,
-        point: &Point,
-        shown: &str,
-    ) {
-        for (name, node) in &new.fields {
-            if old.get(name).is_some() || renamed.values().any(|to| to == name) {
-                continue;
-            }
-            let base = point.based(self.object(new, &[]).into());
-            if let Err(unread) = (self.reads)(&base.field(name).without()) {
-                let gone = old.all().filter(|(name, old, _)| {
-                    new.get(name).is_none()
-                        && !renamed.contains_key(*name)
-                        && words(self.old, old) == words(self.new, node)
-                });
-                let gone: Vec<&str> = gone.map(|(name, ..)| name).collect();
-                let change = Change::Missing {
-                    kind: words(self.new, node),
-                    was: nearest(name, gone.into_iter()),
-                };
-                self.report(&format!("{shown}.{name}"), change, &unread);
-            }
-        }
-    }
-
-    /// A field that is not known any more.
-    fn dropped(
-        &mut self,
-        node: &Node,
-        name: &str,
-        called: &str,
-        new: &Fields,
-        point: &Point,
-        shown: &str,
-    ) {
-        let Some(value) = self.old.full_sample(node) else {
-            return;
-        };
-        let mut object = self.object(new, &[]);
-        object.insert(name.to_owned(), value);
-        let inner = point.based(object.into()).field(name);
-        let shown = format!("{shown}.{called}");
-        match (self.reads)(&inner.with(inner.here().cloned().unwrap_or_default())) {
-            Err(unread) => self.report(&shown, Change::Refused, &unread),
-            Ok(written) => {
-                if inner.in_whole(&written).is_none() {
-                    let came = new
-                        .all()
-                        .filter(|(_, other, _)| words(self.old, node) == words(self.new, other));
-                    let came: Vec<&str> = came.map(|(name, ..)| name).collect();
-                    let now = (called == name).then(|| nearest(name, came.into_iter()));
-                    let now = now.flatten();
-                    self.report(&shown, Change::Dropped { now }, &Unread::default());
-                }
-            }
-        }
-    }
-
-    /// What a field holds that is one of the others now.
-    fn rest(
-        &mut self,
-        old: &'c Node,
-        rest: &'c Node,
-        name: &str,
-        new: &Fields,
-        point: &Point,
-        shown: &str,
-    ) {
-        let mut object = self.object(new, &[]);
-        let sample = self.new.sample(rest).unwrap_or_default();
-        object.insert(name.to_owned(), sample);
-        let inner = point.based(object.into()).field(name);
-        let called = if name == UNHEARD_OF { "*" } else { name };
-        self.place(old, rest, &inner, &format!("{shown}.{called}"));
-    }
-
-    /// New fields whose names could have been used for anything.
-    fn claimed(&mut self, rest: &Node, old: &Fields, new: &Fields, point: &Point, shown: &str) {
-        let base = self.object(new, &[]);
-        for (name, node, _) in new.all().filter(|(name, ..)| old.get(name).is_none()) {
-            let inner = point.based(base.clone().into()).field(name);
-            let samples = self
-                .old
-                .alternatives(rest)
-                .into_iter()
-                .flat_map(|one| match one {
-                    Node::Plain(plain) => plain.samples(),
-                    one => self.old.sample(one).into_iter().collect(),
-                });
-            let wrong = samples.into_iter().find_map(|value| {
-                let unread = (self.reads)(&inner.with(value.clone())).err()?;
-                Some((value, unread))
-            });
-            if let Some((example, unread)) = wrong {
-                let change = Change::Claimed {
-                    kind: words(self.new, node),
-                    example: example.to_string(),
-                };
-                self.report(&format!("{shown}.{name}"), change, &unread);
-            }
-        }
-    }
-
-    /// Old fields that are read under other names: their value turns up there.
-    fn renamed(&self, old: &Fields, new: &Fields, point: &Point) -> BTreeMap<String, String> {
-        let gone: Vec<&str> = old
-            .all()
-            .map(|(name, ..)| name)
-            .filter(|name| new.get(name).is_none())
-            .collect();
-        let came: Vec<(&str, &Node)> = new
-            .all()
-            .map(|(name, node, _)| (name, node))
-            .filter(|(name, _)| old.get(name).is_none())
-            .collect();
-        let mut renamed = BTreeMap::new();
-        if gone.len() * came.len() > PAIRS_MAX {
-            return renamed;
-        }
-        for name in gone {
-            let found = came.iter().find(|(to, node)| {
-                let mut object = self.object(new, &[to]);
-                object.remove(*to);
-                let place = point.based(object.clone().into()).field(to);
-                let without = (self.reads)(&point.with(object.clone().into())).ok();
-                let before = without.as_ref().and_then(|whole| place.in_whole(whole));
-                let samples = self
-                    .new
-                    .alternatives(node)
-                    .into_iter()
-                    .flat_map(|one| match one {
-                        Node::Plain(plain) => plain.samples(),
-                        one => [self.new.sample(one), self.new.full_sample(one)]
-                            .into_iter()
-                            .flatten()
-                            .collect(),
-                    });
-                samples.into_iter().any(|value| {
-                    let mut object = object.clone();
-                    object.insert(name.to_owned(), value);
-                    let written = (self.reads)(&point.with(object.into())).ok();
-                    let after = written.as_ref().and_then(|whole| place.in_whole(whole));
-                    after.is_some() && after != before
-                })
-            });
-            if let Some((to, _)) = found {
-                renamed.insert(name.to_owned(), (*to).to_owned());
-            }
-        }
-        renamed
-    }
-
-    /// A value that the new type reads, with these of its fields that can be left out.
-    fn object(&self, new: &Fields, also: &[&str]) -> Map<String, Value> {
-        new.all()
-            .filter(|(name, _, optional)| !optional || also.contains(name))
-            .map(|(name, node, _)| (name.to_owned(), self.new.sample(node).unwrap_or_default()))
-            .collect()
-    }
-
     /// Values of the old type, of all kinds that there are.
     fn values(&self, old: &Node) -> Vec<Value> {
         let mut values = self.old.variations(old);
@@ -621,7 +414,7 @@ impl<'c> Comparison<'c> {
     fn whole(&mut self, name: &str) {
         // Not all that a type can write is read by itself, if there are rules between its fields.
         let own = self.new.full_sample(&self.new.value);
-        if !self.can_be_asked || !own.is_some_and(|own| (self.reads)(&own).is_ok()) {
+        if !self.can_be_asked || own.is_none_or(|own| (self.reads)(&own).is_err()) {
             return;
         }
         for value in self.values(&self.old.value) {
@@ -647,80 +440,6 @@ fn is_plain(node: &Node) -> bool {
         node,
         Node::Plain(_) | Node::Text { .. } | Node::Values { .. }
     )
-}
-
-/// How alternatives are told apart.
-enum Tag {
-    /// By the value of this field.
-    Field(String),
-    /// By the one field that each has.
-    Name,
-}
-
-impl Tag {
-    /// How these are; none if there is nothing to tell apart.
-    fn of(alternatives: &[&Node]) -> Option<Self> {
-        let objects: Vec<&Fields> = alternatives
-            .iter()
-            .filter_map(|node| match node {
-                Node::Fields(fields) => Some(fields),
-                _ => None,
-            })
-            .collect();
-        let (first, rest) = objects.split_first().filter(|(_, rest)| !rest.is_empty())?;
-        let is_tag = |fields: &Fields, name: &str| {
-            matches!(fields.fields.get(name), Some(Node::Values { .. }))
-        };
-        let field = first
-            .fields
-            .keys()
-            .find(|name| is_tag(first, name) && rest.iter().all(|fields| is_tag(fields, name)));
-        if let Some(field) = field {
-            return Some(Self::Field(field.clone()));
-        }
-        let alone = |fields: &&Fields| fields.fields.len() == 1 && fields.optional.is_empty();
-        objects
-            .iter()
-            .all(|fields| alone(fields))
-            .then_some(Self::Name)
-    }
-
-    /// What an alternative is called.
-    fn values(&self, node: &Node) -> Vec<String> {
-        let Node::Fields(fields) = node else {
-            return Vec::new();
-        };
-        match self {
-            Self::Field(name) => match fields.fields.get(name) {
-                Some(Node::Values { values }) => values.iter().filter_map(key_text).collect(),
-                _ => Vec::new(),
-            },
-            Self::Name => fields.fields.keys().take(1).cloned().collect(),
-        }
-    }
-
-    /// A value that calls itself otherwise.
-    fn put(&self, value: Value, name: &str) -> Option<Value> {
-        let Value::Object(mut object) = value else {
-            return None;
-        };
-        match self {
-            Self::Field(field) => drop(object.insert(field.clone(), name.into())),
-            Self::Name => {
-                let (_, inner) = object.into_iter().next()?;
-                object = Map::from_iter([(name.to_owned(), inner)]);
-            }
-        }
-        Some(object.into())
-    }
-
-    /// What a value calls itself.
-    fn value(&self, value: &Value) -> Option<String> {
-        match self {
-            Self::Field(name) => value.get(name).and_then(key_text),
-            Self::Name => value.as_object()?.keys().next().cloned(),
-        }
-    }
 }
 
 fn collect_values(node: &Node, values: &mut Vec<Value>) {

@@ -1,5 +1,7 @@
 //! What of an old value can't be read, in words, and what mends it.
 
+use std::fmt::Write as _;
+
 use serde_json::Value;
 
 use super::{
@@ -58,7 +60,7 @@ pub(crate) enum Change {
     /// A part of the key.
     Key { what: String },
     /// Partitions, partitioner, format, topic.
-    Topic { what: String, mend: String },
+    Topic { what: String },
     /// A field that is gone: its values are lost when the entity is written again.
     Dropped { now: Option<String> },
     /// A new field with a name that could stand for anything before.
@@ -105,13 +107,13 @@ impl Finding {
                     format!("it was {was}, and is now {is}")
                 };
                 if !is.is_empty() && !example.is_empty() {
-                    what += &format!(": {} can't be read", short(example));
+                    let _ = write!(what, ": {} can't be read", short(example));
                 }
                 what
             }
             Change::Refused => "it is gone, and a field that is not known is refused".to_owned(),
             Change::Whole { example } => format!("{} can't be read", short(example)),
-            Change::Key { what } | Change::Topic { what, .. } => what.clone(),
+            Change::Key { what } | Change::Topic { what } => what.clone(),
             Change::Dropped { now: None } => {
                 "it is gone; its values are lost as entities are written again".to_owned()
             }
@@ -172,8 +174,7 @@ impl Finding {
             Change::Key { .. } => "keep the key as it was. Keys can't be migrated, since the log is compacted by them: \
                 a state with another key is another state, with a topic of its own"
                 .to_owned(),
-            Change::Topic { mend, .. } => mend.clone(),
-            Change::Dropped { .. } | Change::Claimed { .. } => return None,
+            Change::Topic { .. } | Change::Dropped { .. } | Change::Claimed { .. } => return None,
         })
     }
 
@@ -191,8 +192,7 @@ impl Finding {
                 "keep its type and format in the document, and give what is new another name".to_owned()
             }
             Change::Key { .. } => "keep the key as it was: a state with another key is another state, with a topic of its own (`x-memgen-topic`)".to_owned(),
-            Change::Topic { mend, .. } => mend.clone(),
-            Change::Dropped { .. } | Change::Claimed { .. } => return None,
+            Change::Topic { .. } | Change::Dropped { .. } | Change::Claimed { .. } => return None,
         })
     }
 

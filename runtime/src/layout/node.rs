@@ -39,6 +39,7 @@ pub(crate) enum Node {
 }
 
 /// The fields of an object.
+#[expect(clippy::struct_field_names, reason = "so it is called in the file")]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Fields {
     /// Those that are always written.
@@ -51,6 +52,7 @@ pub(crate) struct Fields {
     pub(crate) rest: Option<Box<Node>>,
 }
 
+#[expect(clippy::unnecessary_box_returns, reason = "serde wants it so")]
 fn any_text() -> Box<Node> {
     Box::new(Node::Plain(Plain::String))
 }

@@ -58,10 +58,6 @@ impl Point {
         }
     }
 
-    pub(crate) fn path(&self) -> &[Step] {
-        &self.path
-    }
-
     /// The whole, with this value here.
     pub(crate) fn with(&self, value: Value) -> Value {
         let mut whole = self.base.clone();

@@ -168,10 +168,10 @@ impl Schemas {
             return found;
         }
         if let Some(reference) = map.get("$ref").and_then(Value::as_str) {
-            found = self.both(found, vec![Alternative::Named(self.name(reference))], depth);
+            found = self.both(&found, &[Alternative::Named(self.name(reference))], depth);
         }
         for part in list(map, "allOf") {
-            found = self.both(found, self.alternatives(part, depth + 1), depth);
+            found = self.both(&found, &self.alternatives(part, depth + 1), depth);
         }
         for keyword in ["oneOf", "anyOf"] {
             let choices = list(map, keyword);
@@ -183,26 +183,21 @@ impl Schemas {
                 let tag = tag(map, choice);
                 let mut alternatives = self.alternatives(choice, depth + 1);
                 if let Some(tag) = tag {
-                    alternatives = self.both(alternatives, vec![Alternative::Flat(tag)], depth);
+                    alternatives = self.both(&alternatives, &[Alternative::Flat(tag)], depth);
                 }
                 all.extend(alternatives);
                 all.truncate(ALTERNATIVES_MAX);
             }
-            found = self.both(found, all, depth);
+            found = self.both(&found, &all, depth);
         }
         found
     }
 
     /// What both say, for each pair.
-    fn both(
-        &self,
-        left: Vec<Alternative>,
-        right: Vec<Alternative>,
-        depth: usize,
-    ) -> Vec<Alternative> {
+    fn both(&self, left: &[Alternative], right: &[Alternative], depth: usize) -> Vec<Alternative> {
         let mut all = Vec::new();
-        for one in &left {
-            for two in &right {
+        for one in left {
+            for two in right {
                 match (one, two) {
                     (Alternative::Flat(map), other) if says_nothing(map) => all.push(other.clone()),
                     (other, Alternative::Flat(map)) if says_nothing(map) => all.push(other.clone()),
@@ -317,10 +312,10 @@ fn merge(mut one: Map<String, Value>, two: &Map<String, Value>) -> Map<String, V
                 }
             }
             // An object that closes itself off is one part of a whole that has more.
-            ("additionalProperties" | "unevaluatedProperties", mine, theirs) => {
-                if *mine == Value::Bool(false) {
-                    *mine = theirs.clone();
-                }
+            ("additionalProperties" | "unevaluatedProperties", mine, theirs)
+                if *mine == Value::Bool(false) =>
+            {
+                *mine = theirs.clone();
             }
             _ => {}
         }

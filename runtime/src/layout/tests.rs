@@ -6,7 +6,16 @@ mod rows;
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::*;
+use super::{
+    asked::Asked,
+    finding::{Finding, Owner},
+    node::Layout,
+};
+
+/// The layout of a type.
+fn of<T: Serialize + DeserializeOwned + JsonSchema>() -> Layout {
+    Asked::of::<T>().layout
+}
 
 /// What is said, a line for each finding: `error PLACE: …` or `note PLACE: …`.
 fn said<Old, New>() -> Vec<String>
@@ -14,7 +23,7 @@ where
     Old: Serialize + DeserializeOwned + JsonSchema,
     New: Serialize + DeserializeOwned + JsonSchema,
 {
-    let findings = compare("S", &of::<Old>(), &of::<New>(), &ask::<New>);
+    let findings = Asked::of::<New>().compare("S", &of::<Old>());
     let line = |finding: &Finding| {
         let word = if finding.is_error() { "error" } else { "note" };
         format!("{word} {}: {}", finding.place, finding.what())
@@ -32,7 +41,7 @@ where
         state: "S",
         entity: None,
     };
-    let findings = compare("S", &of::<Old>(), &of::<New>(), &ask::<New>);
+    let findings = Asked::of::<New>().compare("S", &of::<Old>());
     findings
         .iter()
         .filter_map(|finding| finding.mend(owner))

@@ -13,7 +13,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 
-use super::super::{Layout, ask, compare, node::Node, of, oracle::Unread, plain::Plain};
+use super::{
+    super::{
+        compare::compare,
+        node::{Layout, Node},
+        oracle::{Unread, ask},
+        plain::Plain,
+    },
+    of,
+};
 
 /// A type, as far as it matters here.
 struct Subject {
@@ -144,12 +152,16 @@ fn change(value: &mut Value, rng: &mut Rng) {
         Value::Object(object) if !object.is_empty() && rng.u8(..) < 230 => {
             let index = rng.usize(0..object.len());
             let name = object.keys().nth(index).cloned().unwrap_or_default();
-            if rng.u8(..) < 25 {
-                object.remove(&name);
-            } else if rng.u8(..) < 25 {
-                object.insert("odd".to_owned(), rng.choice(odd).unwrap_or_default());
-            } else if let Some(inner) = object.get_mut(&name) {
-                change(inner, rng);
+            match rng.u8(..20) {
+                0 | 1 => drop(object.remove(&name)),
+                2 | 3 => {
+                    object.insert("odd".to_owned(), rng.choice(odd).unwrap_or_default());
+                }
+                _ => {
+                    if let Some(inner) = object.get_mut(&name) {
+                        change(inner, rng);
+                    }
+                }
             }
         }
         Value::Array(items) if !items.is_empty() && rng.u8(..) < 200 => {
