@@ -47,7 +47,7 @@ pub(super) fn help(service: &str, version: &str) -> String {
             "Say whether this service can read the log that the settings name, and end: with 0, or with 5 if it can't",
         ))
         .arg(other("check-layouts").value_name("FILE").help(
-            "Say, as JSON, whether this service can read what was written under the layouts in a file (memgen.layouts), and end: with 0, or with 5",
+            "Say, as JSON, whether this service can read what was written under the layouts in a file (memgen.layouts, or - for standard input), and end: with 0, or with 5",
         ))
         .arg(
             other("print-layouts")

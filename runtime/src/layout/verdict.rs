@@ -30,6 +30,8 @@ pub(crate) struct StateVerdict {
     pub(crate) state: &'static str,
     pub(crate) topic: String,
     pub(crate) verdict: Word,
+    /// Whether this layout was accepted before.
+    pub(crate) recorded: bool,
     /// Why values can't be read.
     pub(crate) problems: Vec<Said>,
     /// What is good to know.
@@ -87,6 +89,9 @@ impl StateVerdict {
             } else {
                 Word::Same
             },
+            recorded: kept
+                .iter()
+                .any(|layout| layout.written_fingerprint() == Some(state.fingerprint)),
             problems: Vec::new(),
             notes: Vec::new(),
             migrated: Vec::new(),
@@ -167,10 +172,7 @@ impl Verdict {
                 });
             }
             verdict.compatible &= said.verdict != Word::Incompatible;
-            let known = kept
-                .iter()
-                .any(|layout| layout.written_fingerprint() == Some(state.fingerprint));
-            if !known {
+            if !said.recorded {
                 verdict.recorded = false;
                 accepted.add(topic, state.layout.clone());
             }

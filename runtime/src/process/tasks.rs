@@ -57,8 +57,15 @@ pub(super) fn run(service: &Service, task: &Task) -> ExitCode {
     ExitCode::from(EXIT_INCOMPATIBLE)
 }
 
-/// The layouts in a file; none if it is not there yet.
+/// The layouts in a file; none if it is not there yet. `-` is standard input.
 fn of_file(path: &Path) -> Result<History, String> {
+    if path == Path::new("-") {
+        let text = io::read_to_string(io::stdin()).map_err(|error| error.to_string())?;
+        if text.is_empty() {
+            return Ok(History::default());
+        }
+        return History::parse(&text).map_err(|error| format!("standard input: {error}"));
+    }
     match fs::read_to_string(path) {
         Ok(text) => History::parse(&text).map_err(|error| format!("{}: {error}", path.display())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(History::default()),

@@ -166,7 +166,6 @@ fn numbers_and_texts() {
     says!(U32 => F64);
     says!(F64 => U32: "error S.v: it was `f64`, and is now `u32`: 0.5 can't be read");
     says!(F32 => F64);
-    says!(F64 => F32);
     says!(U8 => NonZero: "error S.v: it was `u8`, and is now `int 1..255`: 0 can't be read");
     says!(NonZero => U8);
     says!(Text => Letter: "error S.v: it was any text, and is now `char`: \"memgen: any text, 1.5 €\" can't be read");
