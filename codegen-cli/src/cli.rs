@@ -13,7 +13,8 @@ use crate::{
     check, dev,
     diagnostic::Diagnostics,
     exit::{CODES, Exit},
-    fetch, generate, inspect, new, status,
+    fetch, generate, inspect, new,
+    status::{self, Overview},
     ui::{Color, Ui, count},
     upgrade,
 };
@@ -71,9 +72,9 @@ enum Command {
     New(new::Options),
     /// Brings a project's scaffold and generated files up to this version of memgen. Your lines stay.
     Upgrade(upgrade::Options),
-    /// Shows the partitions of a running node.
+    /// Shows the nodes of a running service, and its partitions: who owns and who follows each.
     ///
-    /// Fails with 3 if not all of them serve.
+    /// Fails with 3 if the node that is asked is not ready.
     Status {
         /// The address of the node's admin listener, as it prints it at its start.
         #[arg(
@@ -87,6 +88,19 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Lets a node give its partitions to others, so that it can be stopped without a pause. It is done when it owns none.
+    Drain {
+        /// The node's name, as `memgen status` shows it.
+        node: String,
+        /// The address of the admin listener of any node.
+        #[arg(
+            long,
+            value_name = "URL",
+            default_value = "http://127.0.0.1:9081",
+            env = "MEMGEN_ADMIN_URL"
+        )]
+        admin: fetch::Base,
+    },
     /// Prints what a shell needs to complete this command's arguments: `memgen completions bash > /etc/bash_completion.d/memgen`.
     Completions {
         /// The shell.
@@ -99,6 +113,9 @@ enum Command {
         dir: Option<PathBuf>,
     },
 }
+
+/// How often `drain` looks.
+const DRAIN_POLL: std::time::Duration = std::time::Duration::from_millis(100);
 
 /// An error that ends the command, in words.
 pub(crate) type Failure = Box<dyn std::error::Error>;
@@ -138,6 +155,7 @@ pub fn run() -> Exit {
         Command::New(options) => new::run(ui, &options),
         Command::Upgrade(options) => upgrade::run(ui, &options),
         Command::Status { admin, json } => show_status(&admin, json),
+        Command::Drain { node, admin } => drain(ui, &node, &admin),
         Command::Completions { shell } => {
             clap_complete::generate(
                 shell,
@@ -254,22 +272,39 @@ fn generate(ui: Ui, spec: &Path, options: &generate::Options, mode: Mode) -> Res
 }
 
 fn show_status(admin: &fetch::Base, json: bool) -> Result<Exit, Failure> {
-    let body = fetch::get(admin, "/status")?;
-    let status = status::Status::read(&body).map_err(|error| {
-        format!("what {admin}/status answers is not the status of a memgen service: {error}")
-    })?;
     let mut out = io::stdout().lock();
+    let status = status::read(admin)?;
+    let ready = status.ready;
     if json {
-        out.write_all(&body)?;
+        out.write_all(&fetch::get(admin, "/status")?)?;
         out.write_all(b"\n")?;
     } else {
-        write!(out, "{status}")?;
+        write!(out, "{}", Overview::of(status))?;
     }
-    Ok(if status.ready {
-        Exit::Done
-    } else {
-        Exit::NotReady
-    })
+    Ok(if ready { Exit::Done } else { Exit::NotReady })
+}
+
+fn drain(ui: Ui, node: &str, admin: &fetch::Base) -> Result<Exit, Failure> {
+    let of_node = status::admin_of(admin, node)?;
+    if !status::read(&of_node)?.has_others(node) {
+        return Err(format!("no other node could take the partitions of `{node}`").into());
+    }
+    fetch::post(&of_node, "/drain")?;
+    let mut before = None;
+    loop {
+        let left = status::read(&of_node)?.owned_by(node);
+        if before != Some(left) {
+            ui.step(
+                "Draining",
+                format_args!("{node} owns {}", count(left, "partition")),
+            );
+            before = Some(left);
+        }
+        if left == 0 {
+            return Ok(Exit::Done);
+        }
+        std::thread::sleep(DRAIN_POLL);
+    }
 }
 
 fn man(folder: Option<PathBuf>) -> Result<Exit, Failure> {

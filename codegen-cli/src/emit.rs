@@ -127,8 +127,8 @@ fn file(about: &str, uses: &[&str]) -> Text {
     // What no operation uses is there for the user's functions; and the names are the document's.
     text.line("#![allow(dead_code, unused_imports, clippy::all, rustdoc::bare_urls)]");
     text.gap();
-    for path in uses {
-        text.line(&format!("use {path};"));
+    for line in uses {
+        text.line(line);
     }
     text
 }

@@ -1,10 +1,10 @@
 //! One HTTP request.
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::{fmt, net::SocketAddr, str::FromStr, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty, Limited};
-use hyper::{Request, StatusCode, Uri, header};
+use hyper::{Method, Request, StatusCode, Uri, header};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
@@ -46,6 +46,17 @@ impl FromStr for Base {
     }
 }
 
+impl From<SocketAddr> for Base {
+    fn from(address: SocketAddr) -> Self {
+        let host = match address {
+            SocketAddr::V4(address) => address.ip().to_string(),
+            SocketAddr::V6(address) => format!("[{}]", address.ip()),
+        };
+        let port = address.port();
+        Self { host, port }
+    }
+}
+
 impl fmt::Display for Base {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "http://{}:{}", self.host, self.port)
@@ -77,17 +88,26 @@ pub(crate) enum FetchError {
 
 /// The body that a node answers `GET path` with.
 pub(crate) fn get(base: &Base, path: &str) -> Result<Bytes, FetchError> {
+    ask(base, Method::GET, path)
+}
+
+/// The body that a node answers `POST path` with, sent without a body.
+pub(crate) fn post(base: &Base, path: &str) -> Result<Bytes, FetchError> {
+    ask(base, Method::POST, path)
+}
+
+fn ask(base: &Base, method: Method, path: &str) -> Result<Bytes, FetchError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
     let runtime = runtime.map_err(FetchError::Runtime)?;
     runtime.block_on(async {
-        let patience = tokio::time::timeout(PATIENCE, exchange(base, path)).await;
+        let patience = tokio::time::timeout(PATIENCE, exchange(base, method, path)).await;
         patience.unwrap_or_else(|_| Err(FetchError::Patience { base: base.clone() }))
     })
 }
 
-async fn exchange(base: &Base, path: &str) -> Result<Bytes, FetchError> {
+async fn exchange(base: &Base, method: Method, path: &str) -> Result<Bytes, FetchError> {
     // An IPv6 address stands in brackets in a URL only.
     let host = base.host.trim_start_matches('[').trim_end_matches(']');
     let stream = TcpStream::connect((host, base.port)).await;
@@ -104,7 +124,9 @@ async fn exchange(base: &Base, path: &str) -> Result<Bytes, FetchError> {
     let (mut sender, connection) = handshake.map_err(|error| http(error.into()))?;
     // It drives the request; whatever ends it ends the request too.
     tokio::spawn(connection);
-    let request = Request::get(path)
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
         .header(header::HOST, format!("{}:{}", base.host, base.port))
         .body(Empty::<Bytes>::new())
         .map_err(|error| http(error.into()))?;

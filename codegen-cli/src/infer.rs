@@ -239,7 +239,19 @@ impl<'d> Look<'_, 'd> {
             {
                 continue;
             }
-            let Some((_, Found { shape, .. })) = shape::reply(document, read, None) else {
+            // Where what is read may be something else as well, what is made is what is kept.
+            let mut of_made = None;
+            if shape::has_kinds(document, read) {
+                let post = self.on(collection, "post");
+                let post = post.filter(|post| !shape::has_kinds(document, post));
+                let made = post.and_then(|post| shape::reply(document, post, None));
+                of_made = made.map(|(_, found)| found.shape);
+                if of_made.is_none() {
+                    continue;
+                }
+            }
+            let Some((_, Found { shape, .. })) = shape::reply(document, read, of_made.as_ref())
+            else {
                 continue;
             };
             let Some(entity) = types.get(format!("#{}", shape.pointer).as_str()) else {

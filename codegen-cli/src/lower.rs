@@ -24,7 +24,7 @@ use self::{place::Place, types::Types};
 use crate::{
     diagnostic::Diagnostics,
     model::{Api, Decision, Operation, SecurityScheme},
-    spec::{Node, Spec, UNSUPPORTED},
+    spec::{Node, Object, Spec, UNSUPPORTED},
 };
 
 /// The methods of HTTP that a path can have, in the order in which documents are read.
@@ -66,7 +66,7 @@ pub fn lower(spec: &mut Spec, diagnostics: &mut Diagnostics) -> Api {
     let schemas = tree
         .pointer("/components/schemas")
         .and_then(Node::as_object);
-    for name in schemas.into_iter().flat_map(|schemas| schemas.keys()) {
+    for name in schemas.into_iter().flat_map(Object::keys) {
         types.component(&format!(
             "#/components/schemas/{}",
             crate::spec::escape(name)
@@ -161,7 +161,7 @@ fn security(types: &Types<'_, '_>) -> Vec<SecurityScheme> {
     for name in section
         .and_then(Node::as_object)
         .into_iter()
-        .flat_map(|section| section.keys())
+        .flat_map(Object::keys)
     {
         let place = Place::root(types.tree)
             .at("components")

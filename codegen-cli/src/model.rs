@@ -152,6 +152,20 @@ pub enum TypeRef {
     File,
 }
 
+impl TypeRef {
+    /// The type with a name that it is, or is a list, a map or an option of.
+    #[must_use]
+    pub fn named(&self) -> Option<TypeId> {
+        match self {
+            Self::Named(id) => Some(*id),
+            Self::Boxed(inner) | Self::Nullable(inner) | Self::List(inner) | Self::Map(inner) => {
+                inner.named()
+            }
+            _ => None,
+        }
+    }
+}
+
 /// An operation.
 #[derive(Clone, Debug)]
 pub struct Operation {

@@ -26,7 +26,9 @@ pub mod zookeeper;
 use std::{
     io,
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    ops::Range,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
 
@@ -81,16 +83,32 @@ pub(crate) fn at(path: &Path) -> impl FnOnce(io::Error) -> ServerError + '_ {
     }
 }
 
-/// Ports that nothing listens on now.
+/// Where servers listen: below the ports that the system gives to whoever connects, since one of those could be taken between two starts of a server.
+const PORTS: Range<u16> = 12_000..32_000;
+
+/// Ports that nothing listens on now. None is given twice by one process, and processes begin at different ones.
 fn free_ports(count: usize) -> Result<Vec<u16>, ServerError> {
-    // All are held until the last is known, so that they differ.
-    let held: Vec<TcpListener> = (0..count)
-        .map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
-        .collect::<io::Result<_>>()
-        .map_err(ServerError::Port)?;
-    held.iter()
-        .map(|listener| Ok(listener.local_addr().map_err(ServerError::Port)?.port()))
-        .collect()
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    let number = PORTS.end - PORTS.start;
+    let mut ports = Vec::with_capacity(count);
+    let mut last = io::Error::from(io::ErrorKind::AddrInUse);
+    for _ in 0..number {
+        if ports.len() == count {
+            break;
+        }
+        let step = std::process::id()
+            .wrapping_mul(97)
+            .wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed));
+        let port = PORTS.start + u16::try_from(step % u32::from(number)).unwrap_or(0);
+        match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+            Ok(_) => ports.push(port),
+            Err(error) => last = error,
+        }
+    }
+    if ports.len() < count {
+        return Err(ServerError::Port(last));
+    }
+    Ok(ports)
 }
 
 /// Waits until something listens on the server's port, as long as the server runs.

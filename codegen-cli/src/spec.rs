@@ -11,7 +11,9 @@ mod convert;
 mod grammar;
 mod json;
 mod limits;
+mod mend;
 mod node;
+mod object;
 mod overlay;
 mod pattern;
 mod sources;
@@ -27,7 +29,8 @@ use self::{bundle::Bundler, limits::Budget, pattern::Patterns};
 pub use self::{
     bundle::UNSUPPORTED,
     grammar::Kind,
-    node::{Member, Mismatch, Node, Object, Text, Value, escape, unescape},
+    node::{Member, Mismatch, Node, Text, Value, escape, unescape},
+    object::Object,
     sources::Sources,
 };
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
@@ -131,7 +134,7 @@ pub fn read_bytes(
     }
 }
 
-/// A file that is called JSON, or begins like it, is JSON; everything else is YAML.
+/// A file that is called JSON, or begins like it, is JSON; everything else is YAML. What is no JSON may be YAML all the same, which has braces, too.
 fn parse(
     text: &str,
     name: &str,
@@ -142,11 +145,31 @@ fn parse(
     let json = Path::new(name)
         .extension()
         .is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
-    if json || text.trim_start().starts_with('{') {
-        json::parse(text, file, budget, diagnostics)
-    } else {
-        yaml::parse(text, file, budget, diagnostics)
+    if !json && !text.trim_start().starts_with('{') {
+        return yaml::parse(text, file, budget, diagnostics);
     }
+    let mut said = Diagnostics::default();
+    let before = *budget;
+    let mut node = json::parse(text, file, budget, &mut said);
+    let no_json = |one: &&Diagnostic| one.message.starts_with(json::NO_JSON);
+    if let Some(why) = said.iter().find(no_json) {
+        let mut other = Diagnostics::default();
+        *budget = before;
+        node =
+            yaml::parse(text, file, budget, &mut other).filter(|node| node.as_object().is_some());
+        if node.is_some() {
+            if json {
+                other.push(Diagnostic {
+                    severity: Severity::Warning,
+                    message: format!("{}; it is read as YAML", why.message),
+                    ..why.clone()
+                });
+            }
+            said = other;
+        }
+    }
+    said.iter().for_each(|one| diagnostics.push(one.clone()));
+    node
 }
 
 /// Makes one document of what was read first and what it refers to.
@@ -251,7 +274,7 @@ fn version(root: &Node, diagnostics: &mut Diagnostics) -> Option<Version> {
     };
     let mut parts = text.split('.');
     match (parts.next(), parts.next()) {
-        (Some("3"), Some("0")) => Some(Version::V30),
+        (Some("3"), Some("0") | None) => Some(Version::V30),
         (Some("3"), Some("1")) => Some(Version::V31),
         (Some("3"), Some("2")) => {
             diagnostics.warning(

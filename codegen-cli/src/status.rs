@@ -1,8 +1,10 @@
-//! What a node says about itself, as a table.
+//! What the nodes of a service say about themselves, as a table.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt, net::SocketAddr};
 
 use serde::Deserialize;
+
+use crate::fetch::{self, Base, FetchError};
 
 /// A node's `/status`. What a later version adds is left out.
 #[derive(Debug, Deserialize)]
@@ -13,13 +15,27 @@ pub(crate) struct Status {
     node: String,
     pub(crate) ready: bool,
     log: Log,
+    #[serde(default)]
+    pub(crate) nodes: Vec<Node>,
     partitions: Vec<Partition>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Log {
     kind: String,
-    bytes: u64,
+    bytes: Option<u64>,
+}
+
+/// A node of the cluster.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Node {
+    pub(crate) id: String,
+    http: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    zone: Option<String>,
+    version: String,
+    draining: bool,
+    planner: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -29,10 +45,24 @@ struct Partition {
     number: u32,
     phase: String,
     halted_because: Option<String>,
+    owner: Option<String>,
+    #[serde(default)]
+    epoch: i64,
+    #[serde(default)]
+    standbys: Vec<String>,
+    staleness_ms: Option<u64>,
     keys: u64,
     bytes: i64,
     position: u64,
     queue: u64,
+}
+
+/// What all nodes say, as far as they answer.
+#[derive(Debug)]
+pub(crate) struct Overview {
+    asked: Status,
+    /// Those besides the one that was asked.
+    others: BTreeMap<String, Status>,
 }
 
 impl Status {
@@ -40,36 +70,158 @@ impl Status {
     pub(crate) fn read(json: &[u8]) -> serde_json::Result<Self> {
         serde_json::from_slice(json)
     }
+
+    /// Whether there are nodes that stay besides this one.
+    pub(crate) fn has_others(&self, node: &str) -> bool {
+        let mut nodes = self.nodes.iter();
+        nodes.any(|other| other.id != node && !other.draining)
+    }
+
+    /// How many partitions a node owns.
+    pub(crate) fn owned_by(&self, node: &str) -> usize {
+        let owners = self.partitions.iter().map(|partition| &partition.owner);
+        owners
+            .filter(|owner| owner.as_deref() == Some(node))
+            .count()
+    }
+
+    fn partition(&self, like: &Partition) -> Option<&Partition> {
+        let same = |one: &&Partition| one.topic == like.topic && one.number == like.number;
+        self.partitions.iter().find(same)
+    }
 }
 
-/// The columns. The first two are text, the others numbers.
-const HEAD: [&str; 6] = ["PARTITION", "PHASE", "KEYS", "MEMORY", "POSITION", "QUEUE"];
-const TEXT_COLUMNS: usize = 2;
+impl Overview {
+    /// Asks all nodes that the asked one knows. One that does not answer is left out, and is seen by what is missing.
+    pub(crate) fn of(asked: Status) -> Self {
+        let others = asked.nodes.iter().filter(|node| node.id != asked.node);
+        let others = others.filter_map(|node| {
+            let answer = fetch::get(&Base::from(node.admin), "/status").ok()?;
+            Some((node.id.clone(), Status::read(&answer).ok()?))
+        });
+        Self {
+            others: others.collect(),
+            asked,
+        }
+    }
 
-impl fmt::Display for Status {
+    fn at(&self, node: &str, like: &Partition) -> Option<&Partition> {
+        if node == self.asked.node {
+            return self.asked.partition(like);
+        }
+        self.others.get(node)?.partition(like)
+    }
+
+    fn row(&self, seen: &Partition) -> [String; HEAD.len()] {
+        let at_owner = seen.owner.as_deref().and_then(|owner| self.at(owner, seen));
+        let shown = at_owner.unwrap_or(seen);
+        let phase = match (&seen.owner, at_owner) {
+            (None, _) if seen.phase != "halted" => "leaderless",
+            (Some(_), None) if seen.phase != "halted" => "unreachable",
+            _ => &shown.phase,
+        };
+        let standbys = seen.standbys.iter().map(|standby| {
+            let there = self.at(standby, seen);
+            match there.and_then(|there| there.staleness_ms) {
+                Some(ms) => {
+                    let behind = shown
+                        .position
+                        .saturating_sub(there.map_or(0, |it| it.position));
+                    format!("{standby} (-{behind}, {ms} ms)")
+                }
+                None => format!("{standby} (?)"),
+            }
+        });
+        let standbys: Vec<String> = standbys.collect();
+        [
+            format!("{}/{}", seen.topic, seen.number),
+            phase.to_owned(),
+            seen.owner.clone().unwrap_or_else(|| "-".to_owned()),
+            standbys.join(", "),
+            shown.epoch.to_string(),
+            shown.keys.to_string(),
+            size(u64::try_from(shown.bytes).unwrap_or(0)),
+            shown.position.to_string(),
+            shown.queue.to_string(),
+        ]
+    }
+}
+
+/// The admin listener of a node of the cluster that another node belongs to.
+///
+/// # Errors
+/// If there is no such node.
+pub(crate) fn admin_of(asked: &Base, node: &str) -> Result<Base, Box<dyn std::error::Error>> {
+    let status = read(asked)?;
+    let found = status.nodes.iter().find(|known| known.id == node);
+    let names = || {
+        let names: Vec<&str> = status.nodes.iter().map(|node| &*node.id).collect();
+        format!("there is no node `{node}`; there are {}", names.join(", "))
+    };
+    Ok(Base::from(found.ok_or_else(names)?.admin))
+}
+
+/// What a node says of itself.
+///
+/// # Errors
+/// If it does not answer, or something else does.
+pub(crate) fn read(asked: &Base) -> Result<Status, Box<dyn std::error::Error>> {
+    let body = fetch::get(asked, "/status").map_err(|error: FetchError| Box::new(error))?;
+    let status = Status::read(&body).map_err(|error| {
+        format!("what {asked}/status answers is not the status of a memgen service: {error}")
+    })?;
+    Ok(status)
+}
+
+/// The columns. The first ones are text, the others numbers.
+const HEAD: [&str; 9] = [
+    "PARTITION",
+    "PHASE",
+    "OWNER",
+    "STANDBYS",
+    "EPOCH",
+    "KEYS",
+    "MEMORY",
+    "POSITION",
+    "QUEUE",
+];
+const TEXT_COLUMNS: usize = 4;
+
+impl fmt::Display for Overview {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
+        let Status {
             service,
             version,
             cluster,
             node,
             log,
-            ..
-        } = self;
-        let ready = if self.ready { "ready" } else { "not ready" };
+            ready,
+            nodes,
+            partitions,
+        } = &self.asked;
+        let ready = if *ready { "ready" } else { "not ready" };
         writeln!(f, "{service} {version}, node {node} of {cluster}: {ready}")?;
-        writeln!(f, "log: {}, {}", log.kind, size(log.bytes))?;
+        match log.bytes {
+            Some(bytes) => writeln!(f, "log: {}, {}", log.kind, size(bytes))?,
+            None => writeln!(f, "log: {}", log.kind)?,
+        }
+        if nodes.len() > 1 {
+            for node in nodes {
+                let zone = node.zone.as_ref().map(|zone| format!(", zone {zone}"));
+                let planner = if node.planner { ", makes the plan" } else { "" };
+                let draining = if node.draining { ", drains" } else { "" };
+                let Node {
+                    id, http, version, ..
+                } = node;
+                let zone = zone.unwrap_or_default();
+                writeln!(
+                    f,
+                    "node {id}: http://{http}, {version}{zone}{planner}{draining}"
+                )?;
+            }
+        }
         let mut rows = vec![HEAD.map(str::to_owned)];
-        rows.extend(self.partitions.iter().map(|partition| {
-            [
-                format!("{}/{}", partition.topic, partition.number),
-                partition.phase.clone(),
-                partition.keys.to_string(),
-                size(u64::try_from(partition.bytes).unwrap_or(0)),
-                partition.position.to_string(),
-                partition.queue.to_string(),
-            ]
-        }));
+        rows.extend(partitions.iter().map(|partition| self.row(partition)));
         let widths: [usize; HEAD.len()] = std::array::from_fn(|column| {
             rows.iter()
                 .map(|row| row[column].chars().count())
@@ -90,7 +242,7 @@ impl fmt::Display for Status {
                 });
             writeln!(f, "{}", cells.collect::<Vec<_>>().join("  "))?;
         }
-        for partition in &self.partitions {
+        for partition in partitions {
             if let Some(reason) = &partition.halted_because {
                 writeln!(
                     f,
@@ -137,26 +289,57 @@ mod tests {
         }
     }
 
+    fn status(json: &str) -> Status {
+        Status::read(json.as_bytes()).unwrap()
+    }
+
     #[test]
     fn a_table() {
-        let json = br#"{
-            "service": "graph", "version": "0.1.0", "cluster": "c", "node": "1", "ready": false,
+        let asked = status(
+            r#"{
+            "service": "graph", "version": "0.1.0", "cluster": "c", "node": "a", "ready": false,
             "log": {"kind": "embedded", "bytes": 2048, "later": 1},
+            "nodes": [
+                {"id": "a", "http": "127.0.0.1:1", "admin": "127.0.0.1:2", "zone": "x", "version": "0.1.0", "draining": false, "planner": true},
+                {"id": "b", "http": "127.0.0.1:3", "admin": "127.0.0.1:4", "zone": null, "version": "0.2.0", "draining": true, "planner": false}
+            ],
             "partitions": [
-                {"topic": "vertex", "partition": 0, "phase": "serving", "keys": 12, "bytes": 100, "position": 40, "queue": 0},
-                {"topic": "vertex", "partition": 1, "phase": "halted", "halted_because": "a bad record",
-                 "keys": 0, "bytes": 0, "position": 3, "queue": 1}
+                {"topic": "vertex", "partition": 0, "phase": "serving", "owner": "a", "epoch": 7, "standbys": ["b"],
+                 "keys": 12, "bytes": 100, "position": 40, "queue": 0},
+                {"topic": "vertex", "partition": 1, "phase": "halted", "halted_because": "a bad record", "owner": null, "standbys": [],
+                 "keys": 0, "bytes": 0, "position": 3, "queue": 1},
+                {"topic": "vertex", "partition": 2, "phase": "elsewhere", "owner": "c", "standbys": ["a"],
+                 "keys": 0, "bytes": 0, "position": 0, "queue": 0},
+                {"topic": "vertex", "partition": 3, "phase": "standby", "owner": null, "standbys": ["a"], "staleness_ms": 5,
+                 "keys": 0, "bytes": 0, "position": 0, "queue": 0}
             ]
-        }"#;
-        let table = Status::read(json).map(|status| status.to_string());
+        }"#,
+        );
+        let other = status(
+            r#"{
+            "service": "graph", "version": "0.2.0", "cluster": "c", "node": "b", "ready": true, "log": {"kind": "kafka"},
+            "partitions": [
+                {"topic": "vertex", "partition": 0, "phase": "standby", "owner": "a", "epoch": 7, "standbys": ["b"], "staleness_ms": 3,
+                 "keys": 12, "bytes": 100, "position": 38, "queue": 0}
+            ]
+        }"#,
+        );
+        let overview = Overview {
+            asked,
+            others: BTreeMap::from([("b".to_owned(), other)]),
+        };
         let expected = "\
-graph 0.1.0, node 1 of c: not ready
+graph 0.1.0, node a of c: not ready
 log: embedded, 2.0 KiB
-PARTITION  PHASE    KEYS  MEMORY  POSITION  QUEUE
-vertex/0   serving    12   100 B        40      0
-vertex/1   halted      0     0 B         3      1
+node a: http://127.0.0.1:1, 0.1.0, zone x, makes the plan
+node b: http://127.0.0.1:3, 0.2.0, drains
+PARTITION  PHASE        OWNER  STANDBYS      EPOCH  KEYS  MEMORY  POSITION  QUEUE
+vertex/0   serving      a      b (-2, 3 ms)      7    12   100 B        40      0
+vertex/1   halted       -                        0     0     0 B         3      1
+vertex/2   unreachable  c      a (?)             0     0     0 B         0      0
+vertex/3   leaderless   -      a (-0, 5 ms)      0     0     0 B         0      0
 vertex/1 halted: a bad record
 ";
-        assert_eq!(table.ok().as_deref(), Some(expected));
+        assert_eq!(overview.to_string(), expected);
     }
 }

@@ -6,7 +6,7 @@ use syn::{Data, DeriveInput, Fields, LitStr, Token, Variant, punctuated::Punctua
 
 use crate::{errors::Errors, reply::one, types};
 
-pub(crate) const FORM: &str = "`#[body(\"application/json\")] Json(Pet)`, `#[body(\"text/plain\")] Text(String)` or `#[body(\"image/*\")] Image(Bytes)`";
+const FORM: &str = "`#[body(\"application/json\")] Json(Pet)`, `#[body(\"text/plain\")] Text(String)` or `#[body(\"image/*\")] Image(Bytes)`";
 
 pub(crate) fn expand(item: TokenStream) -> TokenStream {
     let errors = Errors::new();
@@ -48,7 +48,13 @@ pub(crate) fn expand(item: TokenStream) -> TokenStream {
 }
 
 fn arm(variant: &Variant, taken: &mut Vec<String>, errors: &Errors) -> Option<TokenStream> {
-    let attribute = one(&variant.attrs, "body", variant, errors)?;
+    let Some(attribute) = one(&variant.attrs, "body", errors) else {
+        errors.push(
+            &variant.ident,
+            format!("this variant needs `#[body(…)]`: {FORM}"),
+        );
+        return None;
+    };
     let parser = Punctuated::<LitStr, Token![,]>::parse_terminated;
     let media_types = match attribute.parse_args_with(parser) {
         Ok(media_types) if !media_types.is_empty() => media_types,

@@ -5,7 +5,7 @@
 //! paths · [`ast`] reads items · [`check`] holds what must be true of them, and [`errors`] what is not · [`model`] is what is right ·
 //! [`expand`] emits it · [`fallback`] emits what is left of wrong input.
 //!
-//! What a document asks for has one file each: `operations` · `reply` · `body`.
+//! What a document asks for has one file each: `operations` · `reply`, with [`status`] for its names · `body`.
 //!
 //! Past the model no mistake is reported; before it nothing panics.
 
@@ -23,6 +23,7 @@ mod model;
 mod near;
 mod operations;
 mod reply;
+mod status;
 mod symbols;
 mod template;
 mod types;

@@ -7,16 +7,9 @@ use syn::{
     parse::{Parse, ParseStream},
 };
 
-use crate::{errors::Errors, types};
+use crate::{errors::Errors, status::Status, types};
 
-const FORM: &str = "`#[reply(200)] Ok(Pet)`, `#[reply(200, \"text/csv\")] OkCsv(String)`, `#[reply(404)] NotFound`, `#[reply(\"4XX\")] ClientError(StatusCode, Error)` or `#[reply(default)] Default(StatusCode, Error)`";
-
-/// The status of a variant.
-enum Status {
-    Code(u16),
-    /// The first field says it.
-    Open,
-}
+const FORM: &str = "`Ok(Pet)`, `NotFound`, `Default(StatusCode, Error)`, `#[reply(200, \"text/csv\")] OkCsv(String)`, `#[reply(404)] NoPet` or `#[reply(\"4XX\")] Refused(StatusCode, Error)`";
 
 /// `#[reply(200, "text/csv")]`
 struct ReplyAttr {
@@ -126,11 +119,20 @@ pub(crate) fn expand(item: TokenStream) -> TokenStream {
 }
 
 fn arm(variant: &Variant, errors: &Errors) -> Option<TokenStream> {
-    let attribute = one(&variant.attrs, "reply", variant, errors)?;
-    let attr = match attribute.parse_args::<ReplyAttr>() {
-        Ok(attr) => attr,
-        Err(error) => {
-            errors.push_error(error);
+    let attr = match (one(&variant.attrs, "reply", errors), named(variant)) {
+        (Some(attribute), _) => match attribute.parse_args::<ReplyAttr>() {
+            Ok(attr) => attr,
+            Err(error) => {
+                errors.push_error(error);
+                return None;
+            }
+        },
+        (None, Some(attr)) => attr,
+        (None, None) => {
+            errors.push(
+                variant.ident.to_token_stream(),
+                format!("the name of this variant is no status, so it needs `#[reply(…)]`: {FORM}"),
+            );
             return None;
         }
     };
@@ -178,6 +180,14 @@ fn arm(variant: &Variant, errors: &Errors) -> Option<TokenStream> {
             #(#headers)*
             response
         }
+    })
+}
+
+/// What the name of a variant says by itself.
+fn named(variant: &Variant) -> Option<ReplyAttr> {
+    Some(ReplyAttr {
+        status: Status::of_name(&variant.ident.to_string())?,
+        media_type: None,
     })
 }
 
@@ -262,28 +272,16 @@ fn parts<'a>(variant: &'a Variant, attr: &ReplyAttr, errors: &Errors) -> Option<
     }
 }
 
-/// The one attribute of this name.
+/// The one attribute of this name, if there is one.
 pub(crate) fn one<'a>(
     attributes: &'a [Attribute],
     word: &str,
-    variant: &Variant,
     errors: &Errors,
 ) -> Option<&'a Attribute> {
     let mut ours = attributes
         .iter()
         .filter(|attribute| attribute.path().is_ident(word));
     let first = ours.next();
-    if first.is_none() {
-        let form = if word == "reply" {
-            FORM
-        } else {
-            crate::body::FORM
-        };
-        errors.push(
-            variant.ident.to_token_stream(),
-            format!("this variant needs `#[{word}(…)]`: {form}"),
-        );
-    }
     if let Some(again) = ours.next() {
         errors.push(again, format!("keep one `#[{word}]`"));
     }

@@ -1,17 +1,20 @@
-//! The admin listener: `/healthz`, `/readyz`, `/metrics`, `/status`.
+//! The admin listener: `/healthz`, `/readyz`, `/metrics`, `/status`, `/drain`.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use axum::{
     Json, Router,
     extract::OriginalUri,
     http::{StatusCode, header},
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
 use serde::Serialize;
+use serde_json::json;
 
 use crate::{
+    cluster::Cluster,
+    config::{Config, LogChoice},
     log::Log,
     mailbox::RETRY_AFTER_SECONDS,
     metrics::Metrics,
@@ -23,11 +26,12 @@ use crate::{
 pub(crate) struct Health {
     pub(crate) service: &'static str,
     pub(crate) version: &'static str,
-    pub(crate) cluster: String,
+    pub(crate) config: Arc<Config>,
     pub(crate) node: String,
     pub(crate) incarnation: u64,
     pub(crate) watched: Vec<Box<dyn Watched>>,
     pub(crate) log: Arc<dyn Log>,
+    pub(crate) nodes: Cluster,
     pub(crate) metrics: Metrics,
 }
 
@@ -87,19 +91,75 @@ struct Status<'a> {
     node: &'a str,
     ready: bool,
     log: LogStatus,
+    coordinator: CoordinatorStatus,
+    /// All nodes that are there, this one too.
+    nodes: Vec<NodeStatus<'a>>,
     partitions: Vec<PartitionStatus>,
+}
+
+#[derive(Serialize)]
+struct CoordinatorStatus {
+    connected: bool,
+    /// The version of the plan.
+    plan: u64,
+}
+
+#[derive(Serialize)]
+struct NodeStatus<'a> {
+    id: &'a str,
+    http: SocketAddr,
+    admin: SocketAddr,
+    peer: SocketAddr,
+    zone: Option<&'a str>,
+    version: &'a str,
+    draining: bool,
+    /// It makes the plan.
+    planner: bool,
 }
 
 #[derive(Serialize)]
 struct LogStatus {
     kind: &'static str,
+    /// The brokers of Kafka.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    brokers: Option<String>,
+    /// What is passed to librdkafka, without secrets.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    kafka: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     bytes: Option<u64>,
+}
+
+impl LogStatus {
+    fn of(health: &Health) -> Self {
+        let bytes = health.log.size_bytes();
+        match &health.config.log {
+            LogChoice::Embedded => Self {
+                kind: "embedded",
+                brokers: None,
+                kafka: BTreeMap::new(),
+                bytes,
+            },
+            LogChoice::Kafka(brokers) => Self {
+                kind: "kafka",
+                brokers: Some(brokers.clone()),
+                kafka: health
+                    .config
+                    .kafka
+                    .settings
+                    .shown()
+                    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                    .collect(),
+                bytes,
+            },
+        }
+    }
 }
 
 /// The routes of the admin listener.
 pub(crate) fn router(health: &Arc<Health>) -> Router {
     let (ready, metrics, status) = (health.clone(), health.clone(), health.clone());
+    let leaving = health.clone();
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(move || async move { readyz(&ready) }))
@@ -116,9 +176,18 @@ pub(crate) fn router(health: &Arc<Health>) -> Router {
             "/status",
             get(move || async move { self::status(&status).into_response() }),
         )
+        .route("/drain", post(move || async move { drain(&leaving) }))
         .fallback(|OriginalUri(uri): OriginalUri| async move {
             Problem::not_found(format!("there is no `{}` here", uri.path()))
         })
+}
+
+/// The node gives its partitions away, and gets none from now on. It goes on passing requests on.
+fn drain(health: &Health) -> Response {
+    tracing::info!("asked to drain");
+    let coordinator = &health.nodes.coordinator;
+    coordinator.update(&mut |node| node.draining = true);
+    (StatusCode::ACCEPTED, Json(json!({"draining": true}))).into_response()
 }
 
 fn readyz(health: &Health) -> Response {
@@ -139,16 +208,29 @@ fn readyz(health: &Health) -> Response {
 
 fn status(health: &Health) -> (StatusCode, Json<serde_json::Value>) {
     let readiness = health.readiness();
+    let view = health.nodes.now();
+    let nodes = view.nodes.values().map(|node| NodeStatus {
+        id: &node.id,
+        http: node.http,
+        admin: node.admin,
+        peer: node.peer,
+        zone: node.zone.as_deref(),
+        version: &node.version,
+        draining: node.draining,
+        planner: view.planner.as_ref() == Some(&node.id),
+    });
     let status = Status {
         service: health.service,
         version: health.version,
-        cluster: &health.cluster,
+        cluster: &health.config.cluster,
         node: &health.node,
         ready: readiness.is_ready(),
-        log: LogStatus {
-            kind: "embedded",
-            bytes: health.log.size_bytes(),
+        log: LogStatus::of(health),
+        coordinator: CoordinatorStatus {
+            connected: view.connected,
+            plan: view.plan.version,
         },
+        nodes: nodes.collect(),
         partitions: readiness.0,
     };
     (

@@ -8,6 +8,7 @@ mod file;
 mod flags;
 mod help;
 mod host;
+mod kafka;
 mod load;
 mod open_files;
 mod settings;
@@ -20,7 +21,11 @@ use std::{
     time::Duration,
 };
 
+#[cfg(feature = "kafka")]
+pub(crate) use kafka::is_secret;
+pub use kafka::{KafkaConfig, KafkaSettings, REPLICATION_FACTOR, Topics};
 pub use load::{Sources, Stop, Task};
+pub(crate) use values::partitions;
 
 use crate::coordinator::zookeeper::Address;
 
@@ -74,6 +79,8 @@ pub struct Config {
     pub limits: Limits,
     /// How the embedded log writes.
     pub embedded: EmbeddedConfig,
+    /// What is set of Kafka.
+    pub kafka: KafkaConfig,
     /// What opens the operations of a document that demand to know who asks: the name of a security scheme, and a key, a token or `user:password` for it.
     pub credentials: Vec<(String, String)>,
     /// How lines of the operator's log look.
@@ -144,12 +151,14 @@ pub enum Ack {
 }
 
 /// Which log keeps the records.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LogChoice {
     /// Files in the data folder of this node.
     #[default]
     Embedded,
+    /// Topics of Kafka, at these brokers: `host:port`, with commas in between.
+    Kafka(String),
 }
 
 /// Who assigns partitions to nodes.
@@ -303,6 +312,7 @@ impl Default for Config {
             partitions: None,
             limits: Limits::default(),
             embedded: EmbeddedConfig::default(),
+            kafka: KafkaConfig::default(),
             credentials: Vec::new(),
             log_format: LogFormat::default(),
             log_level: None,

@@ -1,9 +1,11 @@
 //! A service that keeps a document: operations are decoded, checked and answered by what OpenAPI says of them.
 //!
 //! `memgen generate` writes the types and embeds the document; what stands in it decides at run time. In the order in which a request travels:
-//! `routes` finds the `operation` · `security` asks who it is · `parameters` and `body` read (`coerce`, `form`) and check (`document`) ·
+//! `routes` finds the `operation` · `security` asks who it is · `parameters` and `body` read (`coerce`, `form`, `nested`) and check (`document`, `adapt`) ·
 //! `states` carries it out on a state, or `handlers` calls what the user wrote · `shape` gives errors the form that the document declares.
 
+mod accept;
+mod adapt;
 mod body;
 mod coerce;
 mod cx;
@@ -11,6 +13,7 @@ mod document;
 mod entity;
 mod form;
 mod handlers;
+mod nested;
 mod operation;
 mod parameters;
 pub mod prelude;
@@ -226,9 +229,13 @@ impl Builder<'_> {
             }
         };
         let what = self.what(path, method, &id, written)?;
+        let body = RequestBody::of_operation(document, &at);
         Some(Operation {
             parameters,
-            body: RequestBody::of_operation(document, &at),
+            body: match what {
+                What::State(_) => body.map(RequestBody::for_states),
+                What::Handler(_) | What::Nobody(_) => body,
+            },
             demand: Demand::of_operation(document, &at),
             shapes: Shapes::of_operation(document, &at),
             template: Template::new(path),

@@ -5,7 +5,10 @@
 //!
 //! [`local`] is for the nodes of one process. All implementations pass `conformance`. [`crate::planner`] makes the plan, by whichever of them.
 
+#[cfg(feature = "simulation")]
+pub mod conformance;
 pub mod local;
+mod partition_ranges;
 pub mod zookeeper;
 
 use std::{
@@ -47,6 +50,7 @@ pub struct Node {
     /// It is about to leave, and gives its partitions away.
     pub draining: bool,
     /// The partitions of which it has a copy that is at most moments behind, owned or not.
+    #[serde(with = "partition_ranges")]
     pub in_sync: BTreeSet<TopicPartition>,
 }
 

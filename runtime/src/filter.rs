@@ -1,21 +1,55 @@
-//! Filters of selections: equality of one place of an entity, by value.
+//! Filters of selections: one place of an entity by its value, or by limits of it.
+
+use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
 
-/// Only states that have one of these values in one place.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// Only states that have one of these values in one place, or one within these limits.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Filter {
     /// The place, as a JSON pointer into the state.
     pub(crate) at: String,
     /// The values, of which one is enough.
     pub(crate) any: Vec<Value>,
+    /// Limits, all of which hold. Then there are no values.
+    #[serde(default)]
+    pub(crate) limits: Vec<(Limit, Value)>,
+}
+
+/// On which side of a limit a value is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Limit {
+    Above,
+    From,
+    Below,
+    To,
+}
+
+impl Limit {
+    fn holds(self, limit: &Value, value: &Value) -> bool {
+        let Some(order) = compare(value, limit) else {
+            return false;
+        };
+        match self {
+            Self::Above => order.is_gt(),
+            Self::From => order.is_ge(),
+            Self::Below => order.is_lt(),
+            Self::To => order.is_le(),
+        }
+    }
 }
 
 impl Filter {
     /// Whether a state passes. Of a list in the place one item is enough.
     pub(crate) fn passes(&self, state: &Value) -> bool {
-        let is_one = |value: &Value| self.any.iter().any(|wanted| equal(wanted, value));
+        let is_one = |value: &Value| {
+            if self.limits.is_empty() {
+                return self.any.iter().any(|wanted| equal(wanted, value));
+            }
+            let mut limits = self.limits.iter();
+            limits.all(|(limit, bound)| limit.holds(bound, value))
+        };
         match state.pointer(&self.at) {
             None => false,
             Some(Value::Array(items)) => items.iter().any(is_one),
@@ -29,7 +63,7 @@ fn equal(wanted: &Value, value: &Value) -> bool {
     match (wanted, value) {
         (Value::Number(wanted), Value::Number(value)) => equal_numbers(wanted, value),
         (Value::String(wanted), Value::String(value)) => {
-            wanted == value || is_same_moment(wanted, value)
+            wanted == value || moments(wanted, value) == Some(Ordering::Equal)
         }
         // A parameter without a type is a text.
         (Value::String(text), Value::Number(number))
@@ -38,6 +72,20 @@ fn equal(wanted: &Value, value: &Value) -> bool {
             text == if *is { "true" } else { "false" }
         }
         _ => wanted == value,
+    }
+}
+
+/// The order of two values: numbers, moments, or else texts as they are written.
+fn compare(one: &Value, other: &Value) -> Option<Ordering> {
+    match (one, other) {
+        (Value::Number(one), Value::Number(other)) => match (one.as_i128(), other.as_i128()) {
+            (Some(one), Some(other)) => Some(one.cmp(&other)),
+            _ => one.as_f64()?.partial_cmp(&other.as_f64()?),
+        },
+        (Value::String(one), Value::String(other)) => {
+            moments(one, other).or_else(|| Some(one.cmp(other)))
+        }
+        _ => None,
     }
 }
 
@@ -50,17 +98,20 @@ fn equal_numbers(one: &Number, other: &Number) -> bool {
     }
 }
 
+/// The order of two moments, if both are some.
 #[cfg(feature = "contract")]
-fn is_same_moment(one: &str, other: &str) -> bool {
-    let moment = chrono::DateTime::parse_from_rfc3339;
+fn moments(one: &str, other: &str) -> Option<Ordering> {
     // The first look is cheap, and spares most texts the second.
-    one.as_bytes().first().is_some_and(u8::is_ascii_digit)
-        && matches!((moment(one), moment(other)), (Ok(one), Ok(other)) if one == other)
+    if !one.as_bytes().first().is_some_and(u8::is_ascii_digit) {
+        return None;
+    }
+    let moment = chrono::DateTime::parse_from_rfc3339;
+    Some(moment(one).ok()?.cmp(&moment(other).ok()?))
 }
 
 #[cfg(not(feature = "contract"))]
-fn is_same_moment(_: &str, _: &str) -> bool {
-    false
+fn moments(_: &str, _: &str) -> Option<Ordering> {
+    None
 }
 
 #[cfg(test)]
@@ -108,6 +159,55 @@ mod tests {
             let filter = Filter {
                 at: at.to_owned(),
                 any,
+                limits: Vec::new(),
+            };
+            assert_eq!(filter.passes(&state), passes, "{filter:?}");
+        }
+    }
+
+    #[test]
+    fn limits_of_values() {
+        let state = json!({
+            "age": 3, "weight": 2.5, "name": "m", "since": "2020-01-01T01:00:00+01:00", "none": null, "all": [1, 9],
+        });
+        for (at, limits, passes) in [
+            ("/age", vec![(Limit::Above, json!(2))], true),
+            ("/age", vec![(Limit::Above, json!(3))], false),
+            (
+                "/age",
+                vec![(Limit::From, json!(3)), (Limit::To, json!(3.0))],
+                true,
+            ),
+            (
+                "/age",
+                vec![(Limit::From, json!(3)), (Limit::Below, json!(3))],
+                false,
+            ),
+            ("/weight", vec![(Limit::Below, json!(3))], true),
+            (
+                "/name",
+                vec![(Limit::From, json!("a")), (Limit::To, json!("m"))],
+                true,
+            ),
+            ("/name", vec![(Limit::Above, json!(1))], false),
+            (
+                "/since",
+                vec![(Limit::To, json!("2020-01-01T00:00:00Z"))],
+                cfg!(feature = "contract"),
+            ),
+            ("/none", vec![(Limit::From, json!(0))], false),
+            ("/nothing", vec![(Limit::From, json!(0))], false),
+            ("/all", vec![(Limit::Above, json!(8))], true),
+            (
+                "/all",
+                vec![(Limit::Above, json!(2)), (Limit::Below, json!(8))],
+                false,
+            ),
+        ] {
+            let filter = Filter {
+                at: at.to_owned(),
+                any: Vec::new(),
+                limits,
             };
             assert_eq!(filter.passes(&state), passes, "{filter:?}");
         }

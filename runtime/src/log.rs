@@ -9,11 +9,15 @@ use std::{fmt, io, path::PathBuf, str::FromStr, sync::Arc};
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+pub(crate) use self::open::{open, peek_layouts};
 use crate::record::{Offset, Record};
 
 #[cfg(feature = "simulation")]
 pub mod conformance;
 pub mod embedded;
+#[cfg(feature = "kafka")]
+pub mod kafka;
+mod open;
 #[cfg(feature = "simulation")]
 pub mod sim;
 
@@ -235,6 +239,10 @@ pub trait Log: Send + Sync + 'static {
     /// [`LogError::Io`].
     fn end<'a>(&'a self, partition: &'a TopicPartition) -> BoxFuture<'a, Result<Offset, LogError>>;
 
+    /// The most that the key, the value and the answer of a record of this topic may have in bytes, together. What is longer must not be appended: it
+    /// would be refused, and its producer with it.
+    fn record_bytes_max(&self, topic: &str) -> usize;
+
     /// Bytes that the log holds on disk, for metrics; none if that is not to be had.
     fn size_bytes(&self) -> Option<u64>;
 
@@ -293,6 +301,27 @@ pub enum LogError {
     /// No such topic or partition.
     #[error("{0} is not a declared partition")]
     UnknownPartition(TopicPartition),
+    /// The log can't be had like this: a setting is wrong, or something is missing.
+    #[error("{0}")]
+    Setup(String),
+    /// A topic could lose what it is to keep.
+    #[error("the topic `{topic}` is not safe to keep a state in:\n{what}")]
+    Unsafe {
+        /// The topic, by its name in the log.
+        topic: String,
+        /// What is, what must be, why, and how to change it.
+        what: String,
+    },
+    /// A record is no record of memgen, though it says so.
+    #[error("{partition} can't be read at offset {offset}: {what}. Nothing was skipped")]
+    Unreadable {
+        /// The partition.
+        partition: TopicPartition,
+        /// The record's offset.
+        offset: Offset,
+        /// What is wrong with it.
+        what: String,
+    },
     /// What was to be read next is not in the partition: its records were deleted, or the topic was deleted and made again.
     #[error(
         "{partition} holds the offsets from {start} to {end} (exclusive), and {from} was to be read next: records were deleted, or the topic was \

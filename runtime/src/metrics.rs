@@ -3,6 +3,8 @@
 //! Names and labels are looked up once, when a route or a partition comes to be. What happens per request is a
 //! few atomic additions on handles that are already there.
 
+mod partition;
+
 use std::{
     fmt,
     sync::{Arc, OnceLock},
@@ -16,6 +18,8 @@ use prometheus::{
     Opts, Registry, TextEncoder,
 };
 
+use self::partition::Families;
+pub use self::partition::PartitionMetrics;
 use crate::log::TopicPartition;
 
 /// The media type of [`Metrics::render`].
@@ -25,11 +29,6 @@ pub const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 const SECONDS: &[f64] = &[
     0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1,
     0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
-];
-
-/// How many records went into one write.
-const RECORDS: &[f64] = &[
-    1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0,
 ];
 
 /// All metrics of one node. Clones share them.
@@ -50,14 +49,7 @@ pub struct Metrics {
     registry: Registry,
     requests: IntCounterVec,
     request_seconds: HistogramVec,
-    commit_seconds: HistogramVec,
-    group_records: HistogramVec,
-    queue: IntGaugeVec,
-    keys: IntGaugeVec,
-    bytes: IntGaugeVec,
-    position: IntGaugeVec,
-    replayed: IntCounterVec,
-    replies: IntGaugeVec,
+    partitions: Families,
     build: IntGaugeVec,
     resident_bytes: IntGauge,
     open_files: IntGauge,
@@ -77,7 +69,6 @@ impl Metrics {
     #[must_use]
     pub fn new() -> Self {
         let registry = Registry::new();
-        let partition = ["topic", "partition"];
         let metrics = Self {
             requests: counters(
                 &registry,
@@ -92,51 +83,7 @@ impl Metrics {
                 &["method", "route"],
                 SECONDS,
             ),
-            commit_seconds: histograms(
-                &registry,
-                "memgen_commit_seconds",
-                "Time from handing records to the log to its acknowledgement.",
-                &["topic"],
-                SECONDS,
-            ),
-            group_records: histograms(
-                &registry,
-                "memgen_group_records",
-                "Records that went to the log in one write.",
-                &["topic"],
-                RECORDS,
-            ),
-            queue: gauges(
-                &registry,
-                "memgen_queue_length",
-                "Commands that wait for their writer.",
-                &partition,
-            ),
-            keys: gauges(&registry, "memgen_keys", "Keys in memory.", &partition),
-            bytes: gauges(
-                &registry,
-                "memgen_bytes",
-                "Bytes of keys and values in memory, as in the log.",
-                &partition,
-            ),
-            position: gauges(
-                &registry,
-                "memgen_log_position",
-                "The log position that memory shows.",
-                &partition,
-            ),
-            replayed: counters(
-                &registry,
-                "memgen_replay_records_total",
-                "Records read from the log to build memory.",
-                &partition,
-            ),
-            replies: gauges(
-                &registry,
-                "memgen_dedupe_replies",
-                "Answers kept for requests that come again.",
-                &partition,
-            ),
+            partitions: Families::new(&registry),
             build: gauges(
                 &registry,
                 "memgen_build_info",
@@ -202,21 +149,7 @@ impl Metrics {
     /// The handles of one partition.
     #[must_use]
     pub fn partition(&self, partition: &TopicPartition) -> PartitionMetrics {
-        let number = partition.partition.to_string();
-        let labels: [&str; 2] = [&partition.topic, &number];
-        // One histogram per topic, not per partition: thousands of partitions would be more lines than
-        // anyone stores, and the partitions of a topic behave alike.
-        let topic = &labels[..1];
-        PartitionMetrics {
-            commit_seconds: self.commit_seconds.with_label_values(topic),
-            group_records: self.group_records.with_label_values(topic),
-            queue: self.queue.with_label_values(&labels),
-            keys: self.keys.with_label_values(&labels),
-            bytes: self.bytes.with_label_values(&labels),
-            position: self.position.with_label_values(&labels),
-            replayed: self.replayed.with_label_values(&labels),
-            replies: self.replies.with_label_values(&labels),
-        }
+        self.partitions.of(partition)
     }
 
     /// All metrics as text, as Prometheus reads it.
@@ -290,27 +223,6 @@ impl fmt::Debug for RouteMetrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "RouteMetrics({} {})", self.0.method, self.0.path)
     }
-}
-
-/// The metrics of one partition. Clones are cheap and share them.
-#[derive(Clone, Debug)]
-pub struct PartitionMetrics {
-    /// Time from handing records to the log to its acknowledgement; by topic.
-    pub commit_seconds: Histogram,
-    /// Records per write to the log; by topic.
-    pub group_records: Histogram,
-    /// Commands that wait for the writer.
-    pub queue: IntGauge,
-    /// Keys in memory.
-    pub keys: IntGauge,
-    /// Bytes of keys and values in memory.
-    pub bytes: IntGauge,
-    /// The log position that memory shows.
-    pub position: IntGauge,
-    /// Records read from the log to build memory.
-    pub replayed: IntCounter,
-    /// Answers kept for requests that come again.
-    pub replies: IntGauge,
 }
 
 fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {

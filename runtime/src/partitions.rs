@@ -19,6 +19,7 @@ use crate::{
     log::{Log, TopicPartition},
     mailbox::{Job, Mailbox, RETRY_AFTER_SECONDS, Refusal},
     memory::Memory,
+    metrics::PartitionMetrics,
     partitioner::partition,
     position::{self, ReadOptions},
     problem::Problem,
@@ -39,6 +40,7 @@ pub(crate) struct Partitions<S: State> {
 pub(crate) struct Slot<S: State> {
     pub(crate) partition: TopicPartition,
     pub(crate) cluster: Cluster,
+    pub(crate) metrics: PartitionMetrics,
     /// The partition, while this node owns it.
     here: ArcSwapOption<Here<S>>,
     /// What this node has of it, owned or followed.
@@ -170,10 +172,15 @@ impl<S: State> Partitions<S> {
 
 impl<S: State> Slot<S> {
     /// A partition that is not here yet.
-    pub(crate) fn new(partition: TopicPartition, cluster: Cluster) -> Self {
+    pub(crate) fn new(
+        partition: TopicPartition,
+        cluster: Cluster,
+        metrics: PartitionMetrics,
+    ) -> Self {
         Self {
             partition,
             cluster,
+            metrics,
             here: ArcSwapOption::empty(),
             copy: ArcSwapOption::empty(),
             changed: watch::Sender::new(()),

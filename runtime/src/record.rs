@@ -122,3 +122,14 @@ pub struct Record {
     /// The state's value; none deletes the key.
     pub value: Option<Bytes>,
 }
+
+impl Record {
+    /// The bytes of its key, its value and its answer.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let answered = self.answered.as_ref();
+        self.key.len()
+            + self.value.as_ref().map_or(0, Bytes::len)
+            + answered.map_or(0, |it| it.id.len() + it.reply.len())
+    }
+}

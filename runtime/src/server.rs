@@ -1,6 +1,6 @@
 //! Starts, watches and stops the nodes of a service: log, replay, listeners; and back.
 
-use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
     net::TcpListener,
@@ -14,7 +14,7 @@ use crate::{
     admin::{self, Health},
     call::Via,
     cluster::Cluster,
-    config::{Ack, Config},
+    config::{Config, CoordinatorChoice},
     contract::{Contract, Prepared},
     coordinator::{Coordinator, CoordinatorError, Node as Member, StateTopic, local::LocalCluster},
     deaths::{self, ALIVE_PATH},
@@ -23,26 +23,23 @@ use crate::{
     forward::Peers,
     layout::{self, Admitted, AskedState, Refused},
     listener::{Listener, Protocol},
-    log::{
-        Log, LogError,
-        embedded::{Embedded, Options, Sync},
-    },
+    log::{self, Log, LogError},
     metrics::Metrics,
     node::Node,
     openapi::OpenApi,
     planner::Planner,
     replay_progress::ReplayProgress,
     route::{Endpoint, router},
-    service::{Service, Starting},
+    service::{Service, Starting, topic},
     tender::Tending,
     writer::Bounds,
 };
 
-/// The folder of the embedded log within the data folder.
-pub(crate) const LOG_FOLDER: &str = "log";
-
 /// How often a node that is about to stop looks whether it still owns something.
 const DRAIN_POLL: Duration = Duration::from_millis(20);
+
+/// How long the plan waits for more nodes after one has come, so that nodes which start one after another hand nothing around.
+const SETTLE: Duration = Duration::from_millis(300);
 
 /// Why a service does not start.
 #[derive(Debug, thiserror::Error)]
@@ -74,14 +71,6 @@ pub enum StartError {
         /// What the system says.
         source: std::io::Error,
     },
-    /// The data folder can't be made.
-    #[error("`--data` {}: {source}", path.display())]
-    Data {
-        /// The folder.
-        path: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
 }
 
 /// Where a running node listens.
@@ -101,8 +90,7 @@ pub struct Running {
     health: Vec<Arc<Health>>,
     stop: watch::Sender<bool>,
     leave: watch::Sender<bool>,
-    listeners: JoinSet<()>,
-    tenders: JoinSet<()>,
+    tasks: Tasks,
     clusters: Vec<Cluster>,
     log: Arc<dyn Log>,
     grace: std::time::Duration,
@@ -114,6 +102,33 @@ impl std::fmt::Debug for Running {
             .field("nodes", &self.nodes)
             .finish_non_exhaustive()
     }
+}
+
+/// The tasks of all nodes of a process.
+#[derive(Default)]
+struct Tasks {
+    listeners: JoinSet<()>,
+    tenders: JoinSet<()>,
+}
+
+/// What the nodes of a process share.
+struct Shared {
+    config: Arc<Config>,
+    log: Arc<dyn Log>,
+    replays: Arc<Semaphore>,
+    progress: Arc<ReplayProgress>,
+    document: Arc<serde_json::Value>,
+    contract: Option<Arc<Prepared>>,
+    admitted: Admitted,
+    stopped: watch::Receiver<bool>,
+    told_to_leave: watch::Receiver<bool>,
+}
+
+/// A node that is about to join the others.
+struct Started {
+    cluster: Cluster,
+    member: Member,
+    health: Arc<Health>,
 }
 
 impl Service {
@@ -136,91 +151,132 @@ impl Service {
 
         let (stop, stopped) = watch::channel(false);
         let (leave, told_to_leave) = watch::channel(false);
-        let mut tenders = JoinSet::new();
-        let mut listeners = JoinSet::new();
         let nodes: Vec<_> = sockets.iter().map(Sockets::addresses).collect();
-        let progress = Arc::new(ReplayProgress::new(log.size_bytes()));
-        let replays = replays();
-        let document = Arc::new(match &contract {
-            Some(contract) => contract.published.clone(),
-            None => self.document(),
-        });
+        let shared = Shared {
+            progress: Arc::new(ReplayProgress::new(log.size_bytes())),
+            replays: replays(),
+            document: Arc::new(match &contract {
+                Some(contract) => contract.published.clone(),
+                None => self.document(),
+            }),
+            config,
+            log,
+            contract,
+            admitted,
+            stopped,
+            told_to_leave,
+        };
         let local = LocalCluster::new();
-        let mut health = Vec::new();
-        let mut clusters = Vec::new();
+        let mut tasks = Tasks::default();
+        let mut started = Vec::new();
         for (index, sockets) in sockets.into_iter().enumerate() {
-            let metrics = Metrics::new();
-            metrics.set_build(self.name, self.version);
-            let member = self.member(&config, index, &nodes[index]);
             let coordinator: Arc<dyn Coordinator> = Arc::new(local.node());
-            let cluster = Cluster::new(coordinator, &member.id, Peers::new());
-            let incarnation = member.incarnation;
-            let common = Arc::new(Tending {
-                log: log.clone(),
-                cluster: cluster.clone(),
-                horizon: horizon(&config),
-                bounds: bounds(&config),
-                queue_max: config.limits.queue_max,
-                incarnation,
-                replays: replays.clone(),
-                progress: progress.clone(),
-                stop: told_to_leave.clone(),
-            });
-            let mut node = Node::new(config.clone(), metrics.clone(), cluster.clone());
-            let mut watched = Vec::new();
-            for part in &self.parts {
-                let mut starting = Starting {
-                    common: &common,
-                    metrics: &metrics,
-                    admitted: &admitted,
-                    tasks: &mut tenders,
-                };
-                watched.extend(part.start(&mut starting, &mut node));
-            }
-            let node = Arc::new(node);
-            let node_health = Arc::new(Health {
-                service: self.name,
-                version: self.version,
-                cluster: config.cluster.clone(),
-                node: member.id.clone(),
-                incarnation: member.incarnation,
-                watched,
-                log: log.clone(),
-                metrics: metrics.clone(),
-            });
-            health.push(node_health.clone());
-            self.listen(
-                &mut listeners,
-                sockets,
-                &node,
-                &node_health,
-                (&document, contract.as_ref()),
-                &stopped,
-            );
-            clusters.push((cluster, member));
+            let member = self.member(&shared.config, index, &nodes[index]);
+            started.push(self.start_node(&shared, coordinator, member, sockets, &mut tasks));
         }
-        for (cluster, member) in &clusters {
-            cluster.coordinator.join(member.clone()).await?;
-            let planner = Planner {
-                coordinator: cluster.coordinator.clone(),
-                node: member.id.clone(),
-                standbys: config.replicas as usize,
-                settle: Duration::ZERO,
-            };
-            tokio::spawn(planner.run());
+        let (mut health, mut clusters) = (Vec::new(), Vec::new());
+        for Started {
+            cluster,
+            member,
+            health: of_node,
+        } in started
+        {
+            self.join(&shared.config, &cluster, member).await?;
+            health.push(of_node);
+            clusters.push(cluster);
         }
-        watch_replay(&progress, health.clone(), stopped);
+        watch_replay(&shared.progress, health.clone(), shared.stopped);
         Ok(Running {
             nodes,
             health,
             stop,
             leave,
-            listeners,
-            tenders,
-            clusters: clusters.into_iter().map(|(cluster, _)| cluster).collect(),
-            log,
-            grace: config.limits.shutdown_grace,
+            tasks,
+            clusters,
+            log: shared.log,
+            grace: shared.config.limits.shutdown_grace,
         })
+    }
+
+    /// Starts one node. It has no partitions before it joins the others.
+    fn start_node(
+        &self,
+        shared: &Shared,
+        coordinator: Arc<dyn Coordinator>,
+        member: Member,
+        sockets: Sockets,
+        tasks: &mut Tasks,
+    ) -> Started {
+        let config = &shared.config;
+        let metrics = Metrics::new();
+        metrics.set_build(self.name, self.version);
+        let cluster = Cluster::new(coordinator, &member.id, Peers::new());
+        let common = Arc::new(Tending {
+            log: shared.log.clone(),
+            cluster: cluster.clone(),
+            horizon: horizon(config),
+            bounds: Bounds::of(config),
+            queue_max: config.limits.queue_max,
+            incarnation: member.incarnation,
+            replays: shared.replays.clone(),
+            progress: shared.progress.clone(),
+            replay_threads: true,
+            stop: shared.told_to_leave.clone(),
+        });
+        let mut node = Node::new(config.clone(), metrics.clone(), cluster.clone());
+        let mut watched = Vec::new();
+        for part in &self.parts {
+            let mut starting = Starting {
+                common: &common,
+                metrics: &metrics,
+                admitted: &shared.admitted,
+                tasks: &mut tasks.tenders,
+            };
+            watched.extend(part.start(&mut starting, &mut node));
+        }
+        let node = Arc::new(node);
+        let health = Arc::new(Health {
+            service: self.name,
+            version: self.version,
+            config: config.clone(),
+            node: member.id.clone(),
+            incarnation: member.incarnation,
+            watched,
+            log: shared.log.clone(),
+            nodes: cluster.clone(),
+            metrics,
+        });
+        self.listen(&mut tasks.listeners, sockets, &node, &health, shared);
+        Started {
+            cluster,
+            member,
+            health,
+        }
+    }
+
+    /// Becomes a member of the cluster: from now on the plan counts on the node.
+    async fn join(
+        &self,
+        config: &Config,
+        cluster: &Cluster,
+        member: Member,
+    ) -> Result<(), StartError> {
+        for definition in self.parts.iter().filter_map(|part| part.definition()) {
+            cluster.coordinator.declare(&topic(definition)).await?;
+        }
+        let planner = Planner {
+            coordinator: cluster.coordinator.clone(),
+            node: member.id.clone(),
+            standbys: config.replicas as usize,
+            settle: if is_alone(config) {
+                Duration::ZERO
+            } else {
+                SETTLE
+            },
+        };
+        cluster.coordinator.join(member).await?;
+        tokio::spawn(planner.run());
+        Ok(())
     }
 
     /// Node `index` of this process, as the others see it.
@@ -243,7 +299,7 @@ impl Service {
             peer: addresses.peer.unwrap_or(config.peer),
             http: addresses.http,
             admin: addresses.admin,
-            zone: None,
+            zone: config.zone.clone(),
             serve: config.serve.clone(),
             topics: topics.collect(),
             version: self.version.to_owned(),
@@ -279,31 +335,12 @@ impl Service {
     }
 
     async fn open_log(&self, config: &Config) -> Result<Arc<dyn Log>, StartError> {
-        let folder = config.data.join(LOG_FOLDER);
-        std::fs::create_dir_all(&folder).map_err(|source| StartError::Data {
-            path: config.data.clone(),
-            source,
-        })?;
-        let horizon = config.limits.idempotency_horizon;
-        let options = Options {
-            sync: match config.embedded.ack {
-                Ack::Fsync => Sync::Fsync,
-                Ack::Os => Sync::Os,
-            },
-            segment_bytes: config.embedded.segment_bytes,
-            answer_horizon: horizon,
-            answers_max: config.limits.idempotency_replies_max,
-            ..Options::default()
-        };
-        // Opening reads and verifies all of it, which may take a while.
-        let open = tokio::task::spawn_blocking(move || Embedded::open(folder, options));
-        let log = open.await.expect("opening the log does not panic")?;
-        Ok(Arc::new(log))
+        Ok(log::open(config).await?)
     }
 
     /// Makes sure that what is in the log can be read before anything is replayed, or written.
     async fn admit(&self, log: &dyn Log) -> Result<Admitted, StartError> {
-        let states = tokio::task::block_in_place(|| self.asked());
+        let states = self.asked();
         let mistakes: Vec<_> = states.iter().flat_map(AskedState::mistakes).collect();
         if !mistakes.is_empty() {
             return Err(StartError::Parts(mistakes));
@@ -331,9 +368,9 @@ impl Service {
         sockets: Sockets,
         node: &Arc<Node>,
         health: &Arc<Health>,
-        (document, contract): (&serde_json::Value, Option<&Arc<Prepared>>),
-        stopped: &watch::Receiver<bool>,
+        shared: &Shared,
     ) {
+        let (contract, stopped) = (shared.contract.as_ref(), &shared.stopped);
         let endpoints: Vec<Endpoint> = self
             .parts
             .iter()
@@ -345,7 +382,7 @@ impl Service {
         // What the document has there itself goes before the pages about it.
         let free = |path| !contract.is_some_and(|contract| contract.has(path));
         if free(docs::OPENAPI_PATH) {
-            api = api.merge(docs::openapi_router(document));
+            api = api.merge(docs::openapi_router(&shared.document));
         }
         if free(docs::DOCS_PATH) {
             api = api.merge(docs::docs_router());
@@ -422,12 +459,12 @@ impl Running {
             warn!("partitions were still here when the time to stop was up");
         }
         self.stop.send_replace(true);
-        while self.listeners.join_next().await.is_some() {}
+        while self.tasks.listeners.join_next().await.is_some() {}
         self.leave.send_replace(true);
-        let settled = async { while self.tenders.join_next().await.is_some() {} };
+        let settled = async { while self.tasks.tenders.join_next().await.is_some() {} };
         if tokio::time::timeout(self.grace, settled).await.is_err() {
             warn!("writes were not settled when the time to stop was up");
-            self.tenders.abort_all();
+            self.tasks.tenders.abort_all();
         }
         for cluster in &self.clusters {
             cluster.coordinator.leave().await;
@@ -484,14 +521,19 @@ async fn bind_all(config: &Config) -> Result<Vec<Sockets>, StartError> {
         sockets.push(Sockets {
             http: bind("--http", node.http).await?,
             admin: bind("--admin", node.admin).await?,
-            // A node alone has nobody to talk to.
-            peer: match config.nodes {
-                1 => None,
-                _ => Some(bind("--peer", node.peer).await?),
+            peer: if is_alone(config) {
+                None
+            } else {
+                Some(bind("--peer", node.peer).await?)
             },
         });
     }
     Ok(sockets)
+}
+
+/// Whether no other node can ever be there, so that there is nobody to talk to.
+fn is_alone(config: &Config) -> bool {
+    config.nodes == 1 && config.coordinator == CoordinatorChoice::Local
 }
 
 async fn bind(setting: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
@@ -513,15 +555,6 @@ fn horizon(config: &Config) -> Horizon {
         age_ms: u64::try_from(limits.idempotency_horizon.as_millis()).unwrap_or(u64::MAX),
         replies_max: limits.idempotency_replies_max,
         replies_bytes_max: REPLIES_BYTES_MAX,
-    }
-}
-
-fn bounds(config: &Config) -> Bounds {
-    let limits = &config.limits;
-    Bounds {
-        group_records_max: limits.group_records_max,
-        group_bytes_max: limits.group_bytes_max,
-        value_bytes_max: limits.body_bytes_max.saturating_mul(2),
     }
 }
 

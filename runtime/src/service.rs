@@ -292,14 +292,9 @@ impl<S: State> AsPart for PartOfState<S> {
         for number in 0..definition.partitions {
             let partition = TopicPartition::new(definition.topic, number);
             let metrics = starting.metrics.partition(&partition);
-            let slot = Slot::<S>::new(partition, starting.common.cluster.clone());
-            let slot = Arc::new(slot);
-            let tender = Tender::new(
-                starting.common.clone(),
-                slot.clone(),
-                metrics,
-                readers.clone(),
-            );
+            let cluster = starting.common.cluster.clone();
+            let slot = Arc::new(Slot::<S>::new(partition, cluster, metrics));
+            let tender = Tender::new(starting.common.clone(), slot.clone(), readers.clone());
             starting.tasks.spawn(tender.run());
             watched.push(Box::new(slot.clone()));
             slots.push(slot);

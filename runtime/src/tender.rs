@@ -13,9 +13,9 @@ use crate::{
     fold::Horizon,
     log::{Log, LogError, TopicPartition},
     mailbox::Mailbox,
-    metrics::PartitionMetrics,
     migration::Readers,
     partitions::{Copy, Here, Slot},
+    record::Record,
     replay_progress::ReplayProgress,
     replica::{ReplayError, Replica},
     state::State,
@@ -36,6 +36,9 @@ pub(crate) struct Tending {
     /// Replays that run at once.
     pub(crate) replays: Arc<Semaphore>,
     pub(crate) progress: Arc<ReplayProgress>,
+    /// Whether replays run on threads of their own: reading and decoding is work for a processor, so it stays off the threads that serve requests. A simulation
+    /// has one thread for all.
+    pub(crate) replay_threads: bool,
     pub(crate) stop: watch::Receiver<bool>,
 }
 
@@ -43,7 +46,6 @@ pub(crate) struct Tending {
 pub(crate) struct Tender<S: State> {
     common: Arc<Tending>,
     slot: Arc<Slot<S>>,
-    metrics: PartitionMetrics,
     readers: Arc<Readers<S>>,
     /// The copy, if there is one.
     replica: Option<Replica<S>>,
@@ -52,16 +54,10 @@ pub(crate) struct Tender<S: State> {
 }
 
 impl<S: State> Tender<S> {
-    pub(crate) fn new(
-        common: Arc<Tending>,
-        slot: Arc<Slot<S>>,
-        metrics: PartitionMetrics,
-        readers: Arc<Readers<S>>,
-    ) -> Self {
+    pub(crate) fn new(common: Arc<Tending>, slot: Arc<Slot<S>>, readers: Arc<Readers<S>>) -> Self {
         Self {
             common,
             slot,
-            metrics,
             readers,
             replica: None,
             announced: false,
@@ -129,27 +125,29 @@ impl<S: State> Tender<S> {
         let caught_up;
         if first {
             let _permit = self.common.replays.acquire().await;
-            // Reading and decoding is work for a processor, so it stays off the threads that serve requests.
-            let (replayed, progress) =
-                (self.metrics.replayed.clone(), self.common.progress.clone());
-            let handle = tokio::runtime::Handle::current();
-            let replay = tokio::task::spawn_blocking(move || {
-                let caught_up = handle.block_on(replica.catch_up(None, |_, record, _| {
+            let (replayed, progress) = (
+                self.slot.metrics.replayed.clone(),
+                self.common.progress.clone(),
+            );
+            let replay = async move {
+                let seen = |_, record: &Record, _| {
                     replayed.inc();
                     progress.add(record);
-                }));
+                };
+                let caught_up = replica.catch_up(None, seen).await;
                 (replica, caught_up)
-            });
-            (replica, caught_up) = match replay.await {
-                Ok(done) => done,
-                Err(panic) => {
-                    return Err(ReplayError::Poison {
-                        partition,
-                        offset: 0,
-                        what: format!("the replay panicked: {panic}"),
-                    });
-                }
             };
+            let replayed = if self.common.replay_threads {
+                let handle = tokio::runtime::Handle::current();
+                tokio::task::spawn_blocking(move || handle.block_on(replay)).await
+            } else {
+                tokio::spawn(replay).await
+            };
+            (replica, caught_up) = replayed.map_err(|panic| ReplayError::Poison {
+                partition: partition.clone(),
+                offset: 0,
+                what: format!("the replay panicked: {panic}"),
+            })?;
         } else {
             caught_up = replica.catch_up(None, |_, _, _| ()).await;
         }
@@ -159,6 +157,10 @@ impl<S: State> Tender<S> {
             Arc::new(Copy::new(partition, memory, log))
         });
         copy.is_current_as_of(begun);
+        self.slot
+            .metrics
+            .epoch
+            .set(i64::try_from(replica.fold.ballot().epoch).unwrap_or(i64::MAX));
         self.replica = Some(replica);
         caught_up?;
         self.slot.set_copy(Some(copy));
@@ -239,6 +241,7 @@ impl<S: State> Tender<S> {
             lock: lock.clone(),
         });
         self.slot.set_here(Some(here));
+        self.slot.metrics.owned.set(1);
         let writer = Writer {
             replica,
             inbox,
@@ -246,7 +249,7 @@ impl<S: State> Tender<S> {
             leave: told_to_leave,
             lock: lock.clone(),
             bounds: self.common.bounds,
-            metrics: self.metrics.clone(),
+            metrics: self.slot.metrics.clone(),
             incarnation: self.common.incarnation,
         };
         let me = self.common.cluster.me.clone();
@@ -265,6 +268,7 @@ impl<S: State> Tender<S> {
             }
         };
         self.slot.set_here(None);
+        self.slot.metrics.owned.set(0);
         let Ok((replica, ended)) = ended else {
             return Err(ReplayError::Poison {
                 partition,
@@ -314,3 +318,6 @@ impl<S: State> Tender<S> {
         }
     }
 }
+
+#[cfg(all(test, feature = "simulation"))]
+mod tests;

@@ -17,6 +17,11 @@ pub(crate) struct PartitionStatus {
     pub(crate) halted_because: Option<String>,
     /// The node that owns it, if any does.
     pub(crate) owner: Option<String>,
+    /// The epoch of the last owner that this node saw in the log.
+    pub(crate) epoch: i64,
+    /// How old what a standby shows may be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) staleness_ms: Option<u64>,
     /// The nodes that follow it, by the plan.
     pub(crate) standbys: Vec<String>,
     pub(crate) keys: usize,
@@ -100,6 +105,11 @@ impl<S: State> Watched for Arc<Slot<S>> {
             owner: view
                 .holder(&self.partition)
                 .map(|holder| holder.node.clone()),
+            epoch: self.metrics.epoch.get(),
+            staleness_ms: copy
+                .as_ref()
+                .filter(|_| phase == PartitionPhase::Standby)
+                .map(|copy| u64::try_from(copy.age().as_millis()).unwrap_or(u64::MAX)),
             standbys: assignment.map_or(Vec::new(), |assignment| assignment.standbys.clone()),
             keys: memory.map_or(0, |memory| memory.len()),
             bytes: memory.map_or(0, |memory| memory.bytes()),

@@ -22,6 +22,7 @@ use tracing::warn;
 
 use self::{decide::Speculative, group::Group, once::PendingReply};
 use crate::{
+    config::Config,
     coordinator::Lock,
     log::{AppendError, Offsets, Receipt},
     mailbox::{Job, Refusal},
@@ -48,6 +49,18 @@ pub(crate) struct Bounds {
     pub(crate) group_bytes_max: usize,
     /// The longest value; a longer one is refused with 413 before it is sent.
     pub(crate) value_bytes_max: usize,
+}
+
+impl Bounds {
+    /// Those of the settings.
+    pub(crate) fn of(config: &Config) -> Self {
+        let limits = &config.limits;
+        Self {
+            group_records_max: limits.group_records_max,
+            group_bytes_max: limits.group_bytes_max,
+            value_bytes_max: limits.body_bytes_max.saturating_mul(2),
+        }
+    }
 }
 
 /// How far an owner is.
@@ -98,6 +111,8 @@ struct Running<S: State> {
     leave: watch::Receiver<bool>,
     lock: Arc<dyn Lock>,
     bounds: Bounds,
+    /// What the log takes as one record: key, value and answer.
+    record_bytes_max: usize,
     metrics: PartitionMetrics,
     incarnation: u64,
     schema: u64,
@@ -130,7 +145,10 @@ enum Event<S: State> {
 impl<S: State> Running<S> {
     fn new(writer: Writer<S>) -> Self {
         let schema = writer.replica.readers.fingerprint();
+        let partition = &writer.replica.partition;
+        let record_bytes_max = writer.replica.log.record_bytes_max(&partition.topic);
         Self {
+            record_bytes_max,
             replica: writer.replica,
             inbox: writer.inbox,
             phase: writer.phase,

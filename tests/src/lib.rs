@@ -17,6 +17,8 @@
 //! - [`service`] starts a process on free ports and a folder of its own, and ends it on drop.
 //! - [`cluster`] runs several nodes with real Kafka and ZooKeeper, and [`history`] checks what their clients saw.
 //! - [`client`] is HTTP as a well-behaved client speaks it, [`raw`] as anybody might.
+//! - [`conformance`] tells whether a reply is one that the document describes.
+//! - [`proxy`]: a network that can be cut.
 //! - [`folder`], [`random`]: a folder that goes away, and chance that can be repeated.
 
 #![allow(
@@ -27,17 +29,28 @@
 pub mod binaries;
 pub mod client;
 pub mod cluster;
+pub mod conformance;
 pub mod folder;
 pub mod history;
 pub mod project;
+pub mod proxy;
 pub mod random;
 pub mod raw;
 pub mod service;
 
 pub use client::{Client, Reply};
+pub use conformance::Conformance;
 pub use folder::Folder;
 pub use random::Random;
 pub use service::{Running, Service};
+
+/// The time since the start of the machine, in nanoseconds: the same clock for all processes, and it never stands still.
+#[must_use]
+pub fn moment() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    u64::try_from(now.tv_sec).expect("it is positive") * 1_000_000_000
+        + u64::try_from(now.tv_nsec).expect("it is positive")
+}
 
 /// The code in the README compiles.
 #[cfg(doctest)]

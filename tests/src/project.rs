@@ -1,6 +1,7 @@
 //! Crates that the command `memgen` wrote, built as their users build them.
 
 use std::{
+    env,
     path::{Path, PathBuf},
     process::{Command, Output},
     sync::{Mutex, PoisonError},
@@ -40,6 +41,19 @@ pub fn memgen(folder: &Path, args: &[&str]) -> (i32, String, String) {
     (code, text(stdout), text(stderr))
 }
 
+/// Documents that are not ours, and not in the repository: the folder in `MEMGEN_SPECS`, or else `shared/specs` beside the repository.
+#[must_use]
+pub fn specs() -> PathBuf {
+    let folder = env::var_os("MEMGEN_SPECS")
+        .map_or_else(|| repository().join("../shared/specs"), PathBuf::from);
+    assert!(
+        folder.join("asana.yaml").exists(),
+        "the documents of others are missing: there is no asana.yaml in {}. Say where they are: MEMGEN_SPECS=FOLDER",
+        folder.display()
+    );
+    folder
+}
+
 /// Where such crates are built: one folder for all, so that what they share is compiled once.
 #[must_use]
 pub fn target() -> PathBuf {
@@ -69,15 +83,18 @@ pub fn cargo_clean(folder: &Path, args: &[&str]) {
     assert!(!errors.contains("warning:"), "cargo {args:?}:\n{errors}");
 }
 
-/// Builds the crate in a folder, and returns its program.
+/// Builds the crate in a folder, and returns its program. Without what a debugger needs: the crate may be large.
 #[must_use]
-pub fn build(folder: &Path) -> PathBuf {
+pub fn build(folder: &Path, name: &str) -> PathBuf {
+    let plain = format!("profile.dev.package.{name}.debug=false");
     let output = cargo(
         folder,
         &[
             "build",
             "--quiet",
             "--message-format=json-render-diagnostics",
+            "--config",
+            &plain,
         ],
     );
     let errors = String::from_utf8_lossy(&output.stderr);

@@ -18,17 +18,7 @@ const LINES: usize = 8;
 pub(super) fn file(named: &Named<'_>, tag: &Tag<'_>) -> String {
     let about = format!("Operations of the tag `{}`.", tag.name.replace('`', "'"));
     let about = doc::lines(&about, 1).join(" ");
-    let mut text = super::file(&about, &[]);
-    text.gap();
-    text.line("pub use memgen::contract::prelude::*;");
-    text.gap();
-    text.line("pub use super::types::*;");
-    let hidden = named.hiding();
-    if !hidden.is_empty() {
-        text.gap();
-        // Of two names that come by `*`, none would win.
-        text.line(&format!("pub use super::types::{{{}}};", hidden.join(", ")));
-    }
+    let mut text = super::file(&about, &["pub use super::types::*;"]);
     text.gap();
     text.doc(&[about]);
     text.line("#[operations]");

@@ -30,7 +30,6 @@ pub(super) fn emit(named: &Named<'_>, name: &str, responses: &[Response], text: 
     }
     if !responses.iter().any(|response| succeeds(response.status)) {
         text.line("/// The document does not say how it succeeds.");
-        text.line("#[reply(204)]");
         text.line(&format!("{},", scope.claim("NoContent".to_owned())));
     }
     text.close("}");
@@ -107,11 +106,14 @@ fn variant(
         Status::Class(class) => (format!("\"{class}XX\""), true),
         Status::Default => ("default".to_owned(), true),
     };
-    let mut arguments = vec![status];
-    if let Some(body) = body.filter(|body| !body.json) {
-        arguments.push(literal(body.media_type));
+    let media_type = body
+        .filter(|body| !body.json)
+        .map(|body| literal(body.media_type));
+    // The name says it, where it is the status's own.
+    if media_type.is_some() || name != status_name(response.status) {
+        let arguments: Vec<String> = [status].into_iter().chain(media_type).collect();
+        text.attribute("reply", &arguments);
     }
-    text.attribute("reply", &arguments);
     let range = body.is_some_and(|body| body.range);
     if response.headers.is_empty() && !range {
         let mut held: Vec<&str> = Vec::new();
@@ -153,7 +155,7 @@ fn variant(
 }
 
 /// `404` is `NotFound`.
-fn status_name(status: Status) -> String {
+pub(super) fn status_name(status: Status) -> String {
     match status {
         Status::Code(code) => StatusCode::from_u16(code)
             .ok()

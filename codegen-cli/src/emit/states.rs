@@ -13,7 +13,7 @@ const LINES: usize = 6;
 pub(super) fn file(named: &Named<'_>) -> String {
     let mut text = super::file(
         "What is kept: each state has a changelog, and is served by the document.",
-        &["super::types", "memgen::contract::prelude::*"],
+        &["use super::types;", "use memgen::contract::prelude::*;"],
     );
     for index in 0..named.api.resources.len() {
         state(named, index, &mut text);

@@ -100,7 +100,7 @@ fn operations_become_methods() {
             vec![
                 "    /// All of them.\n    ///\n    /// `GET /pets`\n    #[operation(\"listPets\")]\n    async fn list_pets(cx: Cx, parameters: ListPetsParameters) -> Result<ListPetsReply>;",
                 "#[derive(Clone, Debug, PartialEq, Deserialize)]\npub struct ListPetsParameters {\n    pub limit: Option<i32>,\n}",
-                "#[derive(Debug, Reply)]\npub enum ListPetsReply {\n    #[reply(200)]\n    Ok(Vec<String>),\n    #[reply(default)]\n    Default(StatusCode, String),\n}",
+                "#[derive(Debug, Reply)]\npub enum ListPetsReply {\n    Ok(Vec<String>),\n    Default(StatusCode, String),\n}",
             ],
         ),
         (
@@ -108,14 +108,14 @@ fn operations_become_methods() {
             vec![
                 "async fn a(cx: Cx, body: ABody) -> Result<AReply>;",
                 "pub enum ABody {\n    #[body(\"application/json\", \"application/x-www-form-urlencoded\")]\n    Json(String),\n    #[body(\"image/*\")]\n    Image(Bytes),\n    #[body(\"text/plain\")]\n    Text(String),\n}",
-                "    #[reply(404)]\n    NotFound,\n    /// The document does not say how it succeeds.\n    #[reply(204)]\n    NoContent,\n",
+                "    NotFound,\n    /// The document does not say how it succeeds.\n    NoContent,\n",
             ],
         ),
         (
             "put: {operationId: b, requestBody: {content: {application/octet-stream: {}}}, responses: {2XX: {description: d, headers: {X-Rate-Limit: {required: true, schema: {type: integer}}, Next: {schema: {type: string}}}, content: {application/xml: {}, application/json: {schema: {type: object}}, image/*: {}, text/event-stream: {schema: {type: string}}}}}}",
             vec![
                 "async fn b(cx: Cx, body: Option<Bytes>) -> Result<BReply>;",
-                "    #[reply(\"2XX\")]\n    Success {\n        status: StatusCode,\n        body: BTreeMap<String, Value>,\n        #[header(\"X-Rate-Limit\")]\n        x_rate_limit: i64,\n        #[header(\"Next\")]\n        next: Option<String>,\n    },\n    #[reply(\"2XX\", \"application/xml\")]\n    SuccessXml {",
+                "    Success {\n        status: StatusCode,\n        body: BTreeMap<String, Value>,\n        #[header(\"X-Rate-Limit\")]\n        x_rate_limit: i64,\n        #[header(\"Next\")]\n        next: Option<String>,\n    },\n    #[reply(\"2XX\", \"application/xml\")]\n    SuccessXml {",
                 "    SuccessImage {\n        status: StatusCode,\n        body: Bytes,\n        #[header(\"Content-Type\")]\n        content_type: String,\n",
                 "    SuccessEvents {\n        status: StatusCode,\n        body: EventStream<String>,\n",
             ],
@@ -139,6 +139,41 @@ fn operations_become_methods() {
             assert!(tag.contains(expected), "{expected}\n---\n{tag}");
         }
     }
+}
+
+/// The macro `Reply` knows the status of each variant that is called by its status.
+#[test]
+fn names_are_statuses() {
+    let macros = concat!(env!("CARGO_MANIFEST_DIR"), "/../macros/src/status.rs");
+    let macros = std::fs::read_to_string(macros).unwrap();
+    for code in 200..600 {
+        let name = replies::status_name(crate::model::Status::Code(code));
+        let known = macros.contains(&format!("({code}, \"{name}\"),"));
+        assert!(known || name == format!("Status{code}"), "{code} {name}");
+    }
+    for class in 2..6 {
+        let name = replies::status_name(crate::model::Status::Class(class));
+        assert!(macros.contains(&format!("    \"{name}\",\n")), "{name}");
+    }
+}
+
+/// What stands in the prelude, too, hides it, and is found all the same: in one file and in many.
+#[test]
+fn types_hide_the_prelude() {
+    let document = |more: &str| {
+        format!(
+            "{{openapi: 3.0.3, info: {{title: T, version: '1'}}, paths: {{}}, components: {{schemas: {{{more} \
+             NotFound: {{type: object, properties: {{a: {{type: string}}}}}}}}}}}}"
+        )
+    };
+    let one = files(&document(""));
+    assert!(text(&one, "src/generated/types.rs").contains("pub struct NotFound {"));
+    let more = (0..400).map(|number| {
+        format!("T{number}: {{type: object, properties: {{x: {{type: string}}}}}}, ")
+    });
+    let many = files(&document(&more.collect::<String>()));
+    let types = text(&many, "src/generated/types.rs");
+    assert!(types.contains("\npub use self::n::NotFound;\n"), "{types}");
 }
 
 /// Texts that want to be more than text.

@@ -90,6 +90,23 @@ impl Text {
         self.close(")]");
     }
 
+    /// Items of a list, as many in a line as fit.
+    pub(super) fn filled(&mut self, items: &[String]) {
+        let mut line = String::new();
+        for item in items {
+            let longer = format!("{line}{item}, ");
+            if !line.is_empty() && !self.fits(longer.trim_end()) {
+                self.line(line.trim_end());
+                line.clear();
+            }
+            line.push_str(item);
+            line.push_str(", ");
+        }
+        if !line.is_empty() {
+            self.line(line.trim_end());
+        }
+    }
+
     /// `before name: type,`
     pub(super) fn field(&mut self, name: &str, ty: &str) {
         let flat = format!("{name}: {ty},");

@@ -32,9 +32,10 @@ pub(super) fn files(named: &Named<'_>) -> Vec<(String, String)> {
         sorted.insert(named.of(TypeId(index)), TypeId(index));
     }
     let about = "What requests and replies hold.";
+    // The prelude comes with the types: so one that is called as something in the prelude hides it wherever both are used.
+    let prelude = "pub use memgen::contract::prelude::*;";
     if sorted.len() <= TYPES_MAX {
-        let mut text = super::file(about, &["memgen::contract::prelude::*"]);
-        map(&mut text);
+        let mut text = super::file(about, &[prelude]);
         shard(named, &sorted.into_values().collect::<Vec<_>>(), &mut text);
         return vec![("types.rs".to_owned(), text.finish())];
     }
@@ -48,44 +49,46 @@ pub(super) fn files(named: &Named<'_>) -> Vec<(String, String)> {
     for letter in shards.keys() {
         text.line(&format!("mod {letter};"));
     }
-    map(&mut text);
     text.gap();
     for letter in shards.keys() {
         text.line(&format!("pub use self::{letter}::*;"));
     }
+    // Of two names that come by `*`, none would win.
+    for name in named.hiding() {
+        let letter = name.chars().next().unwrap_or('a').to_ascii_lowercase();
+        text.line(&format!("pub use self::{letter}::{name};"));
+    }
+    text.line(prelude);
     let mut files = vec![("types.rs".to_owned(), text.finish())];
     for (letter, ids) in shards {
         let about = format!("Types from {}.", letter.to_ascii_uppercase());
-        let mut text = super::file(&about, &["super::*", "memgen::contract::prelude::*"]);
+        let mut text = super::file(&about, &["use super::*;"]);
         shard(named, &ids, &mut text);
         files.push((format!("types/{letter}.rs"), text.finish()));
     }
     files
 }
 
-/// Objects of any fields, for the users of the types, too.
-fn map(text: &mut Text) {
-    text.gap();
-    text.line("pub use std::collections::BTreeMap;");
-}
-
 fn shard(named: &Named<'_>, ids: &[TypeId], text: &mut Text) {
     for id in ids {
         item(named, *id, &named.api.types[id.0], text);
     }
-    // A schema that was made of several stands nowhere.
-    let placed = ids
-        .iter()
-        .filter(|id| !named.api.types[id.0].pointer.is_empty());
-    if placed.clone().next().is_none() {
+    let schemas = ids.iter().filter_map(|id| {
+        let (name, pointer) = (named.of(*id), &named.api.types[id.0].pointer);
+        match pointer.strip_prefix("#/components/schemas/") {
+            // A schema that was made of several stands nowhere.
+            None if pointer.is_empty() => None,
+            Some(component) if component == name => Some(name.to_owned()),
+            _ => Some(format!("{name} => {}", literal(pointer))),
+        }
+    });
+    let schemas: Vec<String> = schemas.collect();
+    if schemas.is_empty() {
         return;
     }
     text.gap();
     text.open("memgen::schemas!(crate::generated::DOCUMENT, {");
-    for id in placed {
-        let pointer = literal(&named.api.types[id.0].pointer);
-        text.line(&format!("{} => {pointer},", named.of(*id)));
-    }
+    text.filled(&schemas);
     text.close("});");
 }
 

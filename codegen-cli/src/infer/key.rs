@@ -16,7 +16,7 @@ pub(super) struct Key {
 }
 
 /// Names of properties that hold the key of an entity, whatever the parameter is called.
-const IDS: [&str; 5] = ["id", "gid", "uid", "uuid", "_id"];
+const IDS: [&str; 6] = ["id", "gid", "uid", "uuid", "_id", "sid"];
 
 /// The key by the path of the operation that reads one entity. `None` if a part of it can't be a key.
 pub(super) fn of(read: &Operation, entity: &Shape<'_>) -> Option<Vec<Key>> {
@@ -55,6 +55,16 @@ pub(super) fn of(read: &Operation, entity: &Shape<'_>) -> Option<Vec<Key>> {
 fn plain(name: &str) -> String {
     let letters = name.chars().filter(char::is_ascii_alphanumeric);
     letters.collect::<String>().to_ascii_lowercase()
+}
+
+/// Where an object that stands for another entity has its key: `/gid` of `{"gid": …, "name": …}`.
+pub(super) fn of_reference(object: &Shape<'_>) -> Option<String> {
+    let id_of = |shape: &Shape<'_>| {
+        let properties = shape.properties();
+        let is_one = |id: &&&str| properties.get(**id).is_some_and(Shape::is_scalar);
+        IDS.iter().find(is_one).map(|id| at(id))
+    };
+    id_of(object).or_else(|| object.alternatives().iter().find_map(id_of))
 }
 
 /// Where an entity has the value of a parameter.

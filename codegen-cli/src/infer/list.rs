@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::shape::{self, Shape, at};
+use super::{
+    key,
+    shape::{self, Shape, at},
+};
 use crate::{
     model::{Operation, Place, Status, TypeRef},
     spec::escape,
@@ -111,8 +114,12 @@ pub(super) fn decide(
             TypeRef::Map(_) | TypeRef::Any | TypeRef::File => false,
             _ => true,
         };
+        let place = at(&parameter.name);
         if scalar && value {
-            filters.insert(field.to_owned(), at(&parameter.name).into());
+            filters.insert(field.to_owned(), place.into());
+        } else if let Some(id) = property.and_then(key::of_reference).filter(|_| value) {
+            // `?owner=7`, where an entity has `"owner": {"id": "7"}`.
+            filters.insert(field.to_owned(), format!("{place}{id}").into());
         }
     }
     if let Some(envelope) = envelope {
@@ -166,7 +173,7 @@ fn body<'d>(operation: &Operation, document: &'d Value) -> Option<(u16, Shape<'d
 fn items<'d>(body: &Shape<'d>, entity: &Shape<'_>) -> Option<(String, Option<Shape<'d>>)> {
     let of_entities = |list: &Shape<'_>| {
         list.items()
-            .is_some_and(|item| !item.properties().is_empty() && item.is_like(entity))
+            .is_some_and(|item| item.has_properties() && item.shows(entity))
     };
     if body.is_list() {
         return of_entities(body).then(|| (String::new(), None));

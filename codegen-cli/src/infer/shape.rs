@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::{
     model::{Operation, Payload, Response, Status},
@@ -11,6 +11,8 @@ use crate::{
 
 /// The schemas that one schema may consist of.
 const PARTS_MAX: usize = 64;
+/// The most properties of an envelope: the entity, and what describes it.
+const ENVELOPE_MAX: usize = 2;
 /// The references that are followed from one to the next.
 const HOPS_MAX: usize = 32;
 
@@ -39,9 +41,13 @@ pub(super) fn at(name: &str) -> String {
 impl<'d> Shape<'d> {
     /// The schema at a pointer, or where it leads: references, and `allOf` of one.
     pub(super) fn at_pointer(document: &'d Value, pointer: &str) -> Option<Self> {
-        let mut pointer = pointer.to_owned();
+        Self::of(document, document.pointer(pointer)?, pointer.to_owned())
+    }
+
+    /// The same of a value that was found already.
+    fn of(document: &'d Value, value: &'d Value, pointer: String) -> Option<Self> {
+        let (mut value, mut pointer) = (value, pointer);
         for _ in 0..HOPS_MAX {
-            let value = document.pointer(&pointer)?;
             let object = value.as_object()?;
             let reference =
                 |value: &Value| Some(value.get("$ref")?.as_str()?.strip_prefix('#')?.to_owned());
@@ -64,6 +70,7 @@ impl<'d> Shape<'d> {
                         .decode_utf8()
                         .ok()?
                         .into_owned();
+                    value = document.pointer(&pointer)?;
                 }
                 None => {
                     return Some(Self {
@@ -87,16 +94,15 @@ impl<'d> Shape<'d> {
             {
                 continue;
             }
-            for (index, _) in value
+            for (index, inner) in value
                 .get("allOf")
                 .and_then(Value::as_array)
                 .into_iter()
                 .flatten()
                 .enumerate()
             {
-                if let Some(part) =
-                    Self::at_pointer(self.document, &format!("{pointer}/allOf/{index}"))
-                {
+                let place = format!("{pointer}/allOf/{index}");
+                if let Some(part) = Self::of(self.document, inner, place) {
                     open.push((part.value, part.pointer));
                 }
             }
@@ -108,20 +114,38 @@ impl<'d> Shape<'d> {
     pub(super) fn properties(&self) -> BTreeMap<String, Self> {
         let mut properties = BTreeMap::new();
         for (part, pointer) in self.parts() {
-            for name in part
+            for (name, inner) in part
                 .get("properties")
                 .and_then(Value::as_object)
                 .into_iter()
-                .flat_map(|it| it.keys())
+                .flatten()
             {
                 let place = format!("{pointer}/properties/{}", escape(name));
-                if let Some(property) = Self::at_pointer(self.document, &place) {
+                if let Some(property) = Self::of(self.document, inner, place) {
                     // What stands beside a reference counts, too.
                     properties.entry(name.clone()).or_insert(property);
                 }
             }
         }
         properties
+    }
+
+    /// Whether it is an object of which something is known.
+    pub(super) fn has_properties(&self) -> bool {
+        let known = |part: &Value| {
+            let properties = part.get("properties").and_then(Value::as_object);
+            properties.is_some_and(|properties| !properties.is_empty())
+        };
+        known(self.value) || self.parts().iter().any(|(part, _)| known(part))
+    }
+
+    /// Whether it may be an envelope: most entities have more properties.
+    fn is_small(&self) -> bool {
+        let parts = self.parts();
+        let names = parts
+            .iter()
+            .filter_map(|(part, _)| part.get("properties")?.as_object());
+        names.flat_map(Map::keys).collect::<BTreeSet<_>>().len() <= ENVELOPE_MAX
     }
 
     /// The schema at a pointer into the values.
@@ -173,8 +197,8 @@ impl<'d> Shape<'d> {
     pub(super) fn items(&self) -> Option<Self> {
         let parts = self.parts();
         parts.iter().find_map(|(part, pointer)| {
-            part.get("items").filter(|items| items.is_object())?;
-            Self::at_pointer(self.document, &format!("{pointer}/items"))
+            let items = part.get("items").filter(|items| items.is_object())?;
+            Self::of(self.document, items, format!("{pointer}/items"))
         })
     }
 
@@ -191,6 +215,28 @@ impl<'d> Shape<'d> {
         self.types() == ["array"] || self.items().is_some()
     }
 
+    /// What a value may be, where that is said; `null` aside.
+    fn kinds(&self) -> Vec<&'d str> {
+        let mut kinds = self.types();
+        if kinds.is_empty() && !self.properties().is_empty() {
+            kinds.push("object");
+        }
+        if kinds.is_empty() && self.items().is_some() {
+            kinds.push("array");
+        }
+        // An integer is a number.
+        if kinds.contains(&"number") {
+            kinds.push("integer");
+        }
+        kinds
+    }
+
+    /// Whether no value of the one is a value of the other: a text and an object.
+    pub(super) fn is_unlike(&self, other: &Shape<'_>) -> bool {
+        let (own, other) = (self.kinds(), other.kinds());
+        !own.is_empty() && !other.is_empty() && !own.iter().any(|kind| other.contains(kind))
+    }
+
     /// Whether values of it are, or are part of, those of an entity.
     pub(super) fn is_like(&self, entity: &Shape<'_>) -> bool {
         if self.pointer == entity.pointer {
@@ -199,6 +245,35 @@ impl<'d> Shape<'d> {
         let (own, other) = (self.properties(), entity.properties());
         let shared = own.keys().filter(|name| other.contains_key(*name)).count();
         shared > 0 && shared * 2 >= own.len()
+    }
+
+    /// Whether it shows an entity, or a part of it: what both have in common is of the same kind.
+    pub(super) fn shows(&self, entity: &Shape<'_>) -> bool {
+        let other = entity.properties();
+        let unlike = |(name, property): (&String, &Self)| {
+            other
+                .get(name)
+                .is_some_and(|other| property.is_unlike(other))
+        };
+        self.is_like(entity) && !self.properties().iter().any(unlike)
+    }
+
+    /// The schemas of which one applies (`oneOf`) or some do (`anyOf`), but for `null`.
+    pub(super) fn alternatives(&self) -> Vec<Self> {
+        let mut all = Vec::new();
+        for (part, pointer) in self.parts() {
+            for keyword in ["oneOf", "anyOf"] {
+                let count = part
+                    .get(keyword)
+                    .and_then(Value::as_array)
+                    .map_or(0, Vec::len);
+                all.extend((0..count).filter_map(|index| {
+                    Self::at_pointer(self.document, &format!("{pointer}/{keyword}/{index}"))
+                }));
+            }
+        }
+        all.retain(|one| one.value.get("type") != Some(&Value::String("null".to_owned())));
+        all
     }
 
     /// Whether it has at least half of what an entity has.
@@ -210,17 +285,22 @@ impl<'d> Shape<'d> {
 
     /// The schema itself, or the one property that is an object, if `is` says yes.
     fn or_in_envelope(self, is: impl Fn(&Shape<'d>) -> bool) -> Option<Found<'d>> {
-        let properties = self.properties();
-        if properties.is_empty() {
+        if !self.has_properties() {
             return None;
         }
+        if !self.is_small() {
+            return is(&self).then(|| Found {
+                pointer: String::new(),
+                shape: self,
+            });
+        }
+        let properties = self.properties();
         let inner: Vec<(&String, &Shape<'d>)> = properties
             .iter()
-            .filter(|(_, property)| !property.properties().is_empty())
+            .filter(|(_, property)| property.has_properties())
             .collect();
         // `{"data": {…}}`: nothing else is in it but what describes it.
         if let [(name, inner)] = inner.as_slice()
-            && properties.len() <= 2
             && matches!(
                 name.as_str(),
                 "data" | "result" | "item" | "response" | "entity" | "body" | "attributes"
@@ -276,34 +356,50 @@ fn is_value(media_type: &str) -> bool {
     essence.ends_with("json") || essence == "*/*" || essence == "application/x-www-form-urlencoded"
 }
 
-/// The success of an operation and the entity in its body. Without an entity to look for: whatever object is there.
-pub(super) fn reply<'d>(
+/// The success of an operation and what it holds.
+fn success<'d, 'o>(
     document: &'d Value,
-    operation: &Operation,
-    entity: Option<&Shape<'d>>,
-) -> Option<(u16, Found<'d>)> {
+    operation: &'o Operation,
+) -> Option<(&'o Response, Shape<'d>)> {
     let mut responses = successes(operation);
     // A document that says nothing of success may mean it by `default`; then it looks like one.
     if responses.is_empty() {
-        responses.extend(
-            operation
-                .responses
-                .iter()
-                .find(|it| it.status == Status::Default),
-        );
+        let all = operation.responses.iter();
+        responses.extend(all.filter(|it| it.status == Status::Default));
     }
-    let (response, shape) = responses.into_iter().find_map(|response| {
+    responses.into_iter().find_map(|response| {
         let place = format!(
             "{}/responses/{}",
             operation.pointer,
             status_text(response.status)
         );
         Some((response, content(document, place, true)?))
-    })?;
-    let found = shape.or_in_envelope(|shape| match entity {
-        Some(entity) => shape.is_like(entity),
+    })
+}
+
+/// Whether the success of an operation is one of several kinds: `customer`, or `deleted_customer`.
+pub(super) fn has_kinds(document: &Value, operation: &Operation) -> bool {
+    success(document, operation)
+        .is_some_and(|(_, shape)| shape.properties().is_empty() && !shape.alternatives().is_empty())
+}
+
+/// The success of an operation and the entity in its body. Without an entity to look for: whatever object is there.
+pub(super) fn reply<'d>(
+    document: &'d Value,
+    operation: &Operation,
+    entity: Option<&Shape<'d>>,
+) -> Option<(u16, Found<'d>)> {
+    let (response, shape) = success(document, operation)?;
+    let is = |shape: &Shape<'d>| match entity {
+        Some(entity) => shape.shows(entity),
         None => !shape.is_list(),
-    })?;
+    };
+    let mut kinds = vec![shape.clone()];
+    if shape.properties().is_empty() {
+        kinds.extend(shape.alternatives());
+        kinds.sort_by_key(|kind| entity.is_none_or(|entity| kind.pointer != entity.pointer));
+    }
+    let found = kinds.into_iter().find_map(|kind| kind.or_in_envelope(is))?;
     let code = match response.status {
         Status::Code(code) => code,
         Status::Class(_) | Status::Default => 200,
@@ -357,7 +453,7 @@ pub(super) fn request<'d>(
 pub(super) fn patch<'d>(document: &'d Value, operation: &Operation) -> Option<Found<'d>> {
     operation.body.as_ref()?;
     let shape = content(document, format!("{}/requestBody", operation.pointer), true)?;
-    let open = shape.properties().is_empty() && !shape.is_scalar() && !shape.is_list();
+    let open = !shape.has_properties() && !shape.is_scalar() && !shape.is_list();
     open.then_some(Found {
         pointer: String::new(),
         shape,

@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, HashSet, btree_map::Entry};
 use indexmap::IndexSet;
 use openapiv3::StatusCode;
 
-use super::{place::Place, types::Types};
+use super::{
+    place::Place,
+    types::{Types, component_words},
+};
 use crate::{
     model::{
         Body, Content, Decision, Header, Operation, Parameter, Payload, Place as Where, Response,
@@ -272,7 +275,9 @@ fn body<'a>(
     };
     let place = resolve(types, &place)?;
     let read: openapiv3::RequestBody = read(&place)?;
-    let contents = contents(types, &place, &format!("{words} body"), false);
+    let shared = component_words(&place, "requestBodies");
+    let words = format!("{} body", shared.as_deref().unwrap_or(words));
+    let contents = contents(types, &place, &words, false);
     Ok((!contents.is_empty()).then_some(Body {
         required: read.required,
         doc: read.description.unwrap_or_default(),
@@ -392,7 +397,11 @@ fn responses<'a>(
             Status::Class(class) => format!("reply {class}XX"),
             Status::Default => "default reply".to_owned(),
         };
-        let words = format!("{words} {name}");
+        // What several operations answer is called by its own name.
+        let words = match component_words(&place, "responses") {
+            Some(shared) => format!("{shared} reply"),
+            None => format!("{words} {name}"),
+        };
         let mut headers = Vec::new();
         for (name, place) in place.at("headers").members() {
             let place = resolve(types, &place)?;
@@ -400,9 +409,11 @@ fn responses<'a>(
                 continue;
             }
             let read: openapiv3::Header = read(&place)?;
-            let ty = place.member("schema").map_or(TypeRef::String, |schema| {
-                types.of(&schema, &format!("{words} {name}"))
-            });
+            let words =
+                component_words(&place, "headers").unwrap_or_else(|| format!("{words} {name}"));
+            let ty = place
+                .member("schema")
+                .map_or(TypeRef::String, |schema| types.of(&schema, &words));
             headers.push(Header {
                 name: name.to_owned(),
                 doc: read.description.unwrap_or_default(),
@@ -431,11 +442,7 @@ fn security(tree: &Node, operation: &Place<'_>) -> Vec<String> {
     let asked = own.or_else(|| tree.member("security"));
     let mut names = Vec::new();
     for requirement in asked.and_then(Node::as_list).unwrap_or_default() {
-        for name in requirement
-            .as_object()
-            .into_iter()
-            .flat_map(|requirement| requirement.keys())
-        {
+        for name in requirement.as_object().into_iter().flat_map(Object::keys) {
             if !names.iter().any(|known: &String| *name == **known) {
                 names.push(name.to_string());
             }

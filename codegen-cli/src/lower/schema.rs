@@ -13,7 +13,7 @@ use super::{
 use crate::spec::{Member, Node, Object, Value};
 
 /// The most schemas that `allOf` puts together. One of more is any value.
-const PARTS_MAX: usize = 1000;
+pub(super) const PARTS_MAX: usize = 1000;
 /// The members of a schema that hold other schemas. They are looked at one by one, not with the schema.
 const INNER: [&str; 7] = [
     "properties",
@@ -72,14 +72,18 @@ impl<'a> Schema<'a> {
         Self::merged(place, types, &mut Vec::new(), &mut { PARTS_MAX })
     }
 
-    /// `open` are the references that are being followed: a circle of `allOf` adds nothing. `left` is how many parts there may still be.
+    /// `open` are the references that are being followed: a circle of `allOf` adds nothing. `left` is how many parts there may still be; with 0 nothing can be said of the whole.
     fn merged(
         place: &Place<'a>,
         types: &Types<'a, '_>,
         open: &mut Vec<&'a str>,
         left: &mut usize,
     ) -> Option<Self> {
-        *left = left.checked_sub(1).filter(|_| open.len() < HOPS_MAX)?;
+        *left -= 1;
+        if *left == 0 || open.len() >= HOPS_MAX {
+            *left = 0;
+            return None;
+        }
         let mut schema = Self::own(place)?;
         let parts: Vec<Place<'a>> = place.at("allOf").items().collect();
         if parts.is_empty() {
@@ -92,12 +96,19 @@ impl<'a> Schema<'a> {
             let reference = part.reference();
             let read = match reference {
                 Some(reference) if open.contains(&reference) => None,
+                Some(reference) if types.is_too_much(reference) => {
+                    *left = 0;
+                    None
+                }
                 Some(reference) => {
                     open.push(reference);
                     let read = types
                         .resolve(part)
                         .and_then(|part| Self::merged(&part, types, open, left));
                     open.pop();
+                    if *left == 0 {
+                        types.too_much(reference, part);
+                    }
                     read
                 }
                 None => Self::merged(part, types, open, left),
@@ -146,7 +157,7 @@ impl<'a> Schema<'a> {
                         .node
                         .member("not")
                         .and_then(Node::as_object)
-                        .is_some_and(|object| object.is_empty())
+                        .is_some_and(Object::is_empty)
                     {
                         Additional::Forbidden
                     } else {

@@ -127,6 +127,55 @@ fn objects() {
     );
 }
 
+/// A circle of `allOf` through properties has an end, and what is inherited is one type for all heirs.
+#[test]
+fn inherited_properties_are_one_type() {
+    let (api, _) = api(
+        "Base: {type: object, properties: {id: {type: object, properties: {no: {type: integer}}}, next: {type: array, items: {allOf: [{$ref: '#/components/schemas/Base'}, {properties: {x: {type: string}}}]}}}}
+Able: {allOf: [{$ref: '#/components/schemas/Base'}, {type: object, properties: {kind: {enum: [a, b]}}}]}
+Cain: {allOf: [{$ref: '#/components/schemas/Able'}, {properties: {y: {type: string}}}]}",
+        "",
+    );
+    let words: Vec<&str> = api.types.iter().map(|def| def.words.as_str()).collect();
+    assert_eq!(
+        words,
+        [
+            "Base",
+            "Able",
+            "Cain",
+            "Base id",
+            "Base next item",
+            "Able kind"
+        ]
+    );
+}
+
+/// What several operations answer or take is one type, by the name that the document has for it.
+#[test]
+fn shared_parts_are_one_type() {
+    let text = "
+openapi: 3.0.3
+info: {title: T, version: '1'}
+paths:
+  /a:
+    get: {operationId: a, parameters: [{$ref: '#/components/parameters/Page'}], responses: {'200': {description: d}, '404': {$ref: '#/components/responses/Gone'}}}
+    post: {operationId: b, parameters: [{$ref: '#/components/parameters/Page'}], requestBody: {$ref: '#/components/requestBodies/New'}, responses: {'404': {$ref: '#/components/responses/Gone'}}}
+    put: {operationId: c, requestBody: {$ref: '#/components/requestBodies/New'}, responses: {'200': {description: d}}}
+components:
+  parameters:
+    Page: {name: page, in: query, schema: {type: object, properties: {no: {type: integer}}}}
+  requestBodies:
+    New: {content: {application/json: {schema: {type: object, properties: {x: {type: string}}}}}}
+  responses:
+    Gone: {description: d, content: {application/json: {schema: {type: object, properties: {why: {type: string}}}}}}
+";
+    let mut diagnostics = Diagnostics::default();
+    let (_, spec) = spec::read_bytes("t.yaml", text.as_bytes(), &mut diagnostics);
+    let api = lower(&mut spec.unwrap(), &mut diagnostics);
+    let words: Vec<&str> = api.types.iter().map(|def| def.words.as_str()).collect();
+    assert_eq!(words, ["Page", "Gone reply", "New body"]);
+}
+
 #[test]
 fn formats() {
     let rows = [

@@ -1,15 +1,19 @@
 //! Schemas become types: a table of those with a name, and references to it.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::{
+    cell::RefCell,
+    collections::{HashMap, HashSet, VecDeque},
+};
 
+use indexmap::IndexMap;
 use serde_json::Value as Json;
 
 use super::{
     place::Place,
-    schema::{Additional, Schema},
+    schema::{Additional, PARTS_MAX, Schema},
 };
 use crate::{
-    diagnostic::Diagnostics,
+    diagnostic::{Diagnostics, Span},
     model::{Field, Struct, TypeDef, TypeId, TypeKind, TypeRef, Union, Variant},
     spec::Node,
 };
@@ -28,11 +32,15 @@ pub(super) struct Types<'a, 'd> {
     document: &'a Json,
     table: Vec<TypeDef>,
     components: HashMap<String, TypeRef>,
+    /// Types with a name by the places of their schemas: `allOf` brings one schema to many types, and a circle of them without end.
+    placed: HashMap<String, TypeRef>,
     /// Enums of parameters by name and values: an API asks for the same choice in many operations.
     choices: HashMap<String, TypeRef>,
     /// Components whose type is being found: one that leads back to itself through lists alone is any value.
     open: HashSet<String>,
     waiting: VecDeque<Waiting<'a>>,
+    /// References to schemas that `allOf` puts together from more than is looked at.
+    too_much: RefCell<IndexMap<&'a str, Span>>,
 }
 
 /// A type whose inside is still to be read.
@@ -53,9 +61,11 @@ impl<'a, 'd> Types<'a, 'd> {
             document,
             table: Vec::new(),
             components: HashMap::new(),
+            placed: HashMap::new(),
             choices: HashMap::new(),
             open: HashSet::new(),
             waiting: VecDeque::new(),
+            too_much: RefCell::default(),
         }
     }
 
@@ -64,7 +74,29 @@ impl<'a, 'd> Types<'a, 'd> {
         while let Some(waiting) = self.waiting.pop_front() {
             self.fill(waiting);
         }
+        let too_much = self.too_much.take();
+        if let Some((reference, span)) = too_much.first() {
+            self.diagnostics.warning(
+                *span,
+                *reference,
+                format!(
+                    "`allOf` puts this together from more than {PARTS_MAX} schemas, or over more than {HOPS_MAX} references; it is any value, and so are {} that need it",
+                    too_much.len() - 1
+                ),
+            );
+        }
         self.table
+    }
+
+    /// Whether a reference leads to a schema of too many parts.
+    pub(super) fn is_too_much(&self, reference: &str) -> bool {
+        self.too_much.borrow().contains_key(reference)
+    }
+
+    /// Remembers that it does.
+    pub(super) fn too_much(&self, reference: &'a str, place: &Place<'a>) {
+        let mut too_much = self.too_much.borrow_mut();
+        too_much.insert(reference, place.node.span);
     }
 
     /// Where references lead in the end.
@@ -118,6 +150,9 @@ impl<'a, 'd> Types<'a, 'd> {
         if let Some(reference) = place.reference() {
             return self.component(reference);
         }
+        if let Some(known) = self.placed.get(&place.pointer) {
+            return known.clone();
+        }
         let Some(schema) = Schema::read(place, self) else {
             return TypeRef::Any;
         };
@@ -126,8 +161,8 @@ impl<'a, 'd> Types<'a, 'd> {
 
     /// The type of a parameter. The same choice under the same name is one type.
     pub(super) fn of_parameter(&mut self, place: &Place<'a>, words: &str, name: &str) -> TypeRef {
-        let own = format!("{words} {name}");
-        if place.reference().is_some() {
+        let own = component_words(place, "parameters").unwrap_or_else(|| format!("{words} {name}"));
+        if place.reference().is_some() || self.placed.contains_key(&place.pointer) {
             return self.of(place, &own);
         }
         let Some(schema) = Schema::read(place, self) else {
@@ -154,11 +189,15 @@ impl<'a, 'd> Types<'a, 'd> {
     fn of_schema(&mut self, schema: Schema<'a>, place: &Place<'a>, words: &str) -> TypeRef {
         let mut nullable = schema.nullable;
         let ty = self.not_null(schema, place, words, &mut nullable);
-        match ty {
+        let ty = match ty {
             TypeRef::Any | TypeRef::Nullable(_) => ty,
             ty if nullable => TypeRef::Nullable(Box::new(ty)),
             ty => ty,
+        };
+        if ty.named().is_some() {
+            self.placed.insert(place.pointer.clone(), ty.clone());
         }
+        ty
     }
 
     fn not_null(
@@ -374,11 +413,16 @@ impl<'a, 'd> Types<'a, 'd> {
     fn structure(&mut self, schema: &Schema<'a>, words: &str) -> Struct {
         let mut fields = Vec::with_capacity(schema.properties.len());
         for (name, place) in &schema.properties {
-            let words = format!("{words} {name}");
+            let words = inherited_words(place).unwrap_or_else(|| format!("{words} {name}"));
             let (ty, said) = match place.reference() {
                 Some(reference) => (self.component(reference), Schema::default()),
                 None => match Schema::read(place, self) {
-                    Some(read) => (self.of_schema(read.clone(), place, &words), read),
+                    Some(read) => {
+                        let known = self.placed.get(&place.pointer).cloned();
+                        let ty =
+                            known.unwrap_or_else(|| self.of_schema(read.clone(), place, &words));
+                        (ty, read)
+                    }
                     None => (TypeRef::Any, Schema::default()),
                 },
             };
@@ -480,6 +524,31 @@ impl<'a, 'd> Types<'a, 'd> {
             TypeRef::Any | TypeRef::Boxed(_) | TypeRef::Nullable(_) => (30, 0, 0),
         }
     }
+}
+
+/// Words for what stands in a component of this section, such as `NotFound` for `/components/responses/NotFound/content/…`.
+pub(super) fn component_words(place: &Place<'_>, section: &str) -> Option<String> {
+    let rest = place.pointer.strip_prefix("/components/")?;
+    let name = rest.strip_prefix(section)?.strip_prefix('/')?;
+    let name = name.split('/').next().unwrap_or_default();
+    Some(crate::spec::unescape(name).into_owned())
+}
+
+/// Words for a property that stands in a component, or in a part of its `allOf`: others inherit it from there.
+fn inherited_words(place: &Place<'_>) -> Option<String> {
+    let (holder, name) = place.pointer.rsplit_once("/properties/")?;
+    let mut segments = holder.strip_prefix("/components/schemas/")?.split('/');
+    let component = segments.next()?;
+    let mut plain = true;
+    while let Some(segment) = segments.next() {
+        plain &= segment == "allOf" && segments.next().is_some();
+    }
+    let name = plain.then_some(name)?;
+    let (component, name) = (
+        crate::spec::unescape(component),
+        crate::spec::unescape(name),
+    );
+    Some(format!("{component} {name}"))
 }
 
 /// Whether every value of it is a text.

@@ -17,7 +17,10 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 /// How much of its output an error shows.
 const TAIL_LINES: usize = 20;
 
-/// A server: a Java program in a folder of its own. It ends with this value at the latest.
+/// What ends a server when its input does: that is when the process that started the server is gone, however it went.
+const REAPER: &str = "read line; kill -9 \"$0\"";
+
+/// A server: a Java program in a folder of its own. It ends with this value at the latest, or with the process that started it.
 #[derive(Debug)]
 pub struct Server {
     name: String,
@@ -25,6 +28,7 @@ pub struct Server {
     arguments: Vec<String>,
     log: PathBuf,
     child: Option<Child>,
+    reaper: Option<Child>,
 }
 
 impl Server {
@@ -35,6 +39,7 @@ impl Server {
             port,
             arguments,
             child: None,
+            reaper: None,
         }
     }
 
@@ -79,7 +84,16 @@ impl Server {
             .process_group(0)
             .spawn()
             .map_err(|error| self.down(&format!("can't be started: {error}")))?;
+        let reaper = Command::new("sh")
+            .args(["-c", REAPER, &child.id().to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn();
         self.child = Some(child);
+        self.reaper =
+            Some(reaper.map_err(|error| self.down(&format!("can't be watched: {error}")))?);
         Ok(())
     }
 
@@ -98,6 +112,7 @@ impl Server {
         let Some(mut child) = self.child.take() else {
             return Ok(());
         };
+        self.leave_reaper();
         let killed = child.kill().and_then(|()| child.wait());
         killed.map_err(|error| self.down(&format!("can't be killed: {error}")))?;
         Ok(())
@@ -109,6 +124,7 @@ impl Server {
     /// [`ServerError::Down`] if it does not end in time; it is killed then.
     pub fn stop(&mut self) -> Result<(), ServerError> {
         self.signal(Signal::TERM)?;
+        self.leave_reaper();
         let deadline = Instant::now() + STOP_TIMEOUT;
         while self.is_running() {
             if Instant::now() > deadline {
@@ -135,6 +151,14 @@ impl Server {
     /// As [`stop`](Self::stop).
     pub fn resume(&mut self) -> Result<(), ServerError> {
         self.signal(Signal::CONT)
+    }
+
+    /// The number of a process that is gone may be another's soon.
+    fn leave_reaper(&mut self) {
+        if let Some(mut reaper) = self.reaper.take() {
+            // It may be gone with the system's leave only.
+            let _ = reaper.kill().and_then(|()| reaper.wait());
+        }
     }
 
     fn signal(&mut self, signal: Signal) -> Result<(), ServerError> {

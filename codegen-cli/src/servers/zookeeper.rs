@@ -1,12 +1,21 @@
 //! A ZooKeeper ensemble.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    io::{self, Read as _, Write as _},
+    net::{Ipv4Addr, SocketAddr, TcpStream},
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use super::{
-    Jars, Server, ServerError, at, free_ports,
+    Jars, START_TIMEOUT, Server, ServerError, at, free_ports,
     process::{java, write_settings},
     wait_for_port,
 };
+
+/// How long a server may take to say how it is.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// An ensemble on this machine; of one server, it is a stand-alone one.
 #[derive(Debug)]
@@ -81,7 +90,7 @@ impl ZooKeeper {
         Ok(Self { servers })
     }
 
-    /// Starts all servers, and waits until each answers.
+    /// Starts all servers, and waits until each serves, which takes a leader.
     ///
     /// # Errors
     /// [`ServerError::Down`] with the end of the output of one that does not come up.
@@ -89,11 +98,32 @@ impl ZooKeeper {
         for server in &mut self.servers {
             server.spawn()?;
         }
+        let deadline = Instant::now() + START_TIMEOUT;
         for server in &mut self.servers {
             let port = server.port();
             wait_for_port(server, port)?;
+            while mode(port).is_none() {
+                if !server.is_running() {
+                    return Err(server.down("ended at its start"));
+                }
+                if Instant::now() > deadline {
+                    return Err(server.down("found no leader in time"));
+                }
+                std::thread::sleep(Duration::from_millis(20));
+            }
         }
         Ok(())
+    }
+
+    /// Which server leads now, counted from 0, if one does.
+    #[must_use]
+    pub fn leader(&self) -> Option<usize> {
+        self.servers.iter().position(|server| {
+            matches!(
+                mode(server.port()).as_deref(),
+                Some("leader" | "standalone")
+            )
+        })
     }
 
     /// Where clients connect: `127.0.0.1:2181,127.0.0.1:2182`.
@@ -119,4 +149,22 @@ impl ZooKeeper {
     pub fn servers(&mut self) -> &mut [Server] {
         &mut self.servers
     }
+}
+
+/// What a server is: `leader`, `follower`, `standalone`; `None` if it does not serve.
+fn mode(port: u16) -> Option<String> {
+    let asked = || -> io::Result<String> {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let mut stream = TcpStream::connect_timeout(&address, ANSWER_TIMEOUT)?;
+        stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
+        stream.write_all(b"srvr")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    let answer = asked().ok()?;
+    let mode = answer
+        .lines()
+        .find_map(|line| line.strip_prefix("Mode: "))?;
+    Some(mode.to_owned())
 }

@@ -15,7 +15,8 @@ use percent_encoding::percent_decode_str;
 use super::{
     grammar::{Kind, Shape},
     limits::{Budget, HOPS_MAX},
-    node::{Member, Node, Object, Text, Value, escape, unescape},
+    node::{Member, Node, Text, Value, escape, unescape},
+    object::Object,
     parse,
     sources::Sources,
 };
@@ -129,7 +130,7 @@ impl<'d> Bundler<'d> {
             else {
                 break;
             };
-            let section = components.entry(section.into()).or_insert_with(|| Member {
+            let section = components.get_or_insert_with(section, || Member {
                 name: target.span,
                 node: empty(target.span),
             });
@@ -608,7 +609,7 @@ impl<'d> Bundler<'d> {
                 .pointer(&path)
                 .and_then(Node::as_object)
                 .into_iter()
-                .flat_map(|section| section.keys())
+                .flat_map(Object::keys)
             {
                 // From here on to what was looked at before, or to what was passed on this way.
                 let mut way: IndexSet<String> = IndexSet::new();

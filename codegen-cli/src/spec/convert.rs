@@ -6,7 +6,8 @@ use serde_json::{Value as Json, json};
 
 use super::{
     grammar::{Kind, Shape},
-    node::{Node, Object, Value, escape},
+    node::{Node, Value, escape},
+    object::Object,
 };
 use crate::diagnostic::Diagnostics;
 
@@ -228,6 +229,17 @@ fn raise(schema: &mut Json) {
     }
 }
 
+/// Keywords that are about the whole of a property.
+const REMARKS: [&str; 7] = [
+    "title",
+    "description",
+    "default",
+    "readOnly",
+    "writeOnly",
+    "deprecated",
+    "examples",
+];
+
 /// Lets `null` through a schema of 3.1.
 fn allow_null(schema: &mut Json) {
     let Json::Object(object) = schema else {
@@ -249,6 +261,13 @@ fn allow_null(schema: &mut Json) {
             if constrains.iter().any(|name| object.contains_key(*name)) {
                 let inner = schema.take();
                 *schema = json!({ "anyOf": [inner, { "type": "null" }] });
+                // What is said of the property, and not of one kind of its values.
+                for name in REMARKS {
+                    let said = schema["anyOf"][0].as_object_mut();
+                    if let Some(said) = said.and_then(|inner| inner.remove(name)) {
+                        schema[name] = said;
+                    }
+                }
             }
         }
     }
@@ -365,7 +384,7 @@ fn lower_variants(schema: &mut Node) -> bool {
             .filter(|variant| !is_null(variant))
             .collect();
         nullable |= rest.len() < before;
-        let plain = schema.as_object().is_some_and(|object| object.is_empty());
+        let plain = schema.as_object().is_some_and(Object::is_empty);
         match rest.pop() {
             Some(only) if rest.is_empty() && plain && only.member("$ref").is_none() => {
                 *schema = only;

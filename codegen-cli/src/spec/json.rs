@@ -7,9 +7,13 @@ use struson::reader::{
 
 use super::{
     limits::{Budget, DEPTH_MAX},
-    node::{Member, Names, Node, Object, Value},
+    node::{Member, Names, Node, Value},
+    object::Object,
 };
 use crate::diagnostic::{Diagnostics, Span};
+
+/// How messages begin about what is no JSON at all, and might be YAML.
+pub(super) const NO_JSON: &str = "this is no JSON";
 
 /// Reads a JSON text. `None`: what is wrong is in `diagnostics`.
 pub(super) fn parse(
@@ -62,11 +66,11 @@ fn wrong(file: u32, error: &ReaderError, here: Span) -> Wrong {
             span: location
                 .line_pos
                 .map_or(here, |at| place(file, at.line, at.column)),
-            message: format!("this is no JSON: {}", words(&kind.to_string())),
+            message: format!("{NO_JSON}: {}", words(&kind.to_string())),
         },
         other => Wrong {
             span: here,
-            message: format!("this is no JSON: {other}"),
+            message: format!("{NO_JSON}: {other}"),
         },
     }
 }
@@ -194,6 +198,7 @@ impl Parser<'_, '_> {
         }
         let ended = self.json.end_object();
         self.ok(ended)?;
+        object.shrink_to_fit();
         Ok(object)
     }
 }

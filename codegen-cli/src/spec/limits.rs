@@ -14,7 +14,7 @@ pub(super) const VALUES_MAX: usize = 4_000_000;
 pub(super) const HOPS_MAX: usize = 64;
 
 /// How much is left of [`VALUES_MAX`].
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Budget {
     values: usize,
 }
@@ -32,7 +32,7 @@ impl Budget {
     }
 
     /// Whether there were too many.
-    pub(super) const fn is_spent(&self) -> bool {
+    pub(super) const fn is_spent(self) -> bool {
         self.values > VALUES_MAX
     }
 }

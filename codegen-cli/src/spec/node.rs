@@ -1,14 +1,7 @@
 //! A value of a document that knows where it stands.
 
-use std::{
-    borrow::Borrow,
-    collections::HashSet,
-    fmt,
-    ops::{Deref, DerefMut},
-    sync::Arc,
-};
+use std::{borrow::Borrow, collections::HashSet, fmt, ops::Deref, sync::Arc};
 
-use indexmap::IndexMap;
 use serde::{
     de::{
         DeserializeOwned, DeserializeSeed, IntoDeserializer, MapAccess, SeqAccess, Visitor,
@@ -18,6 +11,7 @@ use serde::{
 };
 use serde_json::{Number, Value as Json};
 
+use super::object::{self, Object};
 use crate::diagnostic::Span;
 
 /// A value and its place. The order of the document is kept.
@@ -114,73 +108,6 @@ pub enum Value {
     Object(Object),
 }
 
-/// The members of an object, in order.
-///
-/// On the heap, so that a value is no larger than its smaller kinds.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Object(Box<IndexMap<Text, Member>>);
-
-impl Object {
-    /// One without members.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// One with room for so many members.
-    #[must_use]
-    pub fn with_capacity(members: usize) -> Self {
-        Self(Box::new(IndexMap::with_capacity(members)))
-    }
-}
-
-impl Deref for Object {
-    type Target = IndexMap<Text, Member>;
-
-    fn deref(&self) -> &Self::Target {
-        &self.0
-    }
-}
-
-impl DerefMut for Object {
-    fn deref_mut(&mut self) -> &mut Self::Target {
-        &mut self.0
-    }
-}
-
-impl FromIterator<(Text, Member)> for Object {
-    fn from_iter<I: IntoIterator<Item = (Text, Member)>>(members: I) -> Self {
-        Self(Box::new(members.into_iter().collect()))
-    }
-}
-
-impl IntoIterator for Object {
-    type Item = (Text, Member);
-    type IntoIter = indexmap::map::IntoIter<Text, Member>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
-    }
-}
-
-impl<'a> IntoIterator for &'a Object {
-    type Item = (&'a Text, &'a Member);
-    type IntoIter = indexmap::map::Iter<'a, Text, Member>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.0.iter()
-    }
-}
-
-impl<'a> IntoIterator for &'a mut Object {
-    type Item = (&'a Text, &'a mut Member);
-    type IntoIter = indexmap::map::IterMut<'a, Text, Member>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.0.iter_mut()
-    }
-}
-
 /// A member of an object.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Member {
@@ -273,7 +200,7 @@ impl Node {
     /// Takes a member out of an object. The others stay in order.
     pub fn take(&mut self, name: &str) -> Option<Self> {
         let object = self.as_object_mut()?;
-        object.shift_remove(name).map(|member| member.node)
+        object.remove(name).map(|member| member.node)
     }
 
     /// The value at a JSON pointer (`/paths/~1pets/get`), from here on.
@@ -288,7 +215,7 @@ impl Node {
             .try_fold(self, |node, part| {
                 let part = unescape(part);
                 match &node.value {
-                    Value::Object(object) => object.get(&*part).map(|member| &member.node),
+                    Value::Object(object) => object.get(&part).map(|member| &member.node),
                     Value::List(items) => items.get(part.parse::<usize>().ok()?),
                     _ => None,
                 }
@@ -300,7 +227,7 @@ impl Node {
         pointer.split('/').skip(1).try_fold(self, |node, part| {
             let part = unescape(part);
             match &mut node.value {
-                Value::Object(object) => Some(&mut object.get_mut(&*part)?.node),
+                Value::Object(object) => Some(&mut object.get_mut(&part)?.node),
                 Value::List(items) => items.get_mut(part.parse::<usize>().ok()?),
                 _ => None,
             }
@@ -455,7 +382,7 @@ impl<'de> SeqAccess<'de> for Items<'de> {
 }
 
 struct Members<'de> {
-    members: indexmap::map::Iter<'de, Text, Member>,
+    members: object::Iter<'de>,
     value: Option<&'de Node>,
 }
 
@@ -484,6 +411,8 @@ impl<'de> MapAccess<'de> for Members<'de> {
 
 #[cfg(test)]
 mod tests {
+    use indexmap::IndexMap;
+
     use super::*;
 
     #[test]

@@ -237,7 +237,7 @@ fn take(document: &mut Node, place: &[Step]) -> bool {
         return true;
     };
     match (last, &mut parent.value) {
-        (Step::Name(name), Value::Object(fields)) => drop(fields.shift_remove(name.as_str())),
+        (Step::Name(name), Value::Object(fields)) => drop(fields.remove(name.as_str())),
         (Step::Index(index), Value::List(items)) if *index < items.len() => {
             drop(items.remove(*index));
         }

@@ -10,7 +10,9 @@ use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, StrInput};
 use super::{
     json::{duplicate, number},
     limits::{Budget, DEPTH_MAX},
-    node::{Member, Names, Node, Object, Text, Value},
+    mend::Mended,
+    node::{Member, Names, Node, Text, Value},
+    object::Object,
 };
 use crate::diagnostic::{Diagnostics, Span};
 
@@ -21,20 +23,33 @@ pub(super) fn parse(
     budget: &mut Budget,
     diagnostics: &mut Diagnostics,
 ) -> Option<Node> {
-    let builder = Builder {
-        file,
-        open: Vec::new(),
-        anchors: HashMap::new(),
-        names: Names::default(),
-        budget,
-        diagnostics,
-        done: None,
-    };
-    match builder.run(Parser::new_from_str(text)) {
-        Ok(node) => Some(node),
-        Err(Wrong { span, message }) => {
-            diagnostics.error(span, "#", message);
-            None
+    let mut mended = Mended::new(text);
+    loop {
+        let mut found = Diagnostics::default();
+        let mut left = *budget;
+        let builder = Builder {
+            file,
+            open: Vec::new(),
+            anchors: HashMap::new(),
+            names: Names::default(),
+            budget: &mut left,
+            diagnostics: &mut found,
+            mended: &mended,
+            done: None,
+        };
+        let read = builder.run(Parser::new_from_str(&mended.text));
+        match read {
+            Err(Wrong {
+                syntax: Some((why, line, column)),
+                ..
+            }) if mended.mend(&why, line, column) => {}
+            read => {
+                *budget = left;
+                found.iter().for_each(|one| diagnostics.push(one.clone()));
+                return read
+                    .map_err(|wrong| diagnostics.error(wrong.span, "#", wrong.message))
+                    .ok();
+            }
         }
     }
 }
@@ -43,6 +58,18 @@ pub(super) fn parse(
 struct Wrong {
     span: Span,
     message: String,
+    /// What the parser said, at which line and column of the mended text.
+    syntax: Option<(String, usize, usize)>,
+}
+
+impl Wrong {
+    const fn new(span: Span, message: String) -> Self {
+        Self {
+            span,
+            message,
+            syntax: None,
+        }
+    }
 }
 
 /// A list or an object whose end was not seen yet.
@@ -78,6 +105,7 @@ struct Builder<'d> {
     names: Names,
     budget: &'d mut Budget,
     diagnostics: &'d mut Diagnostics,
+    mended: &'d Mended<'d>,
     done: Option<Node>,
 }
 
@@ -114,6 +142,7 @@ impl Builder<'_> {
                                 for node in merges {
                                     merge(&mut object, node);
                                 }
+                                object.shrink_to_fit();
                                 Value::Object(object)
                             }
                             OpenKind::Skipped => Value::Null,
@@ -123,25 +152,17 @@ impl Builder<'_> {
                     }
                 }
                 Event::Alias(anchor) => {
-                    let Some(anchor) = self.anchors.get(&anchor) else {
-                        return Err(Wrong {
-                            span,
-                            message: "this alias has no anchor before it, or stands inside of it"
-                                .to_owned(),
-                        });
+                    let Some(found) = self.anchors.get(&anchor) else {
+                        let why = "this alias has no anchor before it, or stands inside of it";
+                        return Err(Wrong::new(span, why.to_owned()));
                     };
-                    let (size, depth) = (anchor.size, anchor.depth);
+                    let (size, depth) = (found.size, found.depth);
                     // Before it is copied: a copy may be what there is no room for.
-                    self.budget
-                        .take(size)
-                        .map_err(|message| Wrong { span, message })?;
+                    self.take(span, size)?;
                     if self.open.len() + depth > DEPTH_MAX {
-                        return Err(Wrong {
-                            span,
-                            message: too_deep(),
-                        });
+                        return Err(Wrong::new(span, too_deep()));
                     }
-                    let node = anchor.node.clone();
+                    let node = self.anchors[&anchor].node.clone();
                     self.complete(node, 0, (size, depth))?;
                 }
                 Event::DocumentEnd => {
@@ -155,10 +176,8 @@ impl Builder<'_> {
             }
         }
         let start = self.span(1, 0);
-        self.done.ok_or_else(|| Wrong {
-            span: start,
-            message: "the file is empty".to_owned(),
-        })
+        self.done
+            .ok_or_else(|| Wrong::new(start, "the file is empty".to_owned()))
     }
 
     fn span(&self, line: usize, column: usize) -> Span {
@@ -166,13 +185,15 @@ impl Builder<'_> {
         Span {
             file: self.file,
             line: number(line),
-            column: number(column).saturating_add(1),
+            column: number(self.mended.column(line, column)).saturating_add(1),
         }
     }
 
     fn syntax(&self, error: &ScanError) -> Wrong {
+        let (line, column) = (error.marker().line(), error.marker().col());
         Wrong {
-            span: self.span(error.marker().line(), error.marker().col()),
+            span: self.span(line, column),
+            syntax: Some((error.info().to_owned(), line, column)),
             message: if error.info().contains("recursion limit") {
                 too_deep()
             } else {
@@ -184,16 +205,13 @@ impl Builder<'_> {
     fn take(&mut self, span: Span, values: usize) -> Result<(), Wrong> {
         self.budget
             .take(values)
-            .map_err(|message| Wrong { span, message })
+            .map_err(|message| Wrong::new(span, message))
     }
 
     fn begin(&mut self, span: Span, anchor: usize, kind: OpenKind) -> Result<(), Wrong> {
         self.take(span, 1)?;
         if self.open.len() > DEPTH_MAX {
-            return Err(Wrong {
-                span,
-                message: too_deep(),
-            });
+            return Err(Wrong::new(span, too_deep()));
         }
         // A list or an object as a name: YAML has that, OpenAPI has not.
         let as_name = matches!(
@@ -238,10 +256,8 @@ impl Builder<'_> {
             Some(OpenKind::List(items)) => items.push(node),
             Some(OpenKind::Object(_, name @ None, _)) => {
                 let Some(text) = name_of(&node) else {
-                    return Err(Wrong {
-                        span,
-                        message: "a name is a text or a number, not a list or an object".to_owned(),
-                    });
+                    let why = "a name is a text or a number, not a list or an object";
+                    return Err(Wrong::new(span, why.to_owned()));
                 };
                 *name = Some((self.names.share(&text), span));
             }
@@ -271,7 +287,7 @@ fn merge(object: &mut Object, node: Node) {
     match node.value {
         Value::Object(others) => {
             for (name, member) in others {
-                object.entry(name).or_insert(member);
+                object.get_or_insert_with(&name, || member);
             }
         }
         Value::List(items) => items.into_iter().for_each(|item| merge(object, item)),

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::{Config, CoordinatorChoice, LogChoice, load::Sourced};
+use super::{Config, CoordinatorChoice, LogChoice, REPLICATION_FACTOR, load::Sourced};
 
 /// Says what is wrong, of which setting.
 pub(super) type Found = (&'static str, String);
@@ -111,6 +111,14 @@ pub(super) fn warnings(config: &Config, sourced: &Sourced) -> Vec<String> {
         warnings.push(format!(
             "{}: a crash of the machine may lose writes that were acknowledged",
             sourced.shown("ack")
+        ));
+    }
+    if matches!(config.log, LogChoice::Kafka(_))
+        && config.kafka.replication_factor < REPLICATION_FACTOR
+    {
+        warnings.push(format!(
+            "{}: the loss of a broker may lose writes that were acknowledged; {REPLICATION_FACTOR} survive it",
+            sourced.shown("replication-factor")
         ));
     }
     if sourced.is_set("connections-max") {

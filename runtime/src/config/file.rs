@@ -1,16 +1,20 @@
-//! `memgen.toml`: settings at the top level, one per line, by the names of the flags.
+//! `memgen.toml`: settings at the top level, one per line, by the names of the flags; and those that are passed through to librdkafka, by theirs,
+//! below `kafka`.
 
 use std::path::Path;
 
-use toml::de::{DeTable, DeValue};
+use toml::{
+    Spanned,
+    de::{DeString, DeTable, DeValue},
+};
 
 use super::{
-    load::{Given, Origin, Wrong},
+    load::{Given, KAFKA, Origin, Passed, Said, Wrong},
     settings, values,
 };
 
 /// What the file at `path` with this text sets. What is wrong with it is added to `wrong`.
-pub(super) fn read(path: &Path, text: &str, wrong: &mut Vec<Wrong>) -> Vec<Given> {
+pub(super) fn read(path: &Path, text: &str, wrong: &mut Vec<Wrong>) -> Said {
     let line = |at: usize| text.get(..at).unwrap_or(text).matches('\n').count() + 1;
     let origin = |at: usize| Origin::File(path.to_owned(), line(at));
     let (table, errors) = DeTable::parse_recoverable(text);
@@ -20,10 +24,18 @@ pub(super) fn read(path: &Path, text: &str, wrong: &mut Vec<Wrong>) -> Vec<Given
         wrong.push(Wrong::new(origin(at), error.message()));
     }
     if unreadable {
-        return Vec::new(); // What could be read may mean something else than what was meant.
+        return Said::default(); // What could be read may mean something else than what was meant.
     }
-    let mut given: Vec<Given> = Vec::new();
+    let mut said = Said::default();
     for (key, value) in table.get_ref() {
+        let passed = match key.get_ref().strip_prefix(KAFKA) {
+            None if key.get_ref() == KAFKA_TABLE => Some(String::new()),
+            name => name.map(str::to_owned),
+        };
+        if let Some(name) = passed {
+            pass(name, key, value, &origin, &mut said.passed, wrong);
+            continue;
+        }
         let origin = origin(key.span().start);
         // Both spellings are at home in TOML files; the flags have only one.
         let name = key.get_ref().replace('_', "-");
@@ -31,7 +43,7 @@ pub(super) fn read(path: &Path, text: &str, wrong: &mut Vec<Wrong>) -> Vec<Given
             let names = settings::SETTINGS.iter().map(|setting| setting.name);
             let what = match value.get_ref() {
                 DeValue::Table(_) => {
-                    "there are no tables: settings stand at the top level".to_owned()
+                    "there are no tables but `kafka`: settings stand at the top level".to_owned()
                 }
                 _ => format!(
                     "there is no such setting{}",
@@ -41,12 +53,16 @@ pub(super) fn read(path: &Path, text: &str, wrong: &mut Vec<Wrong>) -> Vec<Given
             wrong.push(Wrong::new(origin, what).of(key.get_ref()));
             continue;
         };
-        if given.iter().any(|other| other.setting.name == setting.name) {
+        if said
+            .given
+            .iter()
+            .any(|other| other.setting.name == setting.name)
+        {
             wrong.push(Wrong::new(origin, "it is set twice in this file").of(setting.name));
             continue;
         }
         if let Some(text) = plain(value.get_ref()) {
-            given.push(Given {
+            said.given.push(Given {
                 setting,
                 text,
                 origin,
@@ -56,7 +72,50 @@ pub(super) fn read(path: &Path, text: &str, wrong: &mut Vec<Wrong>) -> Vec<Given
             wrong.push(Wrong::new(origin, what).of(setting.name));
         }
     }
-    given
+    said
+}
+
+/// The table of what is passed through to librdkafka.
+const KAFKA_TABLE: &str = "kafka";
+
+/// Takes a setting of librdkafka, or all that a table holds: its dots may be written as tables or not.
+fn pass(
+    name: String,
+    key: &Spanned<DeString<'_>>,
+    value: &Spanned<DeValue<'_>>,
+    origin: &impl Fn(usize) -> Origin,
+    passed: &mut Vec<Passed>,
+    wrong: &mut Vec<Wrong>,
+) {
+    if let DeValue::Table(table) = value.get_ref() {
+        for (key, value) in table {
+            let name = match name.as_str() {
+                "" => key.get_ref().to_string(),
+                name => format!("{name}.{}", key.get_ref()),
+            };
+            pass(name, key, value, origin, passed, wrong);
+        }
+        return;
+    }
+    let origin = origin(key.span().start);
+    let shown = format!("{KAFKA}{name}");
+    let text = match value.get_ref() {
+        DeValue::Boolean(yes) => Some(yes.to_string()),
+        other => plain(other),
+    };
+    match text {
+        Some(text) if !name.is_empty() => {
+            if passed.iter().any(|other| other.name == name) {
+                wrong.push(Wrong::new(origin, "it is set twice in this file").of(&shown));
+                return;
+            }
+            passed.push(Passed { name, text, origin });
+        }
+        _ => {
+            let what = "expected a string, a whole number, true or false, by a name of librdkafka's, such as `kafka.client.id = \"…\"`";
+            wrong.push(Wrong::new(origin, what).of(key.get_ref()));
+        }
+    }
 }
 
 /// The value as the text that a flag would have.

@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, ffi::OsString, path::PathBuf};
 
 use super::{
     PARTITIONS_MAX,
-    load::{Given, Origin, Wrong},
+    load::{Given, KAFKA, Origin, Passed, Said, Wrong},
     settings::{self, SETTINGS, Setting},
     values,
 };
@@ -15,7 +15,7 @@ use super::{
 /// What the command line says.
 #[derive(Default)]
 pub(super) struct Flags {
-    pub(super) given: Vec<Given>,
+    pub(super) said: Said,
     pub(super) config: Option<String>,
     pub(super) partitions: Option<u32>,
     pub(super) help: bool,
@@ -97,7 +97,12 @@ pub(super) fn read(args: &[OsString], wrong: &mut Vec<Wrong>) -> Flags {
                 });
                 let shown = format!("--{name}");
                 let setting = settings::find(name);
-                if setting.is_none() && name != "config" && name != "check-layouts" {
+                let passed = name.strip_prefix(KAFKA);
+                if setting.is_none()
+                    && passed.is_none()
+                    && name != "config"
+                    && name != "check-layouts"
+                {
                     let names = SETTINGS.iter().map(|setting| setting.name).chain(OTHERS);
                     let hint = values::did_you_mean(name, names)
                         .replace('`', "`--")
@@ -110,19 +115,30 @@ pub(super) fn read(args: &[OsString], wrong: &mut Vec<Wrong>) -> Flags {
                 } else if let Some(value) = value {
                     match setting {
                         Some(setting) => {
-                            flags.given.push(Given {
+                            flags.said.given.push(Given {
                                 setting,
                                 text: value,
                                 origin: Origin::Flag,
                             });
                         }
-                        None if name == "config" => flags.config = Some(value),
-                        None => flags.task = Some(Task::CheckLayouts(value.into())),
+                        None => match passed {
+                            Some(name) => flags.said.passed.push(Passed {
+                                name: name.to_owned(),
+                                text: value,
+                                origin: Origin::Flag,
+                            }),
+                            None if name == "config" => flags.config = Some(value),
+                            None => flags.task = Some(Task::CheckLayouts(value.into())),
+                        },
                     }
                 } else {
                     let what = format!(
                         "its value is missing: expected {}",
-                        setting.map_or("FILE", |found| found.value)
+                        match (setting, passed) {
+                            (Some(setting), _) => setting.value,
+                            (None, Some(_)) => "VALUE",
+                            (None, None) => "FILE",
+                        }
                     );
                     wrong.push(Wrong::new(Origin::Flag, what).of(&shown));
                 }
@@ -167,6 +183,7 @@ fn position(args: Vec<String>, flags: &mut Flags, wrong: &mut Vec<Wrong>) {
     let mut give = |setting: &str, place, text: String| {
         let setting: &'static Setting = settings::find(setting).expect("the table has it");
         if flags
+            .said
             .given
             .iter()
             .any(|other| other.setting.name == setting.name)
@@ -175,7 +192,7 @@ fn position(args: Vec<String>, flags: &mut Flags, wrong: &mut Vec<Wrong>) {
                 format!("{place} of the positional form already says it; use one of the two");
             wrong.push(Wrong::new(Origin::Flag, what).of(&format!("--{}", setting.name)));
         } else {
-            flags.given.push(Given {
+            flags.said.given.push(Given {
                 setting,
                 text,
                 origin: Origin::Positional(place),

@@ -10,6 +10,7 @@ use std::{
 
 use super::{
     Config, checks, file, flags, help,
+    kafka::is_secret,
     settings::{SETTINGS, Setting, VARIABLE_PREFIX},
     values,
 };
@@ -119,6 +120,45 @@ impl Given {
     }
 }
 
+/// What the name of a setting of librdkafka begins with, in flags and in the file.
+pub(super) const KAFKA: &str = "kafka.";
+const KAFKA_VARIABLE: &str = "MEMGEN_KAFKA_";
+
+/// A setting that is passed through to librdkafka.
+pub(super) struct Passed {
+    /// Its own name, such as `security.protocol`.
+    pub(super) name: String,
+    pub(super) text: String,
+    pub(super) origin: Origin,
+}
+
+impl Passed {
+    /// As whoever set it wrote it, without secrets.
+    fn shown(&self) -> String {
+        let name = &self.name;
+        let text = if is_secret(name) { "…" } else { &self.text };
+        match &self.origin {
+            Origin::Variable => {
+                let name = name.to_ascii_uppercase().replace('.', "_");
+                format!("{KAFKA_VARIABLE}{name}={text}")
+            }
+            Origin::File(path, line) => {
+                format!("{}:{line}: {KAFKA}{name} = {text}", path.display())
+            }
+            Origin::Flag | Origin::Positional(_) | Origin::Default => {
+                format!("--{KAFKA}{name} {text}")
+            }
+        }
+    }
+}
+
+/// All that one source sets.
+#[derive(Default)]
+pub(super) struct Said {
+    pub(super) given: Vec<Given>,
+    pub(super) passed: Vec<Passed>,
+}
+
 /// One thing that is wrong.
 pub(super) struct Wrong {
     origin: Origin,
@@ -218,13 +258,15 @@ pub(super) fn load(service: &str, version: &str, sources: &Sources) -> Result<Co
         (None, None) if sources.folder.join(FILE).exists() => {
             read_file(sources, Path::new(FILE), FILE, &mut wrong)
         }
-        (None, None) => Vec::new(),
+        (None, None) => Said::default(),
     };
 
     // The weakest first: what comes later replaces it.
     let mut by_name = BTreeMap::new();
-    for given in in_file.into_iter().chain(variables).chain(flags.given) {
-        by_name.insert(given.setting.name, given);
+    let mut passed = BTreeMap::new();
+    for said in [in_file, variables, flags.said] {
+        by_name.extend(said.given.into_iter().map(|it| (it.setting.name, it)));
+        passed.extend(said.passed.into_iter().map(|it| (it.name.clone(), it)));
     }
     let settings = Sourced(by_name);
     // A service's name need not be legal as a cluster's: then it is what the default says.
@@ -243,6 +285,11 @@ pub(super) fn load(service: &str, version: &str, sources: &Sources) -> Result<Co
         if let Err(what) = (setting.set)(&mut config, &given.text) {
             set_wrong.push(setting.name);
             wrong.push(Wrong::new(Origin::Default, what).of(&given.shown()));
+        }
+    }
+    for passed in passed.values() {
+        if let Err(what) = config.kafka.settings.set(&passed.name, &passed.text) {
+            wrong.push(Wrong::new(Origin::Default, what).of(&passed.shown()));
         }
     }
     if wrong.is_empty() {
@@ -294,8 +341,8 @@ fn variables(
     variables: &[(OsString, OsString)],
     wrong: &mut Vec<Wrong>,
     warnings: &mut Vec<String>,
-) -> (Vec<Given>, Option<PathBuf>) {
-    let mut given = Vec::new();
+) -> (Said, Option<PathBuf>) {
+    let mut said = Said::default();
     let mut config = None;
     for (name, value) in variables {
         let Some(name) = name
@@ -309,6 +356,18 @@ fn variables(
             continue;
         }
         let Some(setting) = SETTINGS.iter().find(|setting| setting.variable() == name) else {
+            if let Some(passed) = name.strip_prefix(KAFKA_VARIABLE) {
+                match value.to_str() {
+                    // None of librdkafka's names has an underscore.
+                    Some(text) => said.passed.push(Passed {
+                        name: passed.to_ascii_lowercase().replace('_', "."),
+                        text: text.to_owned(),
+                        origin: Origin::Variable,
+                    }),
+                    None => wrong.push(not_text(name)),
+                }
+                continue;
+            }
             // Not an error: the variable may be meant for something else of that name.
             let names: Vec<String> = SETTINGS.iter().map(Setting::variable).collect();
             let hint = values::did_you_mean(
@@ -325,21 +384,25 @@ fn variables(
             continue;
         };
         match value.to_str() {
-            Some(text) => given.push(Given {
+            Some(text) => said.given.push(Given {
                 setting,
                 text: text.to_owned(),
                 origin: Origin::Variable,
             }),
-            None => wrong.push(Wrong::new(Origin::Variable, "it is not valid UTF-8").of(name)),
+            None => wrong.push(not_text(name)),
         }
     }
-    (given, config)
+    (said, config)
 }
 
-fn read_file(sources: &Sources, path: &Path, shown: &str, wrong: &mut Vec<Wrong>) -> Vec<Given> {
+fn not_text(variable: &str) -> Wrong {
+    Wrong::new(Origin::Variable, "it is not valid UTF-8").of(variable)
+}
+
+fn read_file(sources: &Sources, path: &Path, shown: &str, wrong: &mut Vec<Wrong>) -> Said {
     if path.as_os_str() == OsStr::new("") {
         wrong.push(Wrong::new(Origin::Default, "expected a file").of(shown));
-        return Vec::new();
+        return Said::default();
     }
     match read_bounded(&sources.folder.join(path)) {
         Ok(text) => file::read(path, &text, wrong),
@@ -347,7 +410,7 @@ fn read_file(sources: &Sources, path: &Path, shown: &str, wrong: &mut Vec<Wrong>
             wrong.push(
                 Wrong::new(Origin::Default, format!("the file can't be read: {error}")).of(shown),
             );
-            Vec::new()
+            Said::default()
         }
     }
 }

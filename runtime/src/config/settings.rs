@@ -1,7 +1,7 @@
 //! The table of all settings. Flags, variables, keys of the file, the help, and what is legal all come from here.
 
 use super::{
-    Ack, Config, CoordinatorChoice, LogChoice, LogFormat, NODES_MAX, REPLICAS_MAX, values,
+    Ack, Config, CoordinatorChoice, LogChoice, LogFormat, NODES_MAX, REPLICAS_MAX, Topics, values,
 };
 use crate::key::KEY_BYTES_MAX;
 
@@ -161,14 +161,49 @@ pub(super) static SETTINGS: &[Setting] = &[
         LOG,
         "log",
         "LOG",
-        "Which log keeps the records: `embedded`, in files of this node. `kafka://host:port,…` comes with a \
-        later version",
+        "Which log keeps the records: `embedded`, in files of this node, or `kafka://host:port,…`, in topics of Kafka. Settings of \
+        its client, librdkafka, have their own names: `kafka.security.protocol = \"ssl\"` in memgen.toml, \
+        --kafka.security.protocol ssl, MEMGEN_KAFKA_SECURITY_PROTOCOL=ssl",
         |config| config.log,
         |text| log(text),
         |log| match log {
-            LogChoice::Embedded => "embedded",
+            LogChoice::Embedded => "embedded".to_owned(),
+            LogChoice::Kafka(brokers) => format!("{KAFKA_SCHEME}{brokers}"),
         }
-        .to_owned()
+    ),
+    setting!(
+        LOG,
+        "topics",
+        "WHAT",
+        "What is done about topics that Kafka does not have: `create` makes them, `check` refuses to start",
+        |config| config.kafka.topics,
+        |text| values::word(text, TOPICS),
+        |topics| show_word(TOPICS, *topics)
+    ),
+    setting!(
+        LOG,
+        "topic-prefix",
+        "TEXT",
+        "What the names of all topics of Kafka begin with, such as `staging-`",
+        |config| config.kafka.topic_prefix,
+        |text| values::name(text),
+        |prefix| prefix.clone()
+    ),
+    setting!(
+        LOG,
+        "replication-factor",
+        "N",
+        "How many brokers of Kafka hold each record, at least. Fewer than 3 is for development: what was acknowledged may be lost \
+        with one of them",
+        |config| config.kafka.replication_factor,
+        |text| values::number(text, 1..=100),
+        |number| number.to_string()
+    ),
+    time!(
+        LOG,
+        "compaction-lag-ms",
+        |config| config.kafka.compaction_lag,
+        "For how long Kafka must not compact what was written. It has to be longer than any spell in which nobody owns a partition"
     ),
     setting!(
         LOG,
@@ -408,11 +443,15 @@ fn show_word<T: PartialEq + Copy>(words: &[(&str, T)], value: T) -> String {
         .map_or_else(String::new, |(word, _)| (*word).to_owned())
 }
 
+const TOPICS: &[(&str, Topics)] = &[("create", Topics::Create), ("check", Topics::Check)];
+const KAFKA_SCHEME: &str = "kafka://";
+
 fn log(text: &str) -> Result<LogChoice, String> {
-    if text.starts_with("kafka://") {
-        return Err("this version has only the embedded log; expected `embedded`".to_owned());
+    match text.strip_prefix(KAFKA_SCHEME) {
+        Some(brokers) => values::hosts(brokers).map(LogChoice::Kafka),
+        None if text == "embedded" => Ok(LogChoice::Embedded),
+        None => Err("expected `embedded` or kafka://HOST:PORT,…".to_owned()),
     }
-    values::word(text, &[("embedded", LogChoice::Embedded)])
 }
 
 fn coordinator(text: &str) -> Result<CoordinatorChoice, String> {
@@ -438,7 +477,15 @@ mod tests {
             let text = (setting.show)(&default);
             if text.is_empty() {
                 assert!(
-                    ["serve", "node", "zone", "log-level", "credentials"].contains(&setting.name),
+                    [
+                        "serve",
+                        "node",
+                        "zone",
+                        "log-level",
+                        "credentials",
+                        "topic-prefix"
+                    ]
+                    .contains(&setting.name),
                     "{}: no default",
                     setting.name
                 );
@@ -455,6 +502,9 @@ mod tests {
     fn each_setting_changes_what_it_shows() {
         let others = [
             ("http", "10.0.0.1:1"),
+            ("log", "kafka://one:9092,[::1]:9093"),
+            ("topics", "check"),
+            ("topic-prefix", "staging-"),
             ("admin", "10.0.0.1:2"),
             ("peer", "10.0.0.1:3"),
             ("data", "/x"),
@@ -476,9 +526,6 @@ mod tests {
             ("header-bytes-max", "77KiB"),
         ];
         for setting in SETTINGS {
-            if setting.name == "log" {
-                continue; // It has one legal value.
-            }
             let text = match others.iter().find(|(name, _)| *name == setting.name) {
                 Some((_, text)) => text,
                 None if setting.value == "BYTES" => "77KiB",
@@ -537,7 +584,22 @@ mod tests {
             ),
             ("replicas", &["0", "100"], &["101", "x", "-1"]),
             ("zone", &["rack-7"], &["", "a b", ".x"]),
-            ("log", &["embedded"], &["kafka://host:9092", "embeded", ""]),
+            (
+                "log",
+                &["embedded", "kafka://host:9092", "kafka://a:1,b:2"],
+                &[
+                    "kafka://",
+                    "kafka://host",
+                    "kafka://host:0",
+                    "kafka://me:secret@host:1",
+                    "kafka://a:1,,b:1",
+                    "embeded",
+                    "",
+                ],
+            ),
+            ("topics", &["create", "check"], &["make"]),
+            ("topic-prefix", &["a.b-"], &["a/b", ""]),
+            ("replication-factor", &["1", "3"], &["0", "x"]),
             (
                 "coordinator",
                 &["local", "zookeeper://host:2181/root"],

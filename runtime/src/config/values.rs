@@ -98,6 +98,35 @@ pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
         .ok_or_else(unknown)
 }
 
+/// `HOST:PORT`, or several with commas in between. Names are looked up when they are needed.
+pub(super) fn hosts(text: &str) -> Result<String, String> {
+    let expected = || "expected HOST:PORT, or several with commas in between".to_owned();
+    if text.contains('@') {
+        return Err(format!(
+            "{}; who asks is said by kafka.sasl.username and kafka.sasl.password",
+            expected()
+        ));
+    }
+    let mut hosts = Vec::new();
+    for address in text.split(',') {
+        let address = address.trim();
+        let (host, port) = address.rsplit_once(':').ok_or_else(expected)?;
+        let bare = host
+            .strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'));
+        let legal = match bare {
+            Some(bare) => bare.parse::<std::net::Ipv6Addr>().is_ok(),
+            None => !host.is_empty() && !host.contains([':', '[', ']', '/', ' ']),
+        };
+        if !legal {
+            return Err(expected());
+        }
+        number::<u16>(port, 1..=u16::MAX).map_err(|error| format!("the port: {error}"))?;
+        hosts.push(address);
+    }
+    Ok(hosts.join(","))
+}
+
 /// Names of security schemes with a secret each, such as `api_key=secret,login=user:password`.
 pub(super) fn credentials(text: &str) -> Result<Vec<(String, String)>, String> {
     let pairs = text.split(',').map(|part| {
@@ -121,7 +150,7 @@ pub(super) fn show_credentials(credentials: &[(String, String)]) -> String {
 }
 
 /// Numbers of partitions, such as `0,1,2` or `0-3,8`.
-pub(super) fn partitions(text: &str) -> Result<BTreeSet<u32>, String> {
+pub(crate) fn partitions(text: &str) -> Result<BTreeSet<u32>, String> {
     let expected = || {
         format!(
             "expected numbers of partitions from 0 to {}, such as 0,1,2,3 or 0-3",

@@ -7,8 +7,9 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use super::{
-    document::{Check, Document, Side},
-    form,
+    coerce::Kinds,
+    document::{Check, Document, Side, invalid},
+    form::Form,
     parameters::{escape, follow},
     schema::Schema,
     states::projection::{Direction, Projection},
@@ -17,6 +18,12 @@ use crate::problem::Problem;
 
 /// How deep defaults are filled in.
 const DEFAULTS_DEPTH_MAX: usize = 16;
+
+/// The patches that states understand: RFC 7396 and RFC 6902.
+const PATCHES: [&str; 2] = ["application/merge-patch+json", JSON_PATCH];
+
+/// JSON Patch.
+pub(crate) const JSON_PATCH: &str = "application/json-patch+json";
 
 /// The body that an operation takes.
 #[derive(Debug)]
@@ -32,6 +39,8 @@ pub(crate) struct RequestBody {
 struct Content {
     media_type: String,
     family: Family,
+    /// Where it is in the document.
+    at: String,
     schema: Option<String>,
     check: Option<Check>,
     /// Made when it is first needed.
@@ -97,6 +106,11 @@ pub(crate) fn essence(media_type: &str) -> String {
     essence.trim().to_ascii_lowercase()
 }
 
+fn names(contents: &[Content]) -> String {
+    let names: Vec<&str> = contents.iter().map(|it| it.media_type.as_str()).collect();
+    names.join(", ")
+}
+
 impl RequestBody {
     /// The body of the operation at a JSON pointer.
     pub(crate) fn of_operation(document: &Arc<Document>, operation: &str) -> Option<Self> {
@@ -108,12 +122,12 @@ impl RequestBody {
             .as_object()?
             .iter()
             .map(|(media_type, inner)| {
-                let schema = inner
-                    .get("schema")
-                    .map(|_| format!("{at}/content/{}/schema", escape(media_type)));
+                let at = format!("{at}/content/{}", escape(media_type));
+                let schema = inner.get("schema").map(|_| format!("{at}/schema"));
                 Content {
                     media_type: media_type.clone(),
                     family: Family::of(&essence(media_type)),
+                    at,
                     check: schema
                         .as_ref()
                         .map(|at| Check::new(document, at.clone(), Side::Request)),
@@ -125,12 +139,27 @@ impl RequestBody {
         if contents.is_empty() {
             return None;
         }
-        let names: Vec<&str> = contents.iter().map(|it| it.media_type.as_str()).collect();
         Some(Self {
             required: body.get("required").and_then(Value::as_bool) == Some(true),
-            accept: names.join(", "),
+            accept: names(&contents),
             contents,
         })
+    }
+
+    /// Leaves the media types that a state understands. A patch of another kind than the two of the RFCs would change what it does not mean.
+    pub(crate) fn for_states(mut self) -> Self {
+        let is_known = |content: &Content| {
+            let essence = essence(&content.media_type);
+            matches!(
+                content.family,
+                Family::Json | Family::UrlEncoded | Family::Multipart
+            ) && (!essence.contains("-patch+") || PATCHES.contains(&essence.as_str()))
+        };
+        if self.contents.iter().any(is_known) {
+            self.contents.retain(is_known);
+            self.accept = names(&self.contents);
+        }
+        self
     }
 
     /// Reads and checks a body. `whole` says that it stands for a whole entity, of which what is left out has its default.
@@ -204,18 +233,14 @@ impl Content {
             _ => self.family,
         };
         let mut value = match family {
-            Family::Binary => return Ok(Payload::Bytes(bytes)),
-            Family::Text => {
-                let text = String::from_utf8(bytes.into())
-                    .map_err(|_| Problem::bad_request("the body is not UTF-8"))?;
-                return Ok(Payload::Text(text));
-            }
+            Family::Binary => return checked(schema, bytes),
+            Family::Text => return self.text(schema, bytes),
             // Bytes that may be of any type.
             Family::Json
                 if self.media_type.contains('*')
                     && schema.keyword("format").and_then(Value::as_str) == Some("binary") =>
             {
-                return Ok(Payload::Bytes(bytes));
+                return checked(schema, bytes);
             }
             Family::Json => {
                 crate::json::check_depth(&bytes, depth_max)?;
@@ -223,12 +248,12 @@ impl Content {
                     Problem::bad_request(format!("the body is not JSON: {error}"))
                 })?
             }
-            Family::UrlEncoded => form::urlencoded(schema, &bytes)?,
-            Family::Multipart => form::multipart(schema, given, bytes).await?,
+            Family::UrlEncoded => self.form(document, schema).urlencoded(&bytes)?,
+            Family::Multipart => self.form(document, schema).multipart(given, bytes).await?,
         };
         whole_numbers(&mut value);
         // A list of changes (RFC 6902) is not what the schema of the entity describes.
-        let changes = essence(given) == "application/json-patch+json" && value.is_array();
+        let changes = essence(given) == JSON_PATCH && value.is_array() && !Kinds::of(schema).list();
         if !changes {
             let incoming = || Projection::new(schema, Direction::Request);
             self.incoming.get_or_init(incoming).apply(&mut value);
@@ -240,6 +265,42 @@ impl Content {
             }
         }
         Ok(Payload::Value(value))
+    }
+
+    fn form<'d>(&self, document: &'d Document, schema: Schema<'d>) -> Form<'d> {
+        let content = document.value.pointer(&self.at);
+        Form::new(schema, content.and_then(|content| content.get("encoding")))
+    }
+
+    /// A text, which is what its schema says: a number as JSON writes it, or the text itself. Of XML and the like nothing is known.
+    fn text(&self, schema: Schema<'_>, bytes: Bytes) -> Result<Payload, Problem> {
+        let text = String::from_utf8(bytes.into())
+            .map_err(|_| Problem::bad_request("the body is not UTF-8"))?;
+        let kinds = Kinds::of(schema);
+        match (kinds.read(&text), &self.check) {
+            (Some(value), Some(check)) => check.check("the body", &value)?,
+            (None, Some(_)) if kinds.scalar() => {
+                let why = format!("is not {}", kinds.expected());
+                return Err(invalid("the body", vec![(String::new(), why)]));
+            }
+            _ => {}
+        }
+        Ok(Payload::Text(text))
+    }
+}
+
+/// Bytes, whose length is all that a schema can say of them.
+fn checked(schema: Schema<'_>, bytes: Bytes) -> Result<Payload, Problem> {
+    let limit = |name| schema.keyword(name).and_then(Value::as_u64);
+    let length = bytes.len() as u64;
+    let wrong = match (limit("minLength"), limit("maxLength")) {
+        (Some(least), _) if length < least => Some(format!("has less than {least} bytes")),
+        (_, Some(most)) if length > most => Some(format!("has more than {most} bytes")),
+        _ => None,
+    };
+    match wrong {
+        Some(why) => Err(invalid("the body", vec![(String::new(), why)])),
+        None => Ok(Payload::Bytes(bytes)),
     }
 }
 

@@ -70,6 +70,42 @@ impl Kinds {
         self.has("object") && !self.has("array")
     }
 
+    /// Whether nothing is known of them.
+    pub(crate) fn nothing(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// Whether there are texts among them.
+    pub(crate) fn text(&self) -> bool {
+        self.has("string")
+    }
+
+    /// Whether there are no lists and no objects among them.
+    pub(crate) fn scalar(&self) -> bool {
+        !self.names.is_empty() && !self.has("array") && !self.has("object")
+    }
+
+    /// Whether a value can be of both. What may be anything is of each kind.
+    pub(crate) fn meets(&self, other: &Self) -> bool {
+        let number = |name: &str| matches!(name, "integer" | "number");
+        let own = self.names.iter().filter(|name| **name != "null");
+        let mut own = own.peekable();
+        let mut others = other
+            .names
+            .iter()
+            .filter(|name| **name != "null")
+            .peekable();
+        if own.peek().is_none() || others.peek().is_none() {
+            return true;
+        }
+        let others: Vec<_> = others.collect();
+        own.any(|one| {
+            others
+                .iter()
+                .any(|other| one == *other || (number(one) && number(other)))
+        })
+    }
+
     /// A text as the first kind that it can be. `None` if it can be none of them.
     pub(crate) fn read(&self, text: &str) -> Option<Value> {
         if self.names.is_empty() {
@@ -147,7 +183,7 @@ pub(crate) fn list(
     schema: Schema<'_>,
     texts: impl IntoIterator<Item = String>,
 ) -> Result<Value, String> {
-    let kinds = schema.items().map(Kinds::of).unwrap_or_default();
+    let kinds = schema.any_items().map(Kinds::of).unwrap_or_default();
     texts
         .into_iter()
         .map(|text| {
@@ -179,11 +215,7 @@ pub(crate) fn object(
 }
 
 fn field(schema: Schema<'_>, name: &str, text: &str) -> Result<Value, String> {
-    let property = schema.property(name).or_else(|| {
-        let more = schema.keyword("additionalProperties")?;
-        more.is_object().then(|| Schema::new(schema.document, more))
-    });
-    let Some(property) = property else {
+    let Some(property) = schema.any_property(name) else {
         return Ok(Value::String(text.to_owned()));
     };
     let kinds = Kinds::of(property);

@@ -52,6 +52,20 @@ impl Cx {
         &self.headers
     }
 
+    /// The one of several media types that the client likes best: the first one, where it does not care. `None` if it accepts none of them, which is what
+    /// [`Problem::not_acceptable`](crate::Problem::not_acceptable) is for.
+    ///
+    /// ```
+    /// # use memgen::contract::prelude::*;
+    /// fn is_table(cx: &Cx) -> bool {
+    ///     cx.preferred(&["application/json", "text/csv"]) == Some("text/csv")
+    /// }
+    /// ```
+    #[must_use]
+    pub fn preferred<'o>(&self, offered: &[&'o str]) -> Option<&'o str> {
+        super::accept::preferred(&self.headers, offered)
+    }
+
     /// The operation's id in the document.
     #[must_use]
     pub fn operation(&self) -> &str {

@@ -3,9 +3,9 @@
 use std::sync::{Arc, OnceLock};
 
 use jsonschema::{Draft, Registry, ValidationError, Validator, error::ValidationErrorKind};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::schema::Schema;
+use super::{adapt::adapted, schema::Schema};
 use crate::problem::Problem;
 
 /// The places of a value that a problem lists. A body that is wrong everywhere says so once.
@@ -57,7 +57,7 @@ impl Document {
             Side::Reply => (&self.reply, "writeOnly"),
         };
         slot.get_or_init(|| {
-            let seen_by = adapted(&self.value, &self.value, left_out, false);
+            let seen_by = adapted(&self.value, left_out);
             let made = Registry::new()
                 .draft(Draft::Draft202012)
                 .add(URI, seen_by)
@@ -82,6 +82,10 @@ impl Document {
             .should_validate_formats(true)
             .should_ignore_unknown_formats(true)
             .with_format("byte", |text: &str| super::types::is_base64(text))
+            .with_format("base64", |text: &str| super::types::is_base64(text))
+            .with_format("decimal", |text: &str| {
+                text.parse::<super::Decimal>().is_ok()
+            })
             .build(&schema)
             .map_err(|error| error.to_string())
     }
@@ -158,16 +162,23 @@ impl Check {
     }
 }
 
+/// The places that the sentence of a problem names. Documents with errors of their own often have room for no more than a sentence.
+const NAMED_MAX: usize = 3;
+
 /// 422 that lists what is wrong.
 pub(crate) fn invalid(what: &str, errors: Vec<(String, String)>) -> Problem {
-    let first = errors.first().map(|(pointer, detail)| {
-        if pointer.is_empty() {
-            detail.clone()
-        } else {
-            format!("`{pointer}` {detail}")
-        }
-    });
-    let problem = Problem::invalid(format!("{what}: {}", first.unwrap_or_default()));
+    let mut named: Vec<String> = errors
+        .iter()
+        .take(NAMED_MAX)
+        .map(|(pointer, detail)| match pointer.as_str() {
+            "" => detail.clone(),
+            pointer => format!("`{pointer}` {detail}"),
+        })
+        .collect();
+    if errors.len() > NAMED_MAX {
+        named.push(format!("{} more", errors.len() - NAMED_MAX));
+    }
+    let problem = Problem::invalid(format!("{what}: {}", named.join("; ")));
     errors
         .into_iter()
         .fold(problem, |problem, (pointer, detail)| {
@@ -218,93 +229,6 @@ fn describe(error: &ValidationError<'_>, before: &str, errors: &mut Vec<(String,
         }
         _ => errors.push((at, error.masked_with("the value").to_string())),
     }
-}
-
-/// The document as one side of the service is held to it: `required` without what the other side fills in, and the limits that a format of numbers means.
-///
-/// `names` says that the members of this object are no keywords but names, of properties for example.
-fn adapted(document: &Value, value: &Value, left_out: &str, names: bool) -> Value {
-    match value {
-        Value::Array(items) => items
-            .iter()
-            .map(|item| adapted(document, item, left_out, false))
-            .collect(),
-        Value::Object(object) => {
-            let mut result = Map::new();
-            for (name, inner) in object {
-                let inner = match name.as_str() {
-                    _ if names => adapted(document, inner, left_out, false),
-                    "properties" | "$defs" | "schemas" => adapted(document, inner, left_out, true),
-                    "patternProperties" => {
-                        let mut usable = inner.clone();
-                        if let Value::Object(schemas) = &mut usable {
-                            schemas.retain(|pattern, _| is_pattern(pattern));
-                        }
-                        adapted(document, &usable, left_out, true)
-                    }
-                    // Data, in which nothing is a schema.
-                    "example" | "examples" | "enum" | "const" | "default" | "x-memgen" => {
-                        inner.clone()
-                    }
-                    "required" if inner.is_array() => needed(document, value, inner, left_out),
-                    // A bad pattern would take the whole schema with it; the generator has warned of it.
-                    "pattern" if inner.as_str().is_some_and(|pattern| !is_pattern(pattern)) => {
-                        continue;
-                    }
-                    _ => adapted(document, inner, left_out, false),
-                };
-                result.insert(name.clone(), inner);
-            }
-            if !names {
-                limit_integers(&mut result);
-            }
-            Value::Object(result)
-        }
-        plain => plain.clone(),
-    }
-}
-
-/// The names in `required` that this side gives.
-fn needed(document: &Value, schema: &Value, required: &Value, left_out: &str) -> Value {
-    let properties = Schema::new(document, schema).properties();
-    let names = required.as_array().into_iter().flatten();
-    names
-        .filter(|name| {
-            let property = name.as_str().and_then(|name| properties.get(name));
-            !property.is_some_and(|property| property.flag(left_out))
-        })
-        .cloned()
-        .collect()
-}
-
-/// `format: int32` and the like, which JSON Schema does not check.
-fn limit_integers(schema: &mut Map<String, Value>) {
-    let (least, most) = match schema.get("format").and_then(Value::as_str) {
-        Some("int32") => (json!(i32::MIN), json!(i32::MAX)),
-        Some("int64") => (json!(i64::MIN), json!(i64::MAX)),
-        Some("uint32") => (json!(0), json!(u32::MAX)),
-        Some("uint64") => (json!(0), json!(u64::MAX)),
-        _ => return,
-    };
-    let integer = match schema.get("type") {
-        Some(Value::String(name)) => name == "integer",
-        Some(Value::Array(names)) => names.iter().any(|name| name == "integer"),
-        _ => false,
-    };
-    if integer {
-        let limits = json!({ "minimum": least, "maximum": most });
-        match schema.get_mut("allOf") {
-            Some(Value::Array(all)) => all.push(limits),
-            _ => drop(schema.insert("allOf".to_owned(), json!([limits]))),
-        }
-    }
-}
-
-/// Whether the engine takes a pattern.
-fn is_pattern(pattern: &str) -> bool {
-    jsonschema::options()
-        .build(&json!({ "pattern": pattern }))
-        .is_ok()
 }
 
 #[cfg(test)]

@@ -1,192 +1,328 @@
 //! Forms: URL-encoded and multipart, as the JSON that their schema asks for.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use super::{coerce::Kinds, schema::Schema, types::File};
+use super::{
+    body::{Family, essence},
+    coerce::{self, Kinds},
+    document::invalid,
+    nested::Nested,
+    parameters::{Style, escape, pairs},
+    schema::Schema,
+    types::File,
+};
 use crate::problem::Problem;
-
-/// The deepest nesting of names such as `a[b][c]`.
-const DEPTH_MAX: usize = 16;
 
 /// The most parts of a form.
 const PARTS_MAX: usize = 10_000;
 
-/// Puts a text where a name such as `a[b][]` says.
-pub(super) fn put(
-    root: &mut Value,
-    schema: Schema<'_>,
-    path: &[&str],
-    text: &str,
-) -> Result<(), String> {
-    if path.len() > DEPTH_MAX {
-        return Err(format!("is nested deeper than {DEPTH_MAX} levels"));
+/// What a form consists of.
+pub(super) struct Form<'d> {
+    schema: Schema<'d>,
+    encoding: Option<&'d Map<String, Value>>,
+}
+
+/// How one property is written (`encoding`).
+#[derive(Clone, Copy)]
+struct Encoding<'d>(Option<&'d Value>);
+
+impl Encoding<'_> {
+    /// The media types that it may have, if the document says so.
+    fn media_types(self) -> Vec<String> {
+        let named = self.0.and_then(|it| it.get("contentType")?.as_str());
+        named
+            .into_iter()
+            .flat_map(|names| names.split(','))
+            .map(essence)
+            .collect()
     }
-    let kinds = Kinds::of(schema);
-    let Some((name, rest)) = path.split_first() else {
-        let value = if kinds.list() {
-            super::coerce::list(schema, [text.to_owned()])?
+
+    fn is_json(self) -> bool {
+        self.media_types()
+            .first()
+            .is_some_and(|name| Family::of(name) == Family::Json)
+    }
+
+    /// The style, if the property is written as a parameter is.
+    fn style(self) -> Option<(Style, bool)> {
+        let encoding = self.0?;
+        let (style, explode) = (encoding.get("style"), encoding.get("explode"));
+        if style.is_none() && explode.is_none() {
+            return None;
+        }
+        let style = style
+            .and_then(Value::as_str)
+            .and_then(Style::of)
+            .unwrap_or(Style::Form);
+        let explode = explode.and_then(Value::as_bool);
+        Some((style, explode.unwrap_or(style == Style::Form)))
+    }
+}
+
+/// One part of a multipart form.
+struct Part {
+    name: String,
+    file_name: Option<String>,
+    media_type: Option<String>,
+    bytes: Bytes,
+}
+
+impl<'d> Form<'d> {
+    pub(super) fn new(schema: Schema<'d>, encoding: Option<&'d Value>) -> Self {
+        let encoding = encoding.and_then(Value::as_object);
+        Self { schema, encoding }
+    }
+
+    fn encoding(&self, name: &str) -> Encoding<'d> {
+        Encoding(self.encoding.and_then(|all| all.get(name)))
+    }
+
+    /// `a=1&b[c]=2&d[]=3` as an object.
+    pub(super) fn urlencoded(&self, body: &[u8]) -> Result<Value, Problem> {
+        let mut read = Map::new();
+        let mut rest = Nested::default();
+        for (index, (name, text)) in form_urlencoded::parse(body).enumerate() {
+            if index == PARTS_MAX {
+                return Err(too_many());
+            }
+            match self.by_encoding(&name, &text) {
+                Ok(Some(value)) => {
+                    add(&mut read, &name, value).map_err(|why| unread(&name, "", &why))?;
+                }
+                Ok(None) => self.put(&mut rest, &name, &text)?,
+                Err(why) => return Err(unread(&name, "", &why)),
+            }
+        }
+        self.whole(read, rest)
+    }
+
+    /// The value of a property whose encoding says how it is written.
+    fn by_encoding(&self, name: &str, text: &str) -> Result<Option<Value>, String> {
+        let encoding = self.encoding(name);
+        let Some(property) = self.schema.any_property(name) else {
+            return Ok(None);
+        };
+        if encoding.is_json() {
+            return json(text).map(Some);
+        }
+        let Some((style, false)) = encoding.style() else {
+            return Ok(None);
+        };
+        let kinds = Kinds::of(property);
+        let separator = style.separator();
+        if kinds.list() {
+            let items = text.split(separator).filter(|_| !text.is_empty());
+            return coerce::list(property, items.map(str::to_owned)).map(Some);
+        }
+        if kinds.object() {
+            let parts: Vec<&str> = text.split(separator).collect();
+            let pairs = pairs(&parts, false)?;
+            return coerce::object(property, pairs).map(Some);
+        }
+        Ok(None)
+    }
+
+    fn put(&self, nested: &mut Nested, name: &str, text: &str) -> Result<(), Problem> {
+        // A property may be called `a[b]` itself.
+        let whole = [name];
+        let path: Vec<&str> = if self.schema.any_property(name).is_some() {
+            whole.to_vec()
         } else {
-            kinds
-                .read(text)
-                .ok_or_else(|| format!("`{text}` is not {}", kinds.expected()))?
-        };
-        match (root, value) {
-            (Value::Array(items), Value::Array(more)) => items.extend(more),
-            (root, value) => *root = value,
-        }
-        return Ok(());
-    };
-    if kinds.list() || (name.is_empty() && !kinds.object()) {
-        // `a[]=1&a[]=2`, or with numbers, which are taken in their order.
-        if !root.is_array() {
-            *root = Value::Array(Vec::new());
-        }
-        let Value::Array(items) = root else {
-            return Ok(());
-        };
-        let index = match name.parse::<usize>() {
-            Ok(index) if index < items.len() => index,
-            Ok(_) | Err(_) => {
-                items.push(Value::Null);
-                items.len() - 1
+            let bracketed = name
+                .split_once('[')
+                .and_then(|(first, rest)| Some((first, rest.strip_suffix(']')?)));
+            match bracketed {
+                Some((first, rest)) => std::iter::once(first).chain(rest.split("][")).collect(),
+                None => self.exploded(name).into_iter().chain([name]).collect(),
             }
         };
-        let anything = Value::Bool(true);
-        let item = schema
-            .items()
-            .unwrap_or(Schema::new(schema.document, &anything));
-        return put(&mut items[index], item, rest, text);
+        nested
+            .put(&path, text)
+            .map_err(|(pointer, why)| unread(name, &pointer, &why))
     }
-    if !root.is_object() {
-        *root = Value::Object(Map::new());
+
+    /// The property whose own properties stand beside the others (`style: form`, `explode: true`).
+    fn exploded(&self, name: &str) -> Option<&'d str> {
+        self.encoding?.iter().find_map(|(outer, encoding)| {
+            let flat = matches!(Encoding(Some(encoding)).style(), Some((Style::Form, true)));
+            let property = self.schema.any_property(outer).filter(|_| flat)?;
+            let known = Kinds::of(property).object() && property.any_property(name).is_some();
+            known.then_some(outer.as_str())
+        })
     }
-    let Value::Object(fields) = root else {
-        return Ok(());
-    };
-    let anything = Value::Bool(true);
-    let inner = schema
-        .property(name)
-        .or_else(|| {
-            let alternatives = schema.alternatives();
-            alternatives.into_iter().find_map(|one| one.property(name))
-        })
-        .or_else(|| {
-            let more = schema.keyword("additionalProperties")?;
-            more.is_object().then(|| Schema::new(schema.document, more))
-        })
-        .unwrap_or(Schema::new(schema.document, &anything));
-    put(
-        fields.entry((*name).to_owned()).or_insert(Value::Null),
-        inner,
-        rest,
-        text,
+
+    fn whole(&self, mut read: Map<String, Value>, rest: Nested) -> Result<Value, Problem> {
+        if !rest.is_empty() {
+            let object = rest.read_object(self.schema).map_err(|(pointer, why)| {
+                let name = pointer.split('/').nth(1).unwrap_or_default().to_owned();
+                let inner = pointer.get(name.len() + 1..).unwrap_or_default();
+                unread(
+                    &super::schema::tokens(&format!("/{name}"))
+                        .next()
+                        .unwrap_or_default(),
+                    inner,
+                    &why,
+                )
+            })?;
+            for (name, value) in object {
+                add(&mut read, &name, value).map_err(|why| unread(&name, "", &why))?;
+            }
+        }
+        Ok(Value::Object(read))
+    }
+
+    /// The parts of a multipart form as an object; files as [`File`] is written.
+    pub(super) async fn multipart(
+        &self,
+        content_type: &str,
+        body: Bytes,
+    ) -> Result<Value, Problem> {
+        let broken = |error: multer::Error| {
+            Problem::bad_request(format!("the multipart form can't be read: {error}"))
+        };
+        let boundary = multer::parse_boundary(content_type).map_err(broken)?;
+        let whole =
+            futures_util::stream::once(async move { Ok::<_, std::convert::Infallible>(body) });
+        let mut form = multer::Multipart::new(whole, boundary);
+        let (mut read, mut rest) = (Map::new(), Nested::default());
+        let mut count = 0;
+        while let Some(field) = form.next_field().await.map_err(broken)? {
+            count += 1;
+            if count > PARTS_MAX {
+                return Err(too_many());
+            }
+            let part = Part {
+                name: field.name().unwrap_or_default().to_owned(),
+                file_name: field.file_name().map(str::to_owned),
+                media_type: field.content_type().map(ToString::to_string),
+                bytes: field.bytes().await.map_err(broken)?,
+            };
+            self.part(part, &mut read, &mut rest)?;
+        }
+        self.whole(read, rest)
+    }
+
+    fn part(
+        &self,
+        part: Part,
+        read: &mut Map<String, Value>,
+        rest: &mut Nested,
+    ) -> Result<(), Problem> {
+        let Part {
+            name,
+            file_name,
+            media_type,
+            bytes,
+        } = part;
+        let encoding = self.encoding(&name);
+        let right = encoding.media_types();
+        if let Some(given) = media_type.as_deref().map(essence)
+            && !right.is_empty()
+            && !right.iter().any(|right| covers(right, &given))
+        {
+            let why = format!("is `{given}`, not {}", right.join(" or "));
+            return Err(invalid(
+                "the form",
+                vec![(format!("/{}", escape(&name)), why)],
+            ));
+        }
+        let property = self.schema.any_property(&name);
+        let kinds = property.map(Kinds::of).unwrap_or_default();
+        let of_objects = property
+            .and_then(Schema::any_items)
+            .is_some_and(|items| Kinds::of(items).object());
+        let is_json = match &media_type {
+            Some(given) => Family::of(&essence(given)) == Family::Json,
+            None => encoding.is_json(),
+        };
+        let structured = is_json || kinds.object() || (kinds.list() && of_objects);
+        let text = std::str::from_utf8(&bytes).ok();
+        let value = match text {
+            Some(text)
+                if structured && file_name.is_none() && (is_json || text.starts_with('{')) =>
+            {
+                json(text).map_err(|why| unread(&name, "", &why))?
+            }
+            _ if property.is_some_and(is_base64) => Value::String(match text {
+                Some(text) if super::types::is_base64(text) => text.to_owned(),
+                _ => STANDARD.encode(&bytes),
+            }),
+            Some(text) if file_name.is_none() || property.is_some_and(|it| !is_file(it)) => {
+                let plain = media_type
+                    .as_deref()
+                    .is_none_or(|it| it.starts_with("text/plain"));
+                if plain || property.is_some_and(|it| !is_file(it)) {
+                    return self.put(rest, &name, text);
+                }
+                file(file_name, media_type, bytes)
+            }
+            _ => file(file_name, media_type, bytes),
+        };
+        let value = match value {
+            Value::Array(items) if kinds.list() => Value::Array(items),
+            one if kinds.list() => Value::Array(vec![one]),
+            one => one,
+        };
+        add(read, &name, value).map_err(|why| unread(&name, "", &why))
+    }
+}
+
+fn file(name: Option<String>, media_type: Option<String>, bytes: Bytes) -> Value {
+    Value::String(
+        File {
+            name,
+            media_type,
+            bytes,
+        }
+        .to_text(),
     )
 }
 
-/// `a=1&b[c]=2&d[]=3` as an object.
-pub(super) fn urlencoded(schema: Schema<'_>, body: &[u8]) -> Result<Value, Problem> {
-    let mut result = Value::Object(Map::new());
-    for (index, (name, text)) in form_urlencoded::parse(body).enumerate() {
-        if index == PARTS_MAX {
-            return Err(too_many());
-        }
-        place(&mut result, schema, &name, &text)?;
+/// Whether values of a property are files. What has no type may be anything, so it may be one.
+fn is_file(property: Schema<'_>) -> bool {
+    let property = property.any_items().unwrap_or(property);
+    let says = |name| property.keyword(name).and_then(Value::as_str);
+    says("format") == Some("binary")
+        || (says("contentMediaType").is_some() && says("contentEncoding").is_none())
+        || Kinds::of(property).nothing()
+}
+
+fn is_base64(property: Schema<'_>) -> bool {
+    let says = |name| property.keyword(name).and_then(Value::as_str);
+    matches!(says("format"), Some("byte" | "base64")) || says("contentEncoding") == Some("base64")
+}
+
+/// Whether a media type is one of a range.
+fn covers(range: &str, media_type: &str) -> bool {
+    match range.strip_suffix('*') {
+        Some("*/") => true,
+        Some(kind) => media_type.starts_with(kind),
+        None => range == media_type,
     }
-    Ok(result)
+}
+
+/// Adds a value; those of a list come one by one.
+fn add(fields: &mut Map<String, Value>, name: &str, value: Value) -> Result<(), String> {
+    match (fields.get_mut(name), value) {
+        (Some(Value::Array(items)), Value::Array(more)) => items.extend(more),
+        (Some(_), _) => return Err("is given more than once".to_owned()),
+        (None, value) => drop(fields.insert(name.to_owned(), value)),
+    }
+    Ok(())
+}
+
+fn json(text: &str) -> Result<Value, String> {
+    serde_json::from_str(text).map_err(|error| format!("is not JSON: {error}"))
+}
+
+fn unread(name: &str, inner: &str, why: &str) -> Problem {
+    Problem::bad_request(format!("the form: `{name}{inner}` {why}"))
+        .with_error(format!("/{}{inner}", escape(name)), why)
 }
 
 fn too_many() -> Problem {
     Problem::bad_request(format!("the form has more than {PARTS_MAX} fields"))
         .with_extension("limit", PARTS_MAX)
-}
-
-fn place(result: &mut Value, schema: Schema<'_>, name: &str, text: &str) -> Result<(), Problem> {
-    let wrong = |why: String| {
-        Problem::bad_request(format!("the form: `{name}` can't be read: {why}"))
-            .with_error(format!("/{}", super::parameters::escape(name)), why)
-    };
-    // A property may be called `a[b]` itself.
-    let whole = [name];
-    let path: Vec<&str> = if schema.property(name).is_some() {
-        whole.to_vec()
-    } else {
-        match name
-            .split_once('[')
-            .and_then(|(first, rest)| Some((first, rest.strip_suffix(']')?)))
-        {
-            Some((first, rest)) => std::iter::once(first).chain(rest.split("][")).collect(),
-            None => whole.to_vec(),
-        }
-    };
-    put(result, schema, &path, text).map_err(wrong)
-}
-
-/// The parts of a multipart form as an object; files as [`File`] is written.
-pub(super) async fn multipart(
-    schema: Schema<'_>,
-    content_type: &str,
-    body: Bytes,
-) -> Result<Value, Problem> {
-    let broken = |error: multer::Error| {
-        Problem::bad_request(format!("the multipart form can't be read: {error}"))
-    };
-    let boundary = multer::parse_boundary(content_type).map_err(broken)?;
-    let whole = futures_util::stream::once(async move { Ok::<_, std::convert::Infallible>(body) });
-    let mut form = multer::Multipart::new(whole, boundary);
-    let mut result = Value::Object(Map::new());
-    let mut count = 0;
-    while let Some(part) = form.next_field().await.map_err(broken)? {
-        count += 1;
-        if count > PARTS_MAX {
-            return Err(too_many());
-        }
-        let name = part.name().unwrap_or_default().to_owned();
-        let file_name = part.file_name().map(str::to_owned);
-        let media_type = part.content_type().map(ToString::to_string);
-        let bytes = part.bytes().await.map_err(broken)?;
-        let property = schema.property(&name);
-        let kinds = property.map(Kinds::of).unwrap_or_default();
-        let json = media_type
-            .as_deref()
-            .is_some_and(|it| it.starts_with("application/json"));
-        let text = std::str::from_utf8(&bytes).ok();
-        let structured = json && file_name.is_none() || (kinds.object() && file_name.is_none());
-        if let (true, Some(text)) = (structured, text) {
-            let value: Value = serde_json::from_str(text).map_err(|error| {
-                let why = format!("is not JSON: {error}");
-                Problem::bad_request(format!("the form: `{name}` {why}"))
-                    .with_error(format!("/{}", super::parameters::escape(&name)), why)
-            })?;
-            result[&name] = value;
-            continue;
-        }
-        match text {
-            Some(text)
-                if file_name.is_none()
-                    && media_type
-                        .as_deref()
-                        .is_none_or(|it| it.starts_with("text/plain")) =>
-            {
-                place(&mut result, schema, &name, text)?;
-            }
-            _ => {
-                let file = File {
-                    name: file_name,
-                    media_type,
-                    bytes,
-                };
-                let value = Value::String(file.to_text());
-                if kinds.list() {
-                    match &mut result[&name] {
-                        Value::Array(items) => items.push(value),
-                        slot => *slot = Value::Array(vec![value]),
-                    }
-                } else {
-                    result[&name] = value;
-                }
-            }
-        }
-    }
-    Ok(result)
 }

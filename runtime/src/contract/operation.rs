@@ -6,7 +6,7 @@ use axum::response::{IntoResponse as _, Response};
 use serde_json::{Map, Value};
 
 use super::{
-    body::{Body, Payload, RequestBody},
+    body::{Body, JSON_PATCH, Payload, RequestBody},
     cx::Cx,
     document::Document,
     handlers::OperationRoute,
@@ -102,7 +102,7 @@ impl Operation {
         let body = self.read_body(document, &mut call).await?;
         let response = match &self.what {
             What::State(operation) => {
-                let is_json_patch = body.media_type() == "application/json-patch+json";
+                let is_json_patch = body.media_type() == JSON_PATCH;
                 let body = match body.payload {
                     Payload::Value(value) => Some(value),
                     Payload::Nothing => None,

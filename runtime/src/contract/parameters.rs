@@ -7,8 +7,10 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
 use super::{
+    body::{Family, essence},
     coerce::{self, Kinds},
     document::{Check, Document, Side},
+    nested::Nested,
     schema::Schema,
 };
 use crate::problem::Problem;
@@ -24,7 +26,7 @@ enum Place {
 
 /// How a list or an object is written as text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Style {
+pub(super) enum Style {
     Simple,
     Label,
     Matrix,
@@ -34,6 +36,33 @@ enum Style {
     DeepObject,
     /// `content`: JSON as it is.
     Json,
+    /// `content`: a text as it is.
+    Whole,
+}
+
+impl Style {
+    /// The style of this name.
+    pub(super) fn of(name: &str) -> Option<Self> {
+        Some(match name {
+            "simple" => Self::Simple,
+            "label" => Self::Label,
+            "matrix" => Self::Matrix,
+            "form" => Self::Form,
+            "spaceDelimited" => Self::SpaceDelimited,
+            "pipeDelimited" => Self::PipeDelimited,
+            "deepObject" => Self::DeepObject,
+            _ => return None,
+        })
+    }
+
+    /// What stands between the items of a list that is one text.
+    pub(super) const fn separator(self) -> char {
+        match self {
+            Self::SpaceDelimited => ' ',
+            Self::PipeDelimited => '|',
+            _ => ',',
+        }
+    }
 }
 
 /// A parameter of an operation.
@@ -181,19 +210,18 @@ impl Parameter {
         let (schema, style) =
             if let Some((media_type, inner)) = content.and_then(|content| content.iter().next()) {
                 let at = format!("{at}/content/{}/schema", escape(media_type));
-                (inner.get("schema").map(|_| at), Style::Json)
-            } else {
-                let style = match text("style") {
-                    Some("label") => Style::Label,
-                    Some("matrix") => Style::Matrix,
-                    Some("form") => Style::Form,
-                    Some("spaceDelimited") => Style::SpaceDelimited,
-                    Some("pipeDelimited") => Style::PipeDelimited,
-                    Some("deepObject") => Style::DeepObject,
-                    Some("simple") => Style::Simple,
-                    _ if matches!(place, Place::Query | Place::Cookie) => Style::Form,
-                    _ => Style::Simple,
+                let style = if Family::of(&essence(media_type)) == Family::Json {
+                    Style::Json
+                } else {
+                    Style::Whole
                 };
+                (inner.get("schema").map(|_| at), style)
+            } else {
+                let usual = match place {
+                    Place::Query | Place::Cookie => Style::Form,
+                    Place::Path | Place::Header => Style::Simple,
+                };
+                let style = text("style").and_then(Style::of).unwrap_or(usual);
                 (value.get("schema").map(|_| format!("{at}/schema")), style)
             };
         let explode = value.get("explode").and_then(Value::as_bool);
@@ -240,6 +268,7 @@ impl Parameter {
         }
         let (text, separator) = match self.style {
             Style::Json => return json(&raw).map(Some),
+            Style::Whole => return Ok(Some(Value::String(raw))),
             Style::Label => {
                 let text = raw.strip_prefix('.').ok_or("does not begin with `.`")?;
                 (text.to_owned(), if self.explode { '.' } else { ',' })
@@ -312,6 +341,7 @@ impl Parameter {
         let first = own.first().map(|text| text.as_str());
         match self.style {
             Style::Json => return first.map(json).transpose(),
+            Style::Whole => return Ok(first.map(|text| Value::String(text.to_owned()))),
             Style::DeepObject => return self.deep(schema, query),
             Style::Form if self.explode && self.kinds.object() => {
                 let known = schema.properties();
@@ -339,11 +369,7 @@ impl Parameter {
             }
             return Ok(None);
         };
-        let separator = match self.style {
-            Style::SpaceDelimited => ' ',
-            Style::PipeDelimited => '|',
-            _ => ',',
-        };
+        let separator = self.style.separator();
         if self.kinds.list() {
             let exploded = self.explode || own.len() > 1;
             let texts: Vec<String> = if exploded {
@@ -374,7 +400,11 @@ impl Parameter {
         query: &[(String, String)],
     ) -> Result<Option<Value>, String> {
         let prefix = format!("{}[", self.name);
-        let mut result = Value::Null;
+        let mut nested = Nested::default();
+        let why = |(pointer, why): (String, String)| match pointer.trim_start_matches('/') {
+            "" => why,
+            pointer => format!("`{pointer}`: {why}"),
+        };
         for (name, text) in query {
             let Some(rest) = name.strip_prefix(&prefix) else {
                 continue;
@@ -384,9 +414,12 @@ impl Parameter {
                 .ok_or_else(|| format!("`{name}` has no `]` at its end"))?
                 .split("][")
                 .collect();
-            super::form::put(&mut result, schema, &path, text)?;
+            nested.put(&path, text).map_err(why)?;
         }
-        Ok((!result.is_null()).then_some(result))
+        if nested.is_empty() {
+            return Ok(None);
+        }
+        nested.read(schema).map(Some).map_err(why)
     }
 }
 
@@ -395,7 +428,7 @@ fn json(text: &str) -> Result<Value, String> {
 }
 
 /// `name,value,name,value`, or `name=value` in each part.
-fn pairs(parts: &[&str], explode: bool) -> Result<Vec<(String, String)>, String> {
+pub(super) fn pairs(parts: &[&str], explode: bool) -> Result<Vec<(String, String)>, String> {
     if explode {
         let pair = |part: &&str| {
             let (name, value) = part

@@ -1,5 +1,7 @@
 //! What generated files and the handlers of a document use: `use memgen::contract::prelude::*;`.
 
+pub use std::collections::BTreeMap;
+
 pub use axum::{Json, http::StatusCode};
 pub use bytes::Bytes;
 pub use schemars::JsonSchema;

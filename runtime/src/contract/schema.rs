@@ -49,6 +49,25 @@ impl<'d> Schema<'d> {
             .map(|items| Self::new(self.document, items))
     }
 
+    /// The schema of one property, whichever of the alternatives has it; else that of all further ones.
+    pub(crate) fn any_property(self, name: &str) -> Option<Self> {
+        let more = || {
+            let more = self.keyword("additionalProperties")?;
+            more.is_object().then(|| Self::new(self.document, more))
+        };
+        let of_one = || {
+            let mut all = self.alternatives().into_iter();
+            all.find_map(|one| one.property(name))
+        };
+        self.property(name).or_else(of_one).or_else(more)
+    }
+
+    /// The schema of the items of a list, if one of the alternatives is a list.
+    pub(crate) fn any_items(self) -> Option<Self> {
+        let of_one = || self.alternatives().into_iter().find_map(Self::items);
+        self.items().or_else(of_one)
+    }
+
     /// The schemas that all apply: this one, what it refers to, and `allOf`.
     pub(crate) fn parts(self) -> Vec<&'d Map<String, Value>> {
         let mut parts: Vec<&Map<String, Value>> = Vec::new();

@@ -3,7 +3,7 @@
 use schemars::{Schema, SchemaGenerator};
 use serde_json::Value;
 
-/// Implements `JsonSchema` for types by the schemas of a document, each at its JSON pointer.
+/// Implements `JsonSchema` for types by the schemas of a document: each at its JSON pointer, or by the component of the same name.
 ///
 /// ```
 /// const DOCUMENT: &str = r##"{"components": {"schemas": {
@@ -12,15 +12,26 @@ use serde_json::Value;
 /// }}}"##;
 ///
 /// pub struct Pet;
-/// memgen::schemas!(DOCUMENT, { Pet => "#/components/schemas/Pet" });
+/// pub struct Name;
+/// memgen::schemas!(DOCUMENT, { Pet, Name => "#/components/schemas/Pet/properties/name" });
 ///
 /// let schema = schemars::schema_for!(Pet);
 /// assert_eq!(schema.as_value()["properties"]["name"]["type"], "string");
 /// assert!(schema.as_value()["$defs"]["Owner"].is_object());
+/// assert_eq!(schemars::schema_for!(Name).as_value()["type"], "string");
 /// ```
 #[macro_export]
 macro_rules! schemas {
-    ($document:expr, { $($type:ty => $pointer:literal),* $(,)? }) => { $(
+    ($document:expr, { $($type:ident $(=> $pointer:literal)?),* $(,)? }) => { $(
+        $crate::schemas!(@one $document, $type $(, $pointer)?);
+    )* };
+    (@one $document:expr, $type:ident) => {
+        $crate::schemas!(@at $document, $type, ::std::concat!("#/components/schemas/", ::std::stringify!($type)));
+    };
+    (@one $document:expr, $type:ident, $pointer:literal) => {
+        $crate::schemas!(@at $document, $type, $pointer);
+    };
+    (@at $document:expr, $type:ident, $pointer:expr) => {
         impl $crate::private::schemars::JsonSchema for $type {
             fn schema_name() -> ::std::borrow::Cow<'static, str> {
                 $crate::contract::schemas::name($pointer).into()
@@ -30,7 +41,7 @@ macro_rules! schemas {
                 $crate::contract::schemas::schema($document, $pointer, generator)
             }
         }
-    )* };
+    };
 }
 
 /// Where the schemas of a document are.

@@ -26,7 +26,7 @@ use crate::problem::{Problem, Result};
 pub struct Principal {
     /// The name of the user, or of the program.
     pub name: String,
-    /// What it may do.
+    /// What it may do. An operation that asks for a scope that is not among them is answered 403.
     pub scopes: Vec<String>,
 }
 
@@ -165,6 +165,35 @@ impl Attempt {
     }
 }
 
+/// 403 for one who may not do all that the operation asks for.
+fn allowed(
+    principal: Principal,
+    name: &str,
+    scheme: &Scheme,
+    scopes: &[String],
+) -> Result<Principal> {
+    let lacks = |scope: &&String| !principal.scopes.contains(scope);
+    let lacking: Vec<&str> = scopes.iter().filter(lacks).map(String::as_str).collect();
+    if lacking.is_empty() {
+        return Ok(principal);
+    }
+    let problem = Problem::forbidden(format!(
+        "`{}` may not do this: it lacks the scope `{}`",
+        principal.name,
+        lacking.join(" ")
+    ));
+    // RFC 6750
+    let scopes = scopes.join(" ");
+    let challenge = format!(
+        "{}, error=\"insufficient_scope\", scope=\"{scopes}\"",
+        scheme.challenge(name)
+    );
+    Err(match scheme {
+        Scheme::Bearer => problem.with_header(header::WWW_AUTHENTICATE, &challenge),
+        _ => problem,
+    })
+}
+
 /// Compares without stopping at the first difference.
 fn same(one: &[u8], other: &[u8]) -> bool {
     let differences = one
@@ -201,7 +230,10 @@ impl Demand {
         if asked.is_empty() {
             return None;
         }
-        let sets = asked.iter().map(|set| {
+        // What asks for nothing comes last: who shows who they are, is known.
+        let mut asked: Vec<&Value> = asked.iter().collect();
+        asked.sort_by_key(|set| set.as_object().is_none_or(serde_json::Map::is_empty));
+        let sets = asked.into_iter().map(|set| {
             let schemes = set.as_object().into_iter().flatten();
             schemes
                 .map(|(name, scopes)| {
@@ -238,7 +270,7 @@ impl Demand {
                     Some(authenticate) => authenticate(attempt).await,
                     None => attempt.configured(),
                 };
-                match outcome {
+                match outcome.and_then(|found| allowed(found, name, scheme, scopes)) {
                     Ok(found) => principal = Some(found),
                     Err(problem) => {
                         refused.get_or_insert(problem);
@@ -269,18 +301,7 @@ impl Demand {
     fn challenges(&self) -> String {
         let mut all: Vec<String> = Vec::new();
         for (name, scheme, _) in self.0.iter().flatten() {
-            let name: String = name
-                .chars()
-                .filter(|it| !matches!(it, '"' | '\\') && !it.is_control())
-                .collect();
-            let challenge = match scheme {
-                Scheme::Basic => format!("Basic realm=\"{name}\", charset=\"UTF-8\""),
-                Scheme::Bearer => format!("Bearer realm=\"{name}\""),
-                Scheme::Other(kind) => format!("{kind} realm=\"{name}\""),
-                Scheme::Header(_) | Scheme::Query(_) | Scheme::Cookie(_) => {
-                    format!("ApiKey realm=\"{name}\"")
-                }
-            };
+            let challenge = scheme.challenge(name);
             if !all.contains(&challenge) {
                 all.push(challenge);
             }
@@ -317,6 +338,22 @@ impl Scheme {
             ("http", _, "bearer") | ("oauth2" | "openIdConnect", ..) => Self::Bearer,
             ("http", _, other) => Self::Other(other.to_owned()),
             _ => Self::Other(name.to_owned()),
+        }
+    }
+
+    /// What a client is asked for, in `WWW-Authenticate`.
+    fn challenge(&self, name: &str) -> String {
+        let name: String = name
+            .chars()
+            .filter(|it| !matches!(it, '"' | '\\') && !it.is_control())
+            .collect();
+        match self {
+            Self::Basic => format!("Basic realm=\"{name}\", charset=\"UTF-8\""),
+            Self::Bearer => format!("Bearer realm=\"{name}\""),
+            Self::Other(kind) => format!("{kind} realm=\"{name}\""),
+            Self::Header(_) | Self::Query(_) | Self::Cookie(_) => {
+                format!("ApiKey realm=\"{name}\"")
+            }
         }
     }
 

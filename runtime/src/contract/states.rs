@@ -4,6 +4,7 @@
 //! passes into the entity, where its key comes from, and what the reply shows of it. All of that is made once, at start-up.
 
 mod actions;
+mod change;
 mod decision;
 mod fill;
 pub(super) mod instance;
@@ -13,6 +14,7 @@ mod page;
 mod patch;
 mod pattern;
 pub(super) mod projection;
+mod reference;
 mod success;
 
 pub(crate) use self::{

@@ -354,3 +354,15 @@ impl Drop for LocalLock {
         self.release_now();
     }
 }
+
+#[cfg(all(test, feature = "simulation"))]
+mod tests {
+    use super::*;
+    use crate::coordinator::conformance;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn conforms() {
+        let cluster = LocalCluster::new();
+        conformance::suite(&|| Arc::new(cluster.node())).await;
+    }
+}

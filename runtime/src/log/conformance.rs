@@ -530,6 +530,10 @@ async fn large_appends_are_one(log: &impl Log) {
         "a large append"
     );
     let whole = data(ballot, "large", Some(&"w".repeat(3 << 20)));
+    assert!(
+        whole.bytes() <= log.record_bytes_max("vertex"),
+        "3 MiB is nothing special"
+    );
     assert_eq!(
         producer.append(std::slice::from_ref(&whole)).await,
         Ok(vec![300]),

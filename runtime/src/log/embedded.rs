@@ -414,6 +414,10 @@ impl Log for Embedded {
         std::future::ready(end).boxed()
     }
 
+    fn record_bytes_max(&self, _topic: &str) -> usize {
+        APPEND_BYTES_MAX - codec::HEADER_BYTES - 16
+    }
+
     fn size_bytes(&self) -> Option<u64> {
         Some(self.shared.index.size_bytes())
     }

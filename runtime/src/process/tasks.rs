@@ -4,10 +4,9 @@ use std::{collections::BTreeMap, fs, io, path::Path, process::ExitCode};
 
 use super::{EXIT_INCOMPATIBLE, EXIT_START};
 use crate::{
-    config::{Config, LogChoice, Task},
+    config::{Config, Task},
     layout::{self, AskedState, History, Verdict},
-    log::embedded::Embedded,
-    server::LOG_FOLDER,
+    log,
     service::Service,
 };
 
@@ -75,13 +74,17 @@ fn of_file(path: &Path) -> Result<History, String> {
 
 /// The layouts that are kept with the log. It may be in use.
 fn of_log(states: &[AskedState], config: &Config) -> Result<History, String> {
-    let LogChoice::Embedded = config.log;
-    let folder = config.data.join(LOG_FOLDER);
-    let mut topics = BTreeMap::new();
-    for state in states {
-        let name = &state.topic.name;
-        let kept = Embedded::peek_layouts(&folder, name).map_err(|error| error.to_string())?;
-        topics.insert(name.clone(), layout::parse(name, &kept)?);
-    }
-    Ok(History::of(topics))
+    let names: Vec<&str> = states
+        .iter()
+        .map(|state| state.topic.name.as_str())
+        .collect();
+    let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string())?;
+    let kept = runtime.block_on(log::peek_layouts(config, &names));
+    let kept = kept.map_err(|error| error.to_string())?;
+    let topics: Result<BTreeMap<_, _>, String> = names
+        .into_iter()
+        .zip(&kept)
+        .map(|(name, kept)| Ok((name.to_owned(), layout::parse(name, kept)?)))
+        .collect();
+    Ok(History::of(topics?))
 }

@@ -21,7 +21,7 @@ use crate::{
     entry::{Edit, Entry},
     idempotency,
     key::key_text,
-    mailbox::{Command, Job, RequestId, Run},
+    mailbox::{Command, Job, Refusal, RequestId, Run},
     memory::{Change, Stored},
     problem::Problem,
     record::{Answered, FENCE_KEY, Kind, REPLY_KEY, Record},
@@ -69,6 +69,13 @@ impl<S: State> Running<S> {
             }
             Job::Remember(request, reply, slot) => {
                 self.outside.remove(&request.id);
+                if reply.len() > self.record_bytes_max {
+                    let what = format!(
+                        "a reply of {} bytes is too long to be kept for its `Idempotency-Key`",
+                        reply.len()
+                    );
+                    return drop(slot.send(Err(Refusal::Unavailable(what))));
+                }
                 let record = self.record(Kind::Reply, Bytes::from_static(REPLY_KEY), None);
                 let index = self.push_answered(group, record, None, &request, reply);
                 self.wait(group, Some(index), Reply::Fence(slot));
@@ -130,12 +137,22 @@ impl<S: State> Running<S> {
         });
         // A fault is no outcome: the same request may be tried again.
         let request = request.filter(|_| !response.status().is_server_error());
-        let index = match (record, request) {
+        let answer = request.map(|request| {
+            let (kept, reply) = idempotency::encode(std::mem::take(&mut response));
+            response = kept;
+            (request, reply)
+        });
+        let bytes = record.as_ref().map_or(0, |(record, _)| record.bytes())
+            + answer.as_ref().map_or(0, |(_, reply)| reply.len());
+        if bytes > self.record_bytes_max {
+            // The log would refuse it, and all that was sent behind it.
+            let problem = Problem::content_too_large(self.record_bytes_max as u64);
+            return self.wait(group, None, Reply::Command(problem.into_response(), slot));
+        }
+        let index = match (record, answer) {
             (None, None) => None,
             (Some((record, change)), None) => Some(self.push(group, record, Some(change))),
-            (record, Some(request)) => {
-                let reply;
-                (response, reply) = idempotency::encode(response);
+            (record, Some((request, reply))) => {
                 let (record, change) = match record {
                     Some((record, change)) => (record, Some(change)),
                     // Nothing changed, but the same request must get this answer again.

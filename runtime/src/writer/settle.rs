@@ -44,6 +44,7 @@ impl<S: State> Running<S> {
                 .as_mut()
                 .expect("acknowledged groups have a tenure");
             if offset != tenure.next {
+                self.metrics.gaps.inc();
                 let ballot = tenure.ballot;
                 self.replica.catch_up(Some(offset), |_, _, _| ()).await?;
                 if self.replica.fold.ballot() > ballot {
@@ -78,6 +79,7 @@ impl<S: State> Running<S> {
     /// A higher ballot is in the log: nothing that lies behind it counts, and nothing in flight ever will.
     pub(super) fn deposed(&mut self, rest: Vec<Waiting>) {
         warn!(partition = %self.replica.partition, "another owner took over");
+        self.metrics.deposed.inc();
         let refusal = Refusal::Moved;
         self.tenure = None;
         for waiting in rest {
@@ -100,6 +102,7 @@ impl<S: State> Running<S> {
             AppendError::Refused(what) => Refusal::Unavailable(what.clone()),
             AppendError::Unknown(what) => {
                 warn!(partition = %self.replica.partition, what, "outcome unknown, taking over again");
+                self.metrics.unknown.inc();
                 let Tenure {
                     producer,
                     ballot,

@@ -36,6 +36,9 @@ impl<S: State> Running<S> {
         );
         match taken.await {
             Ok(tenure) => {
+                let epoch = i64::try_from(tenure.ballot.epoch).unwrap_or(i64::MAX);
+                self.metrics.epoch.set(epoch);
+                self.metrics.takeovers.inc();
                 self.tenure = Some(tenure);
                 let torn = self.replica.fold.torn().clone();
                 let group = self.rewrite(torn, Kind::FollowUp);
@@ -81,6 +84,7 @@ impl<S: State> Running<S> {
         if new.is_empty() {
             return;
         }
+        self.metrics.repairs.inc_by(new.len() as u64);
         self.repairs.extend(new.iter().cloned());
         let group = self.rewrite(new, Kind::Data);
         self.append(group);

@@ -2,7 +2,8 @@ use memgen::contract::prelude::*;
 
 #[derive(Debug, Reply)]
 pub enum Answers {
-    NoAttribute,
+    NeitherNameNorAttribute,
+    Status99,
     #[reply(99)]
     NoStatus,
     #[reply("6XX")]

@@ -10,16 +10,18 @@ use futures_util::future::BoxFuture;
 use serde_json::{Map, Value};
 
 use super::{
+    change::Change,
     decision::{Action, KeySource, Missing},
     made::{TRIES_MAX, make},
     operation::{StateOperation, StateRequest},
     page::{Outcome, cursor},
-    patch::{PatchLimits, patch},
+    patch::PatchLimits,
     success::Success,
 };
 use crate::{
     call::{Call, CallFuture, Halt, Why},
     contract::Entity,
+    crud::SEGMENT,
     key::{KeyReader, key_text, key_values, parse_key, push_part},
     mailbox::RETRY_AFTER_SECONDS,
     node::Node,
@@ -132,9 +134,10 @@ async fn get<S: Entity>(
         call, parameters, ..
     } = request;
     let key = key_of::<S>(&operation, &call, &parameters, &Value::Null)?;
+    let media_type = operation.success.media_type(&call.parts().headers)?;
     let keyed = call.enter_at::<S>(key).await?;
     let found = keyed
-        .look(|_, state| operation.success.entity(state.value()))
+        .look(|_, state| operation.success.entity(&media_type, state.value()))
         .await?;
     Ok(found.ok_or_else(|| operation.not_found(&key_text::<S>(keyed.key())))?)
 }
@@ -147,10 +150,11 @@ async fn delete<S: Entity>(
         call, parameters, ..
     } = request;
     let key = key_of::<S>(&operation, &call, &parameters, &Value::Null)?;
+    let media_type = operation.success.media_type(&call.parts().headers)?;
     let keyed = call.enter_at::<S>(key).await?;
     keyed
         .command(move |entry| match entry.remove() {
-            Some(state) => operation.success.entity(state.value()),
+            Some(state) => operation.success.entity(&media_type, state.value()),
             None => operation
                 .not_found(&key_text::<S>(entry.key()))
                 .into_response(),
@@ -171,6 +175,9 @@ async fn replace<S: Entity>(
     let given = operation.entity_in(body.as_ref())?;
     let key = key_of::<S>(&operation, &call, &parameters, &given)?;
     let location = operation.location(&call.parts().uri, &parts_of::<S>(&key));
+    let headers = &call.parts().headers;
+    let replaced = operation.success.media_type(headers)?;
+    let created = operation.created.media_type(headers)?;
     let keyed = call.enter_at::<S>(key).await?;
     keyed
         .command(move |entry| {
@@ -183,21 +190,21 @@ async fn replace<S: Entity>(
                 Err(error) => return Problem::internal(error).into_response(),
             };
             let mut entity = given;
-            let success = match &before {
+            let (success, media_type) = match &before {
                 None if operation.missing == Missing::NotFound => {
                     return operation
                         .not_found(&key_text::<S>(entry.key()))
                         .into_response();
                 }
-                None => &operation.created,
+                None => (&operation.created, &created),
                 Some(before) => {
                     operation.incoming.keep(before, &mut entity);
-                    &operation.success
+                    (&operation.success, &replaced)
                 }
             };
             match build::<S>(&operation, before.as_ref(), entity, entry.key()) {
                 Ok(state) => {
-                    let response = success.entity(state.value());
+                    let response = success.entity(media_type, state.value());
                     entry.insert(state);
                     let location = location.filter(|_| before.is_none());
                     with_location(response, success, location)
@@ -218,7 +225,7 @@ async fn update<S: Entity>(
         body,
         is_json_patch,
     } = request;
-    let steps = if is_json_patch {
+    let given = if is_json_patch {
         body.unwrap_or(Value::Null)
     } else {
         operation.entity_in(body.as_ref())?
@@ -228,7 +235,13 @@ async fn update<S: Entity>(
         bytes_max: limits.body_bytes_max,
         depth_max: limits.json_depth_max,
     };
-    let key = key_of::<S>(&operation, &call, &parameters, &steps)?;
+    let key = key_of::<S>(&operation, &call, &parameters, &given)?;
+    let change = if is_json_patch {
+        Change::Patch(given, limits)
+    } else {
+        Change::Merge(given)
+    };
+    let media_type = operation.success.media_type(&call.parts().headers)?;
     let keyed = call.enter_at::<S>(key).await?;
     keyed
         .command(move |entry| {
@@ -237,16 +250,10 @@ async fn update<S: Entity>(
                     .not_found(&key_text::<S>(entry.key()))
                     .into_response();
             };
-            let changed = change(&operation, state, entry.key(), |entity| {
-                if is_json_patch {
-                    return patch(entity, &steps, limits);
-                }
-                json_patch::merge(entity, &steps);
-                Ok(())
-            });
+            let changed = changed(&operation, state, entry.key(), &change);
             match changed {
                 Ok(state) => {
-                    let response = operation.success.entity(state.value());
+                    let response = operation.success.entity(&media_type, state.value());
                     entry.insert(state);
                     response
                 }
@@ -277,7 +284,10 @@ async fn create<S: Entity>(
         && let Some(made) = call.parts().headers.get(&MADE)
     {
         let made = made.to_str().map_err(Problem::internal)?.to_owned();
-        let mut made = made.split(',').map(str::to_owned);
+        let mut made = made.split(',').map(|part| {
+            let part = percent_encoding::percent_decode_str(part);
+            part.decode_utf8_lossy().into_owned()
+        });
         let key = parts
             .into_iter()
             .filter_map(|part| part.or_else(|| made.next()));
@@ -292,8 +302,9 @@ async fn create<S: Entity>(
         let fields = operation.entity.key.iter();
         let key = parts.iter().zip(fields).map(|(part, field)| {
             part.clone().unwrap_or_else(|| {
-                let text = make(field.kind, field.bounds, seed, attempt);
-                made.push(text.clone());
+                let text = make(field.kind, &field.bounds, seed, attempt);
+                let encoded = percent_encoding::utf8_percent_encode(&text, SEGMENT);
+                made.push(encoded.to_string());
                 text
             })
         });
@@ -334,6 +345,7 @@ async fn create_at<S: Entity>(
         .map(|part| Cow::Borrowed(part.as_str()))
         .collect();
     let location = operation.location(&call.parts().uri, &shown);
+    let media_type = operation.success.media_type(&call.parts().headers)?;
     let mut keyed = call.enter_at::<S>(key).await?;
     let parent = match &operation.parent {
         None => None,
@@ -370,7 +382,7 @@ async fn create_at<S: Entity>(
             }
             match build::<S>(&operation, None, given, entry.key()) {
                 Ok(state) => {
-                    let response = operation.success.entity(state.value());
+                    let response = operation.success.entity(&media_type, state.value());
                     entry.insert(state);
                     with_location(response, &operation.success, location)
                 }
@@ -397,7 +409,7 @@ async fn list<S: Entity>(
     let left = &operation.entity.key[above.len()..];
     let limits = &call.node().config.limits;
     let paging = &operation.paging;
-    let mut page = paging.page(&parameters, limits, within.clone(), left.len(), S::FIELD);
+    let mut page = paging.page(&parameters, limits, within.clone(), left.len(), S::FIELD)?;
     if !within.is_empty() {
         let smallest: Vec<&str> = left.iter().map(|field| field.kind.smallest()).collect();
         let from = format!("{within}{}", smallest.join("/"));
@@ -408,6 +420,7 @@ async fn list<S: Entity>(
         parse_key::<S>(after).map_err(|error| paging.wrong_cursor(&error.what))?;
     }
     let headers = &call.parts().headers;
+    let media_type = operation.success.media_type(headers)?;
     let selected = select::<S>(call.node(), headers, &page.selection).await?;
     if page.is_beyond() && selected.total > LOOKED_AT_MAX as u64 {
         return Err(paging.too_far().into());
@@ -426,12 +439,12 @@ async fn list<S: Entity>(
         total: selected.total,
     };
     let mut link = None;
-    let mut response = operation.success.list(entities, |whole| {
+    let mut response = operation.success.list(&media_type, entities, |whole| {
         let base = StateOperation::base(headers);
         link = paging.describe(whole, &page, &outcome, &base, &call.parts().uri);
     });
-    if operation.success.has_link
-        && let Some(link) = link
+    // Also where the document does not say so: there may be no other way to the next page.
+    if let Some(link) = link
         && let Ok(value) = HeaderValue::try_from(format!("<{link}>; rel=\"next\""))
     {
         response.headers_mut().insert(header::LINK, value);
@@ -446,32 +459,35 @@ fn build<S: Entity>(
     mut entity: Value,
     key: &S::Key,
 ) -> Result<S, Problem> {
+    let given = operation.is_other.then(|| entity.clone());
     operation.put_key(&mut entity, &key_values::<S>(key))?;
     operation.fill(before, &mut entity);
     operation.entity.complete.apply(&mut entity);
+    if let Some(given) = given {
+        // What a request may say is not always what an entity may be.
+        (operation.entity.check)(&entity).or_else(|problem| operation.fault(&problem, &given))?;
+    }
     read_entity(entity, key)
 }
 
 /// The state that a change leaves.
-fn change<S: Entity>(
+fn changed<S: Entity>(
     operation: &StateOperation,
     state: &S,
     key: &S::Key,
-    apply: impl FnOnce(&mut Value) -> Result<(), Problem>,
+    change: &Change,
 ) -> Result<S, Problem> {
     let mut before = serde_json::to_value(state.value()).map_err(Problem::internal)?;
     // What the document demands since the entity was written is not for this request to bring.
     operation.entity.complete.apply(&mut before);
-    let mut entity = before.clone();
-    apply(&mut entity)?;
-    operation.entity.protect.keep(&before, &mut entity);
+    let mut entity = change.apply(operation, &before)?;
     operation.put_key(&mut entity, &key_values::<S>(key))?;
     operation.fill(Some(&before), &mut entity);
     let check = &operation.entity.check;
     if let Err(problem) = check(&entity) {
         // Only the request's own fault is one.
         if check(&before).is_ok() {
-            return Err(problem);
+            return Err(operation.in_request(problem));
         }
     }
     read_entity(entity, key)

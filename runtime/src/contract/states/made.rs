@@ -2,7 +2,7 @@
 
 use uuid::{Builder, Uuid, Version};
 
-use super::{decision::KeyKind, schema::Schema};
+use super::{decision::KeyKind, pattern::varied, schema::Schema};
 use crate::takeover::now_ms;
 
 /// 2020-01-01, in milliseconds since 1970: 40 bits of milliseconds last until 2054.
@@ -43,27 +43,38 @@ impl Seed {
     }
 }
 
+/// The longest key that is made because a schema asks for so many characters at least.
+const LENGTH_MIN_MAX: usize = 256;
+
 /// The bounds that a schema sets to a key.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Bounds {
     least: Option<i64>,
     most: Option<i64>,
+    length_min: usize,
     length_max: Option<usize>,
+    pattern: Option<String>,
 }
 
 impl Bounds {
     pub(crate) fn new(schema: Schema<'_>) -> Self {
         let number = |name| schema.keyword(name).and_then(serde_json::Value::as_i64);
+        let length = |name| number(name).and_then(|length| usize::try_from(length).ok());
         Self {
             least: number("minimum").or_else(|| number("exclusiveMinimum")?.checked_add(1)),
             most: number("maximum").or_else(|| number("exclusiveMaximum")?.checked_sub(1)),
-            length_max: number("maxLength").and_then(|length| usize::try_from(length).ok()),
+            length_min: length("minLength").unwrap_or(0).min(LENGTH_MIN_MAX),
+            length_max: length("maxLength"),
+            pattern: schema
+                .keyword("pattern")
+                .and_then(serde_json::Value::as_str)
+                .map(str::to_owned),
         }
     }
 }
 
 /// The text of a key that is most likely new.
-pub(crate) fn make(kind: KeyKind, bounds: Bounds, seed: Seed, attempt: u32) -> String {
+pub(crate) fn make(kind: KeyKind, bounds: &Bounds, seed: Seed, attempt: u32) -> String {
     let bits = seed.bits(attempt);
     match kind {
         KeyKind::Int64 | KeyKind::Uint64 => {
@@ -76,15 +87,27 @@ pub(crate) fn make(kind: KeyKind, bounds: Bounds, seed: Seed, attempt: u32) -> S
         }
         KeyKind::Int32 | KeyKind::Uint32 => within((bits & 0x7fff_ffff) as i64, bounds).to_string(),
         KeyKind::Uuid => uuid(seed, bits).to_string(),
-        KeyKind::String => {
-            let mut text = uuid(seed, bits).simple().to_string();
-            if let Some(length) = bounds.length_max.filter(|length| *length < text.len()) {
-                // The end of it is chance; the beginning is time.
-                text.drain(..text.len() - length.max(1));
-            }
-            text
-        }
+        KeyKind::String => text(bounds, seed, bits),
     }
+}
+
+/// A text as the schema wants it, else one that begins with the time.
+fn text(bounds: &Bounds, seed: Seed, bits: u128) -> String {
+    let lengths = bounds.length_min.max(1)..=bounds.length_max.unwrap_or(usize::MAX);
+    let by_pattern = |pattern: &String| varied(pattern, lengths.clone(), bits);
+    if let Some(text) = bounds.pattern.as_ref().and_then(by_pattern) {
+        return text;
+    }
+    let mut text = uuid(seed, bits).simple().to_string();
+    if text.len() < bounds.length_min {
+        let more = format!("{bits:032x}").repeat(bounds.length_min / 32);
+        text.push_str(&more[..bounds.length_min - text.len()]);
+    }
+    if let Some(length) = bounds.length_max.filter(|length| *length < text.len()) {
+        // The end of it is chance; the beginning is time.
+        text.drain(..text.len() - length.max(1));
+    }
+    text
 }
 
 fn uuid(seed: Seed, bits: u128) -> Uuid {
@@ -98,7 +121,7 @@ fn uuid(seed: Seed, bits: u128) -> Uuid {
 }
 
 /// An id from 1 on, if the bounds do not say otherwise.
-fn within(number: i64, bounds: Bounds) -> i64 {
+fn within(number: i64, bounds: &Bounds) -> i64 {
     let least = bounds.least.unwrap_or(1).max(1);
     let most = bounds.most.unwrap_or(i64::MAX).max(least);
     if (least..=most).contains(&number) {
@@ -118,21 +141,23 @@ mod tests {
     const FREE: Bounds = Bounds {
         least: None,
         most: None,
+        length_min: 0,
         length_max: None,
+        pattern: None,
     };
 
     #[test]
     fn made_keys_are_of_their_type() {
         for seed in [Seed::Random, Seed::of("createPet", "/pets", b"k")] {
             for attempt in 0..100 {
-                let int64: i64 = make(KeyKind::Int64, FREE, seed, attempt).parse().unwrap();
+                let int64: i64 = make(KeyKind::Int64, &FREE, seed, attempt).parse().unwrap();
                 assert!((1..1 << 53).contains(&int64), "{int64}");
-                let int32: i32 = make(KeyKind::Int32, FREE, seed, attempt).parse().unwrap();
+                let int32: i32 = make(KeyKind::Int32, &FREE, seed, attempt).parse().unwrap();
                 assert!(int32 >= 1);
-                make(KeyKind::Uuid, FREE, seed, attempt)
+                make(KeyKind::Uuid, &FREE, seed, attempt)
                     .parse::<Uuid>()
                     .unwrap();
-                assert_eq!(make(KeyKind::String, FREE, seed, attempt).len(), 32);
+                assert_eq!(make(KeyKind::String, &FREE, seed, attempt).len(), 32);
             }
         }
     }
@@ -140,7 +165,7 @@ mod tests {
     #[test]
     fn a_request_that_comes_again_gets_the_same_keys() {
         let seed = |operation, target, key| Seed::of(operation, target, key);
-        let key = |seed, attempt| make(KeyKind::Int64, FREE, seed, attempt);
+        let key = |seed, attempt| make(KeyKind::Int64, &FREE, seed, attempt);
         let first = key(seed("a", "/x", b"k"), 0);
         assert_eq!(first, key(seed("a", "/x", b"k"), 0));
         for other in [
@@ -165,10 +190,17 @@ mod tests {
             ),
             (json!({"maxLength": 12}), KeyKind::String, 12),
             (json!({"maxLength": 0}), KeyKind::String, 1),
+            (json!({"minLength": 40}), KeyKind::String, 40),
+            (json!({"pattern": "^[0-9]{9}$"}), KeyKind::String, 9),
+            (
+                json!({"pattern": "^p-[a-z]*$", "maxLength": 18}),
+                KeyKind::String,
+                18,
+            ),
         ] {
             let bounds = Bounds::new(Schema::new(&schema, &schema));
             for attempt in 0..100 {
-                let made = make(kind, bounds, Seed::Random, attempt);
+                let made = make(kind, &bounds, Seed::Random, attempt);
                 assert_eq!(made.len(), longest, "{schema}: {made}");
             }
         }

@@ -14,10 +14,11 @@ use super::{
     made::{Bounds, Seed},
     page::Paging,
     projection::{Direction, Projection, Projections, is_same},
+    reference::References,
     schema::{Schema, put, tokens},
     success::{Success, declares},
 };
-use crate::{call::CallFuture, idempotency, problem::Problem};
+use crate::{call::CallFuture, contract::document::invalid, idempotency, problem::Problem};
 
 /// Says what of a value is against the schema of an entity.
 pub(crate) type Check = Arc<dyn Fn(&Value) -> Result<(), Problem> + Send + Sync>;
@@ -54,6 +55,12 @@ pub(crate) struct StateOperation {
     pub(crate) request: Option<String>,
     /// What of it passes.
     pub(crate) incoming: Arc<Projection>,
+    /// What of it the entity has in another form.
+    pub(crate) references: References,
+    /// Properties that are read-only in the entity, and not in the request.
+    pub(crate) writable: Vec<String>,
+    /// Whether the request has a schema of its own, so that what it lets through may not be an entity.
+    pub(crate) is_other: bool,
     pub(crate) success: Success,
     /// The success of a `replace` that made the entity.
     pub(crate) created: Success,
@@ -83,6 +90,8 @@ pub(crate) struct EntityPlan {
     /// Protects what is read-only.
     pub(crate) protect: Arc<Projection>,
     pub(crate) check: Check,
+    /// Properties that must be there, and may be null.
+    pub(crate) nullable: Vec<String>,
     /// The path of one entity, if the document has one.
     item: Option<String>,
 }
@@ -225,19 +234,25 @@ impl States {
             )
         };
         let (success, created) = (success(replaced), success(created));
+        let given = given(&document, operation, &decision).filter(|given| !is_same(*given, entity));
+        let incoming = match given {
+            Some(given) => self.projections.get(given, Direction::OtherRequest),
+            None => self.projections.get(entity, Direction::Request),
+        };
         Ok(StateOperation {
             id: operation
                 .get("operationId")
                 .and_then(Value::as_str)
                 .map_or_else(|| format!("{method} {path}"), str::to_owned),
             paging,
-            incoming: incoming(
-                &document,
-                operation,
-                &decision,
-                entity,
-                &mut self.projections,
-            ),
+            incoming,
+            references: given
+                .map(|given| References::new(given, entity))
+                .unwrap_or_default(),
+            writable: given
+                .map(|given| writable(given, entity))
+                .unwrap_or_default(),
+            is_other: given.is_some(),
             entity: Arc::new(plan(
                 &document,
                 &decision.state,
@@ -306,34 +321,33 @@ fn statuses(
     Ok((replaced, declared(&[StatusCode::CREATED]).unwrap_or(status)))
 }
 
-/// What of a request's body passes.
-fn incoming(
-    document: &Value,
-    operation: &Value,
+/// The schema of the entity in a request's body, if there is one.
+fn given<'d>(
+    document: &'d Value,
+    operation: &'d Value,
     decision: &OperationDecision,
-    entity: Schema<'_>,
-    projections: &mut Projections,
-) -> Arc<Projection> {
-    let body = operation.get("requestBody").and_then(|body| {
-        match body.get("$ref").and_then(Value::as_str) {
-            Some(reference) => Schema::by_reference(document, reference).map(|body| body.value),
-            None => Some(body),
-        }
-    });
-    let schema = body
-        .and_then(|body| body.get("content")?.as_object())
-        .into_iter()
-        .flatten()
+) -> Option<Schema<'d>> {
+    let body = operation.get("requestBody")?;
+    let body = match body.get("$ref").and_then(Value::as_str) {
+        Some(reference) => Schema::by_reference(document, reference)?.value,
+        None => body,
+    };
+    body.get("content")?
+        .as_object()?
+        .iter()
         // A JSON Patch is a list of steps; what they lead to is checked as a whole.
         .filter(|(media_type, _)| !media_type.starts_with("application/json-patch"))
         .find_map(|(_, content)| content.get("schema"))
-        .and_then(|schema| Schema::new(document, schema).at(decision.request.as_deref()?));
-    match schema {
-        Some(schema) if !is_same(schema, entity) => {
-            projections.get(schema, Direction::OtherRequest)
-        }
-        _ => projections.get(entity, Direction::Request),
-    }
+        .and_then(|schema| Schema::new(document, schema).at(decision.request.as_deref()?))
+}
+
+fn writable(given: Schema<'_>, entity: Schema<'_>) -> Vec<String> {
+    let kept = entity.properties();
+    let offered = given.properties().into_iter().filter(|(name, property)| {
+        let is_read_only = kept.get(name).is_some_and(|kept| kept.flag("readOnly"));
+        is_read_only && !property.flag("readOnly")
+    });
+    offered.map(|(name, _)| name.to_owned()).collect()
 }
 
 fn plan(
@@ -362,9 +376,22 @@ fn plan(
             .collect(),
         complete: projections.get(entity, Direction::Stored),
         protect: projections.get(entity, Direction::Request),
+        nullable: nullable(entity),
         check,
         item: item(document, name, state),
     }
+}
+
+fn nullable(entity: Schema<'_>) -> Vec<String> {
+    let properties = entity.properties();
+    let may_be_null = |name: &&str| {
+        properties.get(name).is_some_and(|property| {
+            let mut all = std::iter::once(*property).chain(property.alternatives());
+            all.any(|one| one.types().contains(&"null"))
+        })
+    };
+    let names = entity.required().into_iter().filter(may_be_null);
+    names.map(str::to_owned).collect()
 }
 
 fn form_of(schema: Option<Schema<'_>>) -> KeyForm {
@@ -482,6 +509,14 @@ impl StateOperation {
             return Err(problem.with_error(at.clone(), "is no object"));
         }
         self.incoming.apply(&mut entity);
+        if let Err(name) = self.references.apply(&mut entity) {
+            let detail = format!(
+                "`{name}` can't be kept: what requests give and what replies show have nothing in common. Leave it out, or write the function of `{}`",
+                self.id
+            );
+            let problem = Problem::not_implemented(detail);
+            return Err(problem.with_error(format!("{at}/{name}"), "can't be kept here"));
+        }
         Ok(entity)
     }
 
@@ -507,6 +542,35 @@ impl StateOperation {
             KeySource::Server(_) => Ok(None),
         };
         self.key.iter().map(part).collect()
+    }
+
+    /// What is wrong with an entity, as far as the request is to blame: only for what it gave.
+    pub(crate) fn fault(&self, problem: &Problem, given: &Value) -> Result<(), Problem> {
+        let above = self.request.as_deref().unwrap_or_default();
+        let own = problem.errors().iter();
+        let own = own.filter(|error| {
+            given
+                .pointer(&error.pointer)
+                .is_some_and(|it| !it.is_object())
+        });
+        let own: Vec<_> = own
+            .map(|error| (format!("{above}{}", error.pointer), error.detail.clone()))
+            .collect();
+        if own.is_empty() {
+            return Ok(());
+        }
+        Err(invalid(&format!("a {}", self.state), own))
+    }
+
+    /// What is wrong with an entity, at the places where a request has it.
+    pub(crate) fn in_request(&self, problem: Problem) -> Problem {
+        let Some(above) = self.request.as_deref().filter(|above| !above.is_empty()) else {
+            return problem;
+        };
+        let errors = problem.errors().iter();
+        let errors =
+            errors.map(|error| (format!("{above}{}", error.pointer), error.detail.clone()));
+        invalid("the body", errors.collect())
     }
 
     /// 422 for a place of the entity.

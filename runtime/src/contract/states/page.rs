@@ -11,8 +11,9 @@ use super::{
 };
 use crate::{
     config::Limits,
+    contract::parameters::escape,
     crud::SEGMENT,
-    filter::Filter,
+    filter::{Filter, Limit},
     key::push_part,
     problem::Problem,
     select::{LOOKED_AT_MAX, Selection},
@@ -161,6 +162,9 @@ impl Paging {
 
     /// The page that a request asks for. `within` is what all keys begin with, `parts_left` how many parts a key has behind it; `field` is
     /// where the state has the entity.
+    ///
+    /// # Errors
+    /// 501 for a filter that is neither values nor limits of one.
     pub(crate) fn page(
         &self,
         parameters: &Map<String, Value>,
@@ -168,7 +172,7 @@ impl Paging {
         within: String,
         parts_left: usize,
         field: &str,
-    ) -> Page {
+    ) -> Result<Page, Problem> {
         let number = |name: &Option<String>| {
             let value = given(parameters, name.as_deref()?)?;
             // What is below the first page is the first page.
@@ -202,18 +206,12 @@ impl Paging {
             .filter(|text| !text.is_empty())
             .map(|text| after_key(&within, parts_left, &text));
         let filters = self.filters.iter().filter_map(|(name, at)| {
-            let any = match given(parameters, name)? {
-                Value::Null | Value::Object(_) => return None,
-                Value::Array(any) if any.is_empty() => return None,
-                Value::Array(any) => any.clone(),
-                one => vec![one.clone()],
-            };
-            let at = format!("/{}{at}", field.replace('~', "~0").replace('/', "~1"));
-            Some(Filter { at, any })
+            let at = format!("/{}{at}", escape(field));
+            filter(name, at, given(parameters, name)?).transpose()
         });
-        let filters = filters.collect();
+        let filters = filters.collect::<Result<_, _>>()?;
         let beyond = offset > LOOKED_AT_MAX as u64;
-        Page {
+        Ok(Page {
             selection: Selection {
                 within,
                 from: None,
@@ -228,7 +226,7 @@ impl Paging {
             },
             number: page,
             offset,
-        }
+        })
     }
 
     /// 400 for a cursor that is none.
@@ -364,6 +362,34 @@ impl Next {
     }
 }
 
+/// The filter that a parameter means: one value, any of several, or limits (`created[gte]=7`).
+fn filter(name: &str, at: String, value: &Value) -> Result<Option<Filter>, Problem> {
+    let (mut any, mut limits) = (Vec::new(), Vec::new());
+    match value {
+        Value::Null => {}
+        Value::Array(values) => any.clone_from(values),
+        Value::Object(bounds) => {
+            for (word, bound) in bounds {
+                let limit = match word.as_str() {
+                    "gt" | "after" => Limit::Above,
+                    "gte" | "ge" | "min" | "from" => Limit::From,
+                    "lt" | "before" => Limit::Below,
+                    "lte" | "le" | "max" | "to" => Limit::To,
+                    _ => {
+                        let what = format!("`{name}[{word}]` is not supported here; leave it out");
+                        let problem = Problem::not_implemented(what);
+                        return Err(problem.with_error(name, "is not supported here"));
+                    }
+                };
+                limits.push((limit, bound.clone()));
+            }
+        }
+        one => any.push(one.clone()),
+    }
+    let is_one = !(any.is_empty() && limits.is_empty());
+    Ok(is_one.then_some(Filter { at, any, limits }))
+}
+
 /// A parameter of the query by its name, also if a parameter of the path has that name.
 fn given<'p>(parameters: &'p Map<String, Value>, name: &str) -> Option<&'p Value> {
     parameters
@@ -477,6 +503,7 @@ mod tests {
             unreachable!()
         };
         let page = paging.page(parameters, &Limits::default(), String::new(), 1, "pet");
+        let page = page.expect("its filters are right");
         let outcome = Outcome {
             count: 2,
             next: next.map(str::to_owned),
@@ -604,9 +631,19 @@ mod tests {
             page.selection.filters,
             [Filter {
                 at: "/pet/a~1b/c".to_owned(),
-                any: vec![json!(3)]
+                any: vec![json!(3)],
+                limits: Vec::new(),
             }]
         );
+        let (page, _) = described(
+            &list,
+            &body,
+            &json!({"tag": {"gte": 1, "lt": 9}}),
+            "/pets",
+            None,
+        );
+        assert_eq!(page.selection.filters[0].limits.len(), 2);
+        assert!(filter("tag", String::new(), &json!({"like": 1})).is_err());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     body::Body,
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
@@ -17,7 +17,10 @@ use super::{
     projection::{Direction, Projection, Projections, is_same},
     schema::{Schema, put},
 };
-use crate::problem::Problem;
+use crate::{
+    contract::{accept::preferred, body::essence},
+    problem::Problem,
+};
 
 /// One success response.
 #[derive(Debug)]
@@ -25,14 +28,17 @@ pub(crate) struct Success {
     pub(crate) status: StatusCode,
     /// Whether the document declares the header `Location`, or 201.
     pub(crate) has_location: bool,
-    /// Whether the document declares the header `Link`.
-    pub(crate) has_link: bool,
     body: Option<SuccessBody>,
 }
 
+/// The media type of one reply, if it has a body.
+#[derive(Clone, Debug)]
+pub(crate) struct MediaType(Option<HeaderValue>);
+
 #[derive(Debug)]
 struct SuccessBody {
-    media_type: HeaderValue,
+    /// The media types under which it is sent, the usual one first.
+    media_types: Vec<String>,
     /// Where the entity is, or the list of entities.
     reply: Option<String>,
     /// The smallest body with the entity left out.
@@ -65,11 +71,17 @@ impl Success {
             .and_then(|response| response.get("content")?.as_object())
             .filter(|_| status != StatusCode::NO_CONTENT)
             .and_then(|content| {
-                let (media_type, content) = json_of(content)?;
-                let schema = content.get("schema").unwrap_or(&Value::Bool(true));
+                let content = json_of(content);
+                let (_, first) = content.first()?;
+                let schema = first.get("schema").unwrap_or(&Value::Bool(true));
                 let schema = Schema::new(document, schema);
+                // The same value by other names.
+                let same = content.iter().filter(|(_, other)| {
+                    let other = other.get("schema").unwrap_or(&Value::Bool(true));
+                    is_same(schema, Schema::new(document, other))
+                });
                 Some(SuccessBody::new(
-                    media_type,
+                    same.map(|(name, _)| name.clone()).collect(),
                     schema,
                     reply,
                     entity,
@@ -80,13 +92,28 @@ impl Success {
         Self {
             status,
             has_location: status == StatusCode::CREATED || header("location"),
-            has_link: header("link"),
             body,
         }
     }
 
+    /// The media type of the reply to a client.
+    ///
+    /// # Errors
+    /// 406 if it accepts none of those that there are.
+    pub(crate) fn media_type(&self, headers: &HeaderMap) -> Result<MediaType, Problem> {
+        let Some(body) = &self.body else {
+            return Ok(MediaType(None));
+        };
+        let offered: Vec<&str> = body.media_types.iter().map(String::as_str).collect();
+        let chosen = preferred(headers, &offered).ok_or_else(|| {
+            let offered = offered.join(" or ");
+            Problem::not_acceptable(format!("this operation answers with {offered}"))
+        })?;
+        Ok(MediaType(HeaderValue::from_str(chosen).ok()))
+    }
+
     /// The reply with an entity in it.
-    pub(crate) fn entity<T: Serialize>(&self, value: &T) -> Response {
+    pub(crate) fn entity<T: Serialize>(&self, media_type: &MediaType, value: &T) -> Response {
         let Some(body) = &self.body else {
             return self.status.into_response();
         };
@@ -101,11 +128,16 @@ impl Success {
                 serde_json::to_vec(&body.around(at, value))
             }),
         };
-        self.respond(bytes)
+        self.respond(media_type, bytes)
     }
 
     /// The reply with entities in it, and what `more` puts beside them.
-    pub(crate) fn list(&self, mut entities: Vec<Value>, more: impl FnOnce(&mut Value)) -> Response {
+    pub(crate) fn list(
+        &self,
+        media_type: &MediaType,
+        mut entities: Vec<Value>,
+        more: impl FnOnce(&mut Value),
+    ) -> Response {
         let Some(body) = &self.body else {
             return self.status.into_response();
         };
@@ -117,25 +149,26 @@ impl Success {
             Some(at) => body.around(at, Value::Array(entities)),
         };
         more(&mut whole);
-        self.respond(serde_json::to_vec(&whole))
+        self.respond(media_type, serde_json::to_vec(&whole))
     }
 
-    fn respond(&self, bytes: serde_json::Result<Vec<u8>>) -> Response {
-        let (Ok(bytes), Some(body)) = (bytes, &self.body) else {
+    fn respond(&self, media_type: &MediaType, bytes: serde_json::Result<Vec<u8>>) -> Response {
+        let Ok(bytes) = bytes else {
             return Problem::internal("a reply does not serialize").into_response();
         };
         let mut response = Response::new(Body::from(bytes));
         *response.status_mut() = self.status;
-        response
-            .headers_mut()
-            .insert(header::CONTENT_TYPE, body.media_type.clone());
+        if let Some(media_type) = &media_type.0 {
+            let headers = response.headers_mut();
+            headers.insert(header::CONTENT_TYPE, media_type.clone());
+        }
         response
     }
 }
 
 impl SuccessBody {
     fn new(
-        media_type: HeaderValue,
+        media_types: Vec<String>,
         schema: Schema<'_>,
         reply: Option<&str>,
         entity: Schema<'_>,
@@ -167,7 +200,7 @@ impl SuccessBody {
             Projection::new(schema, Direction::Stored).apply(&mut envelope);
         }
         Self {
-            media_type,
+            media_types,
             reply: reply.map(str::to_owned),
             envelope,
             hidden: projections.get(entity, Direction::Reply),
@@ -221,8 +254,8 @@ pub(crate) fn declared_body<'d>(
 ) -> Option<Schema<'d>> {
     let status = StatusCode::from_u16(decision.status.unwrap_or(200)).ok()?;
     let content = declared(document, operation, status, true)?.get("content")?;
-    let (_, content) = json_of(content.as_object()?)?;
-    Some(Schema::new(document, content.get("schema")?))
+    let content = json_of(content.as_object()?);
+    Some(Schema::new(document, content.first()?.1.get("schema")?))
 }
 
 /// Whether the document declares this very status.
@@ -232,28 +265,25 @@ pub(crate) fn declares(operation: &Value, status: StatusCode) -> bool {
         .is_some_and(|responses| responses.get(status.as_str()).is_some())
 }
 
-/// The media type that is JSON, `application/json` before others.
-fn json_of(content: &serde_json::Map<String, Value>) -> Option<(HeaderValue, &Value)> {
-    let essence = |name: &str| {
-        let essence = name.split(';').next().unwrap_or_default();
-        essence.trim().to_ascii_lowercase()
-    };
+/// The media types that are JSON, `application/json` before others.
+fn json_of(content: &serde_json::Map<String, Value>) -> Vec<(String, &Value)> {
     let rank = |name: &str| match essence(name).as_str() {
         "application/json" => Some(0),
         other if other.ends_with("+json") => Some(1),
         "application/*" | "*/*" => Some(2),
         _ => None,
     };
-    let (rank, name, content) = content
+    let mut found: Vec<_> = content
         .iter()
         .filter_map(|(name, content)| Some((rank(name)?, name, content)))
-        .min_by_key(|(rank, ..)| *rank)?;
-    let name = if rank == 2 {
-        "application/json"
-    } else {
-        name.as_str()
-    };
-    Some((HeaderValue::from_str(name).ok()?, content))
+        .collect();
+    // The sort is stable: among equals, the order of the document.
+    found.sort_by_key(|(rank, ..)| *rank);
+    let named = found.into_iter().map(|(rank, name, content)| {
+        let name = if rank == 2 { "application/json" } else { name };
+        (name.to_owned(), content)
+    });
+    named.collect()
 }
 
 #[cfg(test)]
@@ -280,14 +310,15 @@ mod tests {
             &mut Projections::default(),
         );
         let pet = json!({"name": "a", "secret": "s"});
+        let media_type = success.media_type(&HeaderMap::new()).unwrap();
         let response = if is_list {
-            success.list(vec![pet], |whole| {
+            success.list(&media_type, vec![pet], |whole| {
                 if whole.is_object() {
                     put(whole, "/total", json!(1));
                 }
             })
         } else {
-            success.entity(&pet)
+            success.entity(&media_type, &pet)
         };
         let media_type = response.headers().get(header::CONTENT_TYPE);
         let media_type = media_type

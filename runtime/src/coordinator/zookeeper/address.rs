@@ -41,6 +41,12 @@ impl Address {
         servers.collect::<Vec<_>>().join(",")
     }
 
+    /// `user:password` of the scheme `digest`.
+    pub(super) fn digest(&self) -> Option<String> {
+        let (user, password) = self.credentials.as_ref()?;
+        Some(format!("{user}:{password}"))
+    }
+
     /// The text of which the same address is made, with the password.
     pub(crate) fn secret_text(&self) -> String {
         let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
@@ -183,6 +189,8 @@ mod tests {
             assert_eq!(format!("{address:?}"), shown);
             assert_eq!(address.secret_text().parse().as_ref(), Ok(&address));
         }
+        let address: Address = "zookeeper://u%41:p@ss:x%20y@h".parse().unwrap();
+        assert_eq!(address.digest().as_deref(), Some("uA:p@ss:x y"));
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! The operations that the runtime does by a document on its states: over HTTP, on two nodes, across restarts.
 
-use memgen::{config::Config, contract::Entity, prelude::*};
-use memgen_tests::{Client, Folder, Random, Reply};
+use memgen::{contract::Entity, prelude::*};
+use memgen_tests::{Client, Random, Reply};
 use serde_json::{Value, json};
+
+use super::kit::Started;
 
 /// Two resources, one within the other, with the decisions as the generator writes them.
 #[allow(clippy::too_many_lines, reason = "a document")]
@@ -184,7 +186,7 @@ fn document() -> Value {
 /// What the document calls an owner.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Owner {
+pub(crate) struct Owner {
     id: i64,
     name: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -201,7 +203,7 @@ pub struct Owner {
 /// An owner.
 #[stateful_api(path = "/owners", topic = "owner", partitions = 8)]
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-pub struct OwnerState {
+pub(crate) struct OwnerState {
     #[key]
     owner_id: i64,
     owner: Owner,
@@ -222,7 +224,7 @@ impl Entity for OwnerState {
 
 /// What the document calls a pet.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Pet {
+pub(crate) struct Pet {
     name: String,
     status: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -234,7 +236,7 @@ pub struct Pet {
 /// A pet of an owner.
 #[stateful_api(path = "/owners/{owner_id}/pets", topic = "pet", partitions = 8)]
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-pub struct PetState {
+pub(crate) struct PetState {
     #[key]
     #[partition_by]
     owner_id: i64,
@@ -262,7 +264,7 @@ impl Entity for PetState {
 
 /// What the document calls a slot: there are ten.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Slot {
+pub(crate) struct Slot {
     id: i32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     label: Option<String>,
@@ -271,7 +273,7 @@ pub struct Slot {
 /// One of ten.
 #[stateful_api(path = "/slots", topic = "slot", partitions = 4)]
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-pub struct SlotState {
+pub(crate) struct SlotState {
     #[key]
     slot_id: i32,
     slot: Slot,
@@ -290,47 +292,23 @@ impl Entity for SlotState {
     }
 }
 
-/// A service in this process.
-struct Started {
-    running: memgen::server::Running,
-    folder: Folder,
+/// The service, which keeps all of it.
+fn service() -> memgen::Service {
+    let document: &'static str = document().to_string().leak();
+    let contract = memgen::contract::Contract::new(document)
+        .entity::<OwnerState>("owner")
+        .entity::<PetState>("pet")
+        .entity::<SlotState>("slot");
+    memgen::service!(OwnerState, PetState, SlotState).contract(contract)
 }
 
-impl Started {
-    async fn new(nodes: u16) -> Self {
-        Self::on(Folder::new(), nodes).await
-    }
+async fn start(nodes: u16) -> Started {
+    Started::new(service(), nodes).await
+}
 
-    async fn on(folder: Folder, nodes: u16) -> Self {
-        let any = "127.0.0.1:0".parse().expect("an address");
-        let config = Config {
-            http: any,
-            admin: any,
-            peer: any,
-            data: folder.path().join("data"),
-            nodes,
-            ..Config::default()
-        };
-        let document: &'static str = document().to_string().leak();
-        let contract = memgen::contract::Contract::new(document)
-            .entity::<OwnerState>("owner")
-            .entity::<PetState>("pet")
-            .entity::<SlotState>("slot");
-        let service = memgen::service!(OwnerState, PetState, SlotState).contract(contract);
-        let running = service.start(config).await.expect("it starts");
-        running.ready().await.expect("it gets ready");
-        Self { running, folder }
-    }
-
-    /// A client of one node.
-    fn client(&self, node: usize) -> Client {
-        Client::new(format!("http://{}", self.running.nodes()[node].http))
-    }
-
-    async fn restart(self, nodes: u16) -> Self {
-        self.running.stop().await;
-        Self::on(self.folder, nodes).await
-    }
+async fn restart(started: Started, nodes: u16) -> Started {
+    let folder = started.stop().await;
+    Started::on(folder, service(), |config| config.nodes = nodes).await
 }
 
 async fn create_owner(client: &Client, owner: &Value) -> i64 {
@@ -353,7 +331,7 @@ fn without_times(reply: &Reply) -> Value {
 
 #[tokio::test]
 async fn an_entity_from_its_beginning_to_its_end() {
-    let started = Started::new(2).await;
+    let started = start(2).await;
     let (client, other) = (started.client(0), started.client(1));
     for round in 0..10 {
         let owner = json!({"name": format!("a{round}"), "city": "Ulm", "password": "secret", "id": 3, "createdAt": "1999-01-01T00:00:00Z"});
@@ -438,7 +416,7 @@ async fn an_entity_from_its_beginning_to_its_end() {
 
 #[tokio::test]
 async fn a_resource_within_another() {
-    let started = Started::new(2).await;
+    let started = start(2).await;
     let (client, other) = (started.client(0), started.client(1));
     let nobody = client
         .post("/owners/77/pets", &json!({"name": "x", "status": "sold"}))
@@ -506,7 +484,7 @@ async fn a_resource_within_another() {
 
 #[tokio::test]
 async fn what_is_wrong_is_said() {
-    let started = Started::new(1).await;
+    let started = start(1).await;
     let client = started.client(0);
     let owner = create_owner(&client, &json!({"name": "o"})).await;
     for (method, path, body, status, word) in [
@@ -571,7 +549,7 @@ async fn what_is_wrong_is_said() {
 
 #[tokio::test]
 async fn a_restart_keeps_all() {
-    let mut started = Started::new(1).await;
+    let mut started = start(1).await;
     let client = started.client(0);
     let owner = create_owner(&client, &json!({"name": "o", "password": "p"})).await;
     let pets = format!("/owners/{owner}/pets");
@@ -583,7 +561,7 @@ async fn a_restart_keeps_all() {
         201
     );
     let before = client.get(&format!("/owners/{owner}")).await;
-    started = started.restart(1).await;
+    started = restart(started, 1).await;
     let client = started.client(0);
     let after = client.get(&format!("/owners/{owner}")).await;
     assert_eq!((after.json(), after.etag()), (before.json(), before.etag()));
@@ -596,7 +574,7 @@ async fn a_restart_keeps_all() {
 
 #[tokio::test]
 async fn many_create_at_once() {
-    let started = Started::new(2).await;
+    let started = start(2).await;
     let mut tasks = tokio::task::JoinSet::new();
     for task in 0..8 {
         let client = started.client(task % 2);
@@ -638,7 +616,7 @@ async fn many_create_at_once() {
 
 #[tokio::test]
 async fn a_request_that_comes_again_makes_nothing_twice() {
-    let mut started = Started::new(2).await;
+    let mut started = start(2).await;
     let mut random = Random::new();
     for round in 0..10 {
         let id = format!("key {round} {}", random.below(1_000_000));
@@ -657,7 +635,7 @@ async fn a_request_that_comes_again_makes_nothing_twice() {
         let first = send(started.client(0), body.clone()).await;
         assert_eq!(first.status, 201, "{first:?}");
         if round == 5 {
-            started = started.restart(2).await;
+            started = restart(started, 2).await;
         }
         for node in 0..2 {
             let again = send(started.client(node), body.clone()).await;
@@ -681,7 +659,7 @@ async fn a_request_that_comes_again_makes_nothing_twice() {
 
 #[tokio::test]
 async fn taken_keys_are_tried_around_and_not_remembered() {
-    let started = Started::new(2).await;
+    let started = start(2).await;
     let create = |node: usize, key: usize| {
         let client = started.client(node);
         async move {
@@ -755,7 +733,7 @@ async fn names(client: &Client, query: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn pages_to_the_end_while_others_come_and_go() {
-    let started = Started::new(2).await;
+    let started = start(2).await;
     let (client, other) = (started.client(0), started.client(1));
     let mut lasting = Vec::new();
     for n in 0..60 {

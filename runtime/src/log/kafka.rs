@@ -1,0 +1,436 @@
+//! The log of a cluster: a compacted topic of Kafka for each state.
+//!
+//! A record's key and value are the state's, for any tool to read; what memgen adds is in one header. There are no transactions and no consumer groups: the order of
+//! a partition's log decides, as `log-protocol.md` has it.
+//!
+//! | module | what |
+//! |---|---|
+//! | `settings` | what is passed to librdkafka, and what is not open to choice |
+//! | `topics` | what Kafka must promise of a topic |
+//! | `catalog` | what is kept of topics beside their records |
+//! | `header`, `chunk` | records as messages, and back |
+//! | `producer` | appending |
+//! | `reader`, `follower` | reading, and waiting for more |
+
+mod catalog;
+mod chunk;
+mod context;
+mod error;
+mod follower;
+pub mod header;
+mod producer;
+mod reader;
+mod settings;
+pub mod topics;
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, RwLock},
+    time::Duration,
+};
+
+use futures_util::{FutureExt, future::BoxFuture};
+use tracing::{info, warn};
+
+use self::{
+    catalog::{Entries, Shape, layout_entry, shape_entry},
+    follower::Follower,
+    producer::Clients,
+    reader::Reader,
+    topics::{Admin, Description},
+};
+use super::{AppendError, Chunk, KeptLayout, Log, LogError, Producer, Topic, TopicPartition};
+use crate::{
+    config::{KafkaSettings, REPLICATION_FACTOR},
+    record::{Offset, Record},
+};
+
+/// Why a lock can't be poisoned: nothing panics while one is held.
+const UNPOISONED: &str = "nothing panics while it holds this lock";
+/// How much of the catalog is read at once.
+const CATALOG_BYTES: usize = 1 << 20;
+
+/// How the log on Kafka works.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// `host:port`, or several with commas in between.
+    pub brokers: String,
+    /// What is passed to librdkafka.
+    pub settings: KafkaSettings,
+    /// What the names of all topics begin with.
+    pub topic_prefix: String,
+    /// How long an append may take until its outcome is unknown. It has to be below the time-out of the coordinator's sessions.
+    pub append_timeout: Duration,
+    /// How long to wait for the brokers at the start.
+    pub connect_timeout: Duration,
+    /// For how long what was written is not compacted: longer than any spell in which nobody owns a partition.
+    pub compaction_lag: Duration,
+    /// The longest record that topics take which memgen makes, in bytes.
+    pub record_bytes_max: usize,
+    /// Whether topics that are missing are made.
+    pub create_topics: bool,
+    /// How many brokers hold each record, at least. With fewer than three, what was acknowledged may be lost with one of them.
+    pub replication_factor: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            brokers: "127.0.0.1:9092".to_owned(),
+            settings: KafkaSettings::default(),
+            topic_prefix: String::new(),
+            append_timeout: Duration::from_millis(7500),
+            connect_timeout: Duration::from_secs(30),
+            compaction_lag: Duration::from_secs(3600),
+            record_bytes_max: 8 << 20,
+            create_topics: true,
+            replication_factor: REPLICATION_FACTOR,
+        }
+    }
+}
+
+/// The log on Kafka. See the [module](self).
+pub struct Kafka {
+    options: Options,
+    admin: Admin,
+    clients: Clients,
+    reader: Arc<Reader>,
+    topics: RwLock<HashMap<Arc<str>, Declared>>,
+    catalog: tokio::sync::Mutex<Entries>,
+    /// Whether the catalog's topic is known to be there.
+    has_catalog: Mutex<bool>,
+}
+
+/// What is known of a topic.
+#[derive(Clone, Copy, Debug)]
+struct Declared {
+    partitions: u32,
+    /// The longest record that it takes, in bytes.
+    record_bytes_max: usize,
+}
+
+impl fmt::Debug for Kafka {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kafka")
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Kafka {
+    /// Connects to the brokers.
+    ///
+    /// # Errors
+    /// [`LogError::Setup`] if none of them answers in time, or a setting is wrong.
+    pub async fn open(options: Options) -> Result<Self, LogError> {
+        settings::check(&options.settings)?;
+        let admin = Admin::connect(&options).await?;
+        let Options {
+            brokers, settings, ..
+        } = &options;
+        let clients = Clients::new(
+            settings::producer(
+                settings,
+                brokers,
+                options.append_timeout,
+                options.record_bytes_max,
+            ),
+            options.append_timeout,
+        );
+        clients.start()?;
+        let reader = Reader::start(&settings::consumer(settings, brokers))?;
+        info!(brokers, ?settings, "the log is on Kafka");
+        Ok(Self {
+            admin,
+            clients,
+            reader,
+            topics: RwLock::default(),
+            catalog: tokio::sync::Mutex::default(),
+            has_catalog: Mutex::new(false),
+            options,
+        })
+    }
+
+    /// A topic's name in Kafka.
+    fn name_of(&self, topic: &str) -> String {
+        format!("{}{topic}", self.options.topic_prefix)
+    }
+
+    fn declared(&self, partition: &TopicPartition) -> Result<Declared, LogError> {
+        self.topics
+            .read()
+            .expect(UNPOISONED)
+            .get(&partition.topic)
+            .copied()
+            .filter(|topic| partition.partition < topic.partitions)
+            .ok_or_else(|| LogError::UnknownPartition(partition.clone()))
+    }
+
+    fn follower(&self, partition: &TopicPartition) -> Result<Arc<Follower>, LogError> {
+        self.declared(partition)?;
+        self.reader
+            .follower(partition, &self.name_of(&partition.topic))
+    }
+
+    /// Takes a topic in that is as it must be.
+    fn admit(&self, topic: &str, description: &Description) {
+        let limit = description
+            .settings
+            .get("max.message.bytes")
+            .and_then(|bytes| bytes.parse().ok())
+            .unwrap_or(self.options.record_bytes_max);
+        self.clients.limit_batches(limit);
+        let declared = Declared {
+            partitions: description.partitions,
+            record_bytes_max: limit.min(self.options.record_bytes_max),
+        };
+        self.topics
+            .write()
+            .expect(UNPOISONED)
+            .insert(topic.into(), declared);
+    }
+
+    /// The topic, made if need be and allowed, and whether it was made.
+    async fn require(&self, topic: &str, partitions: u32) -> Result<(Description, bool), LogError> {
+        let name = self.name_of(topic);
+        let mut made = false;
+        loop {
+            match self.admin.describe(&name).await? {
+                Some(found) => return Ok((found, made)),
+                None if !self.options.create_topics => {
+                    return Err(LogError::Setup(format!(
+                        "there is no topic `{name}`, and this service may not make one; \
+                         `memgen topics create` does"
+                    )));
+                }
+                None => made = self.admin.create(&name, partitions).await?,
+            }
+        }
+    }
+
+    /// The catalog's partition, if there is one or it may be made.
+    async fn catalog_partition(&self, make: bool) -> Result<Option<TopicPartition>, LogError> {
+        let partition = TopicPartition::new(catalog::NAME, 0);
+        if !*self.has_catalog.lock().expect(UNPOISONED) {
+            let name = self.name_of(catalog::NAME);
+            if !make && self.admin.describe(&name).await?.is_none() {
+                return Ok(None);
+            }
+            let (found, _) = self.require(catalog::NAME, 1).await?;
+            self.refuse_unsafe(catalog::NAME, &found, 1)?;
+            self.admit(catalog::NAME, &found);
+            *self.has_catalog.lock().expect(UNPOISONED) = true;
+        }
+        Ok(Some(partition))
+    }
+
+    fn refuse_unsafe(
+        &self,
+        topic: &str,
+        found: &Description,
+        partitions: u32,
+    ) -> Result<(), LogError> {
+        let findings = self.admin.findings(found, partitions);
+        if findings.is_empty() {
+            return Ok(());
+        }
+        let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
+        let what = lines.join("\n");
+        if found.partitions == partitions {
+            Err(LogError::Unsafe {
+                topic: found.name.clone(),
+                what,
+            })
+        } else {
+            Err(LogError::Shape {
+                topic: topic.to_owned(),
+                what: format!("\n{what}"),
+            })
+        }
+    }
+
+    /// Reads what is new in the catalog.
+    async fn refresh(
+        &self,
+        partition: &TopicPartition,
+        entries: &mut Entries,
+    ) -> Result<(), LogError> {
+        loop {
+            let chunk = self.read(partition, entries.next(), CATALOG_BYTES).await?;
+            if chunk.next == entries.next() {
+                return Ok(());
+            }
+            entries.take(chunk.records, chunk.next);
+        }
+    }
+
+    async fn append_to_catalog(
+        &self,
+        partition: &TopicPartition,
+        records: &[Record],
+    ) -> Result<(), LogError> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        // Entries that are there twice are as good as once, so an unknown outcome is no matter.
+        let mut tries = 3;
+        loop {
+            tries -= 1;
+            match self.producer(partition)?.append(records).await {
+                Ok(_) => return Ok(()),
+                Err(AppendError::Unknown(why)) if tries > 0 => {
+                    warn!(
+                        why,
+                        "the catalog of topics could not be written, trying again"
+                    );
+                }
+                Err(error) => {
+                    return Err(LogError::Io {
+                        what: format!("can't write to `{}`", self.name_of(catalog::NAME)),
+                        source: std::io::Error::other(error),
+                    });
+                }
+            }
+        }
+    }
+
+    /// Keeps a topic's shape, or compares it with what was kept.
+    async fn agree(&self, topic: &Topic, made: bool) -> Result<(), LogError> {
+        let Some(partition) = self.catalog_partition(true).await? else {
+            return Ok(());
+        };
+        let shape = Shape::of(topic);
+        let mut entries = self.catalog.lock().await;
+        self.refresh(&partition, &mut entries).await?;
+        if made {
+            // What was kept is of another topic, which had the same name and is gone.
+            let forget = entries.forget(&topic.name);
+            self.append_to_catalog(&partition, &forget).await?;
+            self.refresh(&partition, &mut entries).await?;
+        }
+        if entries.shape(&topic.name)?.is_none() {
+            let entry = shape_entry(&topic.name, &shape);
+            self.append_to_catalog(&partition, &[entry]).await?;
+            self.refresh(&partition, &mut entries).await?;
+        }
+        match entries.shape(&topic.name)? {
+            Some(kept) => kept.compare(topic),
+            None => Err(LogError::Shape {
+                topic: topic.name.clone(),
+                what: "its shape was taken away by somebody else; try again".to_owned(),
+            }),
+        }
+    }
+}
+
+impl Log for Kafka {
+    fn declare<'a>(&'a self, topic: &'a Topic) -> BoxFuture<'a, Result<(), LogError>> {
+        async move {
+            let (found, made) = self.require(&topic.name, topic.partitions).await?;
+            self.refuse_unsafe(&topic.name, &found, topic.partitions)?;
+            self.agree(topic, made).await?;
+            self.admit(&topic.name, &found);
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn layouts<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, Result<Vec<KeptLayout>, LogError>> {
+        async move {
+            if self.admin.describe(&self.name_of(topic)).await?.is_none() {
+                return Ok(Vec::new());
+            }
+            let Some(partition) = self.catalog_partition(false).await? else {
+                return Ok(Vec::new());
+            };
+            let mut entries = self.catalog.lock().await;
+            self.refresh(&partition, &mut entries).await?;
+            entries.layouts(topic)
+        }
+        .boxed()
+    }
+
+    fn keep_layout<'a>(
+        &'a self,
+        topic: &'a str,
+        layout: &'a KeptLayout,
+    ) -> BoxFuture<'a, Result<(), LogError>> {
+        async move {
+            let Some(partition) = self.catalog_partition(true).await? else {
+                return Ok(());
+            };
+            let mut entries = self.catalog.lock().await;
+            self.refresh(&partition, &mut entries).await?;
+            if entries.layouts(topic)?.contains(layout) {
+                return Ok(());
+            }
+            self.append_to_catalog(&partition, &[layout_entry(topic, layout)])
+                .await
+        }
+        .boxed()
+    }
+
+    fn producer(&self, partition: &TopicPartition) -> Result<Box<dyn Producer>, LogError> {
+        let declared = self.declared(partition)?;
+        self.clients.producer(
+            partition,
+            self.name_of(&partition.topic),
+            declared.record_bytes_max,
+        )
+    }
+
+    fn read<'a>(
+        &'a self,
+        partition: &'a TopicPartition,
+        from: Offset,
+        bytes_max: usize,
+    ) -> BoxFuture<'a, Result<Chunk, LogError>> {
+        async move { self.follower(partition)?.read(from, bytes_max).await }.boxed()
+    }
+
+    fn grown<'a>(
+        &'a self,
+        partition: &'a TopicPartition,
+        from: Offset,
+    ) -> BoxFuture<'a, Result<(), LogError>> {
+        async move { self.follower(partition)?.grown(from).await }.boxed()
+    }
+
+    fn end<'a>(&'a self, partition: &'a TopicPartition) -> BoxFuture<'a, Result<Offset, LogError>> {
+        async move {
+            let (_, end) = self.follower(partition)?.range().await?;
+            Ok(end)
+        }
+        .boxed()
+    }
+
+    fn record_bytes_max(&self, topic: &str) -> usize {
+        let topics = self.topics.read().expect(UNPOISONED);
+        topics.get(topic).map_or(0, |topic| {
+            topic
+                .record_bytes_max
+                .saturating_sub(producer::OVERHEAD_BYTES)
+        })
+    }
+
+    fn size_bytes(&self) -> Option<u64> {
+        // Only brokers know, and librdkafka does not ask them.
+        None
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        async move {
+            let clients = self.clients.close();
+            let settled = tokio::task::spawn_blocking(move || {
+                for client in clients {
+                    client.settle();
+                }
+            });
+            // Without a runtime's blocking threads, as when it shuts down, what is on its way is left to itself.
+            let _ = settled.await;
+            self.reader.close();
+        }
+        .boxed()
+    }
+}

@@ -1,0 +1,500 @@
+//! One partition that is read, and waited for.
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use rdkafka::{
+    Message, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer as _, base_consumer::PartitionQueue},
+    error::{KafkaError, RDKafkaErrorCode},
+};
+use tokio::sync::{Mutex, Notify, OwnedMutexGuard};
+use tracing::{debug, warn};
+
+use super::{chunk::ChunkBuilder, context::Context, error::is_permanent};
+use crate::{
+    log::{Chunk, LogError, TopicPartition},
+    record::Offset,
+};
+
+/// How long a call to a broker may take before it is made again.
+const CALL: Duration = Duration::from_secs(2);
+/// How long to wait after a call that failed.
+const BACKOFF: Duration = Duration::from_millis(50);
+/// How long to wait for a record that is known to be there, before the leader is asked again.
+const WAIT: Duration = Duration::from_millis(500);
+/// How long to wait for more of what is known to be there, once there is something.
+const FILL: Duration = Duration::from_millis(10);
+/// A partition is given back when nobody read it or waited for it for so long.
+const IDLE: Duration = Duration::from_secs(2);
+/// How often who waits looks again without having been told.
+const LOOK: Duration = Duration::from_secs(1);
+/// How often it looks while somebody else reads further back.
+const LOOK_ASIDE: Duration = Duration::from_millis(50);
+/// How often it is said that a partition can't be read.
+const COMPLAIN: Duration = Duration::from_secs(10);
+/// For how long brokers may not know a topic, as is so while they start, before it is held to be gone.
+const UNKNOWN_TOPIC: Duration = Duration::from_secs(15);
+/// How long to ask for the end of a partition, if somebody only wants to know.
+const ASK: Duration = Duration::from_secs(5);
+
+/// One partition that is read.
+pub(super) struct Follower {
+    partition: TopicPartition,
+    /// Its topic's name in Kafka, and its number there.
+    topic: String,
+    number: i32,
+    consumer: Arc<BaseConsumer<Context>>,
+    /// Told when there is something in the queue.
+    filled: Arc<Notify>,
+    /// Those who wait for more.
+    waiting: AtomicUsize,
+    closed: Arc<AtomicBool>,
+    state: Arc<Mutex<State>>,
+}
+
+struct State {
+    queue: PartitionQueue<Context>,
+    /// Whether the consumer fetches the partition.
+    assigned: bool,
+    /// The next read goes on here if it begins here, which is where the last one ended.
+    position: Option<Offset>,
+    /// What was taken from the queue, and not read yet.
+    stash: ChunkBuilder,
+    /// As far as the leader said that the partition reaches.
+    end: Offset,
+    /// From here to there is nothing that readers see, but marks of somebody's transactions.
+    hole: Option<(Offset, Offset)>,
+    used: Instant,
+}
+
+/// What a queue gave.
+enum Event {
+    Record,
+    /// At that moment there was no more.
+    End,
+    Nothing,
+    Failed(KafkaError),
+    Unreadable(LogError),
+}
+
+impl Follower {
+    pub(super) fn new(
+        consumer: &Arc<BaseConsumer<Context>>,
+        partition: &TopicPartition,
+        topic: &str,
+        closed: Arc<AtomicBool>,
+    ) -> Result<Self, LogError> {
+        let number =
+            i32::try_from(partition.partition).expect("a declared partition is one that Kafka has");
+        // Once it is split off it stays so, whether the partition is assigned or not.
+        let mut queue = consumer
+            .split_partition_queue(topic, number)
+            .ok_or_else(|| LogError::UnknownPartition(partition.clone()))?;
+        let filled = Arc::new(Notify::new());
+        let fills = Arc::clone(&filled);
+        queue.set_nonempty_callback(move || fills.notify_waiters());
+        Ok(Self {
+            partition: partition.clone(),
+            topic: topic.to_owned(),
+            number,
+            consumer: Arc::clone(consumer),
+            filled,
+            waiting: AtomicUsize::new(0),
+            closed,
+            state: Arc::new(Mutex::new(State {
+                queue,
+                assigned: false,
+                position: None,
+                stash: ChunkBuilder::default(),
+                end: 0,
+                hole: None,
+                used: Instant::now(),
+            })),
+        })
+    }
+
+    /// Reads about `bytes_max` bytes at or after `from`.
+    pub(super) async fn read(
+        self: Arc<Self>,
+        from: Offset,
+        bytes_max: usize,
+    ) -> Result<Chunk, LogError> {
+        let state = Arc::clone(&self.state).lock_owned().await;
+        self.blocking(move |follower| follower.read_now(state, from, bytes_max))
+            .await
+    }
+
+    /// The first offset that is there, and the one after the last.
+    pub(super) async fn range(self: Arc<Self>) -> Result<(Offset, Offset), LogError> {
+        self.blocking(|follower| follower.ask(Trouble::until(Instant::now() + ASK)))
+            .await
+    }
+
+    /// Waits until a read at `from` gets further.
+    pub(super) async fn grown(self: Arc<Self>, from: Offset) -> Result<(), LogError> {
+        let _waiting = Waiting::new(&self.waiting);
+        loop {
+            // Told of all that comes from now on, before it looks.
+            let filled = self.filled.notified();
+            let mut state = Arc::clone(&self.state).lock_owned().await;
+            let mut look = LOOK;
+            match state.position {
+                Some(position) if position > from => return Ok(()),
+                Some(position) if position == from => {
+                    state.used = Instant::now();
+                    if self.peek(&mut state) {
+                        return Ok(());
+                    }
+                    if state.position.is_none() {
+                        look = LOOK_ASIDE;
+                    }
+                }
+                // Somebody reads further back, and is not to be disturbed.
+                Some(_) if state.used.elapsed() < IDLE => {
+                    drop(state);
+                    let range = Arc::clone(&self).range().await;
+                    if range.is_ok_and(|(_, end)| end > from) {
+                        return Ok(());
+                    }
+                    look = LOOK_ASIDE;
+                }
+                _ => {
+                    let there = Arc::clone(&self)
+                        .blocking(move |follower| follower.wait_from(state, from))
+                        .await?;
+                    if there {
+                        return Ok(());
+                    }
+                    continue;
+                }
+            }
+            if self.closed.load(Ordering::Acquire) {
+                return std::future::pending().await;
+            }
+            tokio::select! {
+                () = filled => {}
+                () = tokio::time::sleep(look) => {}
+            }
+        }
+    }
+
+    /// Runs something that waits for brokers, on a thread where that is no harm.
+    async fn blocking<R: Send + 'static>(
+        self: Arc<Self>,
+        run: impl FnOnce(&Self) -> Result<R, LogError> + Send + 'static,
+    ) -> Result<R, LogError> {
+        let partition = self.partition.clone();
+        tokio::task::spawn_blocking(move || run(&self))
+            .await
+            .unwrap_or_else(|error| {
+                Err(LogError::Io {
+                    what: format!("can't read {partition}"),
+                    source: io::Error::other(error),
+                })
+            })
+    }
+
+    fn read_now(
+        &self,
+        mut guard: OwnedMutexGuard<State>,
+        from: Offset,
+        bytes_max: usize,
+    ) -> Result<Chunk, LogError> {
+        let state = &mut *guard;
+        state.used = Instant::now();
+        let mut chunk = std::mem::take(&mut state.stash);
+        if state.position != Some(from) {
+            chunk = ChunkBuilder::default();
+            state.position = None;
+        }
+        let mut trouble = Trouble::endless();
+        // The partition was assigned after the leader had said that it reaches as far as this: only then the queue's end says that there is nothing.
+        let mut assigned_at = None;
+        loop {
+            let mut unreadable = None;
+            while state.position == Some(from) {
+                let more = chunk.next().is_some_and(|next| next < state.end);
+                match self.step(state, &mut chunk, if more { FILL } else { Duration::ZERO }) {
+                    Event::Record if chunk.size_bytes() < bytes_max => {}
+                    Event::Record | Event::End | Event::Nothing => break,
+                    Event::Failed(error) => {
+                        state.position = None;
+                        if chunk.is_empty() {
+                            self.endure(&mut trouble, &error)?;
+                        }
+                    }
+                    Event::Unreadable(error) => {
+                        state.position = None;
+                        unreadable = Some(error);
+                    }
+                }
+            }
+            state.used = Instant::now();
+            if let Some(next) = chunk.next() {
+                if state.position.is_some() {
+                    state.position = Some(next);
+                }
+                return Ok(chunk.finish(next));
+            }
+            if let Some(error) = unreadable {
+                return Err(error);
+            }
+
+            let (start, end) = self.ask(Trouble::endless())?;
+            self.check(from, start, end)?;
+            if from == end || state.hole == Some((from, end)) {
+                return Ok(chunk.finish(from));
+            }
+            state.end = end;
+            if state.position.is_none() {
+                self.assign(state, from, &mut trouble)?;
+                assigned_at = Some(end);
+            }
+            match self.step(state, &mut chunk, WAIT) {
+                Event::Record | Event::Nothing => {}
+                Event::End if assigned_at == Some(end) => state.hole = Some((from, end)),
+                Event::End => state.position = None,
+                Event::Failed(error) => {
+                    state.position = None;
+                    self.endure(&mut trouble, &error)?;
+                }
+                Event::Unreadable(error) => {
+                    state.position = None;
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    /// Whether there is something at or after `from`; otherwise the partition is assigned from there.
+    fn wait_from(&self, mut state: OwnedMutexGuard<State>, from: Offset) -> Result<bool, LogError> {
+        let (start, end) = self.ask(Trouble::endless())?;
+        self.check(from, start, end)?;
+        if end > from && state.hole != Some((from, end)) {
+            return Ok(true);
+        }
+        self.assign(&mut state, from, &mut Trouble::endless())?;
+        Ok(false)
+    }
+
+    /// Whether there is something in the queue. It goes to the stash.
+    fn peek(&self, state: &mut State) -> bool {
+        let mut stash = std::mem::take(&mut state.stash);
+        let found = loop {
+            if !stash.is_empty() {
+                break true;
+            }
+            match self.step(state, &mut stash, Duration::ZERO) {
+                Event::Record | Event::End => {}
+                Event::Nothing => break false,
+                // The leader is to be asked what there is.
+                Event::Failed(error) => {
+                    debug!(partition = %self.partition, %error, "waiting for records");
+                    state.position = None;
+                    break false;
+                }
+                // Whoever reads it will be told.
+                Event::Unreadable(_) => {
+                    state.position = None;
+                    break true;
+                }
+            }
+        };
+        state.stash = stash;
+        found
+    }
+
+    /// Takes the next event from the queue, if there is one in time.
+    fn step(&self, state: &State, chunk: &mut ChunkBuilder, wait: Duration) -> Event {
+        match state.queue.poll(wait) {
+            None => Event::Nothing,
+            Some(Ok(message)) => {
+                let offset = Offset::try_from(message.offset())
+                    .expect("a message that was fetched has an offset");
+                match chunk.push(offset, &message) {
+                    Ok(()) => Event::Record,
+                    Err(what) => Event::Unreadable(LogError::Unreadable {
+                        partition: self.partition.clone(),
+                        offset,
+                        what,
+                    }),
+                }
+            }
+            Some(Err(KafkaError::PartitionEOF(_))) => Event::End,
+            Some(Err(error)) => Event::Failed(error),
+        }
+    }
+
+    /// Has the partition fetched from `from` on.
+    fn assign(
+        &self,
+        state: &mut State,
+        from: Offset,
+        trouble: &mut Trouble,
+    ) -> Result<(), LogError> {
+        state.stash = ChunkBuilder::default();
+        loop {
+            self.give_back(state);
+            let assigned = self
+                .assignment(Some(from))
+                .and_then(|it| self.consumer.incremental_assign(&it));
+            match assigned {
+                Ok(()) => {
+                    state.assigned = true;
+                    state.position = Some(from);
+                    return Ok(());
+                }
+                Err(error) => self.endure(trouble, &error)?,
+            }
+        }
+    }
+
+    fn assignment(&self, from: Option<Offset>) -> Result<TopicPartitionList, KafkaError> {
+        let mut list = TopicPartitionList::new();
+        let offset = match from.map(i64::try_from) {
+            Some(Ok(from)) => rdkafka::Offset::Offset(from),
+            _ => rdkafka::Offset::Invalid,
+        };
+        list.add_partition_offset(&self.topic, self.number, offset)?;
+        Ok(list)
+    }
+
+    fn give_back(&self, state: &mut State) {
+        state.position = None;
+        state.hole = None;
+        if std::mem::take(&mut state.assigned) {
+            let given_back = self
+                .assignment(None)
+                .and_then(|it| self.consumer.incremental_unassign(&it));
+            if let Err(error) = given_back {
+                debug!(partition = %self.partition, %error, "giving back");
+            }
+        }
+    }
+
+    /// Gives the partition back if nobody reads it or waits for it.
+    pub(super) fn give_back_if_idle(&self) {
+        let Ok(mut state) = self.state.try_lock() else {
+            return;
+        };
+        if state.assigned
+            && self.waiting.load(Ordering::Acquire) == 0
+            && state.used.elapsed() > IDLE
+        {
+            self.give_back(&mut state);
+        }
+    }
+
+    fn check(&self, from: Offset, start: Offset, end: Offset) -> Result<(), LogError> {
+        if (start..=end).contains(&from) {
+            return Ok(());
+        }
+        Err(LogError::OutOfRange {
+            partition: self.partition.clone(),
+            from,
+            start,
+            end,
+        })
+    }
+
+    /// Asks the leader what there is.
+    fn ask(&self, mut trouble: Trouble) -> Result<(Offset, Offset), LogError> {
+        loop {
+            match self
+                .consumer
+                .fetch_watermarks(&self.topic, self.number, CALL)
+            {
+                Ok((start, end)) => {
+                    let offset = |it: i64| Offset::try_from(it).unwrap_or(0);
+                    return Ok((offset(start), offset(end)));
+                }
+                Err(error) => self.endure(&mut trouble, &error)?,
+            }
+        }
+    }
+
+    /// Waits a moment after an error that may pass. Otherwise it is given back.
+    fn endure(&self, trouble: &mut Trouble, error: &KafkaError) -> Result<(), LogError> {
+        let fail = |error: &KafkaError| {
+            Err(LogError::Io {
+                what: format!("can't read {} from Kafka", self.partition),
+                source: io::Error::other(error.clone()),
+            })
+        };
+        let code = error.rdkafka_error_code();
+        if code.is_some_and(is_permanent) || self.closed.load(Ordering::Acquire) {
+            return fail(error);
+        }
+        let now = Instant::now();
+        if trouble.until.is_some_and(|until| now > until) {
+            return fail(error);
+        }
+        let unknown = matches!(
+            code,
+            Some(
+                RDKafkaErrorCode::UnknownTopic
+                    | RDKafkaErrorCode::UnknownTopicOrPartition
+                    | RDKafkaErrorCode::UnknownPartition
+            )
+        );
+        if unknown && now.duration_since(trouble.since) > UNKNOWN_TOPIC {
+            return fail(error);
+        }
+        if trouble
+            .complained
+            .is_none_or(|at| now.duration_since(at) > COMPLAIN)
+        {
+            warn!(partition = %self.partition, %error, "can't be read for now");
+            trouble.complained = Some(now);
+        }
+        std::thread::sleep(BACKOFF);
+        Ok(())
+    }
+}
+
+/// What went wrong in a call so far.
+struct Trouble {
+    since: Instant,
+    until: Option<Instant>,
+    complained: Option<Instant>,
+}
+
+impl Trouble {
+    fn endless() -> Self {
+        Self {
+            since: Instant::now(),
+            until: None,
+            complained: None,
+        }
+    }
+
+    fn until(until: Instant) -> Self {
+        Self {
+            until: Some(until),
+            ..Self::endless()
+        }
+    }
+}
+
+/// Somebody waits for a partition to grow.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn new(waiting: &'a AtomicUsize) -> Self {
+        waiting.fetch_add(1, Ordering::AcqRel);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}

@@ -1,0 +1,111 @@
+//! Reading: one consumer for all partitions that a node follows.
+//!
+//! Each partition has a queue of its own, so that whoever reads it decodes on its own thread, and is read ahead for up to a bound. A partition is
+//! assigned while somebody reads it or waits for it, and given back when nobody did for a while: an owner need not be sent what it wrote.
+//!
+//! What is assigned has no group. The offset to begin at is given, and a wrong one is an error. Whether there is anything to be read is asked of the
+//! partition's leader, since a queue that is empty says nothing.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use rdkafka::{ClientConfig, consumer::BaseConsumer, error::KafkaError};
+use tracing::debug;
+
+use super::{UNPOISONED, context::Context, error::client_error, follower::Follower};
+use crate::log::{LogError, TopicPartition};
+
+/// How often the consumer's own events are looked after, and idle partitions given back.
+const SERVE: Duration = Duration::from_millis(200);
+/// How often it is looked whether the last queue of a consumer is gone.
+const GOING: Duration = Duration::from_millis(20);
+
+/// The consumer of a node.
+pub(super) struct Reader {
+    consumer: Arc<BaseConsumer<Context>>,
+    followers: Mutex<HashMap<TopicPartition, Arc<Follower>>>,
+    closed: Arc<AtomicBool>,
+}
+
+impl Reader {
+    pub(super) fn start(config: &ClientConfig) -> Result<Arc<Self>, LogError> {
+        let consumer: BaseConsumer<Context> = config
+            .create_with_context(Context("consumer"))
+            .map_err(client_error("start a consumer"))?;
+        let reader = Arc::new(Self {
+            consumer: Arc::new(consumer),
+            followers: Mutex::default(),
+            closed: Arc::default(),
+        });
+        let weak = Arc::downgrade(&reader);
+        let consumer = Arc::clone(&reader.consumer);
+        std::thread::Builder::new()
+            .name("memgen-kafka-read".to_owned())
+            .spawn(move || serve(&weak, &consumer))
+            .map_err(|source| LogError::Io {
+                what: "can't start the thread of a consumer".to_owned(),
+                source,
+            })?;
+        Ok(reader)
+    }
+
+    /// Who follows a partition. `topic` is its name in Kafka.
+    pub(super) fn follower(
+        &self,
+        partition: &TopicPartition,
+        topic: &str,
+    ) -> Result<Arc<Follower>, LogError> {
+        let mut followers = self.followers.lock().expect(UNPOISONED);
+        if let Some(follower) = followers.get(partition) {
+            return Ok(Arc::clone(follower));
+        }
+        let follower = Arc::new(Follower::new(
+            &self.consumer,
+            partition,
+            topic,
+            Arc::clone(&self.closed),
+        )?);
+        followers.insert(partition.clone(), Arc::clone(&follower));
+        Ok(follower)
+    }
+
+    /// From now on nobody waits for a broker.
+    pub(super) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// Looks after the consumer's events, and gives back what is idle. The consumer is dropped here, since that takes a while.
+fn serve(reader: &Weak<Reader>, consumer: &Arc<BaseConsumer<Context>>) {
+    while let Some(reader) = reader.upgrade() {
+        let followers: Vec<_> = {
+            let followers = reader.followers.lock().expect(UNPOISONED);
+            followers.values().cloned().collect()
+        };
+        drop(reader);
+        for follower in followers {
+            follower.give_back_if_idle();
+        }
+        match consumer.poll(SERVE) {
+            // Messages go to the queues of their partitions.
+            None | Some(Ok(_) | Err(KafkaError::PartitionEOF(_))) => {}
+            Some(Err(error)) => debug!(%error, "the consumer"),
+        }
+    }
+    // The queues of partitions go before the consumer that they belong to.
+    while Arc::strong_count(consumer) > 1 {
+        std::thread::sleep(GOING);
+    }
+}

@@ -1,0 +1,193 @@
+//! What is counted of each partition.
+
+use prometheus::{
+    Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
+};
+
+use super::{SECONDS, counters, gauges, histograms};
+use crate::log::TopicPartition;
+
+/// How many records went into one write.
+const RECORDS: &[f64] = &[
+    1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0,
+];
+
+/// The metrics of all partitions.
+#[derive(Clone)]
+pub(super) struct Families {
+    commit_seconds: HistogramVec,
+    group_records: HistogramVec,
+    queue: IntGaugeVec,
+    keys: IntGaugeVec,
+    bytes: IntGaugeVec,
+    position: IntGaugeVec,
+    replayed: IntCounterVec,
+    replies: IntGaugeVec,
+    epoch: IntGaugeVec,
+    owned: IntGaugeVec,
+    takeovers: IntCounterVec,
+    deposed: IntCounterVec,
+    repairs: IntCounterVec,
+    gaps: IntCounterVec,
+    unknown: IntCounterVec,
+}
+
+impl Families {
+    #[allow(
+        clippy::too_many_lines,
+        reason = "a table, of a name and a text for each"
+    )]
+    pub(super) fn new(registry: &Registry) -> Self {
+        let partition = ["topic", "partition"];
+        Self {
+            commit_seconds: histograms(
+                registry,
+                "memgen_commit_seconds",
+                "Time from handing records to the log to its acknowledgement.",
+                &["topic"],
+                SECONDS,
+            ),
+            group_records: histograms(
+                registry,
+                "memgen_group_records",
+                "Records that went to the log in one write.",
+                &["topic"],
+                RECORDS,
+            ),
+            queue: gauges(
+                registry,
+                "memgen_queue_length",
+                "Commands that wait for their writer.",
+                &partition,
+            ),
+            keys: gauges(registry, "memgen_keys", "Keys in memory.", &partition),
+            bytes: gauges(
+                registry,
+                "memgen_bytes",
+                "Bytes of keys and values in memory, as in the log.",
+                &partition,
+            ),
+            position: gauges(
+                registry,
+                "memgen_log_position",
+                "The log position that memory shows.",
+                &partition,
+            ),
+            replayed: counters(
+                registry,
+                "memgen_replay_records_total",
+                "Records read from the log to build memory.",
+                &partition,
+            ),
+            replies: gauges(
+                registry,
+                "memgen_dedupe_replies",
+                "Answers kept for requests that come again.",
+                &partition,
+            ),
+            epoch: gauges(
+                registry,
+                "memgen_epoch",
+                "The epoch of the last owner that the log shows.",
+                &partition,
+            ),
+            owned: gauges(
+                registry,
+                "memgen_owned",
+                "1 while this node owns the partition.",
+                &partition,
+            ),
+            takeovers: counters(
+                registry,
+                "memgen_takeovers_total",
+                "Times that this node took the partition over.",
+                &partition,
+            ),
+            deposed: counters(
+                registry,
+                "memgen_deposed_total",
+                "Times that the log showed this owner that another one had taken over.",
+                &partition,
+            ),
+            repairs: counters(
+                registry,
+                "memgen_repairs_total",
+                "Values that were written again because a stale record may hide them from compaction.",
+                &partition,
+            ),
+            gaps: counters(
+                registry,
+                "memgen_gaps_total",
+                "Times that records of others lay between this owner's.",
+                &partition,
+            ),
+            unknown: counters(
+                registry,
+                "memgen_unknown_outcomes_total",
+                "Writes to the log whose outcome had to be found out by a new takeover.",
+                &partition,
+            ),
+        }
+    }
+
+    /// The handle of one partition.
+    pub(super) fn of(&self, partition: &TopicPartition) -> PartitionMetrics {
+        let number = partition.partition.to_string();
+        let labels: [&str; 2] = [&partition.topic, &number];
+        // One histogram per topic, not per partition: thousands of partitions would be more lines than
+        // anyone stores, and the partitions of a topic behave alike.
+        let topic = &labels[..1];
+        PartitionMetrics {
+            commit_seconds: self.commit_seconds.with_label_values(topic),
+            group_records: self.group_records.with_label_values(topic),
+            queue: self.queue.with_label_values(&labels),
+            keys: self.keys.with_label_values(&labels),
+            bytes: self.bytes.with_label_values(&labels),
+            position: self.position.with_label_values(&labels),
+            replayed: self.replayed.with_label_values(&labels),
+            replies: self.replies.with_label_values(&labels),
+            epoch: self.epoch.with_label_values(&labels),
+            owned: self.owned.with_label_values(&labels),
+            takeovers: self.takeovers.with_label_values(&labels),
+            deposed: self.deposed.with_label_values(&labels),
+            repairs: self.repairs.with_label_values(&labels),
+            gaps: self.gaps.with_label_values(&labels),
+            unknown: self.unknown.with_label_values(&labels),
+        }
+    }
+}
+
+/// The metrics of one partition. Clones are cheap and share them.
+#[derive(Clone, Debug)]
+pub struct PartitionMetrics {
+    /// Time from handing records to the log to its acknowledgement; by topic.
+    pub commit_seconds: Histogram,
+    /// Records per write to the log; by topic.
+    pub group_records: Histogram,
+    /// Commands that wait for the writer.
+    pub queue: IntGauge,
+    /// Keys in memory.
+    pub keys: IntGauge,
+    /// Bytes of keys and values in memory.
+    pub bytes: IntGauge,
+    /// The log position that memory shows.
+    pub position: IntGauge,
+    /// Records read from the log to build memory.
+    pub replayed: IntCounter,
+    /// Answers kept for requests that come again.
+    pub replies: IntGauge,
+    /// The epoch of the last owner that the log shows.
+    pub epoch: IntGauge,
+    /// 1 while this node owns the partition.
+    pub owned: IntGauge,
+    /// Times that this node took the partition over.
+    pub takeovers: IntCounter,
+    /// Times that the log showed this owner that another one had taken over.
+    pub deposed: IntCounter,
+    /// Values that were written again because a stale record may hide them from compaction.
+    pub repairs: IntCounter,
+    /// Times that records of others lay between this owner's.
+    pub gaps: IntCounter,
+    /// Writes whose outcome had to be found out by a new takeover.
+    pub unknown: IntCounter,
+}

@@ -1,0 +1,412 @@
+//! Tenders of several nodes over one simulated log and one local coordinator, in paused time.
+
+#![allow(clippy::unwrap_used)] // the whole file is a test
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::{http::StatusCode, response::IntoResponse};
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use tokio::{
+    sync::{Semaphore, watch},
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
+
+use super::{Tender, Tending};
+use crate::{
+    cluster::Cluster,
+    conditional::Conditions,
+    coordinator::{
+        Coordinator, Lock, Node as Member, StateTopic,
+        local::{Local, LocalCluster},
+    },
+    fold::{Fold, Horizon},
+    forward::Peers,
+    log::{
+        Log, Topic, TopicPartition,
+        sim::{Client, Faults, Sim},
+    },
+    mailbox::{Answer, Command, Job, Mailbox, Refusal},
+    metrics::Metrics,
+    partitions::{Here, Slot},
+    planner::Planner,
+    prelude::*,
+    record::Kind,
+    replay_progress::ReplayProgress,
+    replica::Replica,
+    writer::{Bounds, Phase, Writer},
+};
+
+const HORIZON: Horizon = Horizon {
+    age_ms: 3_600_000,
+    replies_max: 1000,
+    replies_bytes_max: usize::MAX,
+};
+const BOUNDS: Bounds = Bounds {
+    group_records_max: 8,
+    group_bytes_max: 1 << 20,
+    value_bytes_max: 1 << 20,
+};
+
+/// A key and what was appended to it.
+#[stateful_api(path = "/pile")]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+struct Pile {
+    #[key]
+    key: String,
+    items: Vec<u64>,
+}
+
+fn partition() -> TopicPartition {
+    TopicPartition::new("pile", 0)
+}
+
+async fn declared(sim: &Sim) -> Client {
+    let client = sim.client();
+    let topic = Topic {
+        name: "pile".into(),
+        partitions: 1,
+        partitioner: "murmur2 key".into(),
+        format: "json".into(),
+    };
+    client.declare(&topic).await.unwrap();
+    client
+}
+
+struct Node {
+    coordinator: Arc<Local>,
+    slot: Arc<Slot<Pile>>,
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+    _client: Arc<Client>,
+}
+
+impl Node {
+    async fn start(sim: &Sim, cluster: &LocalCluster, id: &str, incarnation: u64) -> Self {
+        let client = Arc::new(declared(sim).await);
+        let coordinator = Arc::new(cluster.node());
+        let seen = Cluster::new(coordinator.clone(), id, Peers::new());
+        let (stop, told) = watch::channel(false);
+        let metrics = Metrics::new().partition(&partition());
+        let slot = Arc::new(Slot::new(partition(), seen.clone(), metrics));
+        let common = Arc::new(Tending {
+            log: client.clone(),
+            cluster: seen,
+            horizon: HORIZON,
+            bounds: BOUNDS,
+            queue_max: 64,
+            incarnation,
+            replays: Arc::new(Semaphore::new(2)),
+            progress: Arc::new(ReplayProgress::new(None)),
+            replay_threads: false,
+            stop: told,
+        });
+        let tender = tokio::spawn(Tender::new(common, slot.clone()).run());
+        let address: SocketAddr = "127.0.0.1:1".parse().unwrap();
+        let topic = StateTopic {
+            partitions: 1,
+            global: false,
+        };
+        coordinator
+            .join(Member {
+                id: id.to_owned(),
+                incarnation,
+                peer: address,
+                http: address,
+                admin: address,
+                zone: None,
+                serve: None,
+                topics: [("pile".into(), topic)].into(),
+                version: "1".to_owned(),
+                draining: false,
+                in_sync: std::collections::BTreeSet::new(),
+            })
+            .await
+            .unwrap();
+        let planner = Planner {
+            coordinator: coordinator.clone(),
+            node: id.to_owned(),
+            standbys: 1,
+            settle: Duration::ZERO,
+        };
+        Self {
+            coordinator,
+            slot,
+            stop,
+            tasks: vec![tender, tokio::spawn(planner.run())],
+            _client: client,
+        }
+    }
+
+    /// As `kill -9`: nothing of it runs any more, and the coordinator notices at once.
+    async fn crash(self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+        self.coordinator.leave().await;
+    }
+}
+
+/// Whoever serves, as soon as somebody does.
+async fn owner(nodes: &[Node]) -> (usize, Arc<Here<Pile>>) {
+    let found = async {
+        loop {
+            for (index, node) in nodes.iter().enumerate() {
+                if let Some(here) = node.slot.here()
+                    && *here.phase.borrow() == Phase::Serving
+                {
+                    return (index, here);
+                }
+            }
+            sleep(Duration::from_millis(1)).await;
+        }
+    };
+    timeout(Duration::from_secs(60), found).await.unwrap()
+}
+
+async fn append(mailbox: &Mailbox<Pile>, item: u64) -> Result<Answer, Refusal> {
+    let asked = mailbox.ask(|slot| {
+        Job::Command(Command {
+            key: "a".to_owned(),
+            conditions: Conditions::default(),
+            request: None,
+            run: Box::new(move |entry: &mut Entry<Pile>| {
+                let key = entry.key().clone();
+                let items = Vec::new();
+                let pile = entry.or_insert_with(|| Pile { key, items });
+                pile.items.push(item);
+                StatusCode::OK.into_response()
+            }),
+            slot,
+        })
+    });
+    asked.await
+}
+
+/// Appends all of `items`, each at whoever serves at the moment; one that moved is tried again.
+async fn append_all(nodes: &[Node], items: std::ops::Range<u64>) {
+    for item in items {
+        loop {
+            let (_, here) = owner(nodes).await;
+            match append(&here.mailbox, item).await {
+                Ok(_) => break,
+                Err(refusal) => assert_eq!(refusal, Refusal::Moved),
+            }
+        }
+    }
+}
+
+fn items(here: &Here<Pile>) -> Vec<u64> {
+    let pile = here.memory.get(&"a".to_owned()).unwrap();
+    pile.state.items.clone()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_partition_goes_from_node_to_node_and_loses_nothing() {
+    for seed in 0..20 {
+        let sim = Sim::new(seed, Faults::none());
+        let cluster = LocalCluster::new();
+        let mut nodes = Vec::new();
+        for number in 1..=3 {
+            nodes.push(Node::start(&sim, &cluster, &format!("n{number}"), number).await);
+        }
+        append_all(&nodes, 0..10).await;
+        // It is given away while others write: nobody is refused but for a moment.
+        let (first, _) = owner(&nodes).await;
+        nodes[first]
+            .coordinator
+            .update(&mut |node| node.draining = true);
+        append_all(&nodes, 10..30).await;
+        let second = timeout(Duration::from_secs(60), async {
+            loop {
+                let (second, _) = owner(&nodes).await;
+                if second != first {
+                    return second;
+                }
+                sleep(Duration::from_millis(1)).await;
+            }
+        });
+        let second = second.await.unwrap();
+        append_all(&nodes, 30..40).await;
+        // The new owner dies.
+        nodes.remove(second).crash().await;
+        append_all(&nodes, 40..60).await;
+        let (_, here) = owner(&nodes).await;
+        assert_eq!(items(&here), (0..60).collect::<Vec<_>>(), "seed {seed}");
+        // Those that follow have the same.
+        sleep(Duration::from_secs(5)).await;
+        for node in &nodes {
+            if let Some(copy) = node.slot.copy() {
+                let pile = copy.memory.get(&"a".to_owned()).unwrap();
+                assert_eq!(pile.state.items.len(), 60);
+            }
+        }
+        for node in nodes {
+            node.stop.send_replace(true);
+            for task in node.tasks {
+                task.abort();
+            }
+        }
+    }
+}
+
+/// A lock whose lease can lapse.
+struct Leased(Arc<AtomicBool>);
+
+impl Lock for Leased {
+    fn holds(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn is_lost(&self) -> bool {
+        false
+    }
+
+    fn release(&self) -> BoxFuture<'static, ()> {
+        Box::pin(std::future::ready(()))
+    }
+}
+
+/// A writer that serves under a lock whose lease the test decides.
+struct Owner {
+    here: Arc<Here<Pile>>,
+    lease: Arc<AtomicBool>,
+    task: JoinHandle<()>,
+    _leave: watch::Sender<bool>,
+}
+
+async fn serve(sim: &Sim, incarnation: u64) -> Owner {
+    let log: Arc<dyn Log> = Arc::new(declared(sim).await);
+    let replica = Replica::new(log, partition(), HORIZON);
+    let lease = Arc::new(AtomicBool::new(true));
+    let lock: Arc<dyn Lock> = Arc::new(Leased(lease.clone()));
+    let (mailbox, inbox) = Mailbox::new(64);
+    let (phase, phase_seen) = watch::channel(Phase::Starting);
+    let (leave, told_to_leave) = watch::channel(false);
+    let here = Arc::new(Here {
+        partition: partition(),
+        memory: replica.memory().clone(),
+        mailbox,
+        phase: phase_seen,
+        lock: lock.clone(),
+    });
+    let writer = Writer {
+        replica,
+        inbox,
+        phase,
+        leave: told_to_leave,
+        lock,
+        bounds: BOUNDS,
+        metrics: Metrics::new().partition(&partition()),
+        incarnation,
+        schema: 0,
+    };
+    let task = tokio::spawn(async { drop(writer.run().await) });
+    let mut phase = here.phase.clone();
+    phase
+        .wait_for(|phase| *phase == Phase::Serving)
+        .await
+        .unwrap();
+    Owner {
+        here,
+        lease,
+        task,
+        _leave: leave,
+    }
+}
+
+async fn fences(sim: &Sim) -> usize {
+    let client = declared(sim).await;
+    let chunk = client.read(&partition(), 0, usize::MAX).await.unwrap();
+    let records = chunk.records.iter();
+    records
+        .filter(|(_, record)| record.kind == Kind::Fence)
+        .count()
+}
+
+/// A command that looks and changes nothing.
+async fn look(mailbox: &Mailbox<Pile>) -> Result<Answer, Refusal> {
+    let asked = mailbox.ask(|slot| {
+        Job::Command(Command {
+            key: "a".to_owned(),
+            conditions: Conditions::default(),
+            request: None,
+            run: Box::new(|entry: &mut Entry<Pile>| match entry.get() {
+                Some(_) => StatusCode::OK.into_response(),
+                None => StatusCode::NOT_FOUND.into_response(),
+            }),
+            slot,
+        })
+    });
+    asked.await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lapsed_lease_asks_the_log() {
+    let sim = Sim::new(1, Faults::none());
+    let owner = serve(&sim, 1).await;
+    append(&owner.here.mailbox, 1).await.unwrap();
+    // Under the lease, reads and commands that change nothing write nothing.
+    owner.here.confirm(false).await.unwrap();
+    look(&owner.here.mailbox).await.unwrap();
+    assert_eq!(fences(&sim).await, 0);
+    owner.here.confirm(true).await.unwrap();
+    assert_eq!(fences(&sim).await, 1);
+    // Without it, the log is asked.
+    owner.lease.store(false, Ordering::Relaxed);
+    owner.here.confirm(false).await.unwrap();
+    look(&owner.here.mailbox).await.unwrap();
+    assert_eq!(fences(&sim).await, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deposed_owner_without_a_lease_answers_nothing_and_leaves() {
+    let sim = Sim::new(1, Faults::none());
+    let old = serve(&sim, 1).await;
+    append(&old.here.mailbox, 1).await.unwrap();
+    let new = serve(&sim, 2).await;
+    append(&new.here.mailbox, 2).await.unwrap();
+    // As after a pause: it does not know yet.
+    old.lease.store(false, Ordering::Relaxed);
+    assert_eq!(old.here.confirm(false).await, Err(Refusal::Moved));
+    timeout(Duration::from_secs(5), old.task)
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(matches!(
+        append(&old.here.mailbox, 3).await,
+        Err(Refusal::Moved)
+    ));
+    assert!(matches!(look(&old.here.mailbox).await, Err(Refusal::Moved)));
+    append(&new.here.mailbox, 4).await.unwrap();
+    assert_eq!(items(&new.here), [1, 2, 4]);
+}
+
+/// A repair that was under way when the owner was deposed is owed still.
+#[test]
+fn a_stale_record_stays_owed_until_a_valid_one_follows() {
+    let mut fold = Fold::new(HORIZON);
+    let record = |epoch, value: &'static str| crate::record::Record {
+        ballot: crate::record::Ballot::new(epoch, 1),
+        kind: Kind::Data,
+        timestamp_ms: 0,
+        schema: 0,
+        answered: None,
+        key: Bytes::from_static(b"a"),
+        value: Some(Bytes::from_static(value.as_bytes())),
+    };
+    fold.step(0, &record(2, "new")).unwrap();
+    fold.step(1, &record(1, "late")).unwrap();
+    assert_eq!(fold.dirty().len(), 1);
+    assert_eq!(fold.dirty().len(), 1, "looking takes nothing away");
+    fold.step(2, &record(3, "again")).unwrap();
+    assert!(fold.dirty().is_empty());
+}

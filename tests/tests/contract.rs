@@ -1,0 +1,18 @@
+//! What a service does by its document, over HTTP: small documents are read as `memgen` reads them, decided on, and served in this process.
+
+#[path = "contract/forms.rs"]
+mod forms;
+#[path = "contract/kit.rs"]
+mod kit;
+#[path = "contract/overrides.rs"]
+mod overrides;
+#[path = "contract/parameters.rs"]
+mod parameters;
+#[path = "contract/replies.rs"]
+mod replies;
+#[path = "contract/security.rs"]
+mod security;
+#[path = "contract/states.rs"]
+mod states;
+#[path = "contract/values.rs"]
+mod values;
