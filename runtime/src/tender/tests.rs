@@ -290,7 +290,7 @@ async fn serve(sim: &Sim, incarnation: u64) -> Owner {
     let lock: Arc<dyn Lock> = Arc::new(Leased(lease.clone()));
     let (mailbox, inbox) = Mailbox::new(64);
     let (phase, phase_seen) = watch::channel(Phase::Starting);
-    let (leave, told_to_leave) = watch::channel(false);
+    let (teller, told_to_leave) = watch::channel(false);
     let here = Arc::new(Here {
         partition: partition(),
         memory: replica.memory().clone(),
@@ -319,7 +319,7 @@ async fn serve(sim: &Sim, incarnation: u64) -> Owner {
         here,
         lease,
         task,
-        _leave: leave,
+        _leave: teller,
     }
 }
 

@@ -42,23 +42,22 @@ async fn main() {
     say(&format!("got {}", moment()));
     let looking = Arc::clone(&lock);
     tokio::task::spawn_blocking(move || {
-        loop {
+        let mut lost = false;
+        while !lost {
             let mut last = None;
             let until = std::time::Instant::now() + LOOK_FOR;
-            while std::time::Instant::now() < until {
+            while !lost && std::time::Instant::now() < until {
                 let before = moment();
                 if looking.holds() {
                     last = Some(before);
                 }
-                if looking.is_lost() {
-                    say("lost");
-                    return;
-                }
+                lost = looking.is_lost();
             }
             if let Some(last) = last {
                 say(&format!("holds {last}"));
             }
         }
+        say("lost");
     })
     .await
     .expect("it does not panic");

@@ -1,9 +1,14 @@
 //! A node that is cut off from the ensemble, by the contract of `Coordinator`.
 
-use memgen::coordinator::{
-    Coordinator as _,
-    conformance::{Faults, lost_session, node, outage},
-    zookeeper::ZooKeeper,
+use std::time::Duration;
+
+use memgen::{
+    coordinator::{
+        Coordinator as _,
+        conformance::{Faults, lost_session, node, outage, take, until},
+        zookeeper::ZooKeeper,
+    },
+    log::TopicPartition,
 };
 use memgen_tests::proxy::{Proxy, Way};
 
@@ -57,4 +62,31 @@ async fn a_long_cut_loses_the_session() {
     for way in [Way::Both, Way::There] {
         lost_session(&a, &b, "a", &faults(&proxy, way)).await;
     }
+}
+
+/// Between what a removal looks at and what it does, the lock changes hands.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removal_that_comes_late_removes_no_other_lock() {
+    const DELAY: Duration = Duration::from_millis(200);
+    let server = one_server();
+    let proxy = Proxy::to(server.servers().parse().expect("one server"));
+    let (slow, fast) = two_nodes("/late", &proxy, &server.address("/late")).await;
+    let partition = TopicPartition::new("late", 0);
+    let first = take(&fast, &partition).await;
+    let seen = until(&slow, "the holder is seen", |view| !view.holders.is_empty()).await;
+    proxy.delay(DELAY);
+    let remove = slow.remove(&partition, &seen.holders[&partition]);
+    let change_hands = async {
+        // By now the removal has looked, and is on its way back.
+        tokio::time::sleep(DELAY + DELAY / 2).await;
+        first.release().await;
+        take(&fast, &partition).await
+    };
+    let (_, second) = tokio::join!(remove, change_hands);
+    let mut looked = fast.view();
+    // Whatever it did is seen by now at the latest.
+    fast.update(&mut |node| node.draining = true);
+    let draining = looked.wait_for(|view| view.nodes["b"].draining).await;
+    drop(draining.expect("it is there"));
+    assert!(second.holds() && !second.is_lost());
 }

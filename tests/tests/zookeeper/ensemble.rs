@@ -16,7 +16,7 @@ use memgen::{
     log::TopicPartition,
 };
 use memgen_cli::servers::ZooKeeper as Ensemble;
-use memgen_tests::moment;
+use memgen_tests::{moment, proxy::Way};
 use tokio::task::JoinSet;
 
 use crate::kit::{Running, SESSION_TIMEOUT, node_of};
@@ -150,7 +150,7 @@ fn leader(ensemble: &Ensemble) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nodes_go_on_whatever_happens_to_servers() {
-    let running = Running::start(3);
+    let (running, to_the_leader) = Running::three();
     suite(&|| node_of(&running.address("/suite"))).await;
 
     let address = running.address("/contended");
@@ -163,6 +163,21 @@ async fn nodes_go_on_whatever_happens_to_servers() {
         tokio::task::block_in_place(|| hurt(&mut running.ensemble.lock().expect("one at a time")));
     };
     let comes_back = |ensemble: &mut Ensemble| ensemble.start().expect("it starts");
+
+    // It answers reads until it gives the leader up, after 5 s. The leader ends the sessions of its clients long before.
+    println!("a follower is cut off from the leader");
+    let behind = node_of(&running.address_of(0, "/contended"));
+    behind.join(node("behind", 7)).await.expect("it joins");
+    let partition = TopicPartition::new("behind", 0);
+    let lock = take(&*behind, &partition).await;
+    let ahead = node_of(&running.address_of(2, "/contended"));
+    ahead.join(node("ahead", 7)).await.expect("it joins");
+    to_the_leader.cut(Way::Both);
+    let taken = take(&*ahead, &partition).await;
+    assert!(!lock.holds(), "a server without its leader renews no lease");
+    to_the_leader.mend();
+    drop((lock, taken));
+    contention.goes_on("a follower was cut off").await;
 
     hurt("a follower is killed", &|ensemble| {
         let follower = (leader(ensemble) + 1) % 3;
