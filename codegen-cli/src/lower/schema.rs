@@ -69,7 +69,12 @@ pub(super) struct Schema<'a> {
 impl<'a> Schema<'a> {
     /// Reads the schema at a place, which is no reference. `None` if `openapiv3` can't.
     pub(super) fn read(place: &Place<'a>, types: &Types<'a, '_>) -> Option<Self> {
-        Self::merged(place, types, &mut Vec::new(), &mut { PARTS_MAX })
+        let mut left = PARTS_MAX;
+        let read = Self::merged(place, types, &mut Vec::new(), &mut left);
+        if left == 0 {
+            types.too_much(format!("#{}", place.pointer), place);
+        }
+        read
     }
 
     /// `open` are the references that are being followed: a circle of `allOf` adds nothing. `left` is how many parts there may still be; with 0 nothing can be said of the whole.
@@ -107,7 +112,7 @@ impl<'a> Schema<'a> {
                         .and_then(|part| Self::merged(&part, types, open, left));
                     open.pop();
                     if *left == 0 {
-                        types.too_much(reference, part);
+                        types.too_much(reference.to_owned(), part);
                     }
                     read
                 }
