@@ -1,6 +1,6 @@
 //! Makes the plan, at the node that the coordinator elected for it. Every node runs it; at all but one it only watches.
 //!
-//! The plan follows from what the nodes announce and from who holds the locks, by the pure function [`plan`](crate::plan::plan). When it is made
+//! The plan follows from what the nodes announce and from who holds the locks, by the pure function [`plan`]. When it is made
 //! anew is decided here: at once if a partition is without a living owner while others are served, and otherwise when no node has come for a while, so that
 //! a cluster whose nodes start one after another hands nothing around.
 
