@@ -9,7 +9,7 @@ use std::{fmt, io, path::PathBuf, str::FromStr, sync::Arc};
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-pub(crate) use self::open::open;
+pub(crate) use self::open::{open, peek_layouts};
 use crate::record::{Offset, Record};
 
 #[cfg(feature = "simulation")]

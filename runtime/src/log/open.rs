@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    Log, LogError,
+    KeptLayout, Log, LogError,
     embedded::{self, Embedded},
 };
 use crate::config::{Ack, Config, LogChoice};
@@ -17,6 +17,25 @@ pub(crate) async fn open(config: &Config) -> Result<Arc<dyn Log>, LogError> {
         LogChoice::Embedded => open_embedded(config).await,
         LogChoice::Kafka(brokers) => open_kafka(config, brokers).await,
     }
+}
+
+/// The layouts that are kept of each of these topics, without changing anything. The log may be in use.
+pub(crate) async fn peek_layouts(
+    config: &Config,
+    topics: &[&str],
+) -> Result<Vec<Vec<KeptLayout>>, LogError> {
+    if config.log == LogChoice::Embedded {
+        let folder = config.data.join(LOG_FOLDER);
+        let peek = |topic: &&str| Embedded::peek_layouts(&folder, topic);
+        return topics.iter().map(peek).collect();
+    }
+    let log = open(config).await?;
+    let mut kept = Vec::new();
+    for topic in topics {
+        kept.push(log.layouts(topic).await?);
+    }
+    log.close().await;
+    Ok(kept)
 }
 
 async fn open_embedded(config: &Config) -> Result<Arc<dyn Log>, LogError> {
