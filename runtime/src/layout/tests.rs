@@ -1,5 +1,7 @@
 //! Each row is two types and what is said when the one takes the place of the other.
 
+#[cfg(feature = "simulation")]
+mod guard;
 mod referee;
 mod rows;
 
