@@ -120,7 +120,7 @@ async fn check(ui: Ui, options: &Options) -> Result<Exit, Failure> {
         Some(text) => Some(forget(text, &options.forget, &path)?),
         None => None,
     };
-    let text = ask(&program.path, known.as_deref()).await?;
+    let text = ask(&program.path, &path, known.as_deref()).await?;
     let verdict: Verdict = serde_json::from_str(&text).map_err(|error| {
         format!(
             "what {} says is not understood: {error}",
@@ -231,7 +231,7 @@ fn forget(text: &str, topics: &[String], path: &Path) -> Result<String, Failure>
 }
 
 /// Asks the service what it can read of what is recorded.
-async fn ask(program: &Path, known: Option<&str>) -> Result<String, Failure> {
+async fn ask(program: &Path, file: &Path, known: Option<&str>) -> Result<String, Failure> {
     let mut child = Command::new(program)
         .args(["--check-layouts", "-"])
         .stdin(Stdio::piped())
@@ -255,11 +255,20 @@ async fn ask(program: &Path, known: Option<&str>) -> Result<String, Failure> {
     if code == Some(0) || code == Some(i32::from(Exit::Incompatible as u8)) {
         return Ok(String::from_utf8(output.stdout)?);
     }
+    let said = String::from_utf8_lossy(&output.stderr);
+    // The service was given the text, and doesn't know the file.
+    if let Some(wrong) = said.trim().strip_prefix("error: standard input: ") {
+        return Err(format!(
+            "{}: {wrong}; if it is damaged, restore it from the repository",
+            file.display()
+        )
+        .into());
+    }
     Err(format!(
         "{} --check-layouts: {}\n{}is it a service of this version of memgen?",
         program.display(),
         output.status,
-        String::from_utf8_lossy(&output.stderr)
+        said
     )
     .into())
 }

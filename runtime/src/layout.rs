@@ -25,10 +25,10 @@ mod verdict;
 
 pub(crate) use self::{
     asked::Asked,
-    guard::{Admitted, Refused, admit, parse},
+    guard::{Admitted, Refused, admit, parse, retain_written},
     history::History,
     state::AskedState,
-    verdict::Verdict,
+    verdict::{StateVerdict, Verdict, Word},
 };
 
 #[cfg(test)]

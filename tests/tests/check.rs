@@ -33,19 +33,19 @@ impl Project {
              schemars = \"1\"\nserde = {{ version = \"1\", features = [\"derive\"] }}\n\n[workspace]\n",
             project::runtime()
         );
-        fs::write(folder.path().join("Cargo.toml"), manifest).unwrap();
+        fs::write(folder.path().join("Cargo.toml"), manifest).expect("the folder is writable");
         // What the repository builds with.
         let lock = project::repository().join("Cargo.lock");
-        fs::copy(lock, folder.path().join("Cargo.lock")).unwrap();
+        fs::copy(lock, folder.path().join("Cargo.lock")).expect("the folder is writable");
         let programs = folder.path().join("src/bin");
-        fs::create_dir_all(&programs).unwrap();
+        fs::create_dir_all(&programs).expect("the folder is writable");
         for (name, attributes, fields, items) in versions {
             let text = format!(
                 "use memgen::prelude::*;\n\n/// A vertex.\n#[stateful_api(path = \"/vertex\", crud(get, put, list), partitions = 2)]\n{attributes}\n\
                  #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]\npub struct Vertex {{\n    #[key]\n    pub id: u32,{fields}\n}}\n\n\
                  {items}\n\nmemgen::main!(Vertex);\n"
             );
-            fs::write(programs.join(format!("{name}.rs")), text).unwrap();
+            fs::write(programs.join(format!("{name}.rs")), text).expect("the folder is writable");
         }
         Self(folder)
     }
@@ -78,8 +78,8 @@ impl Project {
         // The next test's version of that name would take its place.
         let own = self.0.path().join("built").join(version);
         if !own.exists() {
-            fs::create_dir_all(self.0.path().join("built")).unwrap();
-            fs::copy(built, &own).unwrap();
+            fs::create_dir_all(self.0.path().join("built")).expect("the folder is writable");
+            fs::copy(built, &own).expect("the folder is writable");
         }
         own
     }
@@ -88,7 +88,7 @@ impl Project {
 /// A file by its path and its bytes.
 fn contents(folder: &std::path::Path) -> Vec<(PathBuf, Vec<u8>)> {
     let read = |file: PathBuf| {
-        let bytes = fs::read(&file).unwrap();
+        let bytes = fs::read(&file).expect("the folder is writable");
         (file, bytes)
     };
     files(folder).into_iter().map(read).collect()
@@ -107,6 +107,10 @@ async fn get(running: &Running, id: u32) -> Value {
 
 /// The whole life of a state: recorded, widened, broken, mended by a migration, and each version started on the log of the one before.
 #[tokio::test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one life, from the first version to the last"
+)]
 async fn a_state_changes_and_its_log_stays_readable() {
     let migration = "
         /// A vertex as it was.
@@ -200,14 +204,21 @@ async fn a_state_changes_and_its_log_stays_readable() {
         "{out}"
     );
 
+    // The question may be asked while the service runs.
+    let mut running = widened.start().await;
     let before = contents(service.data());
     let refused = Service::of(project.program("broken")).with_data(service.data());
-    let (status, said) = refused.run().await;
-    assert_eq!(status.code(), Some(INCOMPATIBLE), "{said}");
-    assert!(said.contains("`Vertex.color` (topic `vertex`)"), "{said}");
     let (status, said) = refused.clone().arg("--check-log").run().await;
     assert_eq!(status.code(), Some(INCOMPATIBLE), "{said}");
     assert!(contents(service.data()) == before, "the log was changed");
+    assert!(running.terminate().await.success());
+    let before = contents(service.data());
+    let (status, said) = refused.run().await;
+    assert_eq!(status.code(), Some(INCOMPATIBLE), "{said}");
+    assert!(said.contains("`Vertex.color` (topic `vertex`)"), "{said}");
+    assert!(contents(service.data()) == before, "the log was changed");
+
+    nothing_written_hinders_nobody(&project).await;
 
     // Another type, and how the older values become it.
     let (code, _, said) = project.check(&["--bin", "migrated"]);
@@ -236,6 +247,23 @@ async fn a_state_changes_and_its_log_stays_readable() {
     let (status, said) = widened.run().await;
     assert_eq!(status.code(), Some(INCOMPATIBLE), "{said}");
     assert!(said.contains("`Vertex.rank`"), "{said}");
+}
+
+/// Where nothing is written under the older layouts there is nothing that can't be read.
+async fn nothing_written_hinders_nobody(project: &Project) {
+    let empty = Service::of(project.program("first"));
+    let mut running = empty.start().await;
+    let fresh = Service::of(project.program("broken")).with_data(empty.data());
+    let (status, said) = fresh.clone().arg("--check-log").run().await;
+    assert_eq!(status.code(), Some(0), "{said}");
+    running.kill_9();
+    let mut running = fresh.start().await;
+    put(&running, 1, &json!({"rank": "1", "color": "red"})).await;
+    running.kill_9();
+    // And what the newer one has written, the older one reads without the field that it does not know.
+    let mut running = empty.start().await;
+    assert_eq!(get(&running, 1).await, json!({"id": 1, "rank": "1"}));
+    running.kill_9();
 }
 
 #[test]

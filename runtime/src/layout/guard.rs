@@ -8,13 +8,7 @@ use super::{
     state::{AskedState, Reading, StateLayout},
     verdict::{StateVerdict, Verdict, Word},
 };
-use crate::{
-    log::{KeptLayout, Log, LogError, TopicPartition},
-    record::Kind,
-};
-
-/// How much of the log is read at once.
-const CHUNK_BYTES: usize = 1 << 20;
+use crate::log::{self, KeptLayout, Log, LogError};
 
 /// How the values of each topic are read.
 #[derive(Debug, Default)]
@@ -67,12 +61,11 @@ pub(crate) async fn admit(log: &dyn Log, states: &[AskedState]) -> Result<Admitt
         let mut layouts = parse(&state.topic.name, &kept).map_err(Refused::Unreadable)?;
         let mut said = StateVerdict::new(state, &layouts);
         if said.verdict == Word::Incompatible {
-            // Perhaps nothing was ever written under that layout, or nothing of it is left.
-            let carried = carried(log, state, &layouts).await?;
-            layouts.retain(|layout| {
-                let fingerprint = layout.written_fingerprint();
-                fingerprint.is_none_or(|fingerprint| carried.contains(&fingerprint))
-            });
+            if state.has_topic_of(&layouts) {
+                // As it is there already, nothing changes by this.
+                log.declare(&state.topic).await?;
+                retain_written(&mut layouts, &log::written(log, &state.topic).await?);
+            }
             said = StateVerdict::new(state, &layouts);
         }
         let mut topic = AdmittedTopic {
@@ -119,6 +112,14 @@ pub(crate) async fn admit(log: &dyn Log, states: &[AskedState]) -> Result<Admitt
     Ok(admitted)
 }
 
+/// Leaves those out under which there are no values in the log: perhaps nothing was ever written under them, or nothing of it is left.
+pub(crate) fn retain_written(layouts: &mut Vec<StateLayout>, written: &HashSet<u64>) {
+    layouts.retain(|layout| {
+        let fingerprint = layout.written_fingerprint();
+        fingerprint.is_none_or(|fingerprint| written.contains(&fingerprint))
+    });
+}
+
 /// The layouts that a log keeps of a topic.
 ///
 /// # Errors
@@ -139,44 +140,4 @@ pub(crate) fn parse(topic: &str, kept: &[KeptLayout]) -> Result<Vec<StateLayout>
 /// The text of a layout as a log keeps it.
 fn text(layout: &StateLayout) -> String {
     serde_json::to_string_pretty(layout).expect("a layout is JSON") + "\n"
-}
-
-/// The layouts of which there are values in the log.
-async fn carried(
-    log: &dyn Log,
-    state: &AskedState,
-    layouts: &[StateLayout],
-) -> Result<HashSet<u64>, Refused> {
-    let all = layouts
-        .iter()
-        .filter_map(StateLayout::written_fingerprint)
-        .collect();
-    let topic = &state.topic;
-    if layouts
-        .iter()
-        .any(|layout| layout.topic(&topic.name).difference(topic).is_some())
-    {
-        // Another topic altogether: its partitions are not these.
-        return Ok(all);
-    }
-    // As it is there already, nothing changes by this.
-    log.declare(topic).await?;
-    let mut carried = HashSet::new();
-    for partition in 0..topic.partitions {
-        let partition = TopicPartition::new(topic.name.as_str(), partition);
-        let mut from = 0;
-        loop {
-            let chunk = log.read(&partition, from, CHUNK_BYTES).await?;
-            if chunk.next == from {
-                break;
-            }
-            from = chunk.next;
-            let values = chunk.records.iter().filter(|(_, record)| {
-                record.value.is_some()
-                    && matches!(record.kind, Kind::Data | Kind::FollowUp | Kind::Batch)
-            });
-            carried.extend(values.map(|(_, record)| record.schema));
-        }
-    }
-    Ok(carried)
 }

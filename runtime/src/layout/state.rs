@@ -161,6 +161,15 @@ impl AskedState {
         mistakes
     }
 
+    /// Whether these layouts are of the very topic that this build has: with the same partitions, for one.
+    pub(crate) fn has_topic_of(&self, layouts: &[StateLayout]) -> bool {
+        let differs = |layout: &StateLayout| {
+            let topic = layout.topic(&self.topic.name);
+            topic.difference(&self.topic).is_some()
+        };
+        !layouts.iter().any(differs)
+    }
+
     /// Who says what mends it.
     pub(crate) fn owner(&self) -> Owner<'static> {
         Owner {

@@ -1,10 +1,11 @@
 //! The log that the settings ask for.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use super::{
-    KeptLayout, Log, LogError,
+    KeptLayout, Log, LogError, Topic,
     embedded::{self, Embedded},
+    written,
 };
 use crate::config::{Ack, Config, LogChoice};
 
@@ -36,6 +37,18 @@ pub(crate) async fn peek_layouts(
     }
     log.close().await;
     Ok(kept)
+}
+
+/// The fingerprints of the layouts under which there are values in a topic that is as it is declared, without changing anything. The log may be in use.
+pub(crate) async fn peek_written(config: &Config, topic: &Topic) -> Result<HashSet<u64>, LogError> {
+    if config.log == LogChoice::Embedded {
+        return Embedded::peek_written(config.data.join(LOG_FOLDER), &topic.name);
+    }
+    let log = open(config).await?;
+    log.declare(topic).await?;
+    let written = written(&*log, topic).await;
+    log.close().await;
+    written
 }
 
 async fn open_embedded(config: &Config) -> Result<Arc<dyn Log>, LogError> {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs, io, path::Path, process::ExitCode};
 use super::{EXIT_INCOMPATIBLE, EXIT_START};
 use crate::{
     config::{Config, Task},
-    layout::{self, AskedState, History, Verdict},
+    layout::{self, AskedState, History, StateVerdict, Verdict, Word},
     log,
     service::Service,
 };
@@ -72,19 +72,27 @@ fn of_file(path: &Path) -> Result<History, String> {
     }
 }
 
-/// The layouts that are kept with the log. It may be in use.
+/// The layouts of what is in the log. It may be in use.
 fn of_log(states: &[AskedState], config: &Config) -> Result<History, String> {
-    let names: Vec<&str> = states
-        .iter()
-        .map(|state| state.topic.name.as_str())
-        .collect();
     let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string())?;
-    let kept = runtime.block_on(log::peek_layouts(config, &names));
-    let kept = kept.map_err(|error| error.to_string())?;
-    let topics: Result<BTreeMap<_, _>, String> = names
-        .into_iter()
-        .zip(&kept)
-        .map(|(name, kept)| Ok((name.to_owned(), layout::parse(name, kept)?)))
-        .collect();
-    Ok(History::of(topics?))
+    runtime.block_on(async {
+        let names: Vec<&str> = states
+            .iter()
+            .map(|state| state.topic.name.as_str())
+            .collect();
+        let kept = log::peek_layouts(config, &names).await;
+        let kept = kept.map_err(|error| error.to_string())?;
+        let mut topics = BTreeMap::new();
+        for (state, kept) in states.iter().zip(&kept) {
+            let topic = &state.topic;
+            let mut layouts = layout::parse(&topic.name, kept)?;
+            let said = StateVerdict::new(state, &layouts);
+            if said.verdict == Word::Incompatible && state.has_topic_of(&layouts) {
+                let written = log::peek_written(config, topic).await;
+                layout::retain_written(&mut layouts, &written.map_err(|error| error.to_string())?);
+            }
+            topics.insert(topic.name.clone(), layouts);
+        }
+        Ok(History::of(topics))
+    })
 }
