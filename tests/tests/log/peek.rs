@@ -31,10 +31,10 @@ async fn what_is_written_is_seen_while_the_log_is_open() {
     };
     let log = open_with(folder.path(), options.clone());
     let mut producer = log.producer(&partition()).expect("a producer");
-    let long = "x".repeat(3000);
+    let text = "x".repeat(3000);
     let before = [
-        record("a", Some(&long), 7),
-        record("b", Some(&long), 8),
+        record("a", Some(&text), 7),
+        record("b", Some(&text), 8),
         record("c", None, 9),
     ];
     append_each(&mut producer, &before).await;
@@ -44,7 +44,7 @@ async fn what_is_written_is_seen_while_the_log_is_open() {
     // A crash in the middle of a write: what is whole is seen.
     let crashed = tempfile::tempdir().expect("a folder");
     copy(folder.path(), crashed.path());
-    let after = [record("a", Some(&long), 10), record("a", Some(&long), 10)];
+    let after = [record("a", Some(&text), 10), record("a", Some(&text), 10)];
     append_each(&mut producer, &after).await;
     assert_eq!(look("vertex"), HashSet::from([7, 8, 10]));
     let seen = Embedded::peek_written(crashed.path(), "vertex").expect("it is whole");
