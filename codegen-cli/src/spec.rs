@@ -105,6 +105,15 @@ pub fn read_with(
     )
 }
 
+/// A text of YAML that is no OpenAPI, for tests.
+#[cfg(test)]
+pub(crate) fn yaml(text: &str) -> Json {
+    let mut diagnostics = Diagnostics::default();
+    let node = yaml::parse(text, 0, &mut Budget::default(), &mut diagnostics);
+    assert_eq!(diagnostics.iter().count(), 0, "{diagnostics:?}\n{text}");
+    node.expect("it is YAML").to_json()
+}
+
 fn file_name(path: &Path) -> String {
     path.file_name().map_or_else(
         || path.display().to_string(),
