@@ -207,18 +207,16 @@ mod tests {
             // The most letters that a name may have, and one of them large.
             let name = format!("My-{}", "x".repeat(61));
             let scaffold = Scaffold::render(*template, &name, Source::Version("0.1.0".to_owned()));
+            let yaml = |path: &str| crate::spec::yaml(&scaffold.files[path]).expect("it is YAML");
             let is_yaml = |path: &&String| {
                 Path::new(path)
                     .extension()
                     .is_some_and(|it| it == "yaml" || it == "yml")
             };
             for path in scaffold.files.keys().filter(is_yaml) {
-                assert!(
-                    crate::spec::yaml(&scaffold.files[path]).is_object(),
-                    "{path}"
-                );
+                assert!(yaml(path).is_object(), "{path}");
             }
-            let compose = crate::spec::yaml(&scaffold.files["compose.yaml"]);
+            let compose = yaml("compose.yaml");
             let services = compose["services"].as_object().unwrap();
             assert_eq!(
                 services.keys().collect::<Vec<_>>(),
@@ -236,7 +234,7 @@ mod tests {
                     assert!(compose["volumes"].get(volume).is_some(), "{name}: {volume}");
                 }
             }
-            let ci = crate::spec::yaml(&scaffold.files[".github/workflows/ci.yml"]);
+            let ci = yaml(".github/workflows/ci.yml");
             let steps = ci["jobs"]["test"]["steps"].as_array().unwrap();
             assert!(steps.iter().any(|step| step["run"] == "cargo test"), "{ci}");
         }

@@ -50,7 +50,4 @@ impl ShopApi for Handlers {
 #[operations]
 impl Handlers {}
 
-#[operations]
-impl Iterator<String> for Handlers {}
-
 fn main() {}
