@@ -43,7 +43,7 @@ paths:
             application/vnd.task+json: {schema: {$ref: "#/components/schemas/Task"}}
     patch:
       operationId: updateTask
-      requestBody: {required: true, content: {application/json: {schema: {$ref: "#/components/schemas/TaskChange"}}}}
+      requestBody: {required: true, content: {application/merge-patch+json: &change {schema: {$ref: "#/components/schemas/TaskChange"}}, application/json: *change}}
       responses: {"200": {description: It., content: {application/json: {schema: {$ref: "#/components/schemas/Task"}}}}}
 components:
   schemas:
