@@ -94,7 +94,9 @@ impl Dev {
 
 impl Drop for Dev {
     fn drop(&mut self) {
-        self.interrupt();
+        if matches!(self.process.try_wait(), Ok(None)) {
+            self.interrupt();
+        }
         let _ = self.process.wait();
     }
 }
