@@ -10,7 +10,7 @@ use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::{
-    dev,
+    check, dev,
     diagnostic::Diagnostics,
     exit::{CODES, Exit},
     fetch, files, generate, inspect, new,
@@ -64,6 +64,10 @@ enum Command {
         #[arg(long, value_name = "FORMAT", default_value = "table")]
         format: Format,
     },
+    /// Builds a service, and says whether it could still read the log that earlier versions of it have written.
+    ///
+    /// What was accepted is in memgen.layouts. Fails with 5 if older values could not be read, and with 4 if a compatible change is not recorded yet.
+    Check(check::Options),
     /// Makes a new project that builds, runs and tests itself.
     New(new::Options),
     /// Brings a project's scaffold and generated files up to this version of memgen. Your lines stay.
@@ -147,6 +151,7 @@ pub fn run() -> Exit {
             overlay,
             format,
         } => inspect(ui, &spec, overlay.as_deref(), format),
+        Command::Check(options) => check::run(ui, &options),
         Command::New(options) => new::run(ui, &options),
         Command::Upgrade(options) => upgrade::run(ui, &options),
         Command::Status { admin, json } => show_status(&admin, json),
