@@ -14,6 +14,7 @@ use crate::{
     diagnostic::Diagnostics,
     exit::{CODES, Exit},
     fetch, files, generate, inspect, new,
+    servers::background,
     status::{self, Overview},
     ui::{Color, Ui, count},
     upgrade,
@@ -101,6 +102,9 @@ enum Command {
         )]
         admin: fetch::Base,
     },
+    /// Starts and stops Kafka and `ZooKeeper` on this machine, for development. It takes Java and Maven.
+    #[command(subcommand)]
+    Servers(background::Action),
     /// Prints what a shell needs to complete this command's arguments: `memgen completions bash > /etc/bash_completion.d/memgen`.
     Completions {
         /// The shell.
@@ -156,6 +160,7 @@ pub fn run() -> Exit {
         Command::Upgrade(options) => upgrade::run(ui, &options),
         Command::Status { admin, json } => show_status(&admin, json),
         Command::Drain { node, admin } => drain(ui, &node, &admin),
+        Command::Servers(action) => background::run(ui, &action),
         Command::Completions { shell } => {
             clap_complete::generate(
                 shell,

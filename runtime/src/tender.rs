@@ -263,7 +263,7 @@ impl<S: State> Tender<S> {
             }
             let goes_on = views.borrow_and_update().part(&me, &partition) == Part::Owner;
             if !goes_on || lock.is_lost() || *stop.borrow() {
-                info!(%partition, "leaves");
+                debug!(%partition, "leaves");
                 leave.send_replace(true);
             }
         };

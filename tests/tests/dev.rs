@@ -177,7 +177,7 @@ async fn changes_are_followed_and_the_state_is_kept() {
     );
     assert_ne!(number, text);
     fs::write(&document, number).expect("there is room");
-    dev.line("`Note.note.text` (topic `note`): it was any text");
+    dev.line("`NoteState.note.text` (topic `note`): it was any text");
     dev.line("mend: keep its type");
     dev.line("could not read the log any more; as it was before it goes on");
     assert_eq!(client.get(&path).await.json()["text"], "keep me");
