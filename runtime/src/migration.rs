@@ -10,7 +10,7 @@ use crate::{layout::Asked, memory::Stored, state::State};
 pub struct Migration<S> {
     /// The name of the type.
     pub(crate) name: &'static str,
-    pub(crate) asked: fn() -> Asked,
+    pub(crate) asked: fn(Option<&str>) -> Asked,
     pub(crate) read: Read<S>,
 }
 

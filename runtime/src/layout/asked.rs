@@ -19,8 +19,11 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
-    /// Finds out how values of `T` are laid out.
-    pub(crate) fn of<T: Serialize + DeserializeOwned + schemars::JsonSchema>() -> Self {
+    /// Finds out how values of `T` are laid out. What is in the field `checked` was checked by its schema before it was written, so that the schema says what is
+    /// there: a document may have thousands of types, which would take long to try.
+    pub(crate) fn of<T: Serialize + DeserializeOwned + schemars::JsonSchema>(
+        checked: Option<&str>,
+    ) -> Self {
         let settings = schemars::generate::SchemaSettings::default();
         let schema = |settings: schemars::generate::SchemaSettings| {
             let schema = settings.into_generator().into_root_schema_for::<T>();
@@ -31,7 +34,7 @@ impl Asked {
             read: schema(settings.for_deserialize()),
         };
         Self {
-            layout: discover(described, Some(&ask::<T>)),
+            layout: discover(described, checked, Some(&ask::<T>)),
             reads: ask::<T>,
         }
     }

@@ -14,6 +14,10 @@ use super::{
 const TRIES: usize = 200;
 /// How deep values are made.
 const DEPTH_MAX: usize = 12;
+/// From so many parts on a value is made as small as can be.
+const PARTS_MAX: usize = 200;
+/// What it costs to try a value, in parts that are made.
+pub(super) const TRY_PARTS: usize = 20;
 
 /// Which of the values was chosen at each place.
 #[derive(Default)]
@@ -21,6 +25,8 @@ struct Choices {
     chosen: BTreeMap<Vec<Step>, usize>,
     /// How many there are.
     of: BTreeMap<Vec<Step>, usize>,
+    /// The parts of the value that is being made.
+    parts: usize,
 }
 
 impl Choices {
@@ -73,8 +79,13 @@ pub(super) fn readable_shape(
 fn search(schemas: &Schemas, outline: &Outline, point: &Point, reads: &Reads<'_>) -> Option<Value> {
     let mut choices = Choices::default();
     for _ in 0..TRIES {
+        if schemas.is_exhausted() {
+            break;
+        }
+        choices.parts = 0;
         let value = of_outline(schemas, outline, &mut Vec::new(), &mut choices);
         let value = value.unwrap_or_default();
+        schemas.work(choices.parts + TRY_PARTS);
         let Err(unread) = reads(&point.with(value.clone())) else {
             return Some(value);
         };
@@ -94,10 +105,11 @@ fn of_outline(
     if path.len() > DEPTH_MAX {
         return None;
     }
+    choices.parts += 1;
     let mut options = Vec::new();
     gather(schemas, outline, 0, &mut options);
     // Deep inside, what is plain comes first, so that there is an end.
-    let deep = path.len() > DEPTH_MAX / 2;
+    let deep = path.len() > DEPTH_MAX / 2 || choices.parts > PARTS_MAX;
     options.sort_by_key(|option| matches!(option, Choice::Plain(_)) != deep);
     let chosen = choices.choose(path, options.len());
     // A shape that has no end gives way to the next.
@@ -122,8 +134,8 @@ fn gather(schemas: &Schemas, outline: &Outline, depth: usize, options: &mut Vec<
     for shape in &outline.shapes {
         match shape {
             Shape::Named(name) => {
-                if let Some(target) = schemas.named(name).filter(|_| depth < DEPTH_MAX) {
-                    gather(schemas, &schemas.outline(target), depth + 1, options);
+                if let Some(target) = schemas.outline_of(name).filter(|_| depth < DEPTH_MAX) {
+                    gather(schemas, &target, depth + 1, options);
                 }
             }
             shape => options.extend([false, true].map(|full| Choice::Shape(shape.clone(), full))),
@@ -139,6 +151,7 @@ fn of_shape(
     path: &mut Vec<Step>,
     choices: &mut Choices,
 ) -> Option<Value> {
+    let full = full && choices.parts <= PARTS_MAX;
     let mut inner = |step: Step, schema: &Value| {
         path.push(step);
         let value = of_outline(schemas, &schemas.outline(schema), path, choices);

@@ -3,14 +3,14 @@
 //! A schema alone is not enough. That of a document has limits which nobody enforces when the log is read, and says `required` of fields that the server fills
 //! in; that of a struct does not know what `#[serde(with = …)]` does. So at each place values are tried: what is read, and what is written for it, is what counts.
 //! Where nothing can be tried, since no value is found that the type reads at all, or since several shapes may stand at one place and an answer
-//! would not say which of them gave it, the schema is believed.
+//! would not say which of them gave it, the schema is believed; and where a document has so many types that it would take too long.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
 use super::{
-    candidate::{readable, readable_shape, texts},
+    candidate::{TRY_PARTS, readable, readable_shape, texts},
     classify::{believed, integers, plain, some_texts},
     node::{Fields, Layout, Node, Types, UNHEARD_OF, key_text},
     oracle::{Point, Reads, Step},
@@ -26,8 +26,13 @@ pub(super) struct Described {
     pub(super) read: Value,
 }
 
-/// How a type writes its values. `reads` is the type; without it the schemas are believed.
-pub(super) fn discover(described: Described, reads: Option<&Reads<'_>>) -> Layout {
+/// How a type writes its values. `reads` is the type; without it the schemas are believed, and so they are of the field `checked`: what is kept there has
+/// been checked by its schema.
+pub(super) fn discover(
+    described: Described,
+    checked: Option<&str>,
+    reads: Option<&Reads<'_>>,
+) -> Layout {
     let schemas = Schemas::new(described.written);
     let read = Schemas::new(described.read);
     let title = schemas.title();
@@ -41,6 +46,7 @@ pub(super) fn discover(described: Described, reads: Option<&Reads<'_>>) -> Layou
         schemas: &schemas,
         read: &read,
         reads,
+        checked,
         types: Types::new(),
         tried: BTreeSet::new(),
         open: Vec::new(),
@@ -58,6 +64,8 @@ struct Discovery<'d> {
     /// What is read, where that differs.
     read: &'d Schemas,
     reads: Option<&'d Reads<'d>>,
+    /// The field of the whole whose schema is believed.
+    checked: Option<&'d str>,
     types: Types,
     /// The types that were tried, not only read about.
     tried: BTreeSet<String>,
@@ -70,6 +78,7 @@ struct Discovery<'d> {
 impl Discovery<'_> {
     /// What the type writes for this value here; none if it does not read it, or leaves it out.
     fn echo(&self, point: &Point, value: Value) -> Option<Value> {
+        self.schemas.work(TRY_PARTS);
         let written = (self.reads?)(&point.with(value)).ok()?;
         point.in_whole(&written).cloned()
     }
@@ -100,6 +109,7 @@ impl Discovery<'_> {
 
     /// What is written at a place. `depth` counts the objects without names around it.
     fn place(&mut self, schema: &Value, point: Option<&Point>, depth: usize) -> Node {
+        let point = point.filter(|_| !self.schemas.is_exhausted());
         if point.is_some_and(|point| self.is_any(point)) {
             return Node::Plain(Plain::Any);
         }
@@ -208,8 +218,11 @@ impl Discovery<'_> {
         let properties = map.get("properties").and_then(Value::as_object);
         let properties = properties.cloned().unwrap_or_default();
         for (name, schema) in &properties {
-            let inner =
-                point.and_then(|point| self.inside(point, Step::Field(name.clone()), schema));
+            let is_checked =
+                self.open.len() == 1 && self.trail.is_empty() && self.checked == Some(name);
+            let inner = point
+                .filter(|_| !is_checked)
+                .and_then(|point| self.inside(point, Step::Field(name.clone()), schema));
             self.trail.push(name.clone());
             let node = self.place(schema, inner.as_ref(), depth + 1);
             self.trail.pop();

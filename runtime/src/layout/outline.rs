@@ -1,6 +1,10 @@
 //! What a JSON Schema says of the shape of values, without what it says of anything else.
 
-use std::collections::BTreeSet;
+use std::{
+    cell::{Cell, RefCell},
+    collections::{BTreeSet, HashMap, HashSet},
+    rc::Rc,
+};
 
 use serde_json::{Map, Value, json};
 
@@ -14,9 +18,18 @@ const DEPTH_MAX: usize = 32;
 /// Marks the property by which the alternatives of a choice are told apart, where the document says so itself.
 const TAG: &str = "x-memgen-tag";
 
+/// So much is done to find values that a type reads: parts that are made, and values that are tried, which count more. A document may have thousands of types that
+/// lead to one another, and a service should start in a moment; what is not reached is believed as the schema says it.
+const WORK_MAX: usize = 100_000;
+
 /// The schema of a type, with the definitions that it refers to.
 pub(super) struct Schemas {
     root: Value,
+    /// What the types with names say, as far as it was asked.
+    outlines: RefCell<HashMap<String, Rc<Outline>>>,
+    /// The types that are known to have a structure.
+    structured: RefCell<HashSet<String>>,
+    work: Cell<usize>,
 }
 
 /// One of the shapes that a value can have.
@@ -25,11 +38,11 @@ pub(super) enum Shape {
     /// A type with a name, and a structure of its own.
     Named(String),
     /// An object.
-    Object(Map<String, Value>),
+    Object(Rc<Map<String, Value>>),
     /// A list of values of a schema.
-    List(Value),
+    List(Rc<Value>),
     /// So many values, of these schemas.
-    Tuple(Vec<Value>),
+    Tuple(Rc<[Value]>),
 }
 
 /// What a schema says.
@@ -61,7 +74,22 @@ const COMBINING: [&str; 5] = ["$ref", "allOf", "oneOf", "anyOf", "discriminator"
 impl Schemas {
     /// A root schema; its definitions are in `$defs`.
     pub(super) fn new(root: Value) -> Self {
-        Self { root }
+        Self {
+            root,
+            outlines: RefCell::default(),
+            structured: RefCell::default(),
+            work: Cell::new(0),
+        }
+    }
+
+    /// Counts what is done.
+    pub(super) fn work(&self, parts: usize) {
+        self.work.set(self.work.get().saturating_add(parts));
+    }
+
+    /// Whether enough was done.
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.work.get() > WORK_MAX
     }
 
     pub(super) fn root(&self) -> &Value {
@@ -113,10 +141,21 @@ impl Schemas {
         outline
     }
 
+    /// What the type with a name says; none if there is no such type.
+    pub(super) fn outline_of(&self, name: &str) -> Option<Rc<Outline>> {
+        if let Some(known) = self.outlines.borrow().get(name) {
+            return Some(Rc::clone(known));
+        }
+        let outline = Rc::new(self.outline(self.named(name)?));
+        let mut outlines = self.outlines.borrow_mut();
+        outlines.insert(name.to_owned(), Rc::clone(&outline));
+        Some(outline)
+    }
+
     /// The objects among the alternatives of a schema, through all names.
     pub(super) fn objects(&self, shape: &Shape) -> Vec<Map<String, Value>> {
         match shape {
-            Shape::Object(map) => vec![map.clone()],
+            Shape::Object(map) => vec![Map::clone(map)],
             Shape::Named(name) => {
                 let flat = self.named(name).map(|target| self.flat(target, 0));
                 let mut objects = flat.unwrap_or_default();
@@ -128,13 +167,20 @@ impl Schemas {
     }
 
     fn has_structure(&self, name: &str, depth: usize) -> bool {
+        if self.structured.borrow().contains(name) {
+            return true;
+        }
         let Some(target) = self.named(name).filter(|_| depth < DEPTH_MAX) else {
             return false;
         };
-        self.alternatives(target, depth).iter().any(|it| match it {
+        let has = self.alternatives(target, depth).iter().any(|it| match it {
             Alternative::Named(inner) => self.has_structure(inner, depth + 1),
             Alternative::Flat(map) => is_object(map) || is_list(map),
-        })
+        });
+        if has {
+            self.structured.borrow_mut().insert(name.to_owned());
+        }
+        has
     }
 
     /// The alternatives of a schema, with what is behind names in their place.
@@ -380,19 +426,19 @@ impl Outline {
     fn read(&mut self, map: &Map<String, Value>) {
         let (object, list) = (is_object(map), is_list(map));
         if object {
-            self.add(Shape::Object(map.clone()));
+            self.add(Shape::Object(Rc::new(map.clone())));
         }
         if list {
             let item = || map.get("items").cloned().unwrap_or(Value::Bool(true));
             self.add(match map.get("prefixItems").and_then(Value::as_array) {
-                Some(prefix) => Shape::Tuple(prefix.clone()),
+                Some(prefix) => Shape::Tuple(prefix.as_slice().into()),
                 // An array of a fixed length.
                 None => match (length(map, "minItems"), length(map, "maxItems")) {
                     (Some(least), Some(most)) if least == most && least <= ALTERNATIVES_MAX => {
-                        Shape::Tuple(vec![item(); least])
+                        Shape::Tuple(vec![item(); least].into())
                     }
-                    (_, Some(0)) => Shape::Tuple(Vec::new()),
-                    _ => Shape::List(item()),
+                    (_, Some(0)) => Shape::Tuple(Rc::new([])),
+                    _ => Shape::List(Rc::new(item())),
                 },
             });
         }

@@ -95,8 +95,8 @@ pub(crate) enum Reading {
 impl AskedState {
     /// Finds out how a state is laid out.
     pub(crate) fn of<S: State>(topic: Topic) -> Self {
-        let value = Asked::of::<S>();
         let definition = const { &S::DEFINITION };
+        let value = Asked::of::<S>(definition.entity);
         let fields = value.layout.alternatives(&value.layout.value);
         let kind = |name: &str| {
             let known = fields.iter().find_map(|node| match node {
@@ -114,7 +114,7 @@ impl AskedState {
         });
         let of_value = fingerprint(&topic.format, &value.layout);
         let older = S::migrations().into_iter().map(|migration| {
-            let value = (migration.asked)();
+            let value = (migration.asked)(definition.entity);
             Older {
                 name: migration.name,
                 fingerprint: fingerprint(&topic.format, &value.layout),

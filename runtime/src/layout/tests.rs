@@ -16,7 +16,7 @@ use super::{
 
 /// The layout of a type.
 fn of<T: Serialize + DeserializeOwned + JsonSchema>() -> Layout {
-    Asked::of::<T>().layout
+    Asked::of::<T>(None).layout
 }
 
 /// What is said, a line for each finding: `error PLACE: …` or `note PLACE: …`.
@@ -25,7 +25,7 @@ where
     Old: Serialize + DeserializeOwned + JsonSchema,
     New: Serialize + DeserializeOwned + JsonSchema,
 {
-    let findings = Asked::of::<New>().compare("S", &of::<Old>());
+    let findings = Asked::of::<New>(None).compare("S", &of::<Old>());
     let line = |finding: &Finding| {
         let word = if finding.is_error() { "error" } else { "note" };
         format!("{word} {}: {}", finding.place, finding.what())
@@ -43,7 +43,7 @@ where
         state: "S",
         entity: None,
     };
-    let findings = Asked::of::<New>().compare("S", &of::<Old>());
+    let findings = Asked::of::<New>(None).compare("S", &of::<Old>());
     findings
         .iter()
         .filter_map(|finding| finding.mend(owner))
