@@ -17,7 +17,7 @@ use super::{
     limits::{Budget, HOPS_MAX},
     node::{Member, Node, Text, Value, escape, unescape},
     object::Object,
-    parse,
+    parameter, parse,
     sources::Sources,
 };
 use crate::diagnostic::{Diagnostics, Span};
@@ -425,6 +425,19 @@ impl<'d> Bundler<'d> {
             self.leave_out(node.span, pointer, what);
             return None;
         };
+        let repaired;
+        let object = if matches!(kind, Kind::Parameter | Kind::Header) {
+            let (whole, notes) = parameter::complete(node, kind);
+            for note in notes {
+                self.diagnostics
+                    .warning(note.span, format!("#{pointer}"), note.message);
+                self.diagnostics.help(note.help);
+            }
+            repaired = whole;
+            repaired.as_object().unwrap_or(object)
+        } else {
+            object
+        };
         // What an operation lost is none of the next one's. What a path item lost, each of its operations did.
         let own = matches!(kind, Kind::Operation | Kind::PathItem);
         let outer = own.then(|| self.broken.take());
@@ -501,6 +514,29 @@ impl<'d> Bundler<'d> {
                     None
                 }
             },
+            Shape::Flag => {
+                let meant = match &node.value {
+                    Value::Bool(_) => return Some(node.clone()),
+                    Value::Null => return None,
+                    Value::String(text) => match &**text {
+                        "true" => Some(true),
+                        "false" => Some(false),
+                        _ => None,
+                    },
+                    _ => None,
+                };
+                let Some(meant) = meant else {
+                    let what = format!("this is {}, not `true` or `false`", node.what());
+                    self.leave_out(node.span, pointer, what);
+                    return None;
+                };
+                self.diagnostics.warning(
+                    node.span,
+                    format!("#{pointer}"),
+                    format!("this is the text `{meant}`; it is read as the value"),
+                );
+                Some(Node::new(Value::Bool(meant), node.span))
+            }
             Shape::One(kind) => self.one(file, pointer, node, kind),
             Shape::SchemaOrBool => self.one(file, pointer, node, Kind::Schema),
             Shape::SchemaOrList => match &node.value {
