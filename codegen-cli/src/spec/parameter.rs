@@ -2,7 +2,7 @@
 
 use super::{
     grammar::Kind,
-    node::{Member, Node, Value},
+    node::{Node, Value},
     object::Object,
 };
 use crate::diagnostic::Span;
@@ -24,68 +24,44 @@ pub(super) fn complete(node: &Node, kind: Kind) -> (Node, Vec<Note>) {
 }
 
 fn schema(parameter: &mut Node, kind: Kind, notes: &mut Vec<Note>) {
-    let is_there = |name: &str| {
-        parameter
-            .member(name)
-            .is_some_and(|it| it.value != Value::Null)
+    let holds = |name| match parameter.member(name).map(|it| &it.value) {
+        None | Some(Value::Null) => false,
+        Some(Value::Object(object)) => name == "schema" || !object.is_empty(),
+        Some(_) => true,
     };
-    let holds = |node: &Node| node.as_object().is_none_or(|object| !object.is_empty());
-    if is_there("schema") || is_there("content") && parameter.member("content").is_some_and(holds) {
+    if holds("schema") || holds("content") {
         return;
     }
     parameter.take("content");
     let span = parameter.span;
     let mut schema = Object::new();
-    let Some(object) = parameter.as_object() else {
-        return;
-    };
-    for (name, member) in object {
+    for (name, member) in parameter.as_object().into_iter().flatten() {
         let of_schema = Kind::Schema.shape(name).is_some() && kind.shape(name).is_none();
         if of_schema && !name.starts_with('$') {
-            let (name_at, node) = (member.name, member.node.clone());
-            schema.insert(
-                name.clone(),
-                Member {
-                    name: name_at,
-                    node,
-                },
-            );
+            schema.insert(name.clone(), member.clone());
         }
     }
-    let moved: Vec<String> = schema.keys().map(ToString::to_string).collect();
-    for name in &moved {
+    for name in schema.keys() {
         parameter.take(name);
     }
-    let help = "write `schema: {type: …}`";
-    let node = match moved.first() {
+    let noun = kind.noun();
+    let message = match schema.keys().next() {
         Some(first) => {
-            let message = format!(
-                "a {} has no `{first}` of its own; it is read as that of its schema",
-                kind.noun()
-            );
-            notes.push(Note {
-                span,
-                message,
-                help,
-            });
-            Node::new(Value::Object(schema), span)
+            format!("a {noun} has no `{first}` of its own; it is read as that of its schema")
         }
-        None => {
-            let message = format!(
-                "this {} has neither `schema` nor `content`; it is taken as a text",
-                kind.noun()
-            );
-            notes.push(Note {
-                span,
-                message,
-                help,
-            });
-            let mut text = Node::new(Value::Object(schema), span);
-            text.set("type", Node::text("string", span));
-            text
-        }
+        None => format!("this {noun} has neither `schema` nor `content`; it is taken as a text"),
     };
-    parameter.set("schema", node);
+    notes.push(Note {
+        span,
+        message,
+        help: "write `schema: {type: …}`",
+    });
+    let is_text = schema.is_empty();
+    let mut schema = Node::new(Value::Object(schema), span);
+    if is_text {
+        schema.set("type", Node::text("string", span));
+    }
+    parameter.set("schema", schema);
 }
 
 fn style(parameter: &mut Node, kind: Kind, notes: &mut Vec<Note>) {
@@ -120,4 +96,95 @@ fn style(parameter: &mut Node, kind: Kind, notes: &mut Vec<Note>) {
         help,
     });
     parameter.take("style");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{diagnostic::Diagnostics, spec};
+
+    #[test]
+    fn what_is_meant_is_clear() {
+        // What is written; what it becomes; what is said.
+        let rows = [
+            (
+                "{in: query, name: a, schema: {type: string}}",
+                r#"{"in":"query","name":"a","schema":{"type":"string"}}"#,
+                "",
+            ),
+            (
+                "{in: query, name: a, content: {a/b: {}}}",
+                r#"{"content":{"a/b":{}},"in":"query","name":"a"}"#,
+                "",
+            ),
+            (
+                "{in: query, name: a, type: array, items: {type: string}, example: [b]}",
+                r#"{"example":["b"],"in":"query","name":"a","schema":{"items":{"type":"string"},"type":"array"}}"#,
+                "a parameter has no `type` of its own; it is read as that of its schema",
+            ),
+            (
+                "{in: query, name: a, $id: b}",
+                r#"{"$id":"b","in":"query","name":"a","schema":{"type":"string"}}"#,
+                "this parameter has neither `schema` nor `content`; it is taken as a text",
+            ),
+            (
+                "{in: query, name: a, schema: null, content: {}}",
+                r#"{"in":"query","name":"a","schema":{"type":"string"}}"#,
+                "this parameter has neither `schema` nor `content`; it is taken as a text",
+            ),
+            // Beside a schema it is what any other unknown name is.
+            (
+                "{in: query, name: a, type: array, schema: {type: string}}",
+                r#"{"in":"query","name":"a","schema":{"type":"string"},"type":"array"}"#,
+                "",
+            ),
+            (
+                "{in: path, name: a, style: form, schema: {}}",
+                r#"{"in":"path","name":"a","schema":{}}"#,
+                "what is in the path is written in the style simple, label, matrix; the one that is given here is left out",
+            ),
+            (
+                "{in: query, name: a, style: deepObject, schema: {}}",
+                r#"{"in":"query","name":"a","schema":{},"style":"deepObject"}"#,
+                "",
+            ),
+            (
+                "{in: cookie, name: a, style: [], schema: {}}",
+                r#"{"in":"cookie","name":"a","schema":{}}"#,
+                "what is in the cookie is written in the style form; the one that is given here is left out",
+            ),
+        ];
+        for (text, expected, message) in rows {
+            check(text, Kind::Parameter, expected, message);
+        }
+        let rows = [
+            (
+                "{type: integer, description: a}",
+                r#"{"description":"a","schema":{"type":"integer"}}"#,
+                "a header has no `type` of its own; it is read as that of its schema",
+            ),
+            (
+                "{style: form, schema: {}}",
+                r#"{"schema":{}}"#,
+                "what is in the header is written in the style simple; the one that is given here is left out",
+            ),
+        ];
+        for (text, expected, message) in rows {
+            check(text, Kind::Header, expected, message);
+        }
+    }
+
+    fn check(text: &str, kind: Kind, expected: &str, message: &str) {
+        let mut diagnostics = Diagnostics::default();
+        let mut budget = spec::limits::Budget::default();
+        let node = spec::yaml::parse(text, 0, &mut budget, &mut diagnostics).unwrap();
+        let (whole, notes) = complete(&node, kind);
+        assert_eq!(whole.to_json().to_string(), expected, "{text}");
+        let said: Vec<&str> = notes.iter().map(|note| note.message.as_str()).collect();
+        let due: Vec<&str> = Some(message)
+            .into_iter()
+            .filter(|it| !it.is_empty())
+            .collect();
+        assert_eq!(said, due, "{text}");
+    }
 }
