@@ -14,7 +14,12 @@ use crate::{
 
 /// The enum of these responses.
 pub(super) fn emit(named: &Named<'_>, name: &str, responses: &[Response], text: &mut Text) {
+    let of_errors = of_errors(responses);
     text.line("#[derive(Debug, Reply)]");
+    if let Some(media_type) = of_errors {
+        let errors = format!("errors = {}", literal(media_type));
+        text.attribute("reply", &[errors]);
+    }
     text.open(&format!("pub enum {name} {{"));
     let mut scope = Scope::of_variants();
     for response in responses {
@@ -25,7 +30,7 @@ pub(super) fn emit(named: &Named<'_>, name: &str, responses: &[Response], text: 
                 _ => String::new(),
             };
             let name = scope.claim(format!("{base}{suffix}"));
-            variant(named, &name, response, body.as_ref(), text);
+            variant(named, &name, response, body.as_ref(), of_errors, text);
         }
     }
     if !responses.iter().any(|response| succeeds(response.status)) {
@@ -35,6 +40,37 @@ pub(super) fn emit(named: &Named<'_>, name: &str, responses: &[Response], text: 
     text.close("}");
 }
 
+/// The media type of JSON in most replies that may be errors, where it is worth a line.
+fn of_errors(responses: &[Response]) -> Option<&str> {
+    let mut counts: Vec<(&str, usize)> = Vec::new();
+    let mut plain = 0;
+    let contents = responses.iter().filter(|it| fails(it.status));
+    for content in contents.flat_map(|it| &it.contents) {
+        let media_type = content.media_type.as_str();
+        if !matches!(content.payload, Payload::Value(_)) || media_type.contains('*') {
+            continue;
+        }
+        if media_type == JSON {
+            plain += 1;
+            continue;
+        }
+        match counts.iter_mut().find(|(known, _)| *known == media_type) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((media_type, 1)),
+        }
+    }
+    let most = counts.into_iter().rev().max_by_key(|(_, count)| *count)?;
+    (most.1 > plain + 1).then_some(most.0)
+}
+
+/// Whether a status may be that of an error.
+const fn fails(status: Status) -> bool {
+    matches!(
+        status,
+        Status::Code(400..) | Status::Class(4 | 5) | Status::Default
+    )
+}
+
 /// Whether an operation can end well so.
 const fn succeeds(status: Status) -> bool {
     matches!(
@@ -42,6 +78,9 @@ const fn succeeds(status: Status) -> bool {
         Status::Code(200..400) | Status::Class(2 | 3) | Status::Default
     )
 }
+
+/// The media type that goes without saying.
+const JSON: &str = "application/json";
 
 struct Body<'a> {
     media_type: &'a str,
@@ -65,7 +104,7 @@ fn bodies<'a>(named: &Named<'_>, response: &'a Response) -> Vec<Option<Body<'a>>
             Payload::Events(ty) => format!("EventStream<{}>", named.ty(ty)),
         };
         let value = matches!(content.payload, Payload::Value(_));
-        let json = value && matches!(media_type, "application/json" | "*/*" | "application/*");
+        let json = value && matches!(media_type, JSON | "*/*" | "application/*");
         let body = Body {
             media_type,
             ty,
@@ -99,6 +138,7 @@ fn variant(
     name: &str,
     response: &Response,
     body: Option<&Body<'_>>,
+    of_errors: Option<&str>,
     text: &mut Text,
 ) {
     let (status, free) = match response.status {
@@ -106,9 +146,11 @@ fn variant(
         Status::Class(class) => (format!("\"{class}XX\""), true),
         Status::Default => ("default".to_owned(), true),
     };
+    let unsaid = of_errors.filter(|_| fails(response.status)).unwrap_or(JSON);
     let media_type = body
-        .filter(|body| !body.json)
-        .map(|body| literal(body.media_type));
+        .map(|body| if body.json { JSON } else { body.media_type })
+        .filter(|media_type| *media_type != unsaid)
+        .map(literal);
     // The name says it, where it is the status's own.
     if media_type.is_some() || name != status_name(response.status) {
         let arguments: Vec<String> = [status].into_iter().chain(media_type).collect();
@@ -136,20 +178,25 @@ fn variant(
         text.field(&scope.claim("body".to_owned()), &body.ty);
     }
     if range {
-        text.line("#[header(\"Content-Type\")]");
         text.line(&format!(
             "{}: String,",
             scope.claim("content_type".to_owned())
         ));
     }
     for header in &response.headers {
-        text.attribute("header", &[literal(&header.name)]);
+        let field = scope.claim(value_name(&header.name));
+        // Without it, a field is the header of its name.
+        if field.replace('_', "-") != header.name.to_ascii_lowercase()
+            || matches!(field.as_str(), "status" | "body")
+        {
+            text.attribute("header", &[literal(&header.name)]);
+        }
         let ty = if header.required {
             named.ty(&header.ty)
         } else {
             named.optional(&header.ty)
         };
-        text.field(&ident(&scope.claim(value_name(&header.name))), &ty);
+        text.field(&ident(&field), &ty);
     }
     text.close("},");
 }

@@ -35,10 +35,13 @@ pub(super) fn module(named: &Named<'_>) -> String {
     for module in &modules {
         text.line(&format!("pub mod {module};"));
     }
-    for tag in &named.tags {
-        text.gap();
-        text.line(&format!("#[path = \"../handlers/{}.rs\"]", tag.module));
-        text.line(&format!("mod handlers_{};", tag.module));
+    text.gap();
+    // In the order that rustfmt gives them.
+    let mut modules: Vec<&str> = named.tags.iter().map(|tag| tag.module.as_str()).collect();
+    modules.sort_unstable();
+    for module in modules {
+        text.line(&format!("#[path = \"../handlers/{module}.rs\"]"));
+        text.line(&format!("mod handlers_{module};"));
     }
     if !api.security.is_empty() {
         text.gap();

@@ -446,6 +446,9 @@ impl<'d> Bundler<'d> {
             },
             Shape::List(kind) => {
                 let Some(items) = node.as_list() else {
+                    if matches!(node.value, Value::Null) {
+                        return None;
+                    }
                     let what = format!("this is {}, not a list of {}s", node.what(), kind.noun());
                     self.leave_out(node.span, pointer, what);
                     return None;
