@@ -13,7 +13,7 @@ use crate::{
     dev,
     diagnostic::Diagnostics,
     exit::{CODES, Exit},
-    fetch, generate, inspect, new,
+    fetch, files, generate, inspect, new,
     status::{self, Overview},
     ui::{Color, Ui, count},
     upgrade,
@@ -213,7 +213,15 @@ fn generate(ui: Ui, spec: &Path, options: &generate::Options, mode: Mode) -> Res
         let (outcome, seconds) = ui.timed("Reading", || {
             generate::generate(spec, options, &mut diagnostics)
         });
-        (outcome?, seconds)
+        match outcome {
+            Ok(outcome) => (outcome, seconds),
+            // What was edited is not what the document says, either.
+            Err(error @ files::Error::Refused(_)) if mode == Mode::Check => {
+                ui.error(error);
+                return Ok(Exit::OutOfDate);
+            }
+            Err(error) => return Err(error.into()),
+        }
     };
     ui.diagnostics(&sources, &diagnostics);
     let Some(generated) = generated else {

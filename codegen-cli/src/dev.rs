@@ -74,11 +74,13 @@ struct Dev<'a> {
     ui: Ui,
     options: &'a Options,
     dir: PathBuf,
-    /// The files of the document, in the order in which they are read.
+    /// The files of the document, those that are missing among them.
     files: Vec<PathBuf>,
     running: Option<Child>,
     /// What the last round was made of.
     seen: Inputs,
+    /// Whether it was said that a folder can't be followed.
+    is_blind: bool,
 }
 
 /// The time and length of each file.
@@ -104,10 +106,14 @@ impl<'a> Dev<'a> {
             files: vec![options.spec.clone()],
             running: None,
             seen: Inputs::new(),
+            is_blind: false,
         }
     }
 
     async fn run(mut self) -> Result<Exit, Failure> {
+        // A name that is misspelt is nothing to wait for.
+        let document = &self.options.spec;
+        fs::metadata(document).map_err(|error| format!("{}: {error}", document.display()))?;
         let (sender, mut changes) = mpsc::unbounded_channel();
         let mut watcher =
             notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
@@ -118,18 +124,17 @@ impl<'a> Dev<'a> {
             })?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
-        let mut followed: Vec<PathBuf> = Vec::new();
         loop {
-            let built = self.round().await?;
+            let built = tokio::select! {
+                built = self.round() => built?,
+                _ = interrupt.recv() => return Ok(self.end().await),
+                _ = terminate.recv() => return Ok(self.end().await),
+            };
             if self.options.once {
                 self.stop().await;
                 return Ok(if built { Exit::Done } else { Exit::Failed });
             }
-            for folder in self.folders() {
-                if !followed.contains(&folder) && watcher.watch(&folder, mode(&folder)).is_ok() {
-                    followed.push(folder);
-                }
-            }
+            self.follow(&mut watcher);
             self.ui.step("Watching", "for changes; Ctrl-C ends it");
             loop {
                 let event = tokio::select! {
@@ -139,16 +144,13 @@ impl<'a> Dev<'a> {
                     _ = terminate.recv() => Event::Interrupted,
                 };
                 match event {
-                    Event::Interrupted => {
-                        self.stop().await;
-                        return Ok(Exit::Done);
-                    }
+                    Event::Interrupted => return Ok(self.end().await),
                     Event::Ended(status) => {
                         self.running = None;
                         match status {
-                            Ok(status) => self
-                                .ui
-                                .warning(format_args!("the service has ended: {status}")),
+                            Ok(status) => self.ui.warning(format_args!(
+                                "the service has ended: {status}; it is started again at the next change"
+                            )),
                             Err(error) => self
                                 .ui
                                 .warning(format_args!("the service is lost: {error}")),
@@ -156,11 +158,33 @@ impl<'a> Dev<'a> {
                     }
                     Event::Changed => {
                         while timeout(QUIET, changes.recv()).await.is_ok() {}
+                        // Folders may be new.
+                        self.follow(&mut watcher);
                         if self.inputs() != self.seen {
                             break;
                         }
                     }
                 }
+            }
+        }
+    }
+
+    async fn end(&mut self) -> Exit {
+        self.stop().await;
+        Exit::Done
+    }
+
+    /// Follows all folders, also those that were made anew.
+    fn follow(&mut self, watcher: &mut notify::RecommendedWatcher) {
+        for folder in self.folders() {
+            if let Err(error) = watcher.watch(&folder, mode(&folder))
+                && !self.is_blind
+            {
+                self.is_blind = true;
+                self.ui.warning(format_args!(
+                    "{} can't be followed, so changes in it go unseen: {error}",
+                    folder.display()
+                ));
             }
         }
     }
@@ -211,7 +235,8 @@ impl<'a> Dev<'a> {
         };
         self.ui.diagnostics(&sources, &diagnostics);
         let base = self.options.spec.parent().unwrap_or(Path::new(""));
-        self.files = sources.names().map(|name| base.join(name)).collect();
+        let read = sources.names().map(|name| base.join(name));
+        self.files = read.chain(sources.missing().map(Path::to_owned)).collect();
         let Some(generated) = generated else {
             return false;
         };
@@ -294,7 +319,8 @@ impl<'a> Dev<'a> {
 
     /// Ends the service that runs: it settles what it has, and closes its log.
     async fn stop(&mut self) {
-        let Some(mut child) = self.running.take() else {
+        // It stays in its place until it has ended: an interrupt may come in between.
+        let Some(child) = self.running.as_mut() else {
             return;
         };
         let process = child
@@ -308,6 +334,7 @@ impl<'a> Dev<'a> {
                 .warning("the service did not end in time; it is killed");
             let _ = child.kill().await;
         }
+        self.running = None;
     }
 
     /// What the service is made of, with the time and length of each file: a burst of events that changed none of it is nothing.
@@ -345,11 +372,18 @@ impl<'a> Dev<'a> {
     fn folders(&self) -> Vec<PathBuf> {
         let mut folders = vec![self.dir.clone(), self.dir.join("src")];
         for file in self.files.iter().chain(&self.options.overlay) {
-            let parent = file
-                .parent()
-                .filter(|parent| !parent.as_os_str().is_empty());
-            folders.push(parent.unwrap_or(Path::new(".")).to_owned());
+            // A file that is missing may want a folder that is missing, too.
+            let above = file.ancestors().skip(1);
+            let mut above = above.map(|one| {
+                if one.as_os_str().is_empty() {
+                    Path::new(".")
+                } else {
+                    one
+                }
+            });
+            folders.extend(above.find(|one| one.is_dir()).map(Path::to_owned));
         }
+        folders.retain(|folder| folder.is_dir());
         folders.sort();
         folders.dedup();
         folders
@@ -390,4 +424,48 @@ fn folder(document: &Path) -> PathBuf {
     let title = spec.and_then(|spec| Some(spec.tree.pointer("/info/title")?.as_str()?.to_owned()));
     let name = names::value_name(title.as_deref().unwrap_or("service")).replace('_', "-");
     own.join(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ui::Color;
+
+    /// A file that is missing is seen as soon as it is there, and its folder before that.
+    #[test]
+    fn missing_files_are_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let document = folder.path().join("openapi.yaml");
+        let text = "openapi: 3.1.0\ninfo: {title: T, version: '1'}\npaths: {}\ncomponents: {schemas: {A: {$ref: 'parts/a.yaml'}}}\n";
+        fs::write(&document, text).unwrap();
+        let options = Options {
+            spec: document,
+            dir: Some(folder.path().join("out")),
+            overlay: Some(folder.path().join("overlays/one.yaml")),
+            source: generate::Source::default(),
+            release: false,
+            once: false,
+            service: Vec::new(),
+        };
+        let mut dev = Dev::start(Ui::new(true, Color::Never), &options);
+        assert!(!dev.generate(), "there is no overlay");
+        let before = dev.inputs();
+        fs::create_dir(folder.path().join("overlays")).unwrap();
+        fs::write(
+            options.overlay.as_ref().unwrap(),
+            "overlay: 1.0.0\ninfo: {title: O, version: '1'}\nactions: []\n",
+        )
+        .unwrap();
+        assert_ne!(dev.inputs(), before);
+
+        assert!(dev.generate());
+        let before = dev.inputs();
+        let parts = folder.path().join("parts");
+        assert!(dev.folders().contains(&folder.path().to_owned()));
+        fs::create_dir(&parts).unwrap();
+        assert!(dev.folders().iter().any(|folder| folder.ends_with("parts")));
+        assert_eq!(dev.inputs(), before);
+        fs::write(parts.join("a.yaml"), "type: string\n").unwrap();
+        assert_ne!(dev.inputs(), before);
+    }
 }

@@ -149,10 +149,7 @@ pub fn plan(
     force: bool,
 ) -> Result<Plan, Error> {
     let known = read(root, lock::PATH)?;
-    let before = match &known {
-        Some(text) => Some(Lock::parse(text).map_err(Error::Lock)?),
-        None => None,
-    };
+    let before = parsed(known.as_deref())?;
     let mut plan = Plan {
         root: root.to_owned(),
         ..Plan::default()
@@ -214,6 +211,18 @@ pub fn plan(
     let text = lock(openapi).text();
     plan.change(lock::PATH.to_owned(), known, Some(text));
     Ok(plan)
+}
+
+/// The lock file of a folder, if it has one.
+///
+/// # Errors
+/// If it can't be read.
+pub fn lock(root: &Path) -> Result<Option<Lock>, Error> {
+    parsed(read(root, lock::PATH)?.as_deref())
+}
+
+fn parsed(text: Option<&str>) -> Result<Option<Lock>, Error> {
+    text.map(Lock::parse).transpose().map_err(Error::Lock)
 }
 
 impl Plan {
@@ -380,7 +389,14 @@ mod tests {
     }
 
     fn plan_of(root: &Path, files: Vec<File>, force: bool) -> Result<Plan, Error> {
-        let lock = |openapi| Lock::new("a.yaml".to_owned(), "0".to_owned(), None, openapi);
+        let lock = |openapi| {
+            Lock::new(
+                "a.yaml".to_owned(),
+                "0".to_owned(),
+                openapi,
+                lock::Options::default(),
+            )
+        };
         plan(root, files, lock, force)
     }
 

@@ -12,10 +12,12 @@ use crate::{
     emit::{self, Dependency},
     files::{self, Plan},
     infer,
-    lock::Lock,
+    lock::{self, Lock},
     lower,
     model::Api,
-    names, spec,
+    names,
+    relative::relative,
+    spec,
     spec::Sources,
 };
 
@@ -40,7 +42,7 @@ pub struct Options {
 }
 
 /// Where a new crate gets the runtime from.
-#[derive(Clone, Debug, Default, Args)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
 pub struct Source {
     /// The folder of the runtime, for a new crate to depend on.
     #[arg(long, value_name = "PATH", group = "source")]
@@ -51,6 +53,43 @@ pub struct Source {
     /// The version of the runtime, for a new crate to depend on; otherwise that of this command.
     #[arg(long, value_name = "VERSION", group = "source")]
     pub memgen_version: Option<String>,
+}
+
+impl Options {
+    /// What the lock keeps of it. A crate that is there keeps the name and the runtime that were said when it was new.
+    fn remembered(&self, known: lock::Options) -> lock::Options {
+        let mut now = lock::Options {
+            overlay: self.overlay.as_ref().map(|path| relative(&self.out, path)),
+            name: self.name.clone().or(known.name),
+            ..lock::Options::default()
+        };
+        let source = &self.source;
+        if *source == Source::default() {
+            now.memgen_path = known.memgen_path;
+            now.memgen_git = known.memgen_git;
+            now.memgen_version = known.memgen_version;
+        } else {
+            let path = source.memgen_path.as_ref();
+            now.memgen_path = path.map(|path| relative(&self.out, Path::new(path)));
+            now.memgen_git.clone_from(&source.memgen_git);
+            now.memgen_version.clone_from(&source.memgen_version);
+        }
+        now
+    }
+
+    /// Where the runtime of a new crate comes from: as it is said now, or was.
+    fn dependency(&self, known: &lock::Options) -> Dependency {
+        if self.source != Source::default() {
+            return self.source.dependency();
+        }
+        let path = known.memgen_path.as_ref();
+        let source = Source {
+            memgen_path: path.map(|path| self.out.join(path).to_string_lossy().into_owned()),
+            memgen_git: known.memgen_git.clone(),
+            memgen_version: known.memgen_version.clone(),
+        };
+        source.dependency()
+    }
 }
 
 impl Source {
@@ -115,7 +154,11 @@ pub fn generate(
     let Some(api) = read else {
         return Ok((sources, None));
     };
-    let name = match &options.name {
+    let known = files::lock(&options.out)?;
+    let known = known.map(|lock| lock.options).unwrap_or_default();
+    let dependency = options.dependency(&known);
+    let remembered = options.remembered(known);
+    let name = match &remembered.name {
         Some(name) if let Err(message) = check_package_name(name) => {
             diagnostics.push(Diagnostic {
                 severity: Severity::Error,
@@ -133,25 +176,19 @@ pub fn generate(
         &api,
         &emit::Options {
             name,
-            dependency: options.source.dependency(),
+            dependency,
             alone: is_inside_workspace(&options.out),
         },
     );
-    let file_name = |path: &Path| {
-        path.file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned()
-    };
     let plan = files::plan(
         &options.out,
         files,
         |openapi| {
             Lock::new(
-                file_name(document),
+                relative(&options.out, document),
                 sources.hash(),
-                options.overlay.as_deref().map(file_name),
                 openapi,
+                remembered,
             )
         },
         options.force,

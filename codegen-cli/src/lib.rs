@@ -6,7 +6,7 @@
 //! - [`inspect`] shows the decisions.
 //! - [`model`] is what a document says, in the terms of a service.
 //! - [`names`] and [`emit`] write it as a crate.
-//! - [`files`] and [`lock`] bring a folder up to date.
+//! - [`files`] and [`lock`] bring a folder up to date; [`relative`] is how they write paths.
 //! - [`generate`] is all of it.
 //! - [`cli`] has the subcommands; [`dev`], [`new`] and [`upgrade`] are the larger ones, on [`scaffold`]; [`ui`] and [`exit`] are what they say.
 //! - [`diagnostic`] is what is wrong with a document, and where; [`text`] makes what strangers wrote fit to be shown.
@@ -27,6 +27,7 @@ pub mod lower;
 pub mod model;
 pub mod names;
 pub mod new;
+pub mod relative;
 pub mod scaffold;
 pub mod servers;
 pub mod spec;

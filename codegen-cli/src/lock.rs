@@ -15,14 +15,31 @@ pub struct Lock {
     version: u32,
     /// The version of memgen that wrote them.
     pub generator: String,
-    /// The name of the document's first file.
+    /// The document's first file. Paths in here are relative to the folder of the lock.
     pub document: String,
     /// A hash of all bytes of the document.
     pub document_hash: String,
-    /// The name of the overlay, if there is one.
-    pub overlay: Option<String>,
     /// The checksum of `src/generated/openapi.json`, which can hold no header.
     pub openapi: String,
+    /// What was said besides the document.
+    #[serde(default)]
+    pub options: Options,
+}
+
+/// What `memgen generate` was told besides the document.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Options {
+    /// An overlay for the document.
+    pub overlay: Option<String>,
+    /// The name that the crate was to have when it was new.
+    pub name: Option<String>,
+    /// The folder that the crate was to have the runtime from when it was new …
+    pub memgen_path: Option<String>,
+    /// … or the repository …
+    pub memgen_git: Option<String>,
+    /// … or the version.
+    pub memgen_version: Option<String>,
 }
 
 /// Only the version, to be read first.
@@ -34,19 +51,14 @@ struct Versioned {
 impl Lock {
     /// What this version of memgen made of a document.
     #[must_use]
-    pub fn new(
-        document: String,
-        document_hash: String,
-        overlay: Option<String>,
-        openapi: String,
-    ) -> Self {
+    pub fn new(document: String, document_hash: String, openapi: String, options: Options) -> Self {
         Self {
             version: VERSION,
             generator: env!("CARGO_PKG_VERSION").to_owned(),
             document,
             document_hash,
-            overlay,
             openapi,
+            options,
         }
     }
 
@@ -82,11 +94,24 @@ impl Lock {
         line("generator", &self.generator);
         line("document", &self.document);
         line("document_hash", &self.document_hash);
-        if let Some(overlay) = &self.overlay {
-            line("overlay", overlay);
-        }
         line("openapi", &self.openapi);
         let _ = writeln!(text, "version = {}", self.version);
+        let options = &self.options;
+        if *options == Options::default() {
+            return text;
+        }
+        text.push_str("\n[options]\n");
+        for (name, value) in [
+            ("overlay", &options.overlay),
+            ("name", &options.name),
+            ("memgen_path", &options.memgen_path),
+            ("memgen_git", &options.memgen_git),
+            ("memgen_version", &options.memgen_version),
+        ] {
+            if let Some(value) = value {
+                let _ = writeln!(text, "{name} = {}", quoted(value));
+            }
+        }
         text
     }
 }
@@ -114,16 +139,23 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
+        let all = Options {
+            overlay: Some("over\tlay".to_owned()),
+            name: Some("shop".to_owned()),
+            memgen_path: Some("../memgen".to_owned()),
+            memgen_git: Some("https://host/memgen".to_owned()),
+            memgen_version: Some("1".to_owned()),
+        };
         let rows = [
-            ("openapi.yaml", None),
-            ("a \"name\"\\\n\u{1}.yaml", Some("over\tlay".to_owned())),
+            ("openapi.yaml", Options::default()),
+            ("a \"name\"\\\n\u{1}.yaml", all),
         ];
-        for (document, overlay) in rows {
+        for (document, options) in rows {
             let lock = Lock::new(
                 document.to_owned(),
                 "00ff".to_owned(),
-                overlay,
                 "1".to_owned(),
+                options,
             );
             assert_eq!(Lock::parse(&lock.text()), Ok(lock));
         }

@@ -202,6 +202,45 @@ mod tests {
     }
 
     #[test]
+    fn what_is_yaml_is_right() {
+        for template in Template::value_variants() {
+            // The most letters that a name may have, and one of them large.
+            let name = format!("My-{}", "x".repeat(61));
+            let scaffold = Scaffold::render(*template, &name, Source::Version("0.1.0".to_owned()));
+            let yaml = |path: &str| crate::spec::yaml(&scaffold.files[path]).expect("it is YAML");
+            let is_yaml = |path: &&String| {
+                Path::new(path)
+                    .extension()
+                    .is_some_and(|it| it == "yaml" || it == "yml")
+            };
+            for path in scaffold.files.keys().filter(is_yaml) {
+                assert!(yaml(path).is_object(), "{path}");
+            }
+            let compose = yaml("compose.yaml");
+            let services = compose["services"].as_object().unwrap();
+            assert_eq!(
+                services.keys().collect::<Vec<_>>(),
+                ["kafka", "service", "zookeeper"]
+            );
+            for (name, service) in services {
+                // What is built here says in its Dockerfile whether it is well.
+                let is_checked = match service["build"].as_str() {
+                    Some(_) => scaffold.files["Dockerfile"].contains("\nHEALTHCHECK "),
+                    None => service["healthcheck"]["test"][0] == "CMD",
+                };
+                assert!(is_checked, "{name}: {service}");
+                for volume in service["volumes"].as_array().unwrap() {
+                    let volume = volume.as_str().unwrap().split(':').next().unwrap();
+                    assert!(compose["volumes"].get(volume).is_some(), "{name}: {volume}");
+                }
+            }
+            let ci = yaml(".github/workflows/ci.yml");
+            let steps = ci["jobs"]["test"]["steps"].as_array().unwrap();
+            assert!(steps.iter().any(|step| step["run"] == "cargo test"), "{ci}");
+        }
+    }
+
+    #[test]
     fn the_runtime_comes_from_where_it_should() {
         let rows = [
             (

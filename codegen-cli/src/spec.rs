@@ -106,6 +106,14 @@ pub fn read_with(
     )
 }
 
+/// A text of YAML as JSON, whatever it is about: nothing of it is followed, converted or left out. `None` if it is none.
+#[must_use]
+pub fn yaml(text: &str) -> Option<Json> {
+    let mut diagnostics = Diagnostics::default();
+    let node = yaml::parse(text, 0, &mut Budget::default(), &mut diagnostics)?;
+    (diagnostics.count(Severity::Error) == 0).then(|| node.to_json())
+}
+
 fn file_name(path: &Path) -> String {
     path.file_name().map_or_else(
         || path.display().to_string(),

@@ -11,12 +11,12 @@ use std::{
 };
 
 use clap::Args;
-use similar::TextDiff;
 
 use crate::{
     cli::Failure,
     diagnostic::Diagnostics,
     exit::Exit,
+    files::Change,
     generate,
     lock::{self, Lock},
     scaffold::{self, Scaffold},
@@ -56,6 +56,17 @@ pub enum Merge {
 /// Merges one file.
 #[must_use]
 pub fn merge(base: Option<&str>, ours: Option<&str>, theirs: Option<&str>) -> Merge {
+    // A version control system may have given it other line ends than the scaffold's: they are no change, and stay.
+    if let Some(text) = ours
+        && is_dos(text)
+    {
+        let dos = |text: String| text.replace('\n', "\r\n");
+        return match merge(base, Some(&text.replace("\r\n", "\n")), theirs) {
+            Merge::Write(text) => Merge::Write(dos(text)),
+            Merge::Conflict(text) => Merge::Conflict(dos(text)),
+            same => same,
+        };
+    }
     match (base, ours, theirs) {
         // The scaffold has it no more: it is the user's now.
         (_, _, None) => Merge::Same,
@@ -74,6 +85,12 @@ pub fn merge(base: Option<&str>, ours: Option<&str>, theirs: Option<&str>) -> Me
             }
         }
     }
+}
+
+/// Whether each line ends with CR LF.
+fn is_dos(text: &str) -> bool {
+    let lines = text.matches('\n').count();
+    lines > 0 && text.matches("\r\n").count() == lines && text.matches('\r').count() == lines
 }
 
 /// Upgrades a project.
@@ -95,32 +112,39 @@ pub fn run(ui: Ui, options: &Options) -> Result<Exit, Failure> {
         ) {
             Merge::Same => {}
             Merge::Removed => ui.warning(format_args!("{path} was removed, and stays so")),
-            Merge::Write(text) => changes.push((path.clone(), ours.unwrap_or_default(), text)),
+            Merge::Write(text) => changes.push(Change {
+                path: path.clone(),
+                before: ours,
+                after: Some(text),
+            }),
             Merge::Conflict(text) => {
-                conflicts.push((format!("{path}.{BESIDE}"), path.clone(), text));
+                let beside = format!("{path}.{BESIDE}");
+                if read(&options.dir.join(&beside))?.is_some_and(|there| there != text) {
+                    return Err(format!(
+                        "{beside} is left of another upgrade: merge {path} by hand, and remove it; nothing was written"
+                    )
+                    .into());
+                }
+                conflicts.push((beside, path.clone(), text));
             }
         }
     }
     if theirs != base {
-        changes.push((scaffold::PATH.to_owned(), base.to_text(), theirs.to_text()));
+        changes.push(Change {
+            path: scaffold::PATH.to_owned(),
+            before: Some(base.to_text()),
+            after: Some(theirs.to_text()),
+        });
     }
     let generated = generated(ui, &options.dir, &base)?;
-    let generated_changes = generated
-        .as_ref()
-        .map_or(0, |generated| generated.plan.changes.len());
-    let all = changes.len() + conflicts.len() + generated_changes;
-    if options.diff {
-        let mut out = io::stdout().lock();
-        for (path, before, after) in &changes {
-            let diff = TextDiff::from_lines(before.as_str(), after.as_str());
-            let (old, new) = (format!("a/{path}"), format!("b/{path}"));
-            write!(out, "{}", diff.unified_diff().header(&old, &new))?;
-        }
-        for change in generated
-            .iter()
-            .flat_map(|generated| &generated.plan.changes)
-        {
+    let generated_changes = generated.iter().flat_map(|it| &it.plan.changes);
+    let all: Vec<&Change> = changes.iter().chain(generated_changes).collect();
+    let mut out = io::stdout().lock();
+    for change in &all {
+        if options.diff {
             write!(out, "{}", change.diff())?;
+        } else if options.check {
+            writeln!(out, "{change}")?;
         }
     }
     for (_, path, _) in &conflicts {
@@ -129,7 +153,7 @@ pub fn run(ui: Ui, options: &Options) -> Result<Exit, Failure> {
         ));
     }
     if options.check || options.diff {
-        return Ok(if options.check && all > 0 {
+        return Ok(if options.check && all.len() + conflicts.len() > 0 {
             Exit::OutOfDate
         } else {
             Exit::Done
@@ -139,20 +163,21 @@ pub fn run(ui: Ui, options: &Options) -> Result<Exit, Failure> {
     for (beside, _, text) in &conflicts {
         replace(&options.dir.join(beside), text)?;
     }
-    for (path, _, text) in &changes {
-        replace(&options.dir.join(path), text)?;
+    for change in &changes {
+        replace(
+            &options.dir.join(&change.path),
+            change.after.as_deref().unwrap_or_default(),
+        )?;
     }
-    if let Some(generated) = generated {
+    if let Some(generated) = &generated {
         generated.plan.apply()?;
     }
-    ui.step(
-        "Upgraded",
-        format_args!(
-            "{} to memgen {}",
-            count(changes.len() + generated_changes, "file"),
-            theirs.memgen
-        ),
-    );
+    let what = if all.is_empty() {
+        "nothing: all files are up to date".to_owned()
+    } else {
+        format!("{} to memgen {}", count(all.len(), "file"), theirs.memgen)
+    };
+    ui.step("Upgraded", what);
     if conflicts.is_empty() {
         return Ok(Exit::Done);
     }
@@ -178,7 +203,7 @@ fn generated(
     let options = generate::Options {
         out: folder.to_owned(),
         name: Some(base.name.clone()),
-        overlay: lock.overlay.as_ref().map(|overlay| folder.join(overlay)),
+        overlay: lock.options.overlay.map(|overlay| folder.join(overlay)),
         source: generate::Source::default(),
         force: false,
     };
@@ -259,6 +284,79 @@ mod tests {
                 marked.contains("mine") && marked.contains("theirs"),
                 "{marked}"
             );
+        }
+    }
+
+    #[test]
+    fn other_line_ends_are_no_change() {
+        let dos = |text: &str| text.replace('\n', "\r\n");
+        let (base, theirs) = ("a\nb\nc\nd\ne\n", "a\nB\nc\nd\ne\n");
+        let rows = [
+            (dos(base), Merge::Write(dos(theirs))),
+            (
+                dos("a\nb\nc\nd\nmine\n"),
+                Merge::Write(dos("a\nB\nc\nd\nmine\n")),
+            ),
+            (dos(theirs), Merge::Same),
+            // Only the user's own line is different.
+            (
+                "a\nb\nc\nd\nmine\r\n".to_owned(),
+                Merge::Write("a\nB\nc\nd\nmine\r\n".to_owned()),
+            ),
+        ];
+        for (ours, expected) in rows {
+            assert_eq!(
+                merge(Some(base), Some(&ours), Some(theirs)),
+                expected,
+                "{ours:?}"
+            );
+        }
+        let ours = dos("a\nmine\nc\nd\ne\n");
+        let Merge::Conflict(marked) = merge(Some(base), Some(&ours), Some(theirs)) else {
+            panic!("both changed the same line");
+        };
+        assert!(is_dos(&marked) && marked.contains("mine\r\n"), "{marked:?}");
+    }
+
+    /// Whatever both sides do: what the user wrote is in the file, or in the merge beside it while the file stays.
+    #[test]
+    fn chance_loses_no_line_of_the_user() {
+        let mut random = fastrand::Rng::with_seed(4);
+        for _ in 0..20_000 {
+            let base: Vec<String> = (0..random.usize(..9))
+                .map(|n| format!("line {n}"))
+                .collect();
+            let edit = |whose: &str, random: &mut fastrand::Rng| {
+                let mut lines = base.clone();
+                for n in 0..random.usize(..4) {
+                    let at = random.usize(..=lines.len());
+                    match random.u8(..3) {
+                        0 => lines.insert(at, format!("{whose} {n}")),
+                        1 if at < lines.len() => lines[at] = format!("{whose} {n}"),
+                        _ if at < lines.len() => drop(lines.remove(at)),
+                        _ => {}
+                    }
+                }
+                lines
+            };
+            let text = |lines: &[String], end: &str| -> String {
+                lines.iter().flat_map(|line| [line.as_str(), end]).collect()
+            };
+            let (ours, theirs) = (edit("mine", &mut random), edit("theirs", &mut random));
+            let end = if random.bool() { "\r\n" } else { "\n" };
+            let before = text(&ours, end);
+            let (base, theirs) = (text(&base, "\n"), text(&theirs, "\n"));
+            let merged = match merge(Some(&base), Some(&before), Some(&theirs)) {
+                Merge::Same | Merge::Removed => before.clone(),
+                Merge::Write(text) | Merge::Conflict(text) => text,
+            };
+            let found: Vec<&str> = merged.lines().collect();
+            for line in ours.iter().filter(|line| line.starts_with("mine")) {
+                assert!(
+                    found.contains(&line.as_str()),
+                    "{line}: {before:?} {base:?} {theirs:?} {merged:?}"
+                );
+            }
         }
     }
 }

@@ -5,7 +5,7 @@
 //! paths · [`ast`] reads items · [`check`] holds what must be true of them, and [`errors`] what is not · [`model`] is what is right ·
 //! [`expand`] emits it · [`fallback`] emits what is left of wrong input.
 //!
-//! What a document asks for has one file each: `operations` · `reply`, with [`status`] for its names · `body`.
+//! What a document asks for has one file each: `operations`, with [`written`] for what users write of them · `reply`, with [`status`] for its names · `body`.
 //!
 //! Past the model no mistake is reported; before it nothing panics.
 
@@ -27,6 +27,7 @@ mod status;
 mod symbols;
 mod template;
 mod types;
+mod written;
 
 /// A struct whose instances are kept in memory, one per key, in the log, and behind a REST API:
 /// `#[stateful_api(path = "/vertex", crud(get, list))]`.
@@ -47,10 +48,17 @@ pub fn handler(attr: TokenStream, item: TokenStream) -> TokenStream {
     expand::handler(attr.into(), item.into()).into()
 }
 
-/// The operations of a document that users write: a trait, each method of which answers 501 until somebody implements it.
+/// The operations of a document that users write: a trait, each method of which answers 501 until somebody implements it; and such an implementation.
 #[proc_macro_attribute]
 pub fn operations(attr: TokenStream, item: TokenStream) -> TokenStream {
     operations::expand(attr.into(), item.into()).into()
+}
+
+/// What `#[operations]` on an `impl` comes to, once the trait has said what its operations are.
+#[doc(hidden)]
+#[proc_macro]
+pub fn written(tokens: TokenStream) -> TokenStream {
+    written::expand(tokens.into()).into()
 }
 
 /// What an operation answers: an enum with a variant for each status and media type.

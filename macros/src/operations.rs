@@ -1,4 +1,4 @@
-//! `#[operations]` on a trait: a default for each method, and the list of what was written.
+//! `#[operations]` on a trait: a default for each method, and the list of what was written. On an `impl` of such a trait, see [`written`].
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens as _, quote, quote_spanned};
@@ -7,7 +7,7 @@ use syn::{
     parse_quote, spanned::Spanned as _,
 };
 
-use crate::{errors::Errors, types};
+use crate::{errors::Errors, types, written};
 
 /// How a method is written.
 const FORM: &str = "`#[operation(\"listPets\")] async fn list_pets(cx: Cx, parameters: ListPetsParameters) -> Result<ListPetsReply>;`";
@@ -33,24 +33,30 @@ pub(crate) fn expand(attr: TokenStream, item: TokenStream) -> TokenStream {
     if !attr.is_empty() {
         errors.push(&attr, "`#[operations]` takes no arguments");
     }
-    let Ok(Item::Trait(mut item)) = syn::parse2::<Item>(item.clone()) else {
-        errors.push(
-            item.clone().into_iter().next(),
-            format!("`#[operations]` belongs on a trait with methods like {FORM}"),
-        );
-        let errors = errors.finish();
-        return quote!(#errors #item);
+    let mut item = match syn::parse2::<Item>(item.clone()) {
+        Ok(Item::Trait(item)) => item,
+        Ok(Item::Impl(item)) => return written::ask(&item, errors),
+        _ => {
+            errors.push(
+                item.clone().into_iter().next(),
+                format!("`#[operations]` belongs on a trait with methods like {FORM}, and on an `impl` of it"),
+            );
+            let errors = errors.finish();
+            return quote!(#errors #item);
+        }
     };
     if !item.generics.params.is_empty() {
         errors.push(&item.generics, "a trait of operations has no generics");
     }
     let trait_name = item.ident.clone();
     let mut routes = Vec::new();
+    let mut forms = Vec::new();
     for member in &mut item.items {
         if let TraitItem::Fn(function) = member
             && let Some(method) = method(function, &errors)
         {
             routes.push(route(function, &method));
+            forms.push(written::form(function, &method.id));
             complete(function, &method, &trait_name);
         }
     }
@@ -64,7 +70,8 @@ pub(crate) fn expand(attr: TokenStream, item: TokenStream) -> TokenStream {
         return quote!(#errors #item);
     }
     add_list(&mut item, &routes);
-    item.to_token_stream()
+    let asked = written::answer(&trait_name, &forms);
+    quote!(#item #asked)
 }
 
 /// Takes `#[operation("…")]` off, and reads it and the signature.

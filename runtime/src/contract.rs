@@ -45,6 +45,9 @@ use axum::{
 use serde_json::{Value, json};
 
 #[doc(hidden)]
+pub use memgen_macros::written;
+
+#[doc(hidden)]
 pub use self::handlers::{no_variant, not_written};
 pub use self::{
     body::Body,

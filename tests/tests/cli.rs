@@ -1,8 +1,11 @@
-//! The command `memgen`, on a running service.
+//! The command `memgen`: on a running service, and what it says of itself.
 
-use std::process::{Command, Output};
+use std::{
+    fs,
+    process::{Command, Output},
+};
 
-use memgen_tests::{Service, binaries::binary};
+use memgen_tests::{Folder, Service, binaries::binary, project};
 use serde_json::Value;
 
 fn memgen(args: &[&str]) -> (Option<i32>, String, String) {
@@ -63,4 +66,196 @@ fn mistakes_have_exit_codes() {
     }
     let (code, version, _) = memgen(&["--version"]);
     assert_eq!((code, version.starts_with("memgen ")), (Some(0), true));
+}
+
+#[test]
+fn shells_and_manuals() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let (code, text, errors) = memgen(&["completions", shell]);
+        assert_eq!((code, errors.as_str()), (Some(0), ""), "{shell}");
+        for word in ["memgen", "inspect", "overlay"] {
+            assert!(text.contains(word), "{shell} knows no {word}");
+        }
+    }
+    let (code, page, _) = memgen(&["man"]);
+    assert_eq!(code, Some(0));
+    for part in [
+        ".TH memgen 1",
+        ".SH OPTIONS",
+        "Exit codes",
+        "4  \\-\\-check",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    let folder = Folder::new();
+    let pages = folder.path().join("pages");
+    let (code, ..) = memgen(&["man", "--dir", &pages.display().to_string()]);
+    assert_eq!(code, Some(0));
+    let (_, help, _) = memgen(&["--help"]);
+    let commands = help.split("Commands:").nth(1).expect("it has commands");
+    let commands = commands.split("Options:").next().expect("and options");
+    let names = commands
+        .lines()
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+    let names: Vec<&str> = names
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    assert!(names.contains(&"generate"), "{names:?}");
+    for name in names.into_iter().filter(|name| *name != "help") {
+        let page = fs::read_to_string(pages.join(format!("memgen-{name}.1")));
+        assert!(
+            page.is_ok_and(|page| page.contains(".SH SYNOPSIS")),
+            "{name}"
+        );
+    }
+}
+
+/// How much is said, and in which colours; results are on stdout in any case.
+#[test]
+fn what_is_said() {
+    let folder = Folder::new();
+    let document = folder.path().join("openapi.yaml");
+    let mut text =
+        String::from("openapi: 3.1.0\ninfo: {title: T, version: '1'}\npaths: {}\nnonsense: 1\n");
+    fs::write(&document, &text).expect("there is room");
+    let run = |args: &[&str], no_color: &str| {
+        let output = Command::new(binary("memgen"))
+            .args(args)
+            .current_dir(folder.path())
+            .env("NO_COLOR", no_color)
+            .output()
+            .expect("the command is built");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("it prints text");
+        (
+            output.status.code(),
+            text(output.stdout),
+            text(output.stderr),
+        )
+    };
+    let generate = ["generate", "openapi.yaml", "--out", "out"];
+    let with = |more: &[&'static str]| [&generate[..], more].concat();
+
+    let (code, out, said) = run(&with(&["--dry-run"]), "");
+    assert_eq!(code, Some(0), "{said}");
+    assert!(out.contains("create src/main.rs\n"), "{out}");
+    assert!(
+        said.contains("nonsense") && !said.contains('\x1b'),
+        "{said}"
+    );
+    let (_, _, said) = run(&with(&["--dry-run", "--color", "always"]), "1");
+    assert!(said.contains("\x1b[1;33mwarning\x1b[0m"), "{said}");
+    let (_, _, said) = run(&with(&["--dry-run", "--color", "never"]), "");
+    assert!(!said.contains('\x1b'), "{said}");
+    let (code, out, said) = run(&with(&["--quiet"]), "");
+    assert_eq!((code, out.as_str(), said.as_str()), (Some(0), "", ""));
+    let (code, _, said) = run(&with(&["--check", "-q"]), "");
+    assert_eq!((code, said.as_str()), (Some(0), ""));
+
+    // What is out of date, and what was edited, has its own exit code; errors are said in any case.
+    text.push_str("tags: [{name: new}]\n");
+    fs::write(&document, &text).expect("there is room");
+    let (code, out, said) = run(&with(&["--check", "-q"]), "");
+    assert_eq!(code, Some(4), "{said}");
+    assert!(
+        out.contains("update memgen.lock\n") && said.starts_with("error: "),
+        "{out}{said}"
+    );
+    let generated = folder.path().join("out/src/generated/mod.rs");
+    let edited = fs::read_to_string(&generated).expect("it is there") + "// mine\n";
+    fs::write(&generated, edited).expect("there is room");
+    let (code, _, said) = run(&with(&["--check", "-q"]), "");
+    assert_eq!(code, Some(4), "{said}");
+    assert!(said.contains("src/generated/mod.rs was edited"), "{said}");
+    let (code, ..) = run(&generate, "");
+    assert_eq!(code, Some(1), "nothing is written over it");
+}
+
+/// The options of a run are in the lock, and the same input is the same bytes.
+#[test]
+fn the_lock_has_the_options() {
+    let runtime = project::runtime();
+    let make = || {
+        let folder = Folder::new();
+        let path = |name: &str| folder.path().join(name);
+        fs::create_dir_all(path("api/changes")).expect("there is room");
+        fs::write(
+            path("api/openapi.yaml"),
+            "openapi: 3.1.0\ninfo: {title: T, version: '1'}\npaths: {}\n",
+        )
+        .expect("there is room");
+        fs::write(path("api/changes/one.yaml"), "overlay: 1.0.0\ninfo: {title: O, version: '1'}\nactions: [{target: $.info, update: {title: U}}]\n").expect("there is room");
+        folder
+    };
+    let run = |folder: &Folder, args: &[&str]| {
+        let (code, out, errors) = project::memgen(folder.path(), args);
+        assert!(code == 0 || code == 4, "{out}{errors}");
+        (
+            code,
+            fs::read_to_string(folder.path().join("services/shop/memgen.lock"))
+                .expect("it is there"),
+        )
+    };
+    let args = [
+        "generate",
+        "api/openapi.yaml",
+        "--out",
+        "services/shop",
+        "--overlay",
+        "api/changes/one.yaml",
+        "--name",
+        "corner-shop",
+        "--memgen-git",
+        "https://host/memgen",
+    ];
+    let (one, other) = (make(), make());
+    let (_, lock) = run(&one, &args);
+    assert_eq!(run(&other, &args).1, lock, "same input, same bytes");
+    for line in [
+        "document = \"../../api/openapi.yaml\"",
+        "overlay = \"../../api/changes/one.yaml\"",
+        "name = \"corner-shop\"",
+        "memgen_git = \"https://host/memgen\"",
+    ] {
+        assert!(lock.lines().any(|it| it == line), "{line}: {lock}");
+    }
+    // What a crate was made with is remembered, from wherever it is generated; the overlay is a part of the input.
+    let again = [
+        "generate",
+        "../../api/openapi.yaml",
+        "--out",
+        ".",
+        "--overlay",
+        "../../api/changes/one.yaml",
+        "--check",
+    ];
+    let (code, out, errors) = project::memgen(&one.path().join("services/shop"), &again);
+    assert_eq!(code, 0, "{out}{errors}");
+    let (code, _) = run(
+        &one,
+        &[
+            "generate",
+            "api/openapi.yaml",
+            "--out",
+            "services/shop",
+            "--check",
+        ],
+    );
+    assert_eq!(code, 4, "without the overlay it is another crate");
+    let (_, moved) = run(
+        &one,
+        &[
+            "generate",
+            "api/openapi.yaml",
+            "--out",
+            "services/shop",
+            "--memgen-path",
+            &runtime,
+        ],
+    );
+    assert!(
+        moved.contains("memgen_path = \"")
+            && !moved.contains("memgen_git")
+            && !moved.contains("overlay"),
+        "{moved}"
+    );
 }

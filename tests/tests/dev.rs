@@ -69,6 +69,22 @@ impl Dev {
         }
     }
 
+    /// Interrupts it, which is no failure, and returns what it said that nobody waited for since the last build.
+    fn end(mut self) -> String {
+        self.before.clear();
+        self.interrupt();
+        let status = self.process.wait().expect("it is ours");
+        assert!(status.success(), "{status}");
+        let rest: Vec<String> = self.lines.iter().collect();
+        rest.join("\n")
+    }
+
+    fn interrupt(&self) {
+        let _ = Command::new("kill")
+            .args(["-INT", &self.process.id().to_string()])
+            .status();
+    }
+
     /// Waits for the address of the service.
     fn client(&mut self) -> Client {
         let line = self.line("api   http://");
@@ -78,9 +94,9 @@ impl Dev {
 
 impl Drop for Dev {
     fn drop(&mut self) {
-        let _ = Command::new("kill")
-            .args(["-TERM", &self.process.id().to_string()])
-            .status();
+        if matches!(self.process.try_wait(), Ok(None)) {
+            self.interrupt();
+        }
         let _ = self.process.wait();
     }
 }
@@ -154,7 +170,11 @@ async fn changes_are_followed_and_the_state_is_kept() {
     dev.line("openapi.yaml:");
     assert_eq!(client.get(&path).await.status, 200);
 
-    drop(dev);
+    // An interrupt ends it at once, also in the middle of a build, and the service with it.
+    fs::write(&document, text.replace("maxLength: 10000", "maxLength: 6")).expect("there is room");
+    dev.line("Compiling pad-of-notes");
+    let rest = dev.end();
+    assert!(!rest.contains("Running"), "{rest}");
     assert!(
         client.request("GET", &path).try_send().await.is_err(),
         "the service ends with it"

@@ -95,7 +95,7 @@ fn an_upgrade_keeps_the_lines_of_the_user() {
     let mut remembered: serde_json::Value =
         serde_json::from_str(&read(".memgen/scaffold.json")).expect("it is JSON");
     let new = read("Dockerfile");
-    let old = new.replace("FROM rust:1-slim AS build", "FROM rust:1.0 AS build");
+    let old = new.replace("FROM rust:1 AS build", "FROM rust:1.0-old AS build");
     assert_ne!(old, new);
     for name in ["Dockerfile", ".dockerignore"] {
         let text = if name == "Dockerfile" {
@@ -110,25 +110,26 @@ fn an_upgrade_keeps_the_lines_of_the_user() {
     remembered["files"]["memgen.toml"] = old_toml.clone().into();
     remembered["memgen"] = "0.0.1".into();
     write(".memgen/scaffold.json", &remembered.to_string());
-    // The user has added a line, changed the same line, and removed a file.
-    write("Dockerfile", &format!("{old}# mine\n"));
+    // The user has added a line in a checkout with other line ends, changed the same line, and removed a file.
+    let dos = |text: &str| text.replace('\n', "\r\n");
+    write("Dockerfile", &dos(&format!("{old}# mine\n")));
     write("memgen.toml", &old_toml.replace("\"old\"", "\"mine\""));
     fs::remove_file(project.join("README.md")).expect("it is there");
 
     let (code, diff, _) = memgen(&project, &["upgrade", "--diff"]);
     assert_eq!(code, 0);
-    assert!(diff.contains("+FROM rust:1-slim AS build"), "{diff}");
+    assert!(diff.contains("+FROM rust:1 AS build"), "{diff}");
     let (code, ..) = memgen(&project, &["upgrade", "--check"]);
     assert_eq!(code, 4);
     assert_eq!(
         read("Dockerfile"),
-        format!("{old}# mine\n"),
+        dos(&format!("{old}# mine\n")),
         "nothing is written by --check"
     );
 
     let (code, _, errors) = memgen(&project, &["upgrade"]);
     assert_eq!(code, 1, "a conflict needs a person: {errors}");
-    assert_eq!(read("Dockerfile"), format!("{new}# mine\n"));
+    assert_eq!(read("Dockerfile"), dos(&format!("{new}# mine\n")));
     assert!(!read(".dockerignore").contains("/old"));
     assert!(read("memgen.toml").contains("data = \"mine\""));
     let merge = read("memgen.toml.memgen-merge");
@@ -138,7 +139,23 @@ fn an_upgrade_keeps_the_lines_of_the_user() {
     );
     assert!(!project.join("README.md").exists());
 
+    // A merge that somebody is at is not overwritten.
+    write("memgen.toml.memgen-merge", "half done\n");
+    let mut older = remembered.clone();
+    older["files"]["memgen.toml"] = "data = \"older\"\n".into();
+    let scaffold = read(".memgen/scaffold.json");
+    write(".memgen/scaffold.json", &older.to_string());
+    let (code, _, errors) = memgen(&project, &["upgrade"]);
+    assert_eq!(code, 1);
+    assert!(
+        errors.contains("memgen.toml.memgen-merge is left of another upgrade"),
+        "{errors}"
+    );
+    assert_eq!(read("memgen.toml.memgen-merge"), "half done\n");
+    write(".memgen/scaffold.json", &scaffold);
+
     fs::remove_file(project.join("memgen.toml.memgen-merge")).expect("it is there");
     let (code, _, errors) = memgen(&project, &["upgrade"]);
     assert_eq!(code, 0, "what was said once is not said again: {errors}");
+    assert!(errors.contains("up to date"), "{errors}");
 }

@@ -79,6 +79,8 @@ const fn succeeds(status: Status) -> bool {
     )
 }
 
+/// The widest fields of a variant that rustfmt leaves in one line.
+const FLAT: usize = 34;
 /// The media type that goes without saying.
 const JSON: &str = "application/json";
 
@@ -167,36 +169,47 @@ fn variant(
         return;
     }
     let mut scope = Scope::default();
-    text.open(&format!("{name} {{"));
+    let mut fields: Vec<(String, String)> = Vec::new();
     if free {
-        text.line(&format!(
-            "{}: StatusCode,",
-            scope.claim("status".to_owned())
-        ));
+        fields.push((scope.claim("status".to_owned()), "StatusCode".to_owned()));
     }
     if let Some(body) = body {
-        text.field(&scope.claim("body".to_owned()), &body.ty);
+        fields.push((scope.claim("body".to_owned()), body.ty.clone()));
     }
     if range {
-        text.line(&format!(
-            "{}: String,",
-            scope.claim("content_type".to_owned())
-        ));
+        fields.push((scope.claim("content_type".to_owned()), "String".to_owned()));
     }
+    let own = fields.len();
+    let mut headers = Vec::new();
     for header in &response.headers {
         let field = scope.claim(value_name(&header.name));
         // Without it, a field is the header of its name.
-        if field.replace('_', "-") != header.name.to_ascii_lowercase()
-            || matches!(field.as_str(), "status" | "body")
-        {
-            text.attribute("header", &[literal(&header.name)]);
-        }
+        let said = field.replace('_', "-") == header.name.to_ascii_lowercase()
+            && !matches!(field.as_str(), "status" | "body");
+        headers.push((!said).then(|| literal(&header.name)));
         let ty = if header.required {
             named.ty(&header.ty)
         } else {
             named.optional(&header.ty)
         };
-        text.field(&ident(&field), &ty);
+        fields.push((ident(&field), ty));
+    }
+    let flat: Vec<String> = fields
+        .iter()
+        .map(|(name, ty)| format!("{name}: {ty}"))
+        .collect();
+    let flat = flat.join(", ");
+    if flat.chars().count() <= FLAT && headers.iter().all(Option::is_none) {
+        text.line(&format!("{name} {{ {flat} }},"));
+        return;
+    }
+    text.open(&format!("{name} {{"));
+    for (index, (name, ty)) in fields.iter().enumerate() {
+        let header = index
+            .checked_sub(own)
+            .and_then(|index| headers[index].clone());
+        text.attribute("header", &header.into_iter().collect::<Vec<_>>());
+        text.field(name, ty);
     }
     text.close("},");
 }

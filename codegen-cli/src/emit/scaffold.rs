@@ -145,6 +145,7 @@ pub(super) fn handlers(tag: &Tag<'_>) -> String {
     text.line("#[derive(Debug)]");
     text.line("pub struct Handlers;");
     text.gap();
+    text.line("#[operations]");
     text.line(&format!("impl {} for Handlers {{}}", tag.api));
     text.finish()
 }

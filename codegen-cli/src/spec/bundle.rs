@@ -415,29 +415,7 @@ impl<'d> Bundler<'d> {
                     None
                 }
             },
-            Shape::Flag => {
-                let meant = match &node.value {
-                    Value::Bool(_) => return Some(node.clone()),
-                    Value::Null => return None,
-                    Value::String(text) => match &**text {
-                        "true" => Some(true),
-                        "false" => Some(false),
-                        _ => None,
-                    },
-                    _ => None,
-                };
-                let Some(meant) = meant else {
-                    let what = format!("this is {}, not `true` or `false`", node.what());
-                    self.leave_out(node.span, pointer, what);
-                    return None;
-                };
-                self.diagnostics.warning(
-                    node.span,
-                    format!("#{pointer}"),
-                    format!("this is the text `{meant}`; it is read as the value"),
-                );
-                Some(Node::new(Value::Bool(meant), node.span))
-            }
+            Shape::Flag => self.flag(pointer, node),
             Shape::One(kind) => self.one(file, pointer, node, kind),
             Shape::SchemaOrBool => self.one(file, pointer, node, Kind::Schema),
             Shape::SchemaOrList => match &node.value {
@@ -502,6 +480,31 @@ impl<'d> Bundler<'d> {
                 Some(Node::new(Value::Object(result), node.span))
             }
         }
+    }
+
+    /// `true` or `false`, also in quotes.
+    fn flag(&mut self, pointer: &str, node: &Node) -> Option<Node> {
+        let meant = match &node.value {
+            Value::Bool(_) => return Some(node.clone()),
+            Value::Null => return None,
+            Value::String(text) => match &**text {
+                "true" => Some(true),
+                "false" => Some(false),
+                _ => None,
+            },
+            _ => None,
+        };
+        let Some(meant) = meant else {
+            let what = format!("this is {}, not `true` or `false`", node.what());
+            self.leave_out(node.span, pointer, what);
+            return None;
+        };
+        self.diagnostics.warning(
+            node.span,
+            format!("#{pointer}"),
+            format!("this is the text `{meant}`; it is read as the value"),
+        );
+        Some(Node::new(Value::Bool(meant), node.span))
     }
 
     /// Something is broken, and not part of the result.

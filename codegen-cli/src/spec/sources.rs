@@ -2,10 +2,11 @@
 
 use std::{
     cell::OnceCell,
+    collections::BTreeSet,
     fmt::Write as _,
     fs::File,
     io::{self, Read as _},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use xxhash_rust::xxh3::Xxh3;
@@ -25,6 +26,8 @@ const MARK_CHARS: u32 = 1024;
 #[derive(Debug, Default)]
 pub struct Sources {
     files: Vec<Source>,
+    /// Files that the document refers to, and that are not there.
+    missing: BTreeSet<PathBuf>,
 }
 
 /// One file.
@@ -152,6 +155,16 @@ impl Sources {
     /// The names of all files that were read.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.files.iter().map(|source| source.name.as_str())
+    }
+
+    /// Remembers a file that is not there.
+    pub(super) fn miss(&mut self, path: PathBuf) {
+        self.missing.insert(path);
+    }
+
+    /// The files that the document refers to, and that are not there.
+    pub fn missing(&self) -> impl Iterator<Item = &Path> {
+        self.missing.iter().map(PathBuf::as_path)
     }
 
     /// A hash of all texts, in the order in which they were read.

@@ -9,8 +9,8 @@ use serde_json::{Map, Value};
 use super::{
     coerce::Kinds,
     document::{Check, Document, Side, invalid},
-    form::Form,
-    parameters::{escape, follow},
+    form::{Form, PartHeaders},
+    parameters::{self, escape, follow},
     schema::Schema,
     states::projection::{Direction, Projection},
 };
@@ -43,6 +43,8 @@ struct Content {
     at: String,
     schema: Option<String>,
     check: Option<Check>,
+    /// Of a multipart form.
+    headers: PartHeaders,
     /// Made when it is first needed.
     incoming: OnceLock<Projection>,
 }
@@ -111,6 +113,16 @@ fn names(contents: &[Content]) -> String {
     names.join(", ")
 }
 
+/// The headers that the document asks of parts (`encoding`).
+fn part_headers(document: &Arc<Document>, content: &Value, at: &str) -> PartHeaders {
+    let encoding = content.get("encoding").and_then(Value::as_object);
+    let headers = encoding.into_iter().flatten().map(|(name, _)| {
+        let at = format!("{at}/encoding/{}/headers", escape(name));
+        (name.clone(), parameters::of_part(document, &at))
+    });
+    headers.filter(|(_, headers)| !headers.is_empty()).collect()
+}
+
 impl RequestBody {
     /// The body of the operation at a JSON pointer.
     pub(crate) fn of_operation(document: &Arc<Document>, operation: &str) -> Option<Self> {
@@ -124,9 +136,15 @@ impl RequestBody {
             .map(|(media_type, inner)| {
                 let at = format!("{at}/content/{}", escape(media_type));
                 let schema = inner.get("schema").map(|_| format!("{at}/schema"));
+                let family = Family::of(&essence(media_type));
                 Content {
                     media_type: media_type.clone(),
-                    family: Family::of(&essence(media_type)),
+                    family,
+                    headers: if family == Family::Multipart {
+                        part_headers(document, inner, &at)
+                    } else {
+                        PartHeaders::new()
+                    },
                     at,
                     check: schema
                         .as_ref()
@@ -267,9 +285,10 @@ impl Content {
         Ok(Payload::Value(value))
     }
 
-    fn form<'d>(&self, document: &'d Document, schema: Schema<'d>) -> Form<'d> {
+    fn form<'d>(&'d self, document: &'d Document, schema: Schema<'d>) -> Form<'d> {
         let content = document.value.pointer(&self.at);
-        Form::new(schema, content.and_then(|content| content.get("encoding")))
+        let encoding = content.and_then(|content| content.get("encoding"));
+        Form::new(document, schema, encoding, &self.headers)
     }
 
     /// A text, which is what its schema says: a number as JSON writes it, or the text itself. Of XML and the like nothing is known.

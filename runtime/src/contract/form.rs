@@ -1,5 +1,8 @@
 //! Forms: URL-encoded and multipart, as the JSON that their schema asks for.
 
+use std::collections::BTreeMap;
+
+use axum::http::HeaderMap;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use serde_json::{Map, Value};
@@ -7,9 +10,9 @@ use serde_json::{Map, Value};
 use super::{
     body::{Family, essence},
     coerce::{self, Kinds},
-    document::invalid,
+    document::{Document, invalid},
     nested::Nested,
-    parameters::{Style, escape, pairs},
+    parameters::{Parameter, Style, Unfit, check_part, escape, pairs},
     schema::Schema,
     types::File,
 };
@@ -18,10 +21,15 @@ use crate::problem::Problem;
 /// The most parts of a form.
 const PARTS_MAX: usize = 10_000;
 
+/// The headers that parts have to have, by the names of the parts.
+pub(super) type PartHeaders = BTreeMap<String, Vec<Parameter>>;
+
 /// What a form consists of.
 pub(super) struct Form<'d> {
+    document: &'d Document,
     schema: Schema<'d>,
     encoding: Option<&'d Map<String, Value>>,
+    headers: &'d PartHeaders,
 }
 
 /// How one property is written (`encoding`).
@@ -66,13 +74,23 @@ struct Part {
     name: String,
     file_name: Option<String>,
     media_type: Option<String>,
+    headers: HeaderMap,
     bytes: Bytes,
 }
 
 impl<'d> Form<'d> {
-    pub(super) fn new(schema: Schema<'d>, encoding: Option<&'d Value>) -> Self {
-        let encoding = encoding.and_then(Value::as_object);
-        Self { schema, encoding }
+    pub(super) fn new(
+        document: &'d Document,
+        schema: Schema<'d>,
+        encoding: Option<&'d Value>,
+        headers: &'d PartHeaders,
+    ) -> Self {
+        Self {
+            document,
+            schema,
+            encoding: encoding.and_then(Value::as_object),
+            headers,
+        }
     }
 
     fn encoding(&self, name: &str) -> Encoding<'d> {
@@ -197,6 +215,7 @@ impl<'d> Form<'d> {
                 name: field.name().unwrap_or_default().to_owned(),
                 file_name: field.file_name().map(str::to_owned),
                 media_type: field.content_type().map(ToString::to_string),
+                headers: field.headers().clone(),
                 bytes: field.bytes().await.map_err(broken)?,
             };
             self.part(part, &mut read, &mut rest)?;
@@ -214,8 +233,15 @@ impl<'d> Form<'d> {
             name,
             file_name,
             media_type,
+            headers,
             bytes,
         } = part;
+        if let Some(wanted) = self.headers.get(&name) {
+            check_part(self.document, wanted, &headers).map_err(|(unfit, why)| match unfit {
+                Unfit::Unread => unread(&name, "", &why),
+                Unfit::Wrong => invalid("the form", vec![(format!("/{}", escape(&name)), why)]),
+            })?;
+        }
         let encoding = self.encoding(&name);
         let right = encoding.media_types();
         if let Some(given) = media_type.as_deref().map(essence)

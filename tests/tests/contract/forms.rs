@@ -47,6 +47,21 @@ paths:
               picture: {contentType: "image/png, image/jpeg"}
               note: {contentType: application/json}
       responses: {"200": {description: Done.}}
+  /scan:
+    post:
+      operationId: scan
+      requestBody:
+        required: true
+        content:
+          multipart/form-data:
+            schema: {type: object, required: [page], properties: {page: {type: array, items: {type: string, format: binary}}, note: {type: string}}}
+            encoding:
+              page:
+                headers:
+                  X-Number: {$ref: "#/components/headers/Number"}
+                  X-Tags: {schema: {type: array, items: {type: string, maxLength: 3}}}
+                  Content-Type: {required: true, schema: {enum: [never]}}
+      responses: {"200": {description: Done.}}
   /raw:
     post:
       operationId: raw
@@ -69,6 +84,8 @@ paths:
       requestBody: {content: {"*/*": {schema: {type: string, format: binary}}}}
       responses: {"200": {description: Done.}}
 components:
+  headers:
+    Number: {required: true, schema: {type: integer, minimum: 1}}
   schemas:
     Form:
       type: object
@@ -213,6 +230,43 @@ const PICTURE: (&str, &[u8]) = (
     "name=\"picture\"; filename=\"a b.png\"\r\nContent-Type: image/png",
     b"\x89PNG",
 );
+
+/// What the document says of the headers of parts.
+#[tokio::test]
+async fn parts_have_headers() {
+    let started = start().await;
+    let client = started.client(0);
+    for (heads, status, named) in [
+        (&["X-Number: 1", "X-Number: 2\r\nX-Tags: a, b"][..], 200, ""),
+        (&["X-Number: 1\r\nContent-Type: image/png"], 200, ""),
+        (&["X-Number: 1", "X-Tags: a"], 400, "X-Number"),
+        (&["X-Number: one"], 400, "X-Number"),
+        (&["X-Number: 0"], 422, "X-Number"),
+        (&["X-Number: 1\r\nX-Tags: abc, abcd"], 422, "X-Tags/1"),
+    ] {
+        let heads = heads
+            .iter()
+            .map(|head| format!("name=\"page\"; filename=\"p\"\r\n{head}"));
+        let heads: Vec<String> = heads.chain(["name=\"note\"".to_owned()]).collect();
+        let parts: Vec<(&str, &[u8])> = heads
+            .iter()
+            .map(|head| (head.as_str(), &b"x"[..]))
+            .collect();
+        let reply = send(
+            &client,
+            "/scan",
+            "multipart/form-data; boundary=x",
+            multipart(&parts),
+        )
+        .await;
+        assert_eq!(reply.status, status, "{heads:?}: {reply:?}");
+        if status != 200 {
+            assert_eq!(pointers(&reply), ["/page"], "{reply:?}");
+            assert!(reply.text().contains(named), "{reply:?}");
+        }
+    }
+    started.stop().await;
+}
 
 /// The heads and bodies of parts.
 type Parts<'p> = &'p [(&'p str, &'p [u8])];

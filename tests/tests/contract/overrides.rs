@@ -1,7 +1,9 @@
 //! What authors decide themselves, by extensions in the document or by an overlay: each line of OVERRIDES.md.
 
+use std::collections::BTreeSet;
+
 use memgen::{Service, contract::prelude::*};
-use memgen_cli::model::Resource;
+use memgen_cli::{emit, model::Resource};
 use serde_json::{Value, json};
 
 use super::kit::{Document, Started};
@@ -258,4 +260,96 @@ async fn the_service_does_as_it_is_told() {
     let published = client.get("/openapi.json").await.text().to_owned();
     assert!(!published.contains("\"x-memgen\""), "{published}");
     started.stop().await;
+}
+
+/// Pets and drawers as the generator writes them for another layout of the log.
+mod elsewhere {
+    use super::{Deserialize, JsonSchema, Serialize, Value, stateful_api};
+
+    /// A pet.
+    #[stateful_api(topic = "zoo.pets-1", partitions = 3)]
+    #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+    pub(super) struct PetState {
+        #[key]
+        pub(super) pet_id: String,
+        #[entity]
+        pub(super) pet: Value,
+    }
+
+    /// A drawer, whose shop does not decide the partition alone.
+    #[stateful_api(topic = "drawer", partitions = 16)]
+    #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+    pub(super) struct DrawerState {
+        #[key]
+        pub(super) shop: String,
+        #[key]
+        pub(super) drawer: String,
+        #[entity]
+        pub(super) content: Value,
+    }
+}
+
+/// The partition in which a write is: `topic`, number.
+fn position(reply: &memgen_tests::Reply) -> (String, u32) {
+    let position = reply.header("memgen-position").expect("it is a write");
+    let (partition, _) = position.split_once('@').expect("it has an offset");
+    let (topic, number) = partition.rsplit_once('/').expect("it has a number");
+    (topic.to_owned(), number.parse().expect("it is one"))
+}
+
+/// Topic, partitions and what decides the partition: from the document to the records of the log.
+#[tokio::test]
+async fn the_log_is_laid_out_as_it_is_told() {
+    let layout = json!({ "x-memgen-topic": "zoo.pets-1", "x-memgen-partitions": 3 });
+    let drawer = "$.components.schemas.Drawer";
+    let document = overlay(&[
+        (PET, layout),
+        (drawer, json!({ "x-memgen-partition-by": 2 })),
+    ]);
+    let options = emit::Options {
+        name: "zoo".to_owned(),
+        dependency: emit::Dependency::Version("1".to_owned()),
+        alone: true,
+    };
+    let files = emit::emit(&document.api, &options);
+    let states = files.iter().find(|file| file.path.ends_with("states.rs"));
+    let states = &states.expect("there are states").text;
+    for written in [
+        "#[stateful_api(topic = \"zoo.pets-1\", partitions = 3)]",
+        "    #[key]\n    pub shop: String,\n    #[key]\n    pub drawer: String,\n",
+    ] {
+        assert!(states.contains(written), "{states}");
+    }
+
+    let contract = document.contract();
+    let contract = contract
+        .entity::<elsewhere::PetState>("pet")
+        .entity::<elsewhere::DrawerState>("drawer");
+    let service = memgen::service!(elsewhere::PetState, elsewhere::DrawerState).contract(contract);
+    let (one, other) = (
+        Started::new(service, 1).await,
+        Started::new(self::service(&Document::new(DOCUMENT)), 1).await,
+    );
+    let mut shops = Vec::new();
+    for started in [&one, &other] {
+        let client = started.client(0);
+        let (mut pets, mut drawers) = (BTreeSet::new(), BTreeSet::new());
+        for n in 0..24 {
+            let made = client.post("/pets", &json!({ "name": "Rex" })).await;
+            assert_eq!(made.status, 201, "{made:?}");
+            pets.insert(position(&made));
+            let path = format!("/shops/one/drawers/{n}");
+            let made = client.put(&path, &json!({ "label": "screws" })).await;
+            assert!(matches!(made.status, 200 | 201), "{made:?}");
+            drawers.insert(position(&made).1);
+        }
+        shops.push((pets, drawers.len()));
+    }
+    let zoo = (0..3).map(|number| ("zoo.pets-1".to_owned(), number));
+    assert_eq!(shops[0].0, zoo.collect(), "each partition, and no other");
+    assert!(shops[0].1 > 1, "the drawers of a shop are spread");
+    assert!(shops[1].0.iter().all(|(topic, _)| topic == "pet") && shops[1].0.len() > 3);
+    assert_eq!(shops[1].1, 1, "the drawers of a shop are together");
+    one.stop().await;
+    other.stop().await;
 }

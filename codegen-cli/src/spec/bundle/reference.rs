@@ -85,10 +85,11 @@ impl Bundler<'_> {
         {
             return Err("is in a file that is not called .yaml, .yml or .json".to_owned());
         }
-        let path = folder.join(path);
-        let path = path
-            .canonicalize()
-            .map_err(|error| format!("is in a file that can't be read: {error}"))?;
+        let wanted = folder.join(path);
+        let path = wanted.canonicalize().map_err(|error| {
+            self.sources.miss(wanted);
+            format!("is in a file that can't be read: {error}")
+        })?;
         if let Some(file) = self.by_path.get(&path) {
             return Ok(*file);
         }

@@ -14,6 +14,7 @@ const CHUNK: usize = 1000;
 #[derive(Debug)]
 pub struct Handlers;
 
+#[operations]
 impl PetsApi for Handlers {
     async fn search_pets(cx: Cx, parameters: SearchPetsParameters) -> Result<SearchPetsReply> {
         let words: Vec<String> = parameters

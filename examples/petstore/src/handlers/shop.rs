@@ -14,6 +14,7 @@ use crate::generated::{
 #[derive(Debug)]
 pub struct Handlers;
 
+#[operations]
 impl ShopApi for Handlers {
     async fn place_order(cx: Cx, body: Json<NewOrder>) -> Result<PlaceOrderReply> {
         let Json(NewOrder {

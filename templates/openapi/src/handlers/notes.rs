@@ -6,6 +6,7 @@ use crate::generated::{notes::*, states::NoteState};
 #[derive(Debug)]
 pub struct Handlers;
 
+#[operations]
 impl NotesApi for Handlers {
     async fn count_words(cx: Cx, parameters: CountWordsParameters) -> Result<CountWordsReply> {
         let note = cx.store::<NoteState>().get(&parameters.id).await?;
