@@ -22,6 +22,7 @@ pub(super) fn emit(named: &Named<'_>, name: &str, responses: &[Response], text: 
     }
     text.open(&format!("pub enum {name} {{"));
     let mut scope = Scope::of_variants();
+    let mut variants = Vec::new();
     for response in responses {
         let base = status_name(response.status);
         for (index, body) in bodies(named, response).into_iter().enumerate() {
@@ -29,11 +30,31 @@ pub(super) fn emit(named: &Named<'_>, name: &str, responses: &[Response], text: 
                 Some(body) if index > 0 => type_name(&media_words(body.media_type)),
                 _ => String::new(),
             };
-            let name = scope.claim(format!("{base}{suffix}"));
-            variant(named, &name, response, body.as_ref(), of_errors, text);
+            variants.push((scope.claim(format!("{base}{suffix}")), response, body));
         }
     }
-    if !responses.iter().any(|response| succeeds(response.status)) {
+    let silent = !responses.iter().any(|response| succeeds(response.status));
+    // rustfmt leaves fields in one line only where all variants have one line, or none has.
+    let lines = variants.iter().map(|(name, response, body)| {
+        let mut alone = Text::default();
+        alone.open("{");
+        variant(
+            named,
+            name,
+            response,
+            body.as_ref(),
+            of_errors,
+            true,
+            &mut alone,
+        );
+        alone.finish().lines().count() - 1
+    });
+    let lines: Vec<usize> = lines.chain(silent.then_some(2)).collect();
+    let flat = lines.iter().all(|count| *count == 1) || lines.iter().all(|count| *count > 1);
+    for (name, response, body) in &variants {
+        variant(named, name, response, body.as_ref(), of_errors, flat, text);
+    }
+    if silent {
         text.line("/// The document does not say how it succeeds.");
         text.line(&format!("{},", scope.claim("NoContent".to_owned())));
     }
@@ -141,6 +162,7 @@ fn variant(
     response: &Response,
     body: Option<&Body<'_>>,
     of_errors: Option<&str>,
+    flat: bool,
     text: &mut Text,
 ) {
     let (status, free) = match response.status {
@@ -194,13 +216,13 @@ fn variant(
         };
         fields.push((ident(&field), ty));
     }
-    let flat: Vec<String> = fields
+    let line: Vec<String> = fields
         .iter()
         .map(|(name, ty)| format!("{name}: {ty}"))
         .collect();
-    let flat = flat.join(", ");
-    if flat.chars().count() <= FLAT && headers.iter().all(Option::is_none) {
-        text.line(&format!("{name} {{ {flat} }},"));
+    let line = line.join(", ");
+    if flat && line.chars().count() <= FLAT && headers.iter().all(Option::is_none) {
+        text.line(&format!("{name} {{ {line} }},"));
         return;
     }
     text.open(&format!("{name} {{"));

@@ -134,6 +134,17 @@ fn operations_become_methods() {
                 "#[derive(Debug, Reply)]\npub enum EReply {\n    #[reply(400, \"application/problem+json\")]\n    BadRequest(String),\n    NotFound(String),\n",
             ],
         ),
+        // As rustfmt has it: in one line where all have one.
+        (
+            "get: {operationId: f, responses: {'200': {description: d, headers: {Age: {schema: {type: integer}}}}, '404': {description: d}}}",
+            vec!["pub enum FReply {\n    Ok { age: Option<i64> },\n    NotFound,\n}"],
+        ),
+        (
+            "get: {operationId: g, responses: {'200': {description: d, headers: {Age: {schema: {type: integer}}}}, '404': {description: d, content: {text/plain: {}}}}}",
+            vec![
+                "pub enum GReply {\n    Ok {\n        age: Option<i64>,\n    },\n    #[reply(404, \"text/plain\")]\n",
+            ],
+        ),
         // A body of its own is no name for the enum of bodies.
         (
             "post: {operationId: make, requestBody: {required: true, content: {application/json: {schema: {type: object, properties: {a: {type: string}}}}}}, responses: {'200': {description: d, content: {application/json: {schema: {type: object, properties: {a: {type: string}}}}}}}}",
