@@ -75,10 +75,10 @@ struct ErrorsAttr(LitStr);
 
 impl Parse for ErrorsAttr {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-        let word: Ident = input.parse()?;
-        if word != "errors" {
+        let span = input.span();
+        if !input.parse::<Ident>().is_ok_and(|word| word == "errors") {
             let message = "on the enum there is `#[reply(errors = \"application/problem+json\")]`";
-            return Err(syn::Error::new(word.span(), message));
+            return Err(syn::Error::new(span, message));
         }
         input.parse::<Token![=]>()?;
         Ok(Self(input.parse()?))
