@@ -10,10 +10,11 @@ use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::{
-    dev,
+    check, dev,
     diagnostic::Diagnostics,
     exit::{CODES, Exit},
     fetch, files, generate, inspect, new,
+    servers::background,
     status::{self, Overview},
     ui::{Color, Ui, count},
     upgrade,
@@ -64,6 +65,10 @@ enum Command {
         #[arg(long, value_name = "FORMAT", default_value = "table")]
         format: Format,
     },
+    /// Builds a service, and says whether it could still read the log that earlier versions of it have written.
+    ///
+    /// What was accepted is in memgen.layouts. Fails with 5 if older values could not be read, and with 4 if a compatible change is not recorded yet.
+    Check(check::Options),
     /// Makes a new project that builds, runs and tests itself.
     New(new::Options),
     /// Brings a project's scaffold and generated files up to this version of memgen. Your lines stay.
@@ -97,6 +102,9 @@ enum Command {
         )]
         admin: fetch::Base,
     },
+    /// Starts and stops Kafka and `ZooKeeper` on this machine, for development. It takes Java and Maven.
+    #[command(subcommand)]
+    Servers(background::Action),
     /// Prints what a shell needs to complete this command's arguments: `memgen completions bash > /etc/bash_completion.d/memgen`.
     Completions {
         /// The shell.
@@ -147,10 +155,12 @@ pub fn run() -> Exit {
             overlay,
             format,
         } => inspect(ui, &spec, overlay.as_deref(), format),
+        Command::Check(options) => check::run(ui, &options),
         Command::New(options) => new::run(ui, &options),
         Command::Upgrade(options) => upgrade::run(ui, &options),
         Command::Status { admin, json } => show_status(&admin, json),
         Command::Drain { node, admin } => drain(ui, &node, &admin),
+        Command::Servers(action) => background::run(ui, &action),
         Command::Completions { shell } => {
             clap_complete::generate(
                 shell,

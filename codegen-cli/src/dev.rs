@@ -12,9 +12,7 @@ use std::{
 
 use clap::Args;
 use notify::{RecursiveMode, Watcher as _};
-use serde_json::Value;
 use tokio::{
-    io::{AsyncBufReadExt as _, BufReader},
     process::{Child, Command},
     signal::unix::{SignalKind, signal},
     sync::mpsc,
@@ -22,6 +20,7 @@ use tokio::{
 };
 
 use crate::{
+    cargo::Build,
     cli::Failure,
     diagnostic::Diagnostics,
     exit::Exit,
@@ -205,6 +204,18 @@ impl<'a> Dev<'a> {
             });
             return Ok(false);
         };
+        if !self.can_read_the_log(&binary).await? {
+            self.ui.error(format_args!(
+                "the service could not read the log any more{}. Mend it, or remove {} if nothing in it is needed",
+                if self.running.is_some() {
+                    "; as it was before it goes on"
+                } else {
+                    ""
+                },
+                self.dir.join("data").display()
+            ));
+            return Ok(false);
+        }
         self.stop().await;
         self.serve(&binary)?;
         if self.options.once {
@@ -257,46 +268,35 @@ impl<'a> Dev<'a> {
         true
     }
 
-    /// Builds the crate, with cargo's own messages. The path of the binary, if there is one.
+    /// Builds the crate, with cargo's own messages. The path of the program, if there is one.
     async fn build(&self) -> Result<Option<PathBuf>, Failure> {
-        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo
-            .args([
-                "build",
-                "--message-format=json-render-diagnostics",
-                "--manifest-path",
-            ])
-            .arg(self.dir.join("Cargo.toml"))
-            .stdout(Stdio::piped())
+        let manifest = self.dir.join("Cargo.toml");
+        let build = Build {
+            manifest: Some(&manifest),
+            release: self.options.release,
+            quiet: self.ui.quiet(),
+            ..Build::default()
+        };
+        let Some(mut programs) = build.run().await? else {
+            return Ok(None);
+        };
+        let program = programs.pop();
+        let program =
+            program.ok_or_else(|| format!("{} has no program to run", manifest.display()));
+        Ok(Some(program?.path))
+    }
+
+    /// Whether the new service can read the log that is there. It says itself why not.
+    async fn can_read_the_log(&self, binary: &Path) -> Result<bool, Failure> {
+        let mut service = Command::new(binary);
+        service
+            .args(&self.options.service)
+            .arg("--check-log")
+            .current_dir(&self.dir)
+            .stdout(Stdio::null())
             .kill_on_drop(true);
-        if self.options.release {
-            cargo.arg("--release");
-        }
-        if self.ui.quiet() {
-            cargo.arg("--quiet");
-        }
-        let mut child = cargo.spawn().map_err(|error| {
-            format!("cargo can't be started: {error}; install Rust from https://rustup.rs")
-        })?;
-        let mut binary = None;
-        if let Some(out) = child.stdout.take() {
-            let mut lines = BufReader::new(out).lines();
-            while let Some(line) = lines.next_line().await? {
-                let message: Value = serde_json::from_str(&line).unwrap_or_default();
-                if let Some(path) = message["executable"].as_str() {
-                    binary = Some(PathBuf::from(path));
-                }
-            }
-        }
-        let status = child.wait().await?;
-        if status.success() && binary.is_none() {
-            return Err(format!(
-                "{} has no program to run",
-                self.dir.join("Cargo.toml").display()
-            )
-            .into());
-        }
-        Ok(binary.filter(|_| status.success()))
+        let status = service.status().await?;
+        Ok(status.code() != Some(i32::from(Exit::Incompatible as u8)))
     }
 
     fn serve(&mut self, binary: &Path) -> Result<(), Failure> {

@@ -14,9 +14,9 @@ pub enum Exit {
     Usage = 2,
     /// The command worked; the node that it asked is not ready.
     NotReady = 3,
-    /// `--check`: something would have been written.
+    /// `check`, `--check`: something would have been written.
     OutOfDate = 4,
-    /// `check`: the log that is there could not be read any more.
+    /// `check`: the service could not read its log any more.
     Incompatible = 5,
 }
 
@@ -26,7 +26,7 @@ pub const CODES: &str = "Exit codes:
   1  it failed; the message says why
   2  the arguments are wrong
   3  status: the node is not ready
-  4  --check: files are not what they should be
+  4  check, --check: files are not what they should be
   5  check: the service could not read its log any more";
 
 impl Termination for Exit {

@@ -8,10 +8,12 @@
 //! - [`names`] and [`emit`] write it as a crate.
 //! - [`files`] and [`lock`] bring a folder up to date; [`relative`] is how they write paths.
 //! - [`generate`] is all of it.
-//! - [`cli`] has the subcommands; [`dev`], [`new`] and [`upgrade`] are the larger ones, on [`scaffold`]; [`ui`] and [`exit`] are what they say.
+//! - [`cli`] has the subcommands; [`check`], [`dev`], [`new`] and [`upgrade`] are the larger ones, on [`scaffold`]; [`ui`] and [`exit`] are what they say.
 //! - [`diagnostic`] is what is wrong with a document, and where; [`text`] makes what strangers wrote fit to be shown.
 //! - [`servers`] starts Kafka and ZooKeeper for development and tests.
 
+mod cargo;
+pub mod check;
 pub mod cli;
 pub mod dev;
 pub mod diagnostic;

@@ -138,6 +138,18 @@ impl Scaffold {
         }
     }
 
+    /// The same project as this version of memgen writes it. One that depends on the version that wrote it goes along; what was chosen for it stays.
+    #[must_use]
+    pub fn raised(&self) -> Self {
+        let source = match &self.source {
+            Source::Version(version) if *version == self.memgen => {
+                Source::Version(env!("CARGO_PKG_VERSION").to_owned())
+            }
+            chosen => chosen.clone(),
+        };
+        Self::render(self.template, &self.name, source)
+    }
+
     /// What a project remembers.
     ///
     /// # Errors
@@ -198,6 +210,25 @@ mod tests {
             }
             let read: Scaffold = serde_json::from_str(&scaffold.to_text()).unwrap();
             assert_eq!(read, scaffold);
+        }
+    }
+
+    #[test]
+    fn the_runtime_goes_along_unless_it_was_chosen() {
+        let now = Source::Version(env!("CARGO_PKG_VERSION").to_owned());
+        let own = |text: &str| Source::Version(text.to_owned());
+        let path = Source::Path("../memgen".to_owned());
+        for (source, expected) in [
+            (own("0.0.1"), now),
+            (own("0.0.7"), own("0.0.7")),
+            (path.clone(), path),
+        ] {
+            let mut old = Scaffold::render(Template::Service, "shop", source);
+            "0.0.1".clone_into(&mut old.memgen);
+            let new = old.raised();
+            assert_eq!(new.source, expected);
+            assert!(new.files["Cargo.toml"].contains(&expected.line(&[])));
+            assert_eq!(new.memgen, env!("CARGO_PKG_VERSION"));
         }
     }
 

@@ -3,6 +3,7 @@
 //! - [`jars`]: what Java needs, fetched by Maven into a cache.
 //! - [`process`]: one server process, its folder and its output.
 //! - [`kafka`], [`zookeeper`]: the settings of a group of each.
+//! - [`background`]: `memgen servers up|down`.
 //!
 //! ```no_run
 //! use memgen_cli::servers::{Jars, Kafka, ZooKeeper};
@@ -18,6 +19,7 @@
 //! # }
 //! ```
 
+pub mod background;
 pub mod jars;
 pub mod kafka;
 pub mod process;

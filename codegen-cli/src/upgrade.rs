@@ -99,7 +99,7 @@ fn is_dos(text: &str) -> bool {
 /// If it is no project of `memgen new`, or can't be written.
 pub fn run(ui: Ui, options: &Options) -> Result<Exit, Failure> {
     let base = Scaffold::read(&options.dir)?;
-    let theirs = Scaffold::render(base.template, &base.name, base.source.clone());
+    let theirs = base.raised();
     let paths: BTreeSet<&String> = base.files.keys().chain(theirs.files.keys()).collect();
     let (mut changes, mut conflicts) = (Vec::new(), Vec::new());
     for path in paths {

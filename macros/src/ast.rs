@@ -11,7 +11,7 @@ use crate::{
     attr::RouteAttr,
     errors::Errors,
     near::nearest,
-    symbols::{CRUD, ENTITY, GLOBAL, KEY, Method, PARTITION_BY, PARTITIONS, TOPIC},
+    symbols::{CRUD, ENTITY, GLOBAL, KEY, MIGRATE, Method, PARTITION_BY, PARTITIONS, TOPIC},
 };
 
 /// What `#[stateful_api]` stands on.
@@ -20,6 +20,8 @@ pub(crate) struct StateItem {
     /// Without our attributes.
     pub(crate) item: Item,
     pub(crate) doc: String,
+    /// `#[migrate(…)]`, and those that were probably meant as one.
+    pub(crate) migrate: Vec<Attribute>,
     /// All attributes of the item, for those that change what JSON looks like.
     pub(crate) attributes: Vec<Attribute>,
     pub(crate) shape: StateShape,
@@ -72,8 +74,14 @@ impl StateItem {
 
     pub(crate) fn read(mut item: Item) -> Self {
         let (mut doc, mut attributes) = (String::new(), Vec::new());
+        let mut migrate = Vec::new();
         let shape = match &mut item {
             Item::Struct(item) => {
+                item.attrs.retain(|attribute| {
+                    let is = is_migrate(attribute);
+                    migrate.extend(is.then(|| attribute.clone()));
+                    !is
+                });
                 doc = doc_of(&item.attrs);
                 attributes.clone_from(&item.attrs);
                 let ident = item.ident.clone();
@@ -130,10 +138,19 @@ impl StateItem {
         Self {
             item,
             doc,
+            migrate,
             attributes,
             shape,
         }
     }
+}
+
+/// Whether an attribute of the struct is meant for us.
+fn is_migrate(attribute: &Attribute) -> bool {
+    attribute
+        .path()
+        .get_ident()
+        .is_some_and(|word| nearest(&word.to_string(), &[MIGRATE]).is_some())
 }
 
 fn other(
@@ -191,7 +208,7 @@ fn ours(attribute: &Attribute) -> Option<Ours> {
         KEY => Some(Ours::Key),
         PARTITION_BY => Some(Ours::PartitionBy),
         ENTITY => Some(Ours::Entity),
-        CRUD | TOPIC | PARTITIONS | GLOBAL => Some(Ours::Stray),
+        CRUD | TOPIC | PARTITIONS | GLOBAL | MIGRATE => Some(Ours::Stray),
         // Attributes of the language and of the usual derives.
         "doc" | "cfg" | "allow" | "serde" => None,
         _ => nearest(&word, &[KEY, PARTITION_BY, ENTITY]).map(|_| Ours::Stray),

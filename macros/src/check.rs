@@ -1,6 +1,7 @@
 //! Rules across the parts of an item: our tree -> the model, or mistakes.
 
 mod function;
+mod migrations;
 mod state;
 
 pub(crate) use function::free_handler;

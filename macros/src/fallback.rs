@@ -35,6 +35,7 @@ pub(crate) fn state(item: &StateItem) -> Option<TokenStream> {
                 key_fields: &[],
                 key_names: &[],
                 partition_by: &[],
+                entity: ::core::option::Option::None,
             };
 
             fn key(&self) {}

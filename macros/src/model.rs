@@ -25,6 +25,8 @@ pub(crate) struct State {
     pub(crate) partition_by: Vec<String>,
     /// The value that a document describes.
     pub(crate) entity: Option<EntityField>,
+    /// The types that values may have had before.
+    pub(crate) migrations: Vec<Type>,
 }
 
 /// The field that is not the key.

@@ -10,6 +10,9 @@ pub(crate) const ENTITY: &str = "entity";
 /// Field attribute: a part of the key that decides the partition.
 pub(crate) const PARTITION_BY: &str = "partition_by";
 
+/// Struct attribute: a type that values may have had before.
+pub(crate) const MIGRATE: &str = "migrate";
+
 /// The path of the collection.
 pub(crate) const PATH: &str = "path";
 /// The changelog topic.

@@ -24,7 +24,7 @@ use std::{
 #[cfg(feature = "kafka")]
 pub(crate) use kafka::is_secret;
 pub use kafka::{KafkaConfig, KafkaSettings, REPLICATION_FACTOR, Topics};
-pub use load::{Sources, Stop};
+pub use load::{Sources, Stop, Task};
 pub(crate) use values::partitions;
 
 use crate::coordinator::zookeeper::Address;

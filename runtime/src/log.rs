@@ -9,7 +9,10 @@ use std::{fmt, io, path::PathBuf, str::FromStr, sync::Arc};
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-pub(crate) use self::open::open;
+pub(crate) use self::{
+    open::{open, peek_layouts, peek_written},
+    written::written,
+};
 use crate::record::{Offset, Record};
 
 #[cfg(feature = "simulation")]
@@ -20,6 +23,7 @@ pub mod kafka;
 mod open;
 #[cfg(feature = "simulation")]
 pub mod sim;
+mod written;
 
 /// One partition of one topic.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

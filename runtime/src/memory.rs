@@ -15,14 +15,14 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use crossbeam_skiplist::SkipMap;
 
-use crate::{record::Offset, state::State};
+use crate::{migration::Readers, record::Offset, state::State};
 
 /// An entity in memory, and what is known of its bytes in the log.
 #[derive(Debug)]
 pub struct Stored<S> {
     /// The entity.
     pub state: S,
-    /// The hash of the value's bytes in the log, so the same at each node and after each replay.
+    /// The hash of the value's bytes as this build writes them, so the same at each node and after each replay.
     pub etag: u64,
     bytes: u32,
 }
@@ -38,6 +38,17 @@ impl<S: State> Stored<S> {
             etag: xxhash_rust::xxh3::xxh3_64(value),
             bytes: u32::try_from(value.len()).unwrap_or(u32::MAX),
         })
+    }
+
+    /// An entity whose value in the log was not written by this build, so that the bytes there say less or more than it does. Its tag is that of the value
+    /// as it would be written now: it changes with what clients see.
+    pub(crate) fn of_older(state: S, value: &[u8]) -> Self {
+        let now = serde_json::to_vec(&state);
+        Self {
+            state,
+            etag: xxhash_rust::xxh3::xxh3_64(now.as_deref().unwrap_or(value)),
+            bytes: u32::try_from(value.len()).unwrap_or(u32::MAX),
+        }
     }
 }
 
@@ -59,15 +70,20 @@ impl<S: State> Clone for Change<S> {
 }
 
 impl<S: State> Change<S> {
-    /// Reads a change from a record's key and value.
+    /// Reads a change from a record's key and value, and the layout that it names.
     ///
     /// # Errors
     /// Says which of the two is not of this state.
-    pub fn decode(key: &Bytes, value: Option<&Bytes>) -> Result<Self, String> {
+    pub(crate) fn decode(
+        readers: &Readers<S>,
+        schema: u64,
+        key: &Bytes,
+        value: Option<&Bytes>,
+    ) -> Result<Self, String> {
         let text = std::str::from_utf8(key).map_err(|error| format!("its key: {error}"))?;
         let key = crate::key::parse_key::<S>(text).map_err(|error| format!("its key: {error}"))?;
         let stored = value
-            .map(|value| Stored::decode(value).map(Arc::new))
+            .map(|value| readers.read(schema, &key, value).map(Arc::new))
             .transpose()
             .map_err(|error| format!("its value: {error}"))?;
         Ok(Self { key, stored })

@@ -5,10 +5,19 @@ use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info};
 
-use crate::{config::Config, logging, server::Running, service::Service};
+use crate::{
+    config::{Config, Sources, Stop},
+    logging,
+    server::{Running, StartError},
+    service::Service,
+};
+
+mod tasks;
 
 /// The exit code of a service that can't start.
 const EXIT_START: u8 = 1;
+/// The exit code of a service that could not read its log; the same as that of `memgen check`.
+const EXIT_INCOMPATIBLE: u8 = 5;
 
 /// SIGXFSZ: sent to a process that writes beyond its limit of file size. With a handler the write fails instead, and is answered as
 /// a full disk is.
@@ -16,7 +25,12 @@ const SIGXFSZ: i32 = 25;
 
 /// Runs until SIGINT or SIGTERM.
 pub(crate) fn run(service: Service) -> ExitCode {
-    let config = Config::load(service.name, service.version);
+    let sources = Sources::of_this_process();
+    let config = match Config::from_sources(service.name, service.version, &sources) {
+        Ok(config) => config,
+        Err(Stop::Task(task)) => return tasks::run(&service, &task),
+        Err(stop) => stop.exit(),
+    };
     logging::start(&config);
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -34,7 +48,10 @@ pub(crate) fn run(service: Service) -> ExitCode {
             Ok(running) => running,
             Err(error) => {
                 eprintln!("error: {error}");
-                return ExitCode::from(EXIT_START);
+                return ExitCode::from(match error {
+                    StartError::Incompatible(_) => EXIT_INCOMPATIBLE,
+                    _ => EXIT_START,
+                });
             }
         };
         announce(&running, several);

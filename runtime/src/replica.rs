@@ -10,6 +10,7 @@ use crate::{
     fold::{Effect, Fold, Horizon},
     log::{Log, LogError, TopicPartition},
     memory::{Change, Memory},
+    migration::Readers,
     record::{Offset, Record},
     state::State,
 };
@@ -47,16 +48,23 @@ pub struct Replica<S: State> {
     pub(crate) log: Arc<dyn Log>,
     pub(crate) fold: Fold,
     pub(crate) memory: Arc<Memory<S>>,
+    pub(crate) readers: Arc<Readers<S>>,
 }
 
 impl<S: State> Replica<S> {
     /// An empty memory at the start of the log.
-    pub fn new(log: Arc<dyn Log>, partition: TopicPartition, horizon: Horizon) -> Self {
+    pub(crate) fn new(
+        log: Arc<dyn Log>,
+        partition: TopicPartition,
+        horizon: Horizon,
+        readers: Arc<Readers<S>>,
+    ) -> Self {
         Self {
             partition,
             log,
             fold: Fold::new(horizon),
             memory: Arc::new(Memory::default()),
+            readers,
         }
     }
 
@@ -79,7 +87,7 @@ impl<S: State> Replica<S> {
         record: &Record,
         changes: &mut Vec<Change<S>>,
     ) -> Result<(), ReplayError> {
-        let partition = &self.partition;
+        let (partition, readers) = (&self.partition, &self.readers);
         let poison = |what: String| ReplayError::Poison {
             partition: partition.clone(),
             offset,
@@ -88,12 +96,16 @@ impl<S: State> Replica<S> {
         match self.fold.step(offset, record).map_err(poison)? {
             Effect::Nothing => {}
             Effect::One(key, value) => {
-                changes.push(Change::decode(&key, value.as_ref()).map_err(poison)?);
+                changes.push(
+                    Change::decode(readers, record.schema, &key, value.as_ref()).map_err(poison)?,
+                );
             }
             Effect::Batch(batch) => {
                 let batch = batch
                     .iter()
-                    .map(|change| Change::decode(&change.key, change.value.as_ref()))
+                    .map(|change| {
+                        Change::decode(readers, record.schema, &change.key, change.value.as_ref())
+                    })
                     .collect::<Result<Vec<_>, _>>()
                     .map_err(poison)?;
                 changes.extend(batch);

@@ -25,6 +25,7 @@ use crate::{
     docs,
     fold::Horizon,
     forward::Peers,
+    layout::{self, Admitted, AskedState, Refused},
     listener::{Listener, Protocol},
     log::{self, Log, LogError},
     metrics::Metrics,
@@ -53,6 +54,11 @@ pub enum StartError {
     /// A setting does not fit the service.
     #[error("{0}")]
     Setting(String),
+    /// What is in the log could not be read. Nothing was changed, so the service that wrote it starts as before.
+    #[error(
+        "this service could not read what is in its log, so it does not start. Nothing was changed:\n{0}"
+    )]
+    Incompatible(String),
     /// The log can't be opened, or holds something else.
     #[error(transparent)]
     Log(#[from] LogError),
@@ -117,6 +123,7 @@ struct Shared {
     progress: Arc<ReplayProgress>,
     document: Arc<serde_json::Value>,
     contract: Option<Arc<Prepared>>,
+    admitted: Admitted,
     stopped: watch::Receiver<bool>,
     told_to_leave: watch::Receiver<bool>,
 }
@@ -144,15 +151,14 @@ impl Service {
         let config = Arc::new(config);
         let sockets = bind_all(&config).await?;
         let log = self.open_log(&config).await?;
+        let admitted = self.admit(&*log).await?;
 
         let (stop, stopped) = watch::channel(false);
         let (leave, told_to_leave) = watch::channel(false);
         let nodes: Vec<_> = sockets.iter().map(Sockets::addresses).collect();
         let shared = Shared {
             progress: Arc::new(ReplayProgress::new(log.size_bytes())),
-            replays: Arc::new(Semaphore::new(
-                std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-            )),
+            replays: replays(),
             document: Arc::new(match &contract {
                 Some(contract) => contract.published.clone(),
                 None => self.document(),
@@ -160,6 +166,7 @@ impl Service {
             config,
             log,
             contract,
+            admitted,
             stopped,
             told_to_leave,
         };
@@ -235,6 +242,7 @@ impl Service {
             let mut starting = Starting {
                 common: &common,
                 metrics: &metrics,
+                admitted: &shared.admitted,
                 tasks: &mut tasks.tenders,
             };
             watched.extend(part.start(&mut starting, &mut node));
@@ -340,11 +348,23 @@ impl Service {
     }
 
     async fn open_log(&self, config: &Config) -> Result<Arc<dyn Log>, StartError> {
-        let log = log::open(config).await?;
-        for definition in self.parts.iter().filter_map(|part| part.definition()) {
-            log.declare(&topic(definition)).await?;
+        Ok(log::open(config).await?)
+    }
+
+    /// Makes sure that what is in the log can be read before anything is replayed, or written.
+    async fn admit(&self, log: &dyn Log) -> Result<Admitted, StartError> {
+        let states = self.asked();
+        let mistakes: Vec<_> = states.iter().flat_map(AskedState::mistakes).collect();
+        if !mistakes.is_empty() {
+            return Err(StartError::Parts(mistakes));
         }
-        Ok(log)
+        layout::admit(log, &states)
+            .await
+            .map_err(|refused| match refused {
+                Refused::Incompatible(verdict) => StartError::Incompatible(verdict.problems()),
+                Refused::Unreadable(what) => StartError::Setting(what),
+                Refused::Log(error) => StartError::Log(error),
+            })
     }
 
     fn document(&self) -> serde_json::Value {
@@ -549,6 +569,12 @@ fn horizon(config: &Config) -> Horizon {
         replies_max: limits.idempotency_replies_max,
         replies_bytes_max: REPLIES_BYTES_MAX,
     }
+}
+
+/// As many replays at once as there are processors.
+fn replays() -> Arc<Semaphore> {
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    Arc::new(Semaphore::new(processors))
 }
 
 /// Unique per start of a process and per node (rule 2).

@@ -7,9 +7,12 @@ use axum::http::Method;
 use crate::{
     call::{Call, CallFuture},
     contract::Contract,
-    crud, list,
+    crud,
+    layout::{Admitted, AskedState},
+    list,
     log::{Topic, TopicPartition},
     metrics::Metrics,
+    migration::Readers,
     node::Node,
     openapi::OpenApi,
     partitions::{Partitions, Slot},
@@ -121,6 +124,11 @@ impl Service {
         crate::process::run(self)
     }
 
+    /// The states, to be asked what they can read of what was written before. This takes a while.
+    pub(crate) fn asked(&self) -> Vec<AskedState> {
+        self.parts.iter().filter_map(|part| part.asked()).collect()
+    }
+
     /// What is wrong with the parts as a whole, if anything is.
     pub(crate) fn mistakes(&self) -> Vec<String> {
         let mut mistakes = Vec::new();
@@ -168,6 +176,7 @@ impl Service {
 pub struct Starting<'a> {
     pub(crate) common: &'a Arc<Tending>,
     pub(crate) metrics: &'a Metrics,
+    pub(crate) admitted: &'a Admitted,
     pub(crate) tasks: &'a mut tokio::task::JoinSet<()>,
 }
 
@@ -177,6 +186,8 @@ pub struct Starting<'a> {
 pub trait AsPart: Send + Sync {
     fn name(&self) -> &'static str;
     fn definition(&self) -> Option<&'static Definition>;
+    /// The state, to be asked what it can read of what was written before. This takes a while.
+    fn asked(&self) -> Option<AskedState>;
     fn needs(&self) -> Vec<&'static str>;
     fn endpoints(&self) -> Vec<Endpoint>;
     fn peer_endpoints(&self) -> Vec<Endpoint>;
@@ -231,6 +242,10 @@ impl<S: State> AsPart for PartOfState<S> {
         Some(Self::DEFINITION)
     }
 
+    fn asked(&self) -> Option<AskedState> {
+        Some(AskedState::of::<S>(topic(Self::DEFINITION)))
+    }
+
     fn needs(&self) -> Vec<&'static str> {
         Vec::new()
     }
@@ -270,6 +285,8 @@ impl<S: State> AsPart for PartOfState<S> {
 
     fn start(&self, starting: &mut Starting<'_>, node: &mut Node) -> Vec<Box<dyn Watched>> {
         let definition = Self::DEFINITION;
+        let admitted = starting.admitted.topic(definition.topic);
+        let readers = Readers::new(admitted.fingerprint, &admitted.migrated);
         let mut watched: Vec<Box<dyn Watched>> = Vec::new();
         let mut slots = Vec::new();
         for number in 0..definition.partitions {
@@ -277,7 +294,7 @@ impl<S: State> AsPart for PartOfState<S> {
             let metrics = starting.metrics.partition(&partition);
             let cluster = starting.common.cluster.clone();
             let slot = Arc::new(Slot::<S>::new(partition, cluster, metrics));
-            let tender = Tender::new(starting.common.clone(), slot.clone());
+            let tender = Tender::new(starting.common.clone(), slot.clone(), readers.clone());
             starting.tasks.spawn(tender.run());
             watched.push(Box::new(slot.clone()));
             slots.push(slot);
@@ -300,6 +317,10 @@ impl AsPart for PartOfHandler {
     }
 
     fn definition(&self) -> Option<&'static Definition> {
+        None
+    }
+
+    fn asked(&self) -> Option<AskedState> {
         None
     }
 

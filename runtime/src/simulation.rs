@@ -33,6 +33,7 @@ use crate::{
     mailbox::{Answer, Command, Job, Mailbox, Refusal, RequestId},
     memory::Memory,
     metrics::Metrics,
+    migration::Readers,
     prelude::*,
     record::{BATCH_KEY, Ballot, Kind, Offset, Record},
     replica::Replica,
@@ -88,7 +89,7 @@ struct Node {
 fn start(sim: &Sim, incarnation: u64) -> Node {
     let client = Arc::new(sim.client());
     let log: Arc<dyn Log> = client.clone();
-    let replica = Replica::new(log, partition(), HORIZON);
+    let replica = Replica::new(log, partition(), HORIZON, Readers::current(0));
     let memory = replica.memory().clone();
     let (mailbox, inbox) = Mailbox::new(64);
     let (phase, _) = watch::channel(Phase::Starting);
@@ -106,7 +107,6 @@ fn start(sim: &Sim, incarnation: u64) -> Node {
         },
         metrics: Metrics::new().partition(&partition()),
         incarnation,
-        schema: 0,
     };
     Node {
         client,
@@ -302,7 +302,8 @@ fn check_operations(operations: &[Operation], truth: &Truth) -> Vec<String> {
 async fn check_replay(sim: &Sim, truth: &Truth) -> Vec<String> {
     let mut wrong = Vec::new();
     let reader = sim.client();
-    let mut replica = Replica::<Pile>::new(Arc::new(reader), partition(), HORIZON);
+    let mut replica =
+        Replica::<Pile>::new(Arc::new(reader), partition(), HORIZON, Readers::current(0));
     replica.catch_up(None, |_, _, _| ()).await.unwrap();
     for (key, value) in &truth.entities {
         let text = std::str::from_utf8(key).unwrap().to_owned();

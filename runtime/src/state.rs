@@ -3,6 +3,7 @@
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::key::{KeyError, KeyReader, KeyWriter};
+pub use crate::migration::Migration;
 
 /// What was declared of a state.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub struct Definition {
     pub key_names: &'static [&'static str],
     /// The key fields that decide the partition; all of them if empty.
     pub partition_by: &'static [&'static str],
+    /// The name of the field that a document describes (`#[entity]`), in the entity's JSON.
+    pub entity: Option<&'static str>,
 }
 
 /// An operation that a state has without code, by the word in `crud(…)`.
@@ -72,6 +75,12 @@ pub trait State: StateData {
     /// # Errors
     /// [`KeyError`] names the field whose text is not one of its type.
     fn read_key(reader: &mut KeyReader<'_>) -> Result<Self::Key, KeyError>;
+
+    /// The types that values in the log may have had before (`#[migrate(from = …)]`).
+    #[must_use]
+    fn migrations() -> Vec<Migration<Self>> {
+        Vec::new()
+    }
 }
 
 /// What a state struct derives. It is implemented for every type that has all of it.

@@ -13,6 +13,7 @@ use crate::{
     fold::Horizon,
     log::{Log, LogError, TopicPartition},
     mailbox::Mailbox,
+    migration::Readers,
     partitions::{Copy, Here, Slot},
     record::Record,
     replay_progress::ReplayProgress,
@@ -45,6 +46,7 @@ pub(crate) struct Tending {
 pub(crate) struct Tender<S: State> {
     common: Arc<Tending>,
     slot: Arc<Slot<S>>,
+    readers: Arc<Readers<S>>,
     /// The copy, if there is one.
     replica: Option<Replica<S>>,
     /// Whether the others know that the copy is up to date.
@@ -52,10 +54,11 @@ pub(crate) struct Tender<S: State> {
 }
 
 impl<S: State> Tender<S> {
-    pub(crate) fn new(common: Arc<Tending>, slot: Arc<Slot<S>>) -> Self {
+    pub(crate) fn new(common: Arc<Tending>, slot: Arc<Slot<S>>, readers: Arc<Readers<S>>) -> Self {
         Self {
             common,
             slot,
+            readers,
             replica: None,
             announced: false,
         }
@@ -115,6 +118,7 @@ impl<S: State> Tender<S> {
                 self.common.log.clone(),
                 partition.clone(),
                 self.common.horizon,
+                self.readers.clone(),
             )
         });
         let begun = tokio::time::Instant::now();
@@ -247,7 +251,6 @@ impl<S: State> Tender<S> {
             bounds: self.common.bounds,
             metrics: self.slot.metrics.clone(),
             incarnation: self.common.incarnation,
-            schema: crate::schema::fingerprint::<S>(),
         };
         let me = self.common.cluster.me.clone();
         // A task of its own, so that a panic in it is this partition's only.
@@ -260,7 +263,7 @@ impl<S: State> Tender<S> {
             }
             let goes_on = views.borrow_and_update().part(&me, &partition) == Part::Owner;
             if !goes_on || lock.is_lost() || *stop.borrow() {
-                info!(%partition, "leaves");
+                debug!(%partition, "leaves");
                 leave.send_replace(true);
             }
         };

@@ -85,7 +85,6 @@ pub(crate) struct Writer<S: State> {
     pub(crate) bounds: Bounds,
     pub(crate) metrics: PartitionMetrics,
     pub(crate) incarnation: u64,
-    pub(crate) schema: u64,
 }
 
 impl<S: State> Writer<S> {
@@ -145,6 +144,7 @@ enum Event<S: State> {
 
 impl<S: State> Running<S> {
     fn new(writer: Writer<S>) -> Self {
+        let schema = writer.replica.readers.fingerprint();
         let partition = &writer.replica.partition;
         let record_bytes_max = writer.replica.log.record_bytes_max(&partition.topic);
         Self {
@@ -157,7 +157,7 @@ impl<S: State> Running<S> {
             bounds: writer.bounds,
             metrics: writer.metrics,
             incarnation: writer.incarnation,
-            schema: writer.schema,
+            schema,
             epoch: 0,
             tenure: None,
             in_flight: VecDeque::new(),

@@ -22,6 +22,7 @@ impl ::memgen::State for Vertex {
         key_fields: &["id"],
         key_names: &["id"],
         partition_by: &[],
+        entity: ::core::option::Option::None,
     };
     fn key(&self) -> u32 {
         ::core::clone::Clone::clone(&self.id)

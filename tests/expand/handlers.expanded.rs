@@ -25,6 +25,7 @@ impl ::memgen::State for Counter {
         key_fields: &["group", "name"],
         key_names: &["group", "name"],
         partition_by: &[],
+        entity: ::core::option::Option::None,
     };
     fn key(&self) -> (String, String) {
         (

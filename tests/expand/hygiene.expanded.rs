@@ -37,6 +37,7 @@ impl ::memgen::State for Thing {
         key_fields: &["key"],
         key_names: &["key"],
         partition_by: &[],
+        entity: ::core::option::Option::None,
     };
     fn key(&self) -> u8 {
         ::core::clone::Clone::clone(&self.key)

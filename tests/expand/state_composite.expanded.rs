@@ -38,6 +38,7 @@ impl ::memgen::State for OrderLine {
         key_fields: &["customer", "order", "type"],
         key_names: &["customer", "order", "kind"],
         partition_by: &["customer"],
+        entity: ::core::option::Option::None,
     };
     fn key(&self) -> (String, Uuid, u16) {
         (

@@ -23,6 +23,7 @@ impl ::memgen::State for Setting {
         key_fields: &["name"],
         key_names: &["name"],
         partition_by: &[],
+        entity: ::core::option::Option::None,
     };
     fn key(&self) -> String {
         ::core::clone::Clone::clone(&self.name)

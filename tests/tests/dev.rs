@@ -170,6 +170,18 @@ async fn changes_are_followed_and_the_state_is_kept() {
     dev.line("openapi.yaml:");
     assert_eq!(client.get(&path).await.status, 200);
 
+    // A version that could not read the log is not started, and what mends it is said.
+    let number = text.replace(
+        "type: string\n          minLength: 1\n          maxLength: 10000",
+        "type: integer",
+    );
+    assert_ne!(number, text);
+    fs::write(&document, number).expect("there is room");
+    dev.line("`NoteState.note.text` (topic `note`): it was any text");
+    dev.line("mend: keep its type");
+    dev.line("could not read the log any more; as it was before it goes on");
+    assert_eq!(client.get(&path).await.json()["text"], "keep me");
+
     // An interrupt ends it at once, also in the middle of a build, and the service with it.
     fs::write(&document, text.replace("maxLength: 10000", "maxLength: 6")).expect("there is room");
     dev.line("Compiling pad-of-notes");

@@ -28,6 +28,7 @@ sources! {
     "../expand/state.rs" as state;
     "../expand/state_composite.rs" as state_composite;
     "../expand/state_global.rs" as state_global;
+    "../expand/state_migrated.rs" as state_migrated;
     "../expand/handlers.rs" as handlers;
     "../expand/handler.rs" as handler;
     "../expand/hygiene.rs" as hygiene;
@@ -37,6 +38,7 @@ goldens! {
     "../expand/state.expanded.rs" as state_expanded;
     "../expand/state_composite.expanded.rs" as state_composite_expanded;
     "../expand/state_global.expanded.rs" as state_global_expanded;
+    "../expand/state_migrated.expanded.rs" as state_migrated_expanded;
     "../expand/handlers.expanded.rs" as handlers_expanded;
     "../expand/handler.expanded.rs" as handler_expanded;
     "../expand/hygiene.expanded.rs" as hygiene_expanded;

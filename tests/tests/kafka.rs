@@ -4,3 +4,11 @@
 mod common;
 #[path = "kafka/conformance.rs"]
 mod conformance;
+#[path = "kafka/faults.rs"]
+mod faults;
+#[path = "kafka/others.rs"]
+mod others;
+#[path = "kafka/service.rs"]
+mod service;
+#[path = "kafka/topics.rs"]
+mod topics;

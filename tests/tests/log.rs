@@ -12,5 +12,7 @@ mod damage;
 mod format;
 #[path = "log/full.rs"]
 mod full;
+#[path = "log/peek.rs"]
+mod peek;
 #[path = "log/sim.rs"]
 mod sim;

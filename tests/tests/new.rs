@@ -108,6 +108,18 @@ fn an_upgrade_keeps_the_lines_of_the_user() {
     }
     let old_toml = read("memgen.toml").replace("data = \"data\"", "data = \"old\"");
     remembered["files"]["memgen.toml"] = old_toml.clone().into();
+    // The project depends on that version, and on something of the user's.
+    let manifest = read("Cargo.toml");
+    let runtime = manifest.lines().find(|line| line.starts_with("memgen = "));
+    let runtime = runtime.expect("it depends on the runtime").to_owned();
+    let old_manifest = manifest.replace(&runtime, "memgen = \"0.0.1\"");
+    let mine = |manifest: &str| {
+        manifest.replace("[dev-dependencies]", "mine = \"1\"\n\n[dev-dependencies]")
+    };
+    assert_ne!(mine(&old_manifest), old_manifest);
+    remembered["files"]["Cargo.toml"] = old_manifest.clone().into();
+    write("Cargo.toml", &mine(&old_manifest));
+    remembered["source"] = serde_json::json!({ "version": "0.0.1" });
     remembered["memgen"] = "0.0.1".into();
     write(".memgen/scaffold.json", &remembered.to_string());
     // The user has added a line in a checkout with other line ends, changed the same line, and removed a file.
@@ -131,6 +143,7 @@ fn an_upgrade_keeps_the_lines_of_the_user() {
     assert_eq!(code, 1, "a conflict needs a person: {errors}");
     assert_eq!(read("Dockerfile"), dos(&format!("{new}# mine\n")));
     assert!(!read(".dockerignore").contains("/old"));
+    assert_eq!(read("Cargo.toml"), mine(&manifest));
     assert!(read("memgen.toml").contains("data = \"mine\""));
     let merge = read("memgen.toml.memgen-merge");
     assert!(

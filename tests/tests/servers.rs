@@ -1,6 +1,8 @@
 //! The real servers that other tests stand on.
 
 use memgen_cli::servers::{Jars, Kafka, ZooKeeper};
+use memgen_tests::{Folder, Service, project};
+use serde_json::json;
 
 #[test]
 fn brokers_and_ensembles_come_up_die_and_come_back() {
@@ -22,4 +24,55 @@ fn brokers_and_ensembles_come_up_die_and_come_back() {
     }
     kafka.start().expect("they come back on their ports");
     zookeeper.start().expect("they come back on their ports");
+}
+
+/// Stops the servers if the test does not.
+struct Background(Folder);
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        let _ = project::memgen(self.0.path(), &["servers", "down"]);
+    }
+}
+
+/// In the background, as a developer has them.
+#[tokio::test]
+async fn servers_run_until_they_are_told_to_stop() {
+    let background = Background(Folder::new());
+    let folder = &background.0;
+    let ports = ["--kafka-port", "22092", "--zookeeper-port", "22181"];
+    let up = || project::memgen(folder.path(), &[&["servers", "up"], &ports[..]].concat());
+    let (code, flags, said) = up();
+    assert_eq!(code, 0, "{said}");
+    let flags: Vec<&str> = flags.split_whitespace().collect();
+
+    // They are what a service needs.
+    let service = Service::new("register").args(&flags);
+    let mut running = service.start().await;
+    let reply = running.client().put("/r/a", &json!({"value": 1})).await;
+    assert_eq!(reply.status, 201, "{reply:?}");
+    assert!(running.terminate().await.success());
+
+    let (code, again, said) = up();
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(again.split_whitespace().collect::<Vec<_>>(), flags);
+    assert!(said.contains("already"), "{said}");
+
+    let (code, _, said) = project::memgen(folder.path(), &["servers", "down"]);
+    assert_eq!(code, 0, "{said}");
+    let refused = tokio::net::TcpStream::connect("127.0.0.1:22092").await;
+    assert!(refused.is_err(), "the broker is gone");
+
+    // Their data stays.
+    let (code, _, said) = up();
+    assert_eq!(code, 0, "{said}");
+    let mut running = service.start().await;
+    assert_eq!(running.client().get("/r/a").await.json()["value"], 1);
+    assert!(running.terminate().await.success());
+    let (code, _, said) = project::memgen(folder.path(), &["servers", "down", "--purge"]);
+    assert_eq!(code, 0, "{said}");
+    assert!(!folder.path().join(".memgen/servers").exists());
+    let (code, _, said) = project::memgen(folder.path(), &["servers", "down"]);
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("no servers run"), "{said}");
 }

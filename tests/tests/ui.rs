@@ -36,6 +36,7 @@ fn wrong_programs() {
         "free",
         "document",
         "many",
+        "migrate",
     ] {
         cases.compile_fail(format!("ui/{topic}/*.rs"));
     }

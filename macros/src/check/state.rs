@@ -11,7 +11,9 @@ use crate::{
     json_name::json_name,
     model::{EntityField, KeyField, State},
     near::{list, nearest},
-    symbols::{CRUD, ENTITY, GLOBAL, KEY, PARTITION_BY, PARTITIONS, TOPIC, TOPIC_BYTES_MAX},
+    symbols::{
+        CRUD, ENTITY, GLOBAL, KEY, MIGRATE, PARTITION_BY, PARTITIONS, TOPIC, TOPIC_BYTES_MAX,
+    },
     template::Template,
 };
 
@@ -45,6 +47,7 @@ pub(crate) fn state(attr: StateAttr, item: &StateItem, errors: &Errors) -> Optio
         placeholders(path, ident, &key, fields, errors);
     }
     let entity = entity(item, fields, &attr, errors);
+    let migrations = super::migrations::migrations(&item.migrate, ident, errors);
     let topic = topic(&attr, ident, errors);
     let path = match attr.path {
         // Only nodes use it, among themselves.
@@ -65,6 +68,7 @@ pub(crate) fn state(attr: StateAttr, item: &StateItem, errors: &Errors) -> Optio
         key,
         partition_by,
         entity,
+        migrations,
     })
 }
 
@@ -244,6 +248,7 @@ fn strays(field: &StateField, errors: &Errors) {
             CRUD => "`crud(…)` belongs to the struct: `#[stateful_api(path = \"/…\", crud(get, list))]`".to_owned(),
             TOPIC => "`topic` belongs to the struct: `#[stateful_api(path = \"/…\", topic = \"…\")]`".to_owned(),
             PARTITIONS => "`partitions` belongs to the struct: `#[stateful_api(path = \"/…\", partitions = 4)]`".to_owned(),
+            MIGRATE => "`migrate` belongs above the struct: `#[migrate(from = VertexV1)] struct Vertex { … }`".to_owned(),
             GLOBAL => "`global` belongs to the struct: `#[stateful_api(path = \"/…\", global)]`".to_owned(),
             word => match nearest(word, &[KEY, PARTITION_BY, ENTITY]) {
                 Some(near) => format!("`#[{word}]` is not known here: did you mean `#[{near}]`?"),

@@ -1,7 +1,7 @@
 //! `impl State`. The types of the key stand wherever they are asked for something, so that errors are about the user's own tokens.
 
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{ToTokens as _, quote};
 
 use super::local;
 use crate::model::{State, at_place_of};
@@ -32,6 +32,7 @@ pub(super) fn expand(state: &State) -> TokenStream {
         )
     };
     let entity = entity(state);
+    let migrations = migrations(state);
     quote! {
         #entity
 
@@ -57,8 +58,25 @@ pub(super) fn expand(state: &State) -> TokenStream {
             ) -> ::core::result::Result<#key_type, ::memgen::key::KeyError> {
                 #read
             }
+
+            #migrations
         }
     }
+}
+
+/// `fn migrations`, if there are any. The types stand alone, so that what they lack is said of the user's own tokens.
+fn migrations(state: &State) -> Option<TokenStream> {
+    let types = &state.migrations;
+    let names = types
+        .iter()
+        .map(|ty| ty.to_token_stream().to_string().replace(' ', ""));
+    (!types.is_empty()).then(|| {
+        quote! {
+            fn migrations() -> ::std::vec::Vec<::memgen::state::Migration<Self>> {
+                ::std::vec::Vec::from([#(::memgen::state::Migration::from::<#types>(#names)),*])
+            }
+        }
+    })
 }
 
 /// `impl Entity`, and the entity's fields as if they were the state's.
@@ -118,7 +136,8 @@ fn definition(state: &State) -> TokenStream {
         crud,
         key,
         partition_by,
-        entity: _,
+        entity,
+        migrations: _,
     } = state;
     let name = syn::ext::IdentExt::unraw(ident).to_string();
     let collection = &path.literal;
@@ -129,6 +148,12 @@ fn definition(state: &State) -> TokenStream {
     let item = at_place_of(collection, &item);
     let crud = crud.iter().map(|operation| operation.variant());
     let names: Vec<_> = key.iter().map(|field| &field.name).collect();
+    let entity = if let Some(field) = entity {
+        let name = &field.json_name;
+        quote!(::core::option::Option::Some(#name))
+    } else {
+        quote!(::core::option::Option::None)
+    };
     let json_names = key.iter().map(|field| &field.json_name);
     quote! {
         ::memgen::state::Definition {
@@ -143,6 +168,7 @@ fn definition(state: &State) -> TokenStream {
             key_fields: &[#(#names),*],
             key_names: &[#(#json_names),*],
             partition_by: &[#(#partition_by),*],
+            entity: #entity,
         }
     }
 }

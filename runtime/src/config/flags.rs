@@ -3,7 +3,7 @@
 //! `clap` renders the help, but does not parse: it stops at the first mistake, and here all mistakes are reported together with those
 //! of the variables and the file.
 
-use std::{collections::BTreeSet, ffi::OsString};
+use std::{collections::BTreeSet, ffi::OsString, path::PathBuf};
 
 use super::{
     PARTITIONS_MAX,
@@ -20,7 +20,30 @@ pub(super) struct Flags {
     pub(super) partitions: Option<u32>,
     pub(super) help: bool,
     pub(super) version: bool,
+    /// What is to be done instead of serving.
+    pub(super) task: Option<Task>,
 }
+
+/// What a service can be asked to do instead of serving.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Task {
+    /// `--print-layouts`
+    PrintLayouts,
+    /// `--check-layouts FILE`
+    CheckLayouts(PathBuf),
+    /// `--check-log`
+    CheckLog,
+}
+
+/// The flags that are no settings.
+const OTHERS: [&str; 6] = [
+    "config",
+    "help",
+    "version",
+    "check-log",
+    "check-layouts",
+    "print-layouts",
+];
 
 /// The positional form, by the names that the help and the errors use.
 pub(super) const POSITIONS: [&str; 6] = [
@@ -50,6 +73,8 @@ pub(super) fn read(args: &[OsString], wrong: &mut Vec<Wrong>) -> Flags {
         match &*arg {
             "-h" | "--help" => flags.help = true,
             "-V" | "--version" => flags.version = true,
+            "--check-log" => flags.task = Some(Task::CheckLog),
+            "--print-layouts" => flags.task = Some(Task::PrintLayouts),
             _ => {
                 let Some(flag) = arg.strip_prefix("--") else {
                     if arg.starts_with('-') {
@@ -73,11 +98,12 @@ pub(super) fn read(args: &[OsString], wrong: &mut Vec<Wrong>) -> Flags {
                 let shown = format!("--{name}");
                 let setting = settings::find(name);
                 let passed = name.strip_prefix(KAFKA);
-                if setting.is_none() && passed.is_none() && name != "config" {
-                    let names = SETTINGS
-                        .iter()
-                        .map(|setting| setting.name)
-                        .chain(["config", "help", "version"]);
+                if setting.is_none()
+                    && passed.is_none()
+                    && name != "config"
+                    && name != "check-layouts"
+                {
+                    let names = SETTINGS.iter().map(|setting| setting.name).chain(OTHERS);
                     let hint = values::did_you_mean(name, names)
                         .replace('`', "`--")
                         .replace("`--?", "`?");
@@ -101,7 +127,8 @@ pub(super) fn read(args: &[OsString], wrong: &mut Vec<Wrong>) -> Flags {
                                 text: value,
                                 origin: Origin::Flag,
                             }),
-                            None => flags.config = Some(value),
+                            None if name == "config" => flags.config = Some(value),
+                            None => flags.task = Some(Task::CheckLayouts(value.into())),
                         },
                     }
                 } else {

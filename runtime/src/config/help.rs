@@ -43,6 +43,17 @@ pub(super) fn help(service: &str, version: &str) -> String {
         .arg(other("config").value_name("FILE").help(
             "The file of settings; memgen.toml by default, if there is one [env: MEMGEN_CONFIG]",
         ))
+        .arg(other("check-log").action(ArgAction::SetTrue).help(
+            "Say whether this service can read the log that the settings name, and end: with 0, or with 5 if it can't",
+        ))
+        .arg(other("check-layouts").value_name("FILE").help(
+            "Say, as JSON, whether this service can read what was written under the layouts in a file (memgen.layouts, or - for standard input), and end: with 0, or with 5",
+        ))
+        .arg(
+            other("print-layouts")
+                .action(ArgAction::SetTrue)
+                .help("Print how the values of the states are laid out, and end"),
+        )
         .arg(
             other("help")
                 .short('h')

@@ -50,6 +50,8 @@ impl Sources {
 pub enum Stop {
     /// Help, or the version, was asked for: this is it.
     Asked(String),
+    /// Something else than serving was asked for.
+    Task(Task),
     /// Settings are wrong: this says which, where they were set, and what is legal.
     Wrong(String),
 }
@@ -63,12 +65,27 @@ impl Stop {
                 let _ = io::stdout().write_all(text.as_bytes());
                 std::process::exit(0)
             }
+            Self::Task(_) => {
+                let _ = io::stderr().write_all(b"only the whole service can do this\n");
+                std::process::exit(2)
+            }
             Self::Wrong(text) => {
                 let _ = io::stderr().write_all(text.as_bytes());
                 std::process::exit(2)
             }
         }
     }
+}
+
+/// What a service can be asked to do instead of serving. [`Service::main`](crate::Service::main) does it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// Print how the values of the states are laid out (`--print-layouts`).
+    PrintLayouts,
+    /// Say whether values of the layouts in this file can be read (`--check-layouts FILE`).
+    CheckLayouts(PathBuf),
+    /// Say whether the log that the settings name can be read (`--check-log`).
+    CheckLog(Box<Config>),
 }
 
 /// Where a value was set.
@@ -215,6 +232,16 @@ pub(super) fn load(service: &str, version: &str, sources: &Sources) -> Result<Co
             env!("CARGO_PKG_VERSION")
         )));
     }
+    // These need no settings, and are not disturbed by them.
+    let check_log = match flags.task {
+        Some(flags::Task::PrintLayouts) if wrong.is_empty() => {
+            return Err(Stop::Task(Task::PrintLayouts));
+        }
+        Some(flags::Task::CheckLayouts(file)) if wrong.is_empty() => {
+            return Err(Stop::Task(Task::CheckLayouts(file)));
+        }
+        task => task.is_some(),
+    };
     let mut warnings = Vec::new();
     let (variables, config_variable) = variables(&sources.variables, &mut wrong, &mut warnings);
     let in_file = match (flags.config, config_variable) {
@@ -287,6 +314,9 @@ pub(super) fn load(service: &str, version: &str, sources: &Sources) -> Result<Co
     }
     warnings.extend(checks::warnings(&config, &settings));
     config.warnings = warnings;
+    if check_log {
+        return Err(Stop::Task(Task::CheckLog(Box::new(config))));
+    }
     Ok(config)
 }
 

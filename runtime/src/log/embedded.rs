@@ -10,6 +10,7 @@
 //! | `index` | where each partition's frames are; reading |
 //! | `committer` | the one thread that writes |
 //! | `compaction` | the one thread that rewrites what is sealed |
+//! | `peek` | a look at a log that is in use |
 //!
 //! # Disk
 //! Let *live* be the bytes of what the last compaction kept: the last record of each key, and the remembered
@@ -26,11 +27,12 @@ mod hook;
 mod index;
 mod layouts;
 mod manifest;
+mod peek;
 mod recovery;
 mod segment;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs::File,
     path::{Path, PathBuf},
     sync::{
@@ -240,6 +242,14 @@ impl Embedded {
         topic: &str,
     ) -> Result<Vec<KeptLayout>, LogError> {
         layouts::read(folder.as_ref(), topic)
+    }
+
+    /// The fingerprints of the layouts under which there are values of a topic, in a log that another process may have open. What that one writes meanwhile may be missing.
+    ///
+    /// # Errors
+    /// [`LogError::Corrupt`], [`LogError::Io`].
+    pub fn peek_written(folder: impl AsRef<Path>, topic: &str) -> Result<HashSet<u64>, LogError> {
+        peek::written(folder.as_ref(), topic)
     }
 
     /// Compacts what is sealed, at once and on this thread, whether it is due or not.

@@ -27,7 +27,7 @@ use std::{
     collections::HashMap,
     fmt,
     sync::{Arc, Mutex, RwLock},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures_util::{FutureExt, future::BoxFuture};
@@ -274,12 +274,13 @@ impl Kafka {
             return Ok(());
         }
         // Entries that are there twice are as good as once, so an unknown outcome is no matter.
-        let mut tries = 3;
+        let begun = Instant::now();
         loop {
-            tries -= 1;
             match self.producer(partition)?.append(records).await {
                 Ok(_) => return Ok(()),
-                Err(AppendError::Unknown(why)) if tries > 0 => {
+                Err(AppendError::Unknown(why))
+                    if begun.elapsed() < self.options.connect_timeout =>
+                {
                     warn!(
                         why,
                         "the catalog of topics could not be written, trying again"

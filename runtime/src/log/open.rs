@@ -1,10 +1,11 @@
 //! The log that the settings ask for.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use super::{
-    Log, LogError,
+    KeptLayout, Log, LogError, Topic,
     embedded::{self, Embedded},
+    written,
 };
 use crate::config::{Ack, Config, LogChoice};
 
@@ -17,6 +18,37 @@ pub(crate) async fn open(config: &Config) -> Result<Arc<dyn Log>, LogError> {
         LogChoice::Embedded => open_embedded(config).await,
         LogChoice::Kafka(brokers) => open_kafka(config, brokers).await,
     }
+}
+
+/// The layouts that are kept of each of these topics, without changing anything. The log may be in use.
+pub(crate) async fn peek_layouts(
+    config: &Config,
+    topics: &[&str],
+) -> Result<Vec<Vec<KeptLayout>>, LogError> {
+    if config.log == LogChoice::Embedded {
+        let folder = config.data.join(LOG_FOLDER);
+        let peek = |topic: &&str| Embedded::peek_layouts(&folder, topic);
+        return topics.iter().map(peek).collect();
+    }
+    let log = open(config).await?;
+    let mut kept = Vec::new();
+    for topic in topics {
+        kept.push(log.layouts(topic).await?);
+    }
+    log.close().await;
+    Ok(kept)
+}
+
+/// The fingerprints of the layouts under which there are values in a topic that is as it is declared, without changing anything. The log may be in use.
+pub(crate) async fn peek_written(config: &Config, topic: &Topic) -> Result<HashSet<u64>, LogError> {
+    if config.log == LogChoice::Embedded {
+        return Embedded::peek_written(config.data.join(LOG_FOLDER), &topic.name);
+    }
+    let log = open(config).await?;
+    log.declare(topic).await?;
+    let written = written(&*log, topic).await;
+    log.close().await;
+    written
 }
 
 async fn open_embedded(config: &Config) -> Result<Arc<dyn Log>, LogError> {

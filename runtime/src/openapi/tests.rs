@@ -51,6 +51,7 @@ impl State for Order {
         key_fields: &["customer", "order"],
         key_names: &["customer", "order"],
         partition_by: &["customer"],
+        entity: None,
     };
     fn key(&self) -> Self::Key {
         (self.customer, self.order.clone())

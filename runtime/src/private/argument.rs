@@ -107,6 +107,7 @@ mod tests {
         key_fields: &["customer", "order"],
         key_names: &["customer", "order"],
         partition_by: &[],
+        entity: None,
     };
 
     #[test]

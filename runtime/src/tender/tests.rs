@@ -36,6 +36,7 @@ use crate::{
     },
     mailbox::{Answer, Command, Job, Mailbox, Refusal},
     metrics::Metrics,
+    migration::Readers,
     partitions::{Here, Slot},
     planner::Planner,
     prelude::*,
@@ -109,7 +110,7 @@ impl Node {
             replay_threads: false,
             stop: told,
         });
-        let tender = tokio::spawn(Tender::new(common, slot.clone()).run());
+        let tender = tokio::spawn(Tender::new(common, slot.clone(), Readers::current(0)).run());
         let address: SocketAddr = "127.0.0.1:1".parse().unwrap();
         let topic = StateTopic {
             partitions: 1,
@@ -285,7 +286,7 @@ struct Owner {
 
 async fn serve(sim: &Sim, incarnation: u64) -> Owner {
     let log: Arc<dyn Log> = Arc::new(declared(sim).await);
-    let replica = Replica::new(log, partition(), HORIZON);
+    let replica = Replica::new(log, partition(), HORIZON, Readers::current(0));
     let lease = Arc::new(AtomicBool::new(true));
     let lock: Arc<dyn Lock> = Arc::new(Leased(lease.clone()));
     let (mailbox, inbox) = Mailbox::new(64);
@@ -307,7 +308,6 @@ async fn serve(sim: &Sim, incarnation: u64) -> Owner {
         bounds: BOUNDS,
         metrics: Metrics::new().partition(&partition()),
         incarnation,
-        schema: 0,
     };
     let task = tokio::spawn(async { drop(writer.run().await) });
     let mut phase = here.phase.clone();

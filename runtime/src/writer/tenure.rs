@@ -99,7 +99,9 @@ impl<S: State> Running<S> {
         let mut group = self.new_group();
         for key in keys {
             // A key that outsiders wrote and that is none of this state has no value to protect.
-            let Ok(Change { key: typed, .. }) = Change::<S>::decode(&key, None) else {
+            let Ok(Change { key: typed, .. }) =
+                Change::decode(&self.replica.readers, 0, &key, None)
+            else {
                 continue;
             };
             let again = self.look(&typed).map(|stored| {

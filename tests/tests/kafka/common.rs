@@ -1,4 +1,4 @@
-//! The brokers, and logs on them.
+//! The brokers, logs on them, and what others can do to topics.
 
 use std::{
     fs,
@@ -10,10 +10,21 @@ use std::{
     time::Duration,
 };
 
-use memgen::log::kafka::{Kafka, Options};
+use memgen::log::{
+    Log, TopicPartition, conformance,
+    kafka::{Kafka, Options},
+};
 use memgen_cli::servers::{Jars, Kafka as Brokers};
+use rdkafka::{
+    ClientConfig,
+    admin::{
+        AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication,
+    },
+    client::DefaultClientContext,
+};
+use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-/// Three brokers, which no test stops or pauses.
+/// Three brokers.
 pub(crate) static THREE: LazyLock<Cluster> = LazyLock::new(|| Cluster::start("three", 3));
 /// A single one.
 pub(crate) static ONE: LazyLock<Cluster> = LazyLock::new(|| Cluster::start("one", 1));
@@ -21,7 +32,7 @@ pub(crate) static ONE: LazyLock<Cluster> = LazyLock::new(|| Cluster::start("one"
 /// Brokers, and where they are.
 pub(crate) struct Cluster {
     pub(crate) addresses: String,
-    _brokers: Brokers,
+    brokers: RwLock<Brokers>,
 }
 
 impl Cluster {
@@ -37,9 +48,107 @@ impl Cluster {
         brokers.start().expect("they answer");
         Self {
             addresses: brokers.addresses(),
-            _brokers: brokers,
+            brokers: RwLock::new(brokers),
         }
     }
+
+    /// Nobody stops a broker meanwhile.
+    pub(crate) async fn steady(&self) -> RwLockReadGuard<'_, Brokers> {
+        self.brokers.read().await
+    }
+
+    /// For a test that stops brokers, while no other runs. It leaves them as they were.
+    pub(crate) async fn shaken(&self) -> RwLockWriteGuard<'_, Brokers> {
+        self.brokers.write().await
+    }
+
+    /// How a log on these brokers works, whose topics begin with `prefix`.
+    pub(crate) fn options(&self, prefix: &str) -> Options {
+        Options {
+            brokers: self.addresses.clone(),
+            topic_prefix: prefix.to_owned(),
+            append_timeout: Duration::from_secs(30),
+            replication_factor: if self.addresses.contains(',') { 3 } else { 1 },
+            ..Options::default()
+        }
+    }
+
+    /// A log on these brokers.
+    pub(crate) async fn open(&self, prefix: &str) -> Kafka {
+        Kafka::open(self.options(prefix))
+            .await
+            .expect("the brokers answer")
+    }
+
+    /// A client that knows nothing of memgen.
+    pub(crate) fn client(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.addresses);
+        config
+    }
+
+    pub(crate) fn admin(&self) -> AdminClient<DefaultClientContext> {
+        self.client().create().expect("a client")
+    }
+
+    /// Makes a topic with settings of its own.
+    pub(crate) async fn make(&self, topic: &str, replicas: i32, settings: &[(&str, &str)]) {
+        let made = NewTopic {
+            name: topic,
+            num_partitions: 1,
+            replication: TopicReplication::Fixed(replicas),
+            config: settings.to_vec(),
+        };
+        let made = self.admin().create_topics([&made], &soon()).await;
+        assert!(
+            made.as_ref()
+                .is_ok_and(|made| made.iter().all(Result::is_ok)),
+            "{made:?}"
+        );
+    }
+
+    /// Changes a setting of a topic, and leaves the others.
+    pub(crate) async fn alter(&self, topic: &str, name: &str, value: &str) {
+        let admin = self.admin();
+        let resource = ResourceSpecifier::Topic(topic);
+        let found = admin.describe_configs([&resource], &soon()).await;
+        let found = found.expect("the brokers answer").remove(0);
+        let entries = found.expect("the topic is there").entries;
+        let mut altered = AlterConfig::new(ResourceSpecifier::Topic(topic)).set(name, value);
+        for entry in &entries {
+            let own = entry.source == rdkafka::admin::ConfigSource::DynamicTopic;
+            if own && entry.name != name {
+                let value = entry.value.as_deref().expect("a topic has no secrets");
+                altered = altered.set(&entry.name, value);
+            }
+        }
+        let altered = admin.alter_configs([&altered], &soon()).await;
+        assert!(
+            altered
+                .as_ref()
+                .is_ok_and(|it| it.iter().all(Result::is_ok)),
+            "{altered:?}"
+        );
+    }
+
+    /// The broker that leads a topic's first partition, counted from 0.
+    pub(crate) async fn leader(&self, topic: &str) -> usize {
+        let (admin, topic) = (self.admin(), topic.to_owned());
+        let leader = tokio::task::spawn_blocking(move || {
+            let metadata = admin
+                .inner()
+                .fetch_metadata(Some(&topic), Duration::from_secs(10))
+                .expect("the brokers answer");
+            metadata.topics()[0].partitions()[0].leader()
+        });
+        usize::try_from(leader.await.expect("it does not panic") - 1).expect("there is one")
+    }
+}
+
+pub(crate) fn soon() -> AdminOptions {
+    AdminOptions::new()
+        .request_timeout(Some(Duration::from_secs(30)))
+        .operation_timeout(Some(Duration::from_secs(30)))
 }
 
 /// A prefix that no other test has.
@@ -48,20 +157,10 @@ pub(crate) fn prefix() -> String {
     format!("t{}-", NUMBER.fetch_add(1, Ordering::Relaxed))
 }
 
-/// A log on these brokers; topics begin with `prefix`.
-pub(crate) fn options(brokers: &str, prefix: &str) -> Options {
-    Options {
-        brokers: brokers.to_owned(),
-        topic_prefix: prefix.to_owned(),
-        append_timeout: Duration::from_secs(30),
-        replication_factor: if brokers.contains(',') { 3 } else { 1 },
-        ..Options::default()
-    }
-}
-
-/// Opens it.
-pub(crate) async fn open(brokers: &str, prefix: &str) -> Kafka {
-    Kafka::open(options(brokers, prefix))
+/// Declares a topic of one partition.
+pub(crate) async fn declare(log: &Kafka, topic: &str) -> TopicPartition {
+    log.declare(&conformance::topic(topic, 1))
         .await
-        .expect("the brokers answer")
+        .expect("a new topic");
+    TopicPartition::new(topic, 0)
 }

@@ -2,20 +2,21 @@
 
 use memgen::log::conformance;
 
-use crate::common::{ONE, THREE, open, prefix};
+use crate::common::{Cluster, ONE, THREE, prefix};
 
-async fn conforms(brokers: &str) {
-    conformance::suite(async || open(brokers, &prefix()).await).await;
+async fn conforms(cluster: &Cluster) {
+    let _steady = cluster.steady().await;
+    conformance::suite(async || cluster.open(&prefix()).await).await;
     let prefix = prefix();
-    conformance::reopened(async || open(brokers, &prefix).await).await;
+    conformance::reopened(async || cluster.open(&prefix).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn three_brokers_conform() {
-    conforms(&THREE.addresses).await;
+    conforms(&THREE).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_broker_conforms() {
-    conforms(&ONE.addresses).await;
+    conforms(&ONE).await;
 }

@@ -253,7 +253,7 @@ fn refuse_durable_rest(segment: &Segment, scan: &Scan, last_run: &LastRun) -> Re
 }
 
 /// Adds a segment's frames to the index, and checks that none is missing.
-fn take_in(
+pub(super) fn take_in(
     index: &Index,
     ends: &mut [Offset],
     segment: &Segment,

@@ -35,7 +35,9 @@ const FILL: Duration = Duration::from_millis(10);
 const IDLE: Duration = Duration::from_secs(2);
 /// How often who waits looks again without having been told.
 const LOOK: Duration = Duration::from_secs(1);
-/// How often it looks while somebody else reads further back.
+/// How often it looks while somebody reads.
+const LOOK_WHILE_READ: Duration = Duration::from_millis(2);
+/// How often it looks while somebody else reads further back, or something went wrong.
 const LOOK_ASIDE: Duration = Duration::from_millis(50);
 /// How often it is said that a partition can't be read.
 const COMPLAIN: Duration = Duration::from_secs(10);
@@ -72,6 +74,12 @@ struct State {
     /// From here to there is nothing that readers see, but marks of somebody's transactions.
     hole: Option<(Offset, Offset)>,
     used: Instant,
+}
+
+/// What whoever waits sees.
+enum Look {
+    Grown,
+    Again(Duration),
 }
 
 /// What a queue gave.
@@ -143,38 +151,10 @@ impl Follower {
         loop {
             // Told of all that comes from now on, before it looks.
             let filled = self.filled.notified();
-            let mut state = Arc::clone(&self.state).lock_owned().await;
-            let mut look = LOOK;
-            match state.position {
-                Some(position) if position > from => return Ok(()),
-                Some(position) if position == from => {
-                    state.used = Instant::now();
-                    if self.peek(&mut state) {
-                        return Ok(());
-                    }
-                    if state.position.is_none() {
-                        look = LOOK_ASIDE;
-                    }
-                }
-                // Somebody reads further back, and is not to be disturbed.
-                Some(_) if state.used.elapsed() < IDLE => {
-                    drop(state);
-                    let range = Arc::clone(&self).range().await;
-                    if range.is_ok_and(|(_, end)| end > from) {
-                        return Ok(());
-                    }
-                    look = LOOK_ASIDE;
-                }
-                _ => {
-                    let there = Arc::clone(&self)
-                        .blocking(move |follower| follower.wait_from(state, from))
-                        .await?;
-                    if there {
-                        return Ok(());
-                    }
-                    continue;
-                }
-            }
+            let look = match self.look(from).await? {
+                Look::Grown => return Ok(()),
+                Look::Again(after) => after,
+            };
             if self.closed.load(Ordering::Acquire) {
                 return std::future::pending().await;
             }
@@ -183,6 +163,48 @@ impl Follower {
                 () = tokio::time::sleep(look) => {}
             }
         }
+    }
+
+    /// Whether there is something at or after `from`, or when to look again unless something comes before. The state is free again then: whoever
+    /// waits may not be polled for long.
+    async fn look(self: &Arc<Self>, from: Offset) -> Result<Look, LogError> {
+        let Ok(mut state) = Arc::clone(&self.state).try_lock_owned() else {
+            // Somebody reads.
+            return Ok(Look::Again(LOOK_WHILE_READ));
+        };
+        let again = match state.position {
+            Some(position) if position > from => return Ok(Look::Grown),
+            Some(position) if position == from => {
+                state.used = Instant::now();
+                if self.peek(&mut state) {
+                    return Ok(Look::Grown);
+                }
+                if state.position.is_none() {
+                    LOOK_ASIDE
+                } else {
+                    LOOK
+                }
+            }
+            // Somebody reads further back, and is not to be disturbed.
+            Some(_) if state.used.elapsed() < IDLE => {
+                drop(state);
+                let range = Arc::clone(self).range().await;
+                if range.is_ok_and(|(_, end)| end > from) {
+                    return Ok(Look::Grown);
+                }
+                LOOK_ASIDE
+            }
+            _ => {
+                let grown = Arc::clone(self)
+                    .blocking(move |follower| follower.wait_from(state, from))
+                    .await?;
+                if grown {
+                    return Ok(Look::Grown);
+                }
+                Duration::ZERO
+            }
+        };
+        Ok(Look::Again(again))
     }
 
     /// Runs something that waits for brokers, on a thread where that is no harm.

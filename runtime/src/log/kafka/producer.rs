@@ -7,7 +7,8 @@
 //! Time-outs are counted here: librdkafka would give up one record after the other, and might still send the second when it had just given up the first.
 //!
 //! A partition whose records make a client fail, since its leader is gone or has too few replicas, must not do so again to all others. Until one
-//! of its records lands, its producers are made of a second client, which only such partitions share.
+//! of its records lands, its producers are made of a second client, which only such partitions share. A client of which nothing has landed yet
+//! suspects nobody: it may be the brokers that are slow to give it an id. For the same reason there is a spare client, which has its id already.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -66,7 +67,17 @@ type Suspects = Arc<Mutex<HashSet<TopicPartition>>>;
 struct Current {
     healthy: Option<Arc<Client>>,
     suspect: Option<Arc<Client>>,
+    /// What takes the place of the first of them that fails.
+    spare: Option<Arc<Client>>,
     closed: bool,
+}
+
+impl Current {
+    /// All of them, which are used no more.
+    fn take(&mut self) -> impl Iterator<Item = Arc<Client>> + use<> {
+        let clients = [self.healthy.take(), self.suspect.take(), self.spare.take()];
+        clients.into_iter().flatten()
+    }
 }
 
 impl Clients {
@@ -80,15 +91,22 @@ impl Clients {
         }
     }
 
-    /// Starts the client that will be needed first: it takes a moment until brokers have given it an id, and a takeover should not wait for that.
+    /// Starts the client that will be needed first, and the spare one: it takes a moment until brokers have given it an id, and a takeover should not wait for that.
     pub(super) fn start(&self) -> Result<(), LogError> {
-        let client = Client::start(
+        let (healthy, spare) = (self.client()?, self.client()?);
+        let mut current = self.current.lock().expect(UNPOISONED);
+        current.healthy = Some(healthy);
+        current.spare = Some(spare);
+        Ok(())
+    }
+
+    /// A new client.
+    fn client(&self) -> Result<Arc<Client>, LogError> {
+        Client::start(
             &self.config.lock().expect(UNPOISONED),
             self.timeout,
             &self.suspects,
-        )?;
-        self.current.lock().expect(UNPOISONED).healthy = Some(client);
-        Ok(())
+        )
     }
 
     /// A producer of a client that has not failed.
@@ -101,28 +119,29 @@ impl Clients {
         let suspect = self.suspects.lock().expect(UNPOISONED).contains(partition);
         let client = {
             let mut current = self.current.lock().expect(UNPOISONED);
-            let closed = current.closed;
-            let slot = if suspect {
-                &mut current.suspect
-            } else {
-                &mut current.healthy
-            };
+            let Current {
+                healthy,
+                suspect: suspected,
+                spare,
+                closed,
+            } = &mut *current;
+            let slot = if suspect { suspected } else { healthy };
             let usable = slot
                 .as_ref()
-                .filter(|client| closed || client.failed().is_none());
+                .filter(|client| *closed || client.failed().is_none());
             if let Some(client) = usable {
                 Some(Arc::clone(client))
-            } else if closed {
+            } else if *closed {
                 None
             } else {
-                let client = Client::start(
-                    &self.config.lock().expect(UNPOISONED),
-                    self.timeout,
-                    &self.suspects,
-                )?;
+                let client = match spare.take() {
+                    Some(spare) if spare.failed().is_none() => spare,
+                    _ => self.client()?,
+                };
                 if let Some(failed) = slot.replace(Arc::clone(&client)) {
                     failed.retire();
                 }
+                *spare = Some(self.client()?);
                 Some(client)
             }
         };
@@ -151,16 +170,14 @@ impl Clients {
         config.set("batch.size", bytes_max.to_string());
         drop(config);
         let mut current = self.current.lock().expect(UNPOISONED);
-        let clients = [current.healthy.take(), current.suspect.take()];
-        clients.iter().flatten().for_each(|client| client.retire());
+        current.take().for_each(|client| client.retire());
     }
 
     /// Refuses later appends, and gives the clients whose reports are to be waited for.
     pub(super) fn close(&self) -> Vec<Arc<Client>> {
         let mut current = self.current.lock().expect(UNPOISONED);
         current.closed = true;
-        let clients = [current.healthy.take(), current.suspect.take()];
-        let clients: Vec<_> = clients.into_iter().flatten().collect();
+        let clients: Vec<_> = current.take().collect();
         for client in &clients {
             client.closed.store(true, Ordering::Release);
             client.retire();
@@ -195,6 +212,7 @@ impl Client {
         let reports = Reports {
             context: Context("producer"),
             failed: watch::Sender::new(None),
+            landed: AtomicBool::new(false),
             suspects: Arc::clone(suspects),
         };
         let producer = config
@@ -254,10 +272,12 @@ impl Client {
             return;
         };
         let reports = self.producer.context();
-        let culprits = overdue
-            .iter()
-            .map(|append| append.producer.partition.clone());
-        reports.suspects.lock().expect(UNPOISONED).extend(culprits);
+        if reports.landed.load(Ordering::Relaxed) {
+            let culprits = overdue
+                .iter()
+                .map(|append| append.producer.partition.clone());
+            reports.suspects.lock().expect(UNPOISONED).extend(culprits);
+        }
         reports.fail(&format!(
             "{}: no acknowledgement within {} ms",
             first.producer.partition,
@@ -286,6 +306,8 @@ pub(super) struct Reports {
     context: Context,
     /// Why the client can't go on.
     failed: watch::Sender<Option<Arc<str>>>,
+    /// Something that it sent is there.
+    landed: AtomicBool,
     suspects: Suspects,
 }
 
@@ -344,6 +366,7 @@ impl ProducerContext for Reports {
             producer.failed.store(true, Ordering::Release);
             return append.fail("the broker does not say where the record is");
         };
+        self.landed.store(true, Ordering::Relaxed);
         if producer.suspect.swap(false, Ordering::Relaxed) {
             self.suspects
                 .lock()

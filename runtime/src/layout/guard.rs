@@ -1,0 +1,143 @@
+//! Before a service starts: whether it can read the log that is there.
+
+use std::collections::{HashMap, HashSet};
+
+use tracing::info;
+
+use super::{
+    state::{AskedState, Reading, StateLayout},
+    verdict::{StateVerdict, Verdict, Word},
+};
+use crate::log::{self, KeptLayout, Log, LogError};
+
+/// How the values of each topic are read.
+#[derive(Debug, Default)]
+pub(crate) struct Admitted(HashMap<String, AdmittedTopic>);
+
+/// How the values of a topic are read.
+#[derive(Debug, Default)]
+pub(crate) struct AdmittedTopic {
+    /// What this build writes.
+    pub(crate) fingerprint: u64,
+    /// Which migration reads the values of a layout.
+    pub(crate) migrated: HashMap<u64, usize>,
+}
+
+impl Admitted {
+    /// How the values of a topic are read.
+    pub(crate) fn topic(&self, name: &str) -> &AdmittedTopic {
+        self.0
+            .get(name)
+            .expect("all states of a service are admitted together")
+    }
+}
+
+/// Why a service is not admitted to a log.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// It could not read what is there.
+    Incompatible(Verdict),
+    /// What is kept with the log can't be read.
+    Unreadable(String),
+    Log(LogError),
+}
+
+impl From<LogError> for Refused {
+    fn from(error: LogError) -> Self {
+        Self::Log(error)
+    }
+}
+
+/// Compares the states with the layouts that the log keeps. If all can be read the topics are declared, and the layouts kept; otherwise nothing is changed.
+pub(crate) async fn admit(log: &dyn Log, states: &[AskedState]) -> Result<Admitted, Refused> {
+    let mut admitted = Admitted::default();
+    let mut verdict = Verdict::default();
+    let mut new = Vec::new();
+    for state in states {
+        let kept = log.layouts(&state.topic.name).await?;
+        let known = kept
+            .iter()
+            .any(|kept| kept.fingerprint == state.fingerprint);
+        let mut layouts = parse(&state.topic.name, &kept).map_err(Refused::Unreadable)?;
+        let mut said = StateVerdict::new(state, &layouts);
+        if said.verdict == Word::Incompatible {
+            if state.has_topic_of(&layouts) {
+                // As it is there already, nothing changes by this.
+                log.declare(&state.topic).await?;
+                retain_written(&mut layouts, &log::written(log, &state.topic).await?);
+            }
+            said = StateVerdict::new(state, &layouts);
+        }
+        let mut topic = AdmittedTopic {
+            fingerprint: state.fingerprint,
+            ..AdmittedTopic::default()
+        };
+        for layout in &layouts {
+            if let (Reading::Migrated(index, _), Some(fingerprint)) =
+                (state.judge(layout), layout.written_fingerprint())
+            {
+                topic.migrated.insert(fingerprint, index);
+            }
+        }
+        admitted.0.insert(state.topic.name.clone(), topic);
+        if !known {
+            new.push((state, said.verdict));
+        }
+        verdict.states.push(said);
+    }
+    if verdict
+        .states
+        .iter()
+        .any(|state| state.verdict == Word::Incompatible)
+    {
+        return Err(Refused::Incompatible(verdict));
+    }
+    for state in states {
+        log.declare(&state.topic).await?;
+    }
+    for (state, word) in new {
+        let layout = KeptLayout {
+            fingerprint: state.fingerprint,
+            text: text(&state.layout),
+        };
+        log.keep_layout(&state.topic.name, &layout).await?;
+        if word != Word::New {
+            info!(
+                state = state.definition.name,
+                topic = state.topic.name,
+                "its values are laid out otherwise than before; those that are there can be read"
+            );
+        }
+    }
+    Ok(admitted)
+}
+
+/// Leaves those out under which there are no values in the log: perhaps nothing was ever written under them, or nothing of it is left.
+pub(crate) fn retain_written(layouts: &mut Vec<StateLayout>, written: &HashSet<u64>) {
+    layouts.retain(|layout| {
+        let fingerprint = layout.written_fingerprint();
+        fingerprint.is_none_or(|fingerprint| written.contains(&fingerprint))
+    });
+}
+
+/// The layouts that a log keeps of a topic.
+///
+/// # Errors
+/// Says which of them is damaged.
+pub(crate) fn parse(topic: &str, kept: &[KeptLayout]) -> Result<Vec<StateLayout>, String> {
+    let read = |kept: &KeptLayout| {
+        serde_json::from_str(&kept.text).map_err(|error| {
+            format!(
+                "topic `{topic}`: the layout {:016x} that is kept with the log can't be read ({error}). Nothing was changed; restore it from a \
+                 backup, or use the version of memgen that wrote it",
+                kept.fingerprint
+            )
+        })
+    };
+    kept.iter().map(read).collect()
+}
+
+/// The text of a layout as a log keeps it.
+fn text(layout: &StateLayout) -> String {
+    serde_json::to_string_pretty(layout).expect("a layout is JSON") + "\n"
+}

@@ -1,0 +1,223 @@
+//! Brokers die, stop, and refuse: what was acknowledged is there, and what landed is a prefix of what was sent.
+
+use std::time::{Duration, Instant};
+
+use memgen::{
+    log::{
+        AppendError, Log, TopicPartition,
+        conformance::{self, data, read_all},
+        kafka::{Kafka, Options},
+    },
+    record::Ballot,
+};
+use tokio::time::{sleep, timeout};
+
+use crate::common::{THREE, declare, prefix};
+
+/// No matter how busy the machine is.
+const SOON: Duration = Duration::from_secs(60);
+
+/// `kill -9` of the leader, with writes in flight; and the same with the leader paused, so that its connections stay open. Who waits long enough gets an
+/// answer; who does not, finds out.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_that_dies_or_stops_loses_nothing() {
+    let mut brokers = THREE.shaken().await;
+    for (pause, append_timeout) in [
+        (false, Duration::from_secs(30)),
+        (false, Duration::from_millis(300)),
+        (true, Duration::from_secs(2)),
+    ] {
+        let prefix = prefix();
+        let log = Kafka::open(Options {
+            append_timeout,
+            ..THREE.options(&prefix)
+        });
+        let log = log.await.expect("the brokers answer");
+        declare(&log, "prefix").await;
+        let leader = THREE.leader(&format!("{prefix}prefix")).await;
+        let shake = async {
+            sleep(Duration::from_millis(500)).await;
+            let broker = brokers.server(leader);
+            if pause {
+                broker.pause().expect("it runs");
+                sleep(Duration::from_secs(5)).await;
+                broker.resume().expect("it is there");
+            } else {
+                broker.kill().expect("it runs");
+            }
+        };
+        tokio::join!(shake, conformance::prefix(&log, 300));
+        brokers.start().expect("they come back");
+    }
+}
+
+/// A partition whose replicas are not in sync is not written, and is read; the others of the same node go on.
+#[tokio::test(flavor = "multi_thread")]
+async fn too_few_replicas_in_sync_delay_their_partition_only() {
+    let mut brokers = THREE.shaken().await;
+    let prefix = prefix();
+    let log = Kafka::open(Options {
+        append_timeout: Duration::from_secs(3),
+        ..THREE.options(&prefix)
+    });
+    let log = log.await.expect("the brokers answer");
+    let strict = declare(&log, "strict").await;
+    let beside = declare(&log, "beside").await;
+    let ballot = Ballot::new(1, 1);
+    append(&log, &strict, "before")
+        .await
+        .expect("all are in sync");
+    THREE
+        .alter(&format!("{prefix}strict"), "min.insync.replicas", "3")
+        .await;
+    let leaders = [
+        THREE.leader(&format!("{prefix}strict")).await,
+        THREE.leader(&format!("{prefix}beside")).await,
+    ];
+    let lost = (0..3)
+        .find(|broker| !leaders.contains(broker))
+        .expect("two topics have two leaders at most");
+    brokers.server(lost).kill().expect("it runs");
+
+    let mut producer = log.producer(&beside).expect("a producer");
+    let until = Instant::now() + Duration::from_secs(10);
+    let (mut refused, mut landed, mut disturbed) = (0, 0, 0);
+    let fail = async {
+        while Instant::now() < until {
+            let outcome = append(&log, &strict, "meanwhile").await;
+            // Before the broker is missed, all is well.
+            refused += usize::from(matches!(outcome, Err(AppendError::Unknown(_))));
+        }
+    };
+    let go_on = async {
+        while Instant::now() < until {
+            let outcome = producer.append(&[data(ballot, "key", Some("value"))]).await;
+            if outcome.is_ok() {
+                landed += 1;
+            } else {
+                disturbed += 1;
+                producer = log.producer(&beside).expect("a producer");
+            }
+        }
+    };
+    tokio::join!(fail, go_on);
+    assert!(
+        refused > 0,
+        "three replicas were wanted, and two were there"
+    );
+    assert!(landed > 50, "{landed} landed beside it");
+    assert!(disturbed <= 1, "disturbed {disturbed} times");
+    let there = read_all(&log, &strict).await;
+    assert_eq!(there[0].1.key, "before");
+
+    brokers.start().expect("it comes back");
+    let again = async { while append(&log, &strict, "after").await.is_err() {} };
+    timeout(SOON, again).await.expect("in sync again");
+    let there = read_all(&log, &strict).await;
+    assert_eq!(there.last().expect("it landed").1.key, "after");
+}
+
+/// A record that the brokers refuse for good is fatal to its producer, and to no other that comes after it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_is_refused_is_fatal_to_its_producer() {
+    let _steady = THREE.steady().await;
+    let prefix = prefix();
+    let log = THREE.open(&prefix).await;
+    let partition = declare(&log, "vertex").await;
+    let beside = declare(&log, "beside").await;
+    // The log was told of more.
+    THREE
+        .alter(&format!("{prefix}vertex"), "max.message.bytes", "10000")
+        .await;
+    sleep(Duration::from_secs(1)).await;
+    let ballot = Ballot::new(1, 1);
+    let text = "x".repeat(100_000);
+    let mut producer = log.producer(&partition).expect("a producer");
+    let receipts: Vec<_> = [Some("first"), Some(&*text), Some("behind"), None]
+        .into_iter()
+        .map(|value| producer.append(&[data(ballot, "key", value)]))
+        .collect();
+    let mut outcomes = Vec::new();
+    for receipt in receipts {
+        outcomes.push(timeout(SOON, receipt).await.expect("an outcome"));
+    }
+    assert!(
+        outcomes[1..]
+            .iter()
+            .all(|it| matches!(it, Err(AppendError::Unknown(_)))),
+        "{outcomes:?}"
+    );
+    let refused = producer.append(&[data(ballot, "key", None)]).await;
+    assert!(
+        matches!(refused, Err(AppendError::Refused(_))),
+        "{refused:?}"
+    );
+
+    let there = read_all(&log, &partition).await;
+    assert!(
+        there.len() <= 1,
+        "what is behind the gap is not there: {there:?}"
+    );
+    for partition in [partition, beside] {
+        append(&log, &partition, "after")
+            .await
+            .expect("a new client");
+        let there = read_all(&log, &partition).await;
+        assert_eq!(there.last().expect("it landed").1.key, "after");
+    }
+}
+
+/// What is too long is known before it is sent.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_too_long_is_not_sent() {
+    let _steady = THREE.steady().await;
+    let prefix = prefix();
+    THREE
+        .make(
+            &format!("{prefix}vertex"),
+            3,
+            &[
+                ("cleanup.policy", "compact"),
+                ("min.compaction.lag.ms", "3600000"),
+                ("delete.retention.ms", "604800000"),
+                ("min.insync.replicas", "2"),
+                ("message.timestamp.type", "LogAppendTime"),
+                ("max.message.bytes", "20000"),
+            ],
+        )
+        .await;
+    let log = THREE.open(&prefix).await;
+    let partition = declare(&log, "vertex").await;
+    let most = log.record_bytes_max("vertex");
+    assert!((15_000..20_000).contains(&most), "{most}");
+    let ballot = Ballot::new(1, 1);
+    let value = |bytes: usize| "x".repeat(bytes - "key".len());
+    let mut producer = log.producer(&partition).expect("a producer");
+    // Many at once, too: no batch of them is longer than the topic takes.
+    let records = vec![data(ballot, "key", Some(&value(most))); 20];
+    producer
+        .append(&records)
+        .await
+        .expect("that long it may be");
+    let small = vec![data(ballot, "key", Some("value")); 2000];
+    producer.append(&small).await.expect("they are small");
+    let refused = producer
+        .append(&[data(ballot, "key", Some(&value(most + 1)))])
+        .await;
+    assert!(
+        matches!(refused, Err(AppendError::Refused(_))),
+        "{refused:?}"
+    );
+    assert_eq!(read_all(&log, &partition).await.len(), 2020);
+}
+
+async fn append(
+    log: &Kafka,
+    partition: &TopicPartition,
+    key: &str,
+) -> Result<Vec<u64>, AppendError> {
+    let mut producer = log.producer(partition).expect("a producer");
+    producer
+        .append(&[data(Ballot::new(1, 1), key, Some("value"))])
+        .await
+}

@@ -1,0 +1,168 @@
+//! What Kafka must promise of a topic: made so, checked, refused with what to do.
+
+use memgen::log::{
+    Log, LogError,
+    conformance::topic,
+    kafka::{Kafka, Options, topics::Admin},
+};
+
+use crate::common::{ONE, THREE, prefix};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn topics_are_made_as_they_must_be() {
+    let _steady = THREE.steady().await;
+    let prefix = prefix();
+    let log = THREE.open(&prefix).await;
+    log.declare(&topic("vertex", 4)).await.expect("a new topic");
+    let admin = Admin::connect(&THREE.options(&prefix))
+        .await
+        .expect("the brokers answer");
+    for (name, partitions) in [("vertex", 4), ("_memgen", 1)] {
+        let name = format!("{prefix}{name}");
+        let found = admin.describe(&name).await.expect("the brokers answer");
+        let found = found.expect("it was made");
+        assert_eq!((found.partitions, found.replicas), (partitions, 3));
+        assert_eq!(admin.findings(&found, partitions), []);
+        for (setting, value) in [
+            ("cleanup.policy", "compact"),
+            ("min.compaction.lag.ms", "3600000"),
+            ("delete.retention.ms", "604800000"),
+            ("min.insync.replicas", "2"),
+            ("unclean.leader.election.enable", "false"),
+            ("message.timestamp.type", "LogAppendTime"),
+        ] {
+            assert_eq!(
+                found.settings.get(setting).map(String::as_str),
+                Some(value),
+                "{setting}"
+            );
+        }
+    }
+    assert_eq!(
+        admin
+            .describe("no-such-topic")
+            .await
+            .expect("the brokers answer"),
+        None
+    );
+}
+
+/// Each promise that is not kept is named, with the command that keeps it.
+#[tokio::test(flavor = "multi_thread")]
+async fn topics_that_could_lose_something_are_refused() {
+    let _steady = THREE.steady().await;
+    let prefix = prefix();
+    let name = format!("{prefix}vertex");
+    // As `kafka-topics.sh --create` makes one.
+    THREE.make(&name, 2, &[("min.insync.replicas", "1")]).await;
+    let log = THREE.open(&prefix).await;
+    let error = log
+        .declare(&topic("vertex", 1))
+        .await
+        .expect_err("it is not safe");
+    assert!(matches!(error, LogError::Unsafe { .. }), "{error}");
+    let text = error.to_string();
+    let command = format!("--alter --entity-type topics --entity-name {name} --add-config ");
+    for (setting, value) in [
+        ("cleanup.policy", "compact"),
+        ("min.compaction.lag.ms", "3600000"),
+        ("delete.retention.ms", "604800000"),
+        ("min.insync.replicas", "2"),
+        ("message.timestamp.type", "LogAppendTime"),
+    ] {
+        assert!(
+            text.contains(&format!("  {setting} is `")),
+            "{setting}: {text}"
+        );
+        assert!(
+            text.contains(&format!("{command}{setting}={value}")),
+            "{setting}: {text}"
+        );
+    }
+    assert!(
+        text.contains("the number of replicas is 2, and must be at least 3"),
+        "{text}"
+    );
+    assert!(!text.contains("unclean"), "that one is kept: {text}");
+
+    for (setting, value) in [
+        ("cleanup.policy", "compact"),
+        ("min.compaction.lag.ms", "3600000"),
+        ("delete.retention.ms", "604800000"),
+        ("min.insync.replicas", "2"),
+        ("message.timestamp.type", "LogAppendTime"),
+    ] {
+        THREE.alter(&name, setting, value).await;
+    }
+    let error = log
+        .declare(&topic("vertex", 1))
+        .await
+        .expect_err("two replicas are too few");
+    assert_eq!(error.to_string().matches("must be").count(), 1, "{error}");
+    let log = Kafka::open(Options {
+        replication_factor: 2,
+        ..THREE.options(&prefix)
+    });
+    let log = log.await.expect("the brokers answer");
+    log.declare(&topic("vertex", 1))
+        .await
+        .expect("for development");
+    let error = log
+        .declare(&topic("vertex", 3))
+        .await
+        .expect_err("it has one");
+    assert!(matches!(error, LogError::Shape { .. }), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_can_not_be_had_is_said() {
+    let _steady = ONE.steady().await;
+    let prefix = prefix();
+    let with = |change: fn(&mut Options)| {
+        let mut options = ONE.options(&prefix);
+        change(&mut options);
+        Kafka::open(options)
+    };
+    let log = with(|options| options.create_topics = false)
+        .await
+        .expect("the broker answers");
+    let error = log
+        .declare(&topic("vertex", 1))
+        .await
+        .expect_err("it may not be made");
+    assert!(
+        error.to_string().contains("memgen topics create"),
+        "{error}"
+    );
+
+    let log = with(|options| options.replication_factor = 3)
+        .await
+        .expect("the broker answers");
+    let error = log
+        .declare(&topic("vertex", 1))
+        .await
+        .expect_err("one broker is not three");
+    assert!(
+        error.to_string().contains("--replication-factor 1"),
+        "{error}"
+    );
+
+    let error = with(|options| {
+        options.brokers = "127.0.0.1:1".to_owned();
+        options.connect_timeout = std::time::Duration::from_secs(1);
+    });
+    let error = error.await.expect_err("nobody is there");
+    assert!(error.to_string().contains("127.0.0.1:1"), "{error}");
+
+    let error = with(|options| {
+        options
+            .settings
+            .set("no.such.setting", "1")
+            .expect("it is open");
+    });
+    let error = error.await.expect_err("librdkafka does not know it");
+    assert!(
+        error.to_string().contains("kafka.no.such.setting"),
+        "{error}"
+    );
+}
