@@ -26,7 +26,7 @@ use serde_json::{Map, Value, json};
 const MEMORY: u64 = 3 << 30;
 /// When a process is given up. Each of them takes seconds.
 const PATIENCE: Duration = Duration::from_secs(300);
-/// As deep, as long and as many as it is asked for.
+/// As deep and as many as it is asked for.
 const MANY: usize = 100_000;
 
 /// What becomes of a document.
