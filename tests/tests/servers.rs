@@ -1,7 +1,9 @@
 //! The real servers that other tests stand on.
 
+use std::process::{Command, Stdio};
+
 use memgen_cli::servers::{Jars, Kafka, ZooKeeper};
-use memgen_tests::{Folder, Service, project};
+use memgen_tests::{Folder, Service, binaries::binary, project};
 use serde_json::json;
 
 #[test]
@@ -75,4 +77,31 @@ async fn servers_run_until_they_are_told_to_stop() {
     let (code, _, said) = project::memgen(folder.path(), &["servers", "down"]);
     assert_eq!(code, 0, "{said}");
     assert!(said.contains("no servers run"), "{said}");
+}
+
+/// The script of the example: three nodes, one of which is killed, and a client that goes on.
+#[test]
+fn the_graph_goes_on_when_a_node_is_killed() {
+    let graph = binary("graph");
+    let folder = graph.parent().expect("a program is in a folder");
+    let script = project::repository().join("examples/graph/cluster.sh");
+    let output = Command::new(script)
+        .arg("1")
+        .env("BIN", folder)
+        .env("FIRST_PORT", "23000")
+        .stdin(Stdio::null())
+        .output()
+        .expect("there is bash");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (out, errors) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{out}\n{errors}");
+    assert!(out.contains("edges, all there"), "{out}\n{errors}");
+    // `n1 killed: 17 edges before, 44 three seconds later`
+    let line = out.lines().find(|line| line.starts_with("n1 killed"));
+    let numbers: Vec<u32> = line
+        .unwrap_or_else(|| panic!("{out}"))
+        .split(' ')
+        .filter_map(|word| word.parse().ok())
+        .collect();
+    assert!(numbers[1] > numbers[0], "nothing went on: {out}");
 }
