@@ -150,7 +150,7 @@ impl Corpus {
                 0 => Value::Null,
                 1 => plain(random),
                 2 => json!({ "$ref": reference(&document, random) }),
-                // Something of this or of another document.
+                // Something of this or of another document, often a schema.
                 3..6 => {
                     let other = if random.below(2) == 0 {
                         &document
@@ -201,6 +201,10 @@ impl Corpus {
                     };
                     *place = json!({ around: inner });
                 }
+                // Both at once: what is for one kind of schema stands beside what is for another.
+                (_, Value::Object(object)) if new.is_object() && random.below(2) == 0 => {
+                    object.extend(new.as_object().cloned().unwrap_or_default());
+                }
                 (_, place) => *place = new,
             }
         }
@@ -250,8 +254,11 @@ fn reference(document: &Value, random: &mut Random) -> String {
 
 /// The JSON pointer of some value. One that is deeper is no less likely than one that is not.
 fn some_place(document: &Value, random: &mut Random) -> String {
-    let mut at = String::new();
-    let mut here = document;
+    let schemas = "/components/schemas";
+    let (mut at, mut here) = match document.pointer(schemas) {
+        Some(inner) if random.below(2) == 0 => (schemas.to_owned(), inner),
+        _ => (String::new(), document),
+    };
     loop {
         let next = match here {
             Value::Object(object) => object
