@@ -59,12 +59,13 @@ pub(super) fn module(named: &Named<'_>) -> String {
         let words = literal(&resource.words);
         calls.push(format!(".entity::<states::{state}>({words})"));
     }
-    for tag in &named.tags {
-        let Tag { module, api, .. } = tag;
-        let operations = format!("<handlers_{module}::Handlers as {module}::{api}>::operations()");
+    for (index, tag) in named.tags.iter().enumerate() {
+        let (module, name) = (&tag.module, &tag.api);
+        let operations = format!("<handlers_{module}::Handlers as {module}::{name}>::operations()");
         let flat = format!(".operations({operations})");
-        // Within a function and a chain: eight blanks.
-        if flat.len() + 8 <= 100 {
+        // Within a function and a chain: eight blanks. The last call has a semicolon.
+        let end = usize::from(api.security.is_empty() && index + 1 == named.tags.len());
+        if flat.len() + 8 + end <= 100 {
             calls.push(flat);
         } else {
             calls.push(format!(
