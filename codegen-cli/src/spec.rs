@@ -15,6 +15,7 @@ mod mend;
 mod node;
 mod object;
 mod overlay;
+mod parameter;
 mod pattern;
 mod sources;
 #[cfg(test)]

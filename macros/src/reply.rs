@@ -38,10 +38,12 @@ impl Parse for ReplyAttr {
                 let message = "a class of status is one of \"2XX\", \"3XX\", \"4XX\" and \"5XX\"";
                 return Err(syn::Error::new(literal.span(), message));
             }
-            Status::Open
+            Status::Open {
+                fails: matches!(literal.value().as_str(), "4XX" | "5XX"),
+            }
         } else {
             match input.parse::<Ident>() {
-                Ok(word) if word == "default" => Status::Open,
+                Ok(word) if word == "default" => Status::Open { fails: true },
                 Ok(word) => {
                     return Err(syn::Error::new(
                         word.span(),
@@ -68,6 +70,21 @@ impl Parse for ReplyAttr {
     }
 }
 
+/// `#[reply(errors = "application/problem+json")]` on the enum: the media type of JSON in a reply that may be an error, unless the variant says another one.
+struct ErrorsAttr(LitStr);
+
+impl Parse for ErrorsAttr {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let span = input.span();
+        if !input.parse::<Ident>().is_ok_and(|word| word == "errors") {
+            let message = "on the enum there is `#[reply(errors = \"application/problem+json\")]`";
+            return Err(syn::Error::new(span, message));
+        }
+        input.parse::<Token![=]>()?;
+        Ok(Self(input.parse()?))
+    }
+}
+
 /// A variant, taken apart.
 #[derive(Default)]
 struct Parts<'a> {
@@ -75,7 +92,7 @@ struct Parts<'a> {
     pattern: TokenStream,
     status: Option<Ident>,
     body: Option<(Ident, &'a Type)>,
-    headers: Vec<(Ident, LitStr)>,
+    headers: Vec<(Ident, String)>,
 }
 
 pub(crate) fn expand(item: TokenStream) -> TokenStream {
@@ -87,11 +104,20 @@ pub(crate) fn expand(item: TokenStream) -> TokenStream {
             return errors.finish().unwrap_or_default();
         }
     };
+    let of_errors = one(&input.attrs, "reply", &errors).and_then(|attribute| {
+        match attribute.parse_args::<ErrorsAttr>() {
+            Ok(ErrorsAttr(media_type)) => Some(media_type.value()),
+            Err(error) => {
+                errors.push_error(error);
+                None
+            }
+        }
+    });
     let mut arms = Vec::new();
     match &input.data {
         Data::Enum(data) => {
             for variant in &data.variants {
-                arms.extend(arm(variant, &errors));
+                arms.extend(arm(variant, of_errors.as_deref(), &errors));
             }
         }
         Data::Struct(data) => errors.push(
@@ -118,7 +144,7 @@ pub(crate) fn expand(item: TokenStream) -> TokenStream {
     }
 }
 
-fn arm(variant: &Variant, errors: &Errors) -> Option<TokenStream> {
+fn arm(variant: &Variant, of_errors: Option<&str>, errors: &Errors) -> Option<TokenStream> {
     let attr = match (one(&variant.attrs, "reply", errors), named(variant)) {
         (Some(attribute), _) => match attribute.parse_args::<ReplyAttr>() {
             Ok(attr) => attr,
@@ -141,8 +167,8 @@ fn arm(variant: &Variant, errors: &Errors) -> Option<TokenStream> {
     let pattern = &parts.pattern;
     let status = match (&attr.status, &parts.status) {
         (Status::Code(code), _) => quote!(::memgen::contract::reply::status(#code)),
-        (Status::Open, Some(status)) => quote!(#status),
-        (Status::Open, None) => return None,
+        (Status::Open { .. }, Some(status)) => quote!(#status),
+        (Status::Open { .. }, None) => return None,
     };
     let response = match &parts.body {
         None => quote!(::memgen::contract::reply::empty(#status)),
@@ -162,6 +188,7 @@ fn arm(variant: &Variant, errors: &Errors) -> Option<TokenStream> {
                 (_, media_type) => {
                     let media_type = media_type
                         .filter(|it| !it.contains('*'))
+                        .or(of_errors.filter(|_| attr.status.fails()))
                         .unwrap_or("application/json");
                     quote!(::memgen::contract::reply::json(#status, #media_type, &#body))
                 }
@@ -203,7 +230,7 @@ fn is_json(media_type: &str) -> bool {
 
 /// What the fields of a variant are.
 fn parts<'a>(variant: &'a Variant, attr: &ReplyAttr, errors: &Errors) -> Option<Parts<'a>> {
-    let open = matches!(attr.status, Status::Open);
+    let open = matches!(attr.status, Status::Open { .. });
     let name = |text: &str| Ident::new(text, proc_macro2::Span::mixed_site());
     let mut parts = Parts::default();
     match &variant.fields {
@@ -222,7 +249,7 @@ fn parts<'a>(variant: &'a Variant, attr: &ReplyAttr, errors: &Errors) -> Option<
                     parts.body = Some((name("body"), &field.ty));
                     names.push(name("body"));
                 } else {
-                    errors.push(field, "a reply has one body; headers need names: `Ok { body: Pet, #[header(\"X-Rate-Limit\")] x_rate_limit: i64 }`");
+                    errors.push(field, "a reply has one body; headers need names: `Ok { body: Pet, x_rate_limit: i64 }`");
                     return None;
                 }
             }
@@ -238,15 +265,19 @@ fn parts<'a>(variant: &'a Variant, attr: &ReplyAttr, errors: &Errors) -> Option<
                     .find(|attribute| attribute.path().is_ident("header"));
                 match (header, ident.to_string().as_str()) {
                     (Some(header), _) => match header.parse_args::<LitStr>() {
-                        Ok(name) => parts.headers.push((ident.clone(), name)),
-                        Err(_) => errors.push(header, "the header's name stands in quotes: `#[header(\"X-Rate-Limit\")]`"),
+                        Ok(name) => parts.headers.push((ident.clone(), name.value())),
+                        Err(_) => errors.push(
+                            header,
+                            "the header's name stands in quotes: `#[header(\"X-Rate-Limit\")]`",
+                        ),
                     },
                     (None, "status") => parts.status = Some(ident.clone()),
                     (None, "body") => parts.body = Some((ident.clone(), &field.ty)),
-                    (None, other) => errors.push(
-                        &ident,
-                        format!("`{other}` is neither `body` nor `status`; write `#[header(\"…\")]` above a header"),
-                    ),
+                    // `x_rate_limit` is the header `X-Rate-Limit`: their names have no case.
+                    (None, other) => {
+                        let name = other.trim_start_matches("r#").replace('_', "-");
+                        parts.headers.push((ident.clone(), name));
+                    }
                 }
                 names.push(ident);
             }
@@ -254,7 +285,7 @@ fn parts<'a>(variant: &'a Variant, attr: &ReplyAttr, errors: &Errors) -> Option<
         }
     }
     match (&attr.status, &parts.status) {
-        (Status::Open, None) => {
+        (Status::Open { .. }, None) => {
             errors.push(
                 &variant.ident,
                 "the document leaves the status of this reply open, so it has one: `(StatusCode, …)` or `{ status: StatusCode, … }`",

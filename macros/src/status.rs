@@ -5,31 +5,39 @@
 pub(crate) enum Status {
     /// One status.
     Code(u16),
-    /// The first field says it.
-    Open,
+    /// The first field says it. Whether it may be an error.
+    Open { fails: bool },
 }
 
 impl Status {
+    /// Whether it may be an error.
+    pub(crate) const fn fails(self) -> bool {
+        match self {
+            Self::Code(code) => code >= 400,
+            Self::Open { fails } => fails,
+        }
+    }
+
     /// The status that a variant of this name has: `NotFound`, `Status299`, or a class such as `ClientError`.
     pub(crate) fn of_name(name: &str) -> Option<Self> {
         if let Some((code, _)) = NAMES.iter().find(|(_, known)| *known == name) {
             return Some(Self::Code(*code));
         }
-        if OPEN.contains(&name) {
-            return Some(Self::Open);
+        if let Some((_, fails)) = OPEN.iter().find(|(known, _)| *known == name) {
+            return Some(Self::Open { fails: *fails });
         }
         let code = name.strip_prefix("Status")?.parse().ok()?;
         (200..600).contains(&code).then_some(Self::Code(code))
     }
 }
 
-/// The names of what leaves the status to the handler.
-const OPEN: [&str; 5] = [
-    "Success",
-    "Redirection",
-    "ClientError",
-    "ServerError",
-    "Default",
+/// The names of what leaves the status to the handler, and whether it may be an error.
+const OPEN: [(&str, bool); 5] = [
+    ("Success", false),
+    ("Redirection", false),
+    ("ClientError", true),
+    ("ServerError", true),
+    ("Default", true),
 ];
 
 /// The names of single statuses: what the crate `http` calls them, in upper camel case.

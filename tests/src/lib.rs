@@ -14,6 +14,7 @@
 //!
 //! - [`binaries`] builds the services once and finds them.
 //! - [`project`] builds crates that the command `memgen` wrote.
+//! - [`outcome`]: what the generator makes of a whole document.
 //! - [`service`] starts a process on free ports and a folder of its own, and ends it on drop.
 //! - [`cluster`] runs several nodes with real Kafka and ZooKeeper, and [`history`] checks what their clients saw.
 //! - [`client`] is HTTP as a well-behaved client speaks it, [`raw`] as anybody might.
@@ -32,6 +33,7 @@ pub mod cluster;
 pub mod conformance;
 pub mod folder;
 pub mod history;
+pub mod outcome;
 pub mod project;
 pub mod proxy;
 pub mod random;

@@ -35,10 +35,13 @@ pub(super) fn module(named: &Named<'_>) -> String {
     for module in &modules {
         text.line(&format!("pub mod {module};"));
     }
-    for tag in &named.tags {
-        text.gap();
-        text.line(&format!("#[path = \"../handlers/{}.rs\"]", tag.module));
-        text.line(&format!("mod handlers_{};", tag.module));
+    text.gap();
+    // In the order that rustfmt gives them.
+    let mut modules: Vec<&str> = named.tags.iter().map(|tag| tag.module.as_str()).collect();
+    modules.sort_unstable();
+    for module in modules {
+        text.line(&format!("#[path = \"../handlers/{module}.rs\"]"));
+        text.line(&format!("mod handlers_{module};"));
     }
     if !api.security.is_empty() {
         text.gap();
@@ -56,12 +59,13 @@ pub(super) fn module(named: &Named<'_>) -> String {
         let words = literal(&resource.words);
         calls.push(format!(".entity::<states::{state}>({words})"));
     }
-    for tag in &named.tags {
-        let Tag { module, api, .. } = tag;
-        let operations = format!("<handlers_{module}::Handlers as {module}::{api}>::operations()");
+    for (index, tag) in named.tags.iter().enumerate() {
+        let (module, name) = (&tag.module, &tag.api);
+        let operations = format!("<handlers_{module}::Handlers as {module}::{name}>::operations()");
         let flat = format!(".operations({operations})");
-        // Within a function and a chain: eight blanks.
-        if flat.len() + 8 <= 100 {
+        // Within a function and a chain: eight blanks. The last call has a semicolon.
+        let end = usize::from(api.security.is_empty() && index + 1 == named.tags.len());
+        if flat.len() + 8 + end <= 100 {
             calls.push(flat);
         } else {
             calls.push(format!(

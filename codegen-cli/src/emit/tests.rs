@@ -115,9 +115,34 @@ fn operations_become_methods() {
             "put: {operationId: b, requestBody: {content: {application/octet-stream: {}}}, responses: {2XX: {description: d, headers: {X-Rate-Limit: {required: true, schema: {type: integer}}, Next: {schema: {type: string}}}, content: {application/xml: {}, application/json: {schema: {type: object}}, image/*: {}, text/event-stream: {schema: {type: string}}}}}}",
             vec![
                 "async fn b(cx: Cx, body: Option<Bytes>) -> Result<BReply>;",
-                "    Success {\n        status: StatusCode,\n        body: BTreeMap<String, Value>,\n        #[header(\"X-Rate-Limit\")]\n        x_rate_limit: i64,\n        #[header(\"Next\")]\n        next: Option<String>,\n    },\n    #[reply(\"2XX\", \"application/xml\")]\n    SuccessXml {",
-                "    SuccessImage {\n        status: StatusCode,\n        body: Bytes,\n        #[header(\"Content-Type\")]\n        content_type: String,\n",
+                "    Success {\n        status: StatusCode,\n        body: BTreeMap<String, Value>,\n        x_rate_limit: i64,\n        next: Option<String>,\n    },\n    #[reply(\"2XX\", \"application/xml\")]\n    SuccessXml {",
+                "    SuccessImage {\n        status: StatusCode,\n        body: Bytes,\n        content_type: String,\n",
                 "    SuccessEvents {\n        status: StatusCode,\n        body: EventStream<String>,\n",
+            ],
+        ),
+        // What most errors are labelled as is said once.
+        (
+            "get: {operationId: d, responses: {'200': {description: d, headers: {ETag: {required: true, schema: {type: string}}, Status: {schema: {type: integer}}}}, '400': {description: d, content: {application/problem+json: {schema: {type: string}}}}, '404': {description: d, content: {application/json: {schema: {type: string}}}}, '409': {description: d, content: {application/problem+json: {schema: {type: string}}}}, 5XX: {description: d, content: {application/problem+json: {schema: {type: string}}}}}}",
+            vec![
+                "#[derive(Debug, Reply)]\n#[reply(errors = \"application/problem+json\")]\npub enum DReply {\n    Ok {\n        #[header(\"ETag\")]\n        e_tag: String,\n        #[header(\"Status\")]\n        status: Option<i64>,\n    },\n",
+                "    BadRequest(String),\n    #[reply(404, \"application/json\")]\n    NotFound(String),\n    Conflict(String),\n    ServerError(StatusCode, String),\n",
+            ],
+        ),
+        (
+            "get: {operationId: e, responses: {'400': {description: d, content: {application/problem+json: {schema: {type: string}}}}, '404': {description: d, content: {application/json: {schema: {type: string}}}}}}",
+            vec![
+                "#[derive(Debug, Reply)]\npub enum EReply {\n    #[reply(400, \"application/problem+json\")]\n    BadRequest(String),\n    NotFound(String),\n",
+            ],
+        ),
+        // As rustfmt has it: in one line where all have one.
+        (
+            "get: {operationId: f, responses: {'200': {description: d, headers: {Age: {schema: {type: integer}}}}, '404': {description: d}}}",
+            vec!["pub enum FReply {\n    Ok { age: Option<i64> },\n    NotFound,\n}"],
+        ),
+        (
+            "get: {operationId: g, responses: {'200': {description: d, headers: {Age: {schema: {type: integer}}}}, '404': {description: d, content: {text/plain: {}}}}}",
+            vec![
+                "pub enum GReply {\n    Ok {\n        age: Option<i64>,\n    },\n    #[reply(404, \"text/plain\")]\n",
             ],
         ),
         // A body of its own is no name for the enum of bodies.
@@ -153,7 +178,8 @@ fn names_are_statuses() {
     }
     for class in 2..6 {
         let name = replies::status_name(crate::model::Status::Class(class));
-        assert!(macros.contains(&format!("    \"{name}\",\n")), "{name}");
+        let known = format!("    (\"{name}\", {}),\n", class >= 4);
+        assert!(macros.contains(&known), "{name}");
     }
 }
 

@@ -19,6 +19,8 @@ use crate::{
 const TYPE_LINES: usize = 6;
 /// The most lines of a field's description.
 const FIELD_LINES: usize = 3;
+/// The most parameters of an operation that are described at such length: the document has the rest, and the lists of many are repeated at each operation.
+const PARAMETERS_MAX: usize = 8;
 /// The most types in one file. If there are more, there is a file for each initial letter: so none moves when one is added.
 const TYPES_MAX: usize = 300;
 
@@ -146,7 +148,13 @@ pub(super) fn structure(
     }
     let writes = derives.contains(&"Serialize");
     text.open(&format!("pub struct {name} {{"));
+    let lines = if writes || inner.fields.len() <= PARAMETERS_MAX {
+        FIELD_LINES
+    } else {
+        1
+    };
     for (name, field) in rust.iter().zip(&inner.fields) {
+        text.doc(&about(field, lines));
         property(named, name, field, casing, writes, text);
     }
     if let Some(ty) = extra {
@@ -161,14 +169,8 @@ pub(super) fn structure(
     text.close("}");
 }
 
-fn property(
-    named: &Named<'_>,
-    name: &str,
-    field: &Field,
-    casing: Casing,
-    writes: bool,
-    text: &mut Text,
-) {
+/// What the document says of a field, in so many lines, and what its type does not show.
+fn about(field: &Field, lines: usize) -> Vec<String> {
     let mut notes = Vec::new();
     if field.read_only {
         notes.push("Only in replies.".to_owned());
@@ -186,11 +188,21 @@ fn property(
             notes.push(format!("If it is left out: `{default}`."));
         }
     }
-    let mut doc = doc::lines(&field.doc, FIELD_LINES);
+    let mut doc = doc::lines(&field.doc, lines);
     if !notes.is_empty() {
         doc::paragraph(&mut doc, notes.join(" "));
     }
-    text.doc(&doc);
+    doc
+}
+
+fn property(
+    named: &Named<'_>,
+    name: &str,
+    field: &Field,
+    casing: Casing,
+    writes: bool,
+    text: &mut Text,
+) {
     let mut serde = Vec::new();
     let identifier = ident(name);
     // serde knows a raw name without its sign.

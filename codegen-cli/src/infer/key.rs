@@ -1,7 +1,7 @@
 //! The key of a resource: the parameters of its path, and where the entity has them.
 
 use super::{
-    placeholders,
+    path::{field, placeholders},
     shape::{Shape, at},
 };
 use crate::model::{Operation, Place, TypeRef};
@@ -41,7 +41,7 @@ pub(super) fn of(read: &Operation, entity: &Shape<'_>) -> Option<Vec<Key>> {
             // Two parts of a key are not one property.
             !keys.iter().any(|key| key.at.as_ref() == Some(place))
         });
-        let field = super::field(read, name);
+        let field = field(read, name);
         keys.push(Key {
             parameter: field.to_owned(),
             kind,

@@ -175,6 +175,7 @@ fn parameters<'a>(
     let template = template_names(path);
     for (index, place) in places.enumerate() {
         let place = resolve(types, &place)?;
+        check_place(&place)?;
         let read: openapiv3::Parameter = read(&place)?;
         let place_in = match &read {
             openapiv3::Parameter::Path { .. } => Where::Path,
@@ -254,6 +255,28 @@ fn parameters<'a>(
             parameter
         })
         .collect())
+}
+
+/// A parameter must say where it is.
+fn check_place<'a>(parameter: &Place<'a>) -> Result<(), Unread<'a>> {
+    let text = |name: &str| parameter.node.member(name).and_then(Node::as_str);
+    let why = match text("in") {
+        Some("query" | "header" | "path" | "cookie") => return Ok(()),
+        Some("body" | "formData") => {
+            "a parameter in the body is one of Swagger 2; since OpenAPI 3 there is `requestBody`"
+                .to_owned()
+        }
+        Some(other) => {
+            format!("a parameter is in `query`, `header`, `path` or `cookie`, and not in `{other}`")
+        }
+        None => "a parameter says by `in` whether it is in `query`, `header`, `path` or `cookie`; \
+                 this one does not"
+            .to_owned(),
+    };
+    Err(Unread {
+        place: parameter.clone(),
+        why,
+    })
 }
 
 const fn place_name(place: Where) -> &'static str {

@@ -25,6 +25,21 @@ const INNER: [&str; 7] = [
     "not",
 ];
 
+/// The members that say something about a type, but for the discriminator. The rest is for people or for the service, and may be wrong without any harm.
+const OWN: [&str; 11] = [
+    "type",
+    "format",
+    "enum",
+    "nullable",
+    "required",
+    "title",
+    "description",
+    "default",
+    "readOnly",
+    "writeOnly",
+    "deprecated",
+];
+
 /// Which properties an object may have besides those with a name.
 #[derive(Clone, Debug, Default)]
 pub(super) enum Additional<'a> {
@@ -69,7 +84,12 @@ pub(super) struct Schema<'a> {
 impl<'a> Schema<'a> {
     /// Reads the schema at a place, which is no reference. `None` if `openapiv3` can't.
     pub(super) fn read(place: &Place<'a>, types: &Types<'a, '_>) -> Option<Self> {
-        Self::merged(place, types, &mut Vec::new(), &mut { PARTS_MAX })
+        let mut left = PARTS_MAX;
+        let read = Self::merged(place, types, &mut Vec::new(), &mut left);
+        if left == 0 {
+            types.too_much(format!("#{}", place.pointer), place);
+        }
+        read
     }
 
     /// `open` are the references that are being followed: a circle of `allOf` adds nothing. `left` is how many parts there may still be; with 0 nothing can be said of the whole.
@@ -107,7 +127,7 @@ impl<'a> Schema<'a> {
                         .and_then(|part| Self::merged(&part, types, open, left));
                     open.pop();
                     if *left == 0 {
-                        types.too_much(reference, part);
+                        types.too_much(reference.to_owned(), part);
                     }
                     read
                 }
@@ -141,7 +161,7 @@ impl<'a> Schema<'a> {
         let object = place.node.as_object()?;
         let shallow: Object = object
             .iter()
-            .filter(|(name, _)| !INNER.contains(&name.as_str()) && !name.starts_with("x-"))
+            .filter(|(name, _)| OWN.contains(&name.as_str()))
             .map(|(name, member): (_, &Member)| (name.clone(), member.clone()))
             .collect();
         let shallow = Node::new(Value::Object(shallow), place.node.span);
@@ -181,7 +201,9 @@ impl<'a> Schema<'a> {
             additional,
             items: place.member("items"),
             variants: variants.unwrap_or_default(),
-            discriminator: data.discriminator,
+            discriminator: place
+                .member("discriminator")
+                .and_then(|place| place.node.deserialize().ok()),
             title: data.title.unwrap_or_default(),
             doc: data.description.unwrap_or_default(),
             default: data.default,

@@ -535,3 +535,48 @@ fn what_can_not_be_read_makes_one_operation_unsupported() {
     let why = api.document.pointer("/paths/~1a/get/x-memgen/unsupported");
     assert!(why.is_some_and(|why| why.as_str() == Some(api.operations[0].reason.as_str())));
 }
+
+#[test]
+fn what_is_clear_all_the_same_takes_nothing_with_it() {
+    let paths = "
+/a:
+  get: {parameters: [{name: x, in: body}], responses: {}}
+  put: {parameters: [{name: x}], responses: {}}
+  post:
+    parameters: [{name: x, in: query, type: integer, required: 'true'}, {name: y, in: header, style: form, schema: {type: integer}}]
+    responses: {'200': {description: '', headers: {X-A: {type: integer}}, content: {application/json: {schema: {$ref: '#/components/schemas/A'}}}}}
+";
+    let schemas = "A: {type: object, properties: {a: {type: integer, nullable: 'true', externalDocs: wrong, discriminator: wrong}}}";
+    let (api, warnings) = api(schemas, paths);
+    let reasons: Vec<(Decision, &str)> = api
+        .operations
+        .iter()
+        .map(|operation| (operation.decision.clone(), operation.reason.as_str()))
+        .collect();
+    let body =
+        "a parameter in the body is one of Swagger 2; since OpenAPI 3 there is `requestBody`";
+    let none = "a parameter says by `in` whether it is in `query`, `header`, `path` or `cookie`; this one does not";
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert_eq!(
+        reasons,
+        [
+            (Decision::Unsupported, body),
+            (Decision::Unsupported, none),
+            (Decision::Handler, ""),
+        ]
+    );
+    let post = &api.operations[2];
+    let read: Vec<(&str, bool, String)> = post
+        .parameters
+        .iter()
+        .map(|one| (one.name.as_str(), one.required, short(&api, &one.ty)))
+        .collect();
+    assert_eq!(
+        read,
+        [
+            ("x", true, "i64".to_owned()),
+            ("y", false, "i64".to_owned())
+        ]
+    );
+    check(schemas, "A", "{a?: i64?}");
+}

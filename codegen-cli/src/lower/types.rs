@@ -40,7 +40,7 @@ pub(super) struct Types<'a, 'd> {
     open: HashSet<String>,
     waiting: VecDeque<Waiting<'a>>,
     /// References to schemas that `allOf` puts together from more than is looked at.
-    too_much: RefCell<IndexMap<&'a str, Span>>,
+    too_much: RefCell<IndexMap<String, Span>>,
 }
 
 /// A type whose inside is still to be read.
@@ -78,7 +78,7 @@ impl<'a, 'd> Types<'a, 'd> {
         if let Some((reference, span)) = too_much.first() {
             self.diagnostics.warning(
                 *span,
-                *reference,
+                reference.as_str(),
                 format!(
                     "`allOf` puts this together from more than {PARTS_MAX} schemas, or over more than {HOPS_MAX} references; it is any value, and so are {} that need it",
                     too_much.len() - 1
@@ -94,7 +94,7 @@ impl<'a, 'd> Types<'a, 'd> {
     }
 
     /// Remembers that it does.
-    pub(super) fn too_much(&self, reference: &'a str, place: &Place<'a>) {
+    pub(super) fn too_much(&self, reference: String, place: &Place<'a>) {
         let mut too_much = self.too_much.borrow_mut();
         too_much.insert(reference, place.node.span);
     }

@@ -3,21 +3,22 @@
 //! The tree is walked by the [grammar](super::grammar). What stands elsewhere (in another file, below a path, in `$defs`) is hoisted into
 //! `components` under a name of its own. What is broken is reported and left out; the rest goes on.
 
+mod circles;
+mod reference;
+
 use std::{
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
     path::{Path, PathBuf},
     rc::Rc,
 };
 
-use indexmap::IndexSet;
-use percent_encoding::percent_decode_str;
-
+use self::reference::{Found, pure_reference};
 use super::{
     grammar::{Kind, Shape},
     limits::{Budget, HOPS_MAX},
     node::{Member, Node, Text, Value, escape, unescape},
     object::Object,
-    parse,
+    parameter,
     sources::Sources,
 };
 use crate::diagnostic::{Diagnostics, Span};
@@ -54,14 +55,6 @@ pub(super) struct Bundler<'d> {
     inside: Vec<Target>,
     /// Why something of the operation at hand was left out.
     broken: Option<String>,
-}
-
-/// What a reference comes to.
-enum Found {
-    /// A place.
-    At(Target),
-    /// Nothing; why.
-    Nothing(String),
 }
 
 impl<'d> Bundler<'d> {
@@ -318,99 +311,6 @@ impl<'d> Bundler<'d> {
         name
     }
 
-    /// What a reference in a file means.
-    fn resolve(&mut self, file: u32, reference: &str) -> Found {
-        let (place, fragment) = reference.split_once('#').unwrap_or((reference, ""));
-        if reference.is_empty() {
-            return Found::Nothing("is empty".to_owned());
-        }
-        let file = if place.is_empty() {
-            file
-        } else {
-            match self.open(file, place) {
-                Ok(file) => file,
-                Err(why) => return Found::Nothing(why),
-            }
-        };
-        let Some(tree) = self.tree(file) else {
-            return Found::Nothing("stands in a file that can't be read".to_owned());
-        };
-        let fragment = percent_decode_str(fragment).decode_utf8_lossy();
-        let pointer = if fragment.is_empty() || fragment.starts_with('/') {
-            fragment.into_owned()
-        } else {
-            let anchors = self.anchors.entry(file);
-            let anchors = anchors.or_insert_with(|| anchored(&tree));
-            match anchors.get(&*fragment) {
-                Some(pointer) => pointer.clone(),
-                None => {
-                    return Found::Nothing(format!(
-                        "names the anchor `{fragment}`, which nothing has"
-                    ));
-                }
-            }
-        };
-        if tree.pointer(&pointer).is_none() {
-            return Found::Nothing("leads nowhere".to_owned());
-        }
-        Found::At((file, pointer))
-    }
-
-    /// The number of a file that is named in another one.
-    fn open(&mut self, from: u32, place: &str) -> Result<u32, String> {
-        if place.contains("://") || place.starts_with("//") || place.starts_with("urn:") {
-            return Err(
-                "is somewhere in the network, where nothing is fetched from; save it as a file"
-                    .to_owned(),
-            );
-        }
-        let Some(Some(folder)) = self.folders.get(from as usize).cloned() else {
-            return Err("is in another file, and this document came without its folder".to_owned());
-        };
-        let place = percent_decode_str(place).decode_utf8_lossy();
-        if place.starts_with(['/', '\\']) || place.contains(':') {
-            return Err(
-                "is not relative to this file; write where the file is from here".to_owned(),
-            );
-        }
-        let path = Path::new(&*place);
-        // A document may come from anyone: it says which documents belong to it, and reads nothing else.
-        let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
-        if !["yaml", "yml", "json"]
-            .iter()
-            .any(|known| extension == *known)
-        {
-            return Err("is in a file that is not called .yaml, .yml or .json".to_owned());
-        }
-        let wanted = folder.join(path);
-        let path = wanted.canonicalize().map_err(|error| {
-            self.sources.miss(wanted);
-            format!("is in a file that can't be read: {error}")
-        })?;
-        if let Some(file) = self.by_path.get(&path) {
-            return Ok(*file);
-        }
-        // What is no file may never end.
-        if !path.is_file() {
-            return Err("is in something that is no file".to_owned());
-        }
-        let name = self
-            .root_folder
-            .as_ref()
-            .and_then(|root| path.strip_prefix(root).ok());
-        let name = name.unwrap_or(&path).display().to_string();
-        let file = self
-            .sources
-            .read(&path, &name)
-            .map_err(|why| format!("is in a file that can't be read: {why}"))?;
-        self.by_path.insert(path.clone(), file);
-        self.folders.push(path.parent().map(Path::to_owned));
-        let text = self.sources.text(file);
-        let tree = parse(text, &name, file, &mut self.budget, self.diagnostics);
-        self.files.push(tree.map(Rc::new));
-        Ok(file)
-    }
-
     /// An object, member by member.
     fn object(&mut self, file: u32, pointer: &str, node: &Node, kind: Kind) -> Option<Node> {
         let Value::Object(object) = &node.value else {
@@ -425,6 +325,19 @@ impl<'d> Bundler<'d> {
             );
             self.leave_out(node.span, pointer, what);
             return None;
+        };
+        let repaired;
+        let object = if matches!(kind, Kind::Parameter | Kind::Header) {
+            let (whole, notes) = parameter::complete(node, kind);
+            for note in notes {
+                self.diagnostics
+                    .warning(note.span, format!("#{pointer}"), note.message);
+                self.diagnostics.help(note.help);
+            }
+            repaired = whole;
+            repaired.as_object().unwrap_or(object)
+        } else {
+            object
         };
         // What an operation lost is none of the next one's. What a path item lost, each of its operations did.
         let own = matches!(kind, Kind::Operation | Kind::PathItem);
@@ -502,6 +415,7 @@ impl<'d> Bundler<'d> {
                     None
                 }
             },
+            Shape::Flag => self.flag(pointer, node),
             Shape::One(kind) => self.one(file, pointer, node, kind),
             Shape::SchemaOrBool => self.one(file, pointer, node, Kind::Schema),
             Shape::SchemaOrList => match &node.value {
@@ -510,6 +424,9 @@ impl<'d> Bundler<'d> {
             },
             Shape::List(kind) => {
                 let Some(items) = node.as_list() else {
+                    if matches!(node.value, Value::Null) {
+                        return None;
+                    }
                     let what = format!("this is {}, not a list of {}s", node.what(), kind.noun());
                     self.leave_out(node.span, pointer, what);
                     return None;
@@ -565,6 +482,31 @@ impl<'d> Bundler<'d> {
         }
     }
 
+    /// `true` or `false`, also in quotes.
+    fn flag(&mut self, pointer: &str, node: &Node) -> Option<Node> {
+        let meant = match &node.value {
+            Value::Bool(_) => return Some(node.clone()),
+            Value::Null => return None,
+            Value::String(text) => match &**text {
+                "true" => Some(true),
+                "false" => Some(false),
+                _ => None,
+            },
+            _ => None,
+        };
+        let Some(meant) = meant else {
+            let what = format!("this is {}, not `true` or `false`", node.what());
+            self.leave_out(node.span, pointer, what);
+            return None;
+        };
+        self.diagnostics.warning(
+            node.span,
+            format!("#{pointer}"),
+            format!("this is the text `{meant}`; it is read as the value"),
+        );
+        Some(Node::new(Value::Bool(meant), node.span))
+    }
+
     /// Something is broken, and not part of the result.
     fn leave_out(&mut self, span: Span, pointer: &str, what: String) {
         self.diagnostics.warning(
@@ -599,51 +541,6 @@ impl<'d> Bundler<'d> {
             }
         }
     }
-
-    /// Components that are references to one another in a circle hold nothing.
-    fn break_cycles(&mut self, bundled: &mut Node) {
-        let mut circles = Vec::new();
-        let mut done: HashSet<String> = HashSet::new();
-        for (section, _) in Kind::Components.names() {
-            let path = format!("/components/{section}");
-            for name in bundled
-                .pointer(&path)
-                .and_then(Node::as_object)
-                .into_iter()
-                .flat_map(Object::keys)
-            {
-                // From here on to what was looked at before, or to what was passed on this way.
-                let mut way: IndexSet<String> = IndexSet::new();
-                let mut next = Some(format!("{path}/{}", escape(name)));
-                while let Some(at) = next.filter(|at| !done.contains(at)) {
-                    let reference = bundled.pointer(&at).and_then(pure_reference);
-                    next = reference.map(|it| it.trim_start_matches('#').to_owned());
-                    let (place, new) = way.insert_full(at);
-                    if !new {
-                        circles.extend(way.iter().skip(place).cloned());
-                        break;
-                    }
-                }
-                done.extend(way);
-            }
-        }
-        for pointer in circles {
-            let Some((section, name)) = pointer.rsplit_once('/') else {
-                continue;
-            };
-            let name = unescape(name);
-            let span = bundled.pointer(&pointer).map(|node| node.span);
-            let span = span.unwrap_or_default();
-            self.leave_out(
-                span,
-                &pointer,
-                format!("`{name}` is a reference that leads back to itself"),
-            );
-            if let Some(section) = bundled.pointer_mut(section) {
-                section.set(&name, empty(span));
-            }
-        }
-    }
 }
 
 fn empty(span: Span) -> Node {
@@ -654,54 +551,5 @@ const fn article(kind: Kind) -> &'static str {
     match kind {
         Kind::Info | Kind::Operation | Kind::Encoding | Kind::Example => "an",
         _ => "a",
-    }
-}
-
-/// The reference, if the object is nothing else.
-fn pure_reference(node: &Node) -> Option<&str> {
-    let object = node.as_object()?;
-    let reference = object.get("$ref")?.node.as_str()?;
-    (object.len() == 1).then_some(reference)
-}
-
-/// Where what has an anchor or an id stands. Of several with one name, the first counts.
-fn anchored(tree: &Node) -> HashMap<Text, String> {
-    let mut anchors = HashMap::new();
-    look_for_anchors(tree, &mut String::new(), &mut anchors);
-    anchors
-}
-
-fn look_for_anchors(node: &Node, pointer: &mut String, anchors: &mut HashMap<Text, String>) {
-    let before = pointer.len();
-    let mut inside = |part: &str, node: &Node, anchors: &mut HashMap<Text, String>| {
-        pointer.push('/');
-        pointer.push_str(part);
-        look_for_anchors(node, pointer, anchors);
-        pointer.truncate(before);
-    };
-    match &node.value {
-        Value::Object(object) => {
-            for (name, member) in object {
-                inside(&escape(name), &member.node, anchors);
-            }
-        }
-        Value::List(items) => {
-            for (index, item) in items.iter().enumerate() {
-                inside(&index.to_string(), item, anchors);
-            }
-        }
-        _ => {}
-    }
-    let text = |key: &str| match &node.member(key)?.value {
-        Value::String(text) => Some(text.clone()),
-        _ => None,
-    };
-    let id = text("$id").and_then(|id| Some(id.strip_prefix('#')?.into()));
-    for name in [text("$anchor"), text("$dynamicAnchor"), id]
-        .into_iter()
-        .flatten()
-    {
-        // Outer ones after what is in them, which they hide.
-        anchors.insert(name, pointer.clone());
     }
 }

@@ -75,7 +75,7 @@ fn shaped(
                 }
             }
         }
-        (Shape::Data | Shape::Text | Shape::List(_) | Shape::Map(_), _) => {}
+        (Shape::Data | Shape::Text | Shape::Flag | Shape::List(_) | Shape::Map(_), _) => {}
     }
 }
 
@@ -118,7 +118,9 @@ fn raised_shape(node: &Node, shape: Shape) -> Json {
         }
         (Shape::One(kind), _) => raised(node, kind),
         (Shape::SchemaOrBool | Shape::SchemaOrList, _) => raised(node, Kind::Schema),
-        (Shape::Data | Shape::Text | Shape::List(_) | Shape::Map(_), _) => node.to_json(),
+        (Shape::Data | Shape::Text | Shape::Flag | Shape::List(_) | Shape::Map(_), _) => {
+            node.to_json()
+        }
     }
 }
 

@@ -52,6 +52,8 @@ pub(super) enum Shape {
     Data,
     /// A text.
     Text,
+    /// `true` or `false`.
+    Flag,
     /// One object.
     One(Kind),
     /// A list of objects.
@@ -78,12 +80,12 @@ impl Shape {
                     | Kind::Server
                     | Kind::Discriminator
             ),
-            Self::Data | Self::Text | Self::SchemaOrBool | Self::SchemaOrList => false,
+            Self::Data | Self::Text | Self::Flag | Self::SchemaOrBool | Self::SchemaOrList => false,
         }
     }
 }
 
-use Shape::{Data, List, Map, One, SchemaOrBool, SchemaOrList, Text};
+use Shape::{Data, Flag, List, Map, One, SchemaOrBool, SchemaOrList, Text};
 
 impl Kind {
     /// The names that it may have.
@@ -150,7 +152,7 @@ impl Kind {
                 ("requestBody", One(Self::RequestBody)),
                 ("responses", Map(Self::Response)),
                 ("callbacks", Map(Self::Callback)),
-                ("deprecated", Data),
+                ("deprecated", Flag),
                 ("security", Data),
                 ("servers", List(Self::Server)),
             ],
@@ -158,12 +160,12 @@ impl Kind {
                 ("name", Text),
                 ("in", Text),
                 ("description", Text),
-                ("required", Data),
-                ("deprecated", Data),
-                ("allowEmptyValue", Data),
+                ("required", Flag),
+                ("deprecated", Flag),
+                ("allowEmptyValue", Flag),
                 ("style", Data),
-                ("explode", Data),
-                ("allowReserved", Data),
+                ("explode", Flag),
+                ("allowReserved", Flag),
                 ("schema", SchemaOrBool),
                 ("example", Data),
                 ("examples", Map(Self::Example)),
@@ -171,12 +173,12 @@ impl Kind {
             ],
             Self::Header => &[
                 ("description", Text),
-                ("required", Data),
-                ("deprecated", Data),
-                ("allowEmptyValue", Data),
+                ("required", Flag),
+                ("deprecated", Flag),
+                ("allowEmptyValue", Flag),
                 ("style", Data),
-                ("explode", Data),
-                ("allowReserved", Data),
+                ("explode", Flag),
+                ("allowReserved", Flag),
                 ("schema", SchemaOrBool),
                 ("example", Data),
                 ("examples", Map(Self::Example)),
@@ -185,7 +187,7 @@ impl Kind {
             Self::RequestBody => &[
                 ("description", Text),
                 ("content", Map(Self::MediaType)),
-                ("required", Data),
+                ("required", Flag),
             ],
             Self::MediaType => &[
                 ("schema", SchemaOrBool),
@@ -198,8 +200,8 @@ impl Kind {
                 ("contentType", Data),
                 ("headers", Map(Self::Header)),
                 ("style", Data),
-                ("explode", Data),
-                ("allowReserved", Data),
+                ("explode", Flag),
+                ("allowReserved", Flag),
             ],
             Self::Response => &[
                 ("description", Text),
@@ -236,7 +238,7 @@ impl Kind {
                 ("flows", Data),
                 ("openIdConnectUrl", Data),
                 ("oauth2MetadataUrl", Data),
-                ("deprecated", Data),
+                ("deprecated", Flag),
             ],
             Self::Tag => &[
                 ("name", Text),
@@ -330,16 +332,16 @@ const SCHEMA: &[(&str, Shape)] = &[
     ("title", Text),
     ("description", Text),
     ("type", Data),
-    ("format", Data),
+    ("format", Text),
     ("enum", Data),
     ("const", Data),
     ("default", Data),
     ("example", Data),
     ("examples", Data),
-    ("nullable", Data),
-    ("readOnly", Data),
-    ("writeOnly", Data),
-    ("deprecated", Data),
+    ("nullable", Flag),
+    ("readOnly", Flag),
+    ("writeOnly", Flag),
+    ("deprecated", Flag),
     ("externalDocs", Data),
     ("xml", Data),
     ("discriminator", One(Kind::Discriminator)),
@@ -353,7 +355,7 @@ const SCHEMA: &[(&str, Shape)] = &[
     ("pattern", Data),
     ("maxItems", Data),
     ("minItems", Data),
-    ("uniqueItems", Data),
+    ("uniqueItems", Flag),
     ("maxContains", Data),
     ("minContains", Data),
     ("maxProperties", Data),

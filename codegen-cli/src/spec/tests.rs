@@ -285,6 +285,22 @@ fn what_is_broken_is_named_and_left_out() {
             "components: {schemas: {A: {title: []}}}",
             "4:35 #/components/schemas/A/title this is a list, not a text",
         ),
+        (
+            "components: {schemas: {A: {nullable: 'true'}}}",
+            "4:38 #/components/schemas/A/nullable this is the text `true`; it is read as the value",
+        ),
+        (
+            "components: {schemas: {A: {readOnly: 1}}}",
+            "4:38 #/components/schemas/A/readOnly this is a number, not `true` or `false`",
+        ),
+        (
+            "components: {schemas: {A: {deprecated: 'yes'}}}",
+            "4:40 #/components/schemas/A/deprecated this is a text, not `true` or `false`",
+        ),
+        (
+            "components: {parameters: {A: {in: query, name: a}}}",
+            "4:30 #/components/parameters/A this parameter has neither `schema` nor `content`; it is taken as a text",
+        ),
     ];
     for (rest, message) in rows {
         let paths = if rest.starts_with("paths") {

@@ -29,7 +29,7 @@ paths:
         "303": {description: Elsewhere., headers: {Location: {required: true, schema: {type: string}}}}
         "404": {description: None., content: {application/json: {schema: {$ref: "#/components/schemas/Error"}}}}
         4XX: {description: Wrong., content: {application/json: {schema: {$ref: "#/components/schemas/Nested"}}}}
-        default: {description: Other.}
+        default: {description: Other., content: {application/problem+json: {schema: {$ref: "#/components/schemas/Error"}}}}
   /events:
     get:
       operationId: watch
@@ -74,13 +74,12 @@ struct Report {
 }
 
 #[derive(Debug, Reply)]
+#[reply(errors = "application/problem+json")]
 enum GetReportReply {
     #[reply(200)]
     Ok {
         body: Report,
-        #[header("X-Count")]
         x_count: i64,
-        #[header("X-Tags")]
         x_tags: Option<Vec<String>>,
     },
     #[reply(200, "text/csv")]
@@ -98,14 +97,11 @@ enum GetReportReply {
     #[reply(202)]
     Accepted,
     #[reply(303)]
-    SeeOther {
-        #[header("Location")]
-        location: String,
-    },
-    #[reply("4XX")]
+    SeeOther { location: String },
+    #[reply("4XX", "application/json")]
     ClientError(StatusCode, Value),
     #[reply(default)]
-    Default(StatusCode),
+    Default(StatusCode, Value),
 }
 
 #[derive(Debug, Reply)]
@@ -144,7 +140,10 @@ impl Reports for Handlers {
                 json!({ "error": { "type": "other", "message": "busy" } }),
             ),
             6 => return Err(Conflict::new("two want it").into()),
-            7 => GetReportReply::Default(StatusCode::BAD_GATEWAY),
+            7 => GetReportReply::Default(
+                StatusCode::BAD_GATEWAY,
+                json!({ "code": 1, "message": "elsewhere" }),
+            ),
             8 => panic!("a mistake of the author"),
             _ => match cx.preferred(&offered) {
                 Some("text/csv") => GetReportReply::OkCsv {
@@ -223,7 +222,16 @@ async fn each_kind_of_reply() {
         (own.status, own.json()["error"]["message"].as_str()),
         (409, Some("busy"))
     );
-    assert_eq!(client.get("/reports/7").await.status, 502);
+    assert_eq!(own.header("content-type"), Some("application/json"));
+    let other = client.get("/reports/7").await;
+    assert_eq!(
+        said(&other),
+        (
+            502,
+            Some("application/problem+json"),
+            &br#"{"code":1,"message":"elsewhere"}"#[..]
+        )
+    );
     let gone = client.delete("/none").await;
     assert_eq!(said(&gone), (204, None, &b""[..]));
 

@@ -17,8 +17,8 @@ pub enum Answers {
     #[reply(200)]
     TwoBodies(String, String),
     #[reply(201)]
-    Stray {
-        body: String,
+    NoName {
+        #[header]
         rate: i64,
     },
     #[reply(202)]
@@ -30,5 +30,11 @@ pub enum Answers {
 
 #[derive(Debug, Reply)]
 pub struct NoEnum;
+
+#[derive(Debug, Reply)]
+#[reply(404)]
+pub enum NoErrors {
+    NotFound,
+}
 
 fn main() {}
