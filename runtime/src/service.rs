@@ -1,6 +1,8 @@
 //! A service: its parts, and what each of them brings to a node.
 
-use std::{collections::HashMap, marker::PhantomData, process::ExitCode, sync::Arc};
+use std::{
+    collections::HashMap, marker::PhantomData, num::NonZero, process::ExitCode, sync::Arc, thread,
+};
 
 use axum::http::Method;
 
@@ -26,6 +28,8 @@ use crate::{
 
 /// How values are written.
 const FORMAT: &str = "json";
+/// A document's types may lead to one another a thousand deep.
+const ASKING_STACK_BYTES: usize = 64 << 20;
 
 /// The states and handlers that work together, as `memgen::service!` or `memgen::main!` lists them.
 ///
@@ -124,9 +128,31 @@ impl Service {
         crate::process::run(self)
     }
 
-    /// The states, to be asked what they can read of what was written before. This takes a while.
+    /// The states, to be asked what they can read of what was written before. This takes a while, so all processors do it.
+    ///
+    /// # Panics
+    /// If finding out how a state is laid out does.
     pub(crate) fn asked(&self) -> Vec<AskedState> {
-        self.parts.iter().filter_map(|part| part.asked()).collect()
+        let threads = thread::available_parallelism().map_or(1, NonZero::get);
+        let share = self.parts.len().div_ceil(threads).max(1);
+        thread::scope(|scope| {
+            let ask = |parts: &[Box<dyn AsPart>]| -> Vec<AskedState> {
+                parts.iter().filter_map(|part| part.asked()).collect()
+            };
+            let shares = self.parts.chunks(share).map(|parts| {
+                let asking = thread::Builder::new().stack_size(ASKING_STACK_BYTES);
+                let asking = asking.spawn_scoped(scope, move || ask(parts));
+                asking.expect("the system has room for a few threads at the start")
+            });
+            // All are started before the first is waited for.
+            let shares: Vec<_> = shares.collect();
+            let asked = shares.into_iter().map(|share| {
+                share
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            });
+            asked.flatten().collect()
+        })
     }
 
     /// What is wrong with the parts as a whole, if anything is.
