@@ -7,11 +7,14 @@ mod rows;
 
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value, json};
 
 use super::{
     asked::Asked,
+    discover::{Described, discover},
     finding::{Finding, Owner},
     node::Layout,
+    oracle::Unread,
 };
 
 /// The layout of a type.
@@ -48,4 +51,29 @@ where
         .iter()
         .filter_map(|finding| finding.mend(owner))
         .collect()
+}
+
+/// Types that all have one another have more values than can be made, let alone tried: this ends.
+#[test]
+fn types_that_all_lead_to_one_another_come_to_an_end() {
+    const TYPES: usize = 40;
+    let names: Vec<String> = (0..TYPES).map(|number| format!("T{number}")).collect();
+    let properties: Map<String, Value> = names
+        .iter()
+        .map(|name| (name.clone(), json!({"$ref": format!("#/$defs/{name}")})))
+        .collect();
+    let mut all = json!({"type": "object", "properties": properties, "required": names});
+    let types: Map<String, Value> = names
+        .iter()
+        .map(|name| (name.clone(), all.clone()))
+        .collect();
+    all["title"] = json!("S");
+    all["$defs"] = types.into();
+    let described = Described {
+        written: all.clone(),
+        read: all,
+    };
+    let none = |_: &Value| Err(Unread::default());
+    let layout = discover(described, None, Some(&none));
+    assert_eq!(layout.types.len(), TYPES + 1);
 }
