@@ -231,7 +231,12 @@ impl Discovery<'_> {
                 continue;
             }
             let optional = match &inner {
-                None => !required.contains(&name.as_str()) || self.has_default(&properties, name),
+                // What the server fills in may not have been there.
+                None => {
+                    !required.contains(&name.as_str())
+                        || schema.get("readOnly") == Some(&Value::Bool(true))
+                        || self.has_default(&properties, name)
+                }
                 Some(inner) => self.may_be_left_out(inner),
             };
             let place = if optional {

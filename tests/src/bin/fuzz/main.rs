@@ -1,7 +1,8 @@
 //! Damages documents at random and puts each through the whole generator: `cargo run -p memgen-tests --bin fuzz -- --seconds 120`.
 //!
 //! Whatever a document holds, there is an answer in bounded time: a crate that could compile or messages, and never a panic. The corpus are the repository's own
-//! documents. A case that fails is printed with its seed (`--seed N` runs it alone) and kept in `target/fuzz`.
+//! documents. A case that fails is printed with its seed (`--seed N` runs it alone) and kept in `target/fuzz`. A stack that overflows ends the whole process:
+//! then the document is in `target/fuzz/running.yaml`.
 
 mod damage;
 mod rust;
@@ -41,6 +42,9 @@ fn main() -> ExitCode {
         }
     }
     let corpus = Corpus::read();
+    let folder = damage::kept();
+    let running = folder.join("running.yaml");
+    let _ = fs::create_dir_all(&folder);
     // A panic is a finding; its message comes with the seed.
     panic::set_hook(Box::new(|_| {}));
     let started = Instant::now();
@@ -50,12 +54,11 @@ fn main() -> ExitCode {
     while only.map_or(started.elapsed().as_secs() < seconds, |_| cases == 0) {
         let seed = first + cases;
         let document = corpus.damaged(seed);
+        let _ = fs::write(&running, &document);
         match answer(document.clone()) {
             Ok(crate_written) => generated += u64::from(crate_written),
             Err(why) => {
-                let folder = damage::kept();
                 let path = folder.join(format!("{seed}.yaml"));
-                let _ = fs::create_dir_all(&folder);
                 let _ = fs::write(&path, &document);
                 println!("seed {seed}: {why}; the document is {}", path.display());
                 return ExitCode::FAILURE;
@@ -69,6 +72,7 @@ fn main() -> ExitCode {
             );
         }
     }
+    let _ = fs::remove_file(&running);
     println!(
         "{cases} documents, {generated} crates, from seed {first} on: no panic, none took {} s",
         PATIENCE.as_secs()
