@@ -19,7 +19,7 @@ use axum::{
     Json,
     body::Body,
     extract::FromRequestParts,
-    http::{HeaderName, HeaderValue, Request, StatusCode, header, request::Parts},
+    http::{HeaderName, Request, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
@@ -33,58 +33,25 @@ use crate::{
     forward::{self, CALLER, Envelope, HOPS, HOPS_MAX, REQUEST, TIME_LEFT},
     home::{HomePlace, RunningGuard},
     idempotency, json,
-    key::{KeyError, KeyReader},
+    key::KeyReader,
     mailbox::{Command, Job, RETRY_AFTER_SECONDS, Recall, Refusal},
     node::{Context, Node},
     partitions::{Copy, Here, Owner, Slot},
     position::{self, ReadOptions},
     problem::Problem,
-    reply::NoContent,
     state::State,
     template::Template,
-    the_entity::TheEntity,
 };
+
+mod halt;
+mod prefer;
+
+pub use self::halt::Halt;
+pub(crate) use self::halt::Why;
+use self::prefer::{minimize, prefers_minimal};
 
 /// The future of an answer.
 pub type CallFuture = Pin<Box<dyn Future<Output = Result<Response, Halt>> + Send>>;
-
-/// Why a call ends early.
-pub struct Halt(pub(crate) Why);
-
-/// Why a call ends early.
-pub(crate) enum Why {
-    /// It is answered.
-    Answered(Box<Response>),
-    /// This node owned the key's partition and does no longer. Nothing happened: this is the same call, to be made again.
-    Moved(Call),
-}
-
-impl std::fmt::Debug for Halt {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match &self.0 {
-            Why::Answered(response) => write!(f, "Answered({})", response.status()),
-            Why::Moved(_) => f.write_str("Moved"),
-        }
-    }
-}
-
-impl From<Problem> for Halt {
-    fn from(problem: Problem) -> Self {
-        problem.into_response().into()
-    }
-}
-
-impl From<Response> for Halt {
-    fn from(response: Response) -> Self {
-        Self(Why::Answered(Box::new(response)))
-    }
-}
-
-impl From<KeyError> for Halt {
-    fn from(error: KeyError) -> Self {
-        Problem::bad_request(format!("the key in the path: {error}")).into()
-    }
-}
 
 /// How a request came to this node.
 #[derive(Clone, Copy, Debug)]
@@ -771,39 +738,4 @@ pub(crate) fn missing<S: State>(key: &S::Key) -> Problem {
         S::DEFINITION.name,
         crate::key::key_text::<S>(key)
     ))
-}
-
-const PREFER: HeaderName = HeaderName::from_static("prefer");
-const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
-
-/// `Prefer: return=minimal` (RFC 7240).
-fn prefers_minimal(headers: &axum::http::HeaderMap) -> bool {
-    headers
-        .get_all(PREFER)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .any(|value| {
-            value
-                .split(',')
-                .any(|preference| preference.trim().eq_ignore_ascii_case("return=minimal"))
-        })
-}
-
-/// The same success without a body.
-fn minimize(mut response: Response) -> Response {
-    if !response.status().is_success() {
-        return response;
-    }
-    TheEntity::leave_out(&mut response);
-    let (mut parts, _) = response.into_parts();
-    parts.headers.remove(header::CONTENT_TYPE);
-    parts.headers.remove(header::CONTENT_LENGTH);
-    parts.headers.insert(
-        PREFERENCE_APPLIED,
-        HeaderValue::from_static("return=minimal"),
-    );
-    if parts.status == StatusCode::OK {
-        parts.status = NoContent.into_response().status();
-    }
-    Response::from_parts(parts, Body::empty())
 }

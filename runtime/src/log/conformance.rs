@@ -1,7 +1,7 @@
 //! The suite that every [`Log`] passes: the rules of its contract, one check each.
 //!
-//! [`suite`] is for a log in which nothing goes wrong, [`reopened`] for one that outlives its process, and
-//! [`prefix`] also holds where everything goes wrong. Logs may compact meanwhile: what a check reads back is of one key
+//! [`suite`] is for a log in which nothing goes wrong, [`reopened()`] for one that outlives its process, and
+//! [`prefix()`] also holds where everything goes wrong. Logs may compact meanwhile: what a check reads back is of one key
 //! each, and not behind a higher ballot, so rule 6 lets it stay.
 //!
 //! All of them panic, with the name of the rule, if it is broken.
@@ -19,6 +19,11 @@ use super::{AppendError, KeptLayout, Log, LogError, Offsets, Topic, TopicPartiti
 use crate::record::{
     Answered, BARRIER_KEY, BATCH_KEY, Ballot, FENCE_KEY, Kind, Offset, REPLY_KEY, Record,
 };
+
+mod prefix;
+mod reopened;
+
+pub use self::{prefix::prefix, reopened::reopened};
 
 /// More than any check writes.
 const PLENTY: usize = 1 << 24;
@@ -595,155 +600,4 @@ async fn a_closed_log_refuses(log: &impl Log) {
         10,
         "closed: nothing landed late"
     );
-}
-
-/// Rules 2 and 4, whatever goes wrong: producers send in a row and are replaced once they fail; at the end, what is there
-/// of each is a prefix of what it sent, and holds what was acknowledged and nothing that was refused.
-///
-/// # Panics
-/// If a rule is broken, with its name.
-pub async fn prefix(log: &impl Log, producers: u64) {
-    let name = "prefix";
-    log.declare(&topic(name, 1)).await.expect("a new topic");
-    let partition = TopicPartition::new(name, 0);
-    let mut sent: Vec<Vec<(Record, Result<Offset, AppendError>)>> = Vec::new();
-    for number in 1..=producers {
-        let ballot = Ballot::new(number, 1);
-        let mut producer = log.producer(&partition).expect("a producer");
-        let mut appends = Vec::new();
-        for round in 0..10 {
-            let records: Vec<_> = (0..3)
-                .map(|at| data(ballot, &format!("{number} {round} {at}"), Some("")))
-                .collect();
-            appends.push((records.clone(), producer.append(&records)));
-            if round == 4 {
-                // Those behind see how those before them ended.
-                let (records, receipt) = appends.pop().expect("it was just pushed");
-                let outcome = receipt.await;
-                appends.push((records, Box::pin(std::future::ready(outcome))));
-            }
-        }
-        let mut outcomes = Vec::new();
-        for (records, receipt) in appends {
-            let outcome = receipt.await;
-            for (at, record) in records.into_iter().enumerate() {
-                outcomes.push((record, outcome.clone().map(|offsets| offsets[at])));
-            }
-        }
-        sent.push(outcomes);
-    }
-    // A late write can only come behind this; it is still allowed to.
-    let read = read_all(log, &partition).await;
-    for outcomes in &sent {
-        let failed = outcomes.iter().position(|(_, outcome)| outcome.is_err());
-        assert!(
-            outcomes[failed.unwrap_or(outcomes.len())..]
-                .iter()
-                .all(|(_, outcome)| outcome.is_err()),
-            "prefix: nothing is acknowledged behind a failure"
-        );
-        let mut last = None;
-        let mut missing = false;
-        for (record, outcome) in outcomes {
-            let mut found = read
-                .iter()
-                .filter(|(_, it)| it == record)
-                .map(|(offset, _)| *offset);
-            let offset = found.next();
-            assert_eq!(found.next(), None, "order: a record is there once");
-            match outcome {
-                Ok(acknowledged) => {
-                    assert_eq!(
-                        offset,
-                        Some(*acknowledged),
-                        "durability: what was acknowledged is there"
-                    );
-                }
-                Err(AppendError::Unknown(_)) => {}
-                Err(error) => assert_eq!(offset, None, "unknown outcomes: `{error}` means never"),
-            }
-            if let Some(offset) = offset {
-                assert!(!missing, "prefix: what landed is a prefix of what was sent");
-                assert!(last < Some(offset), "prefix: in the order sent");
-                last = Some(offset);
-            }
-            missing |= offset.is_none();
-        }
-    }
-}
-
-/// Rule 3 for a log that outlives its process: `open` opens the same one each time.
-///
-/// # Panics
-/// If a rule is broken, with its name.
-pub async fn reopened<L: Log>(open: impl AsyncFn() -> L) {
-    let partition = TopicPartition::new("vertex", 1);
-    let other = TopicPartition::new("component", 0);
-    let mut expected = Vec::new();
-    for round in 0..5_u64 {
-        let log = open().await;
-        if round > 0 {
-            let error = log
-                .declare(&topic("vertex", 3))
-                .await
-                .expect_err("the shape is kept");
-            assert!(
-                matches!(error, LogError::Shape { .. }),
-                "one topic, one shape: {error}"
-            );
-        }
-        log.declare(&topic("vertex", 2))
-            .await
-            .expect("the same shape");
-        if round > 1 {
-            // A topic may come later, and changes nothing for those before it.
-            log.declare(&topic("component", 1))
-                .await
-                .expect("a new topic, or the same");
-            let mut producer = log.producer(&other).expect("a producer");
-            let record = data(Ballot::new(round, 1), "other", Some(""));
-            assert_eq!(
-                producer.append(&[record]).await,
-                Ok(vec![round - 2]),
-                "offsets go on"
-            );
-        }
-        assert_eq!(
-            log.end(&partition).await.expect("an end"),
-            expected.len() as Offset,
-            "the end is kept"
-        );
-        assert_eq!(
-            read_all(&log, &partition).await,
-            expected,
-            "what was acknowledged is kept"
-        );
-        let kept: Vec<_> = layouts(&log, "vertex").await;
-        assert_eq!(kept.len() as u64, round, "layouts are kept");
-        let layout = KeptLayout {
-            fingerprint: round,
-            text: round.to_string(),
-        };
-        log.keep_layout("vertex", &layout)
-            .await
-            .expect("there is room");
-        let mut producer = log.producer(&partition).expect("a producer");
-        for number in 0..20 {
-            let record = data(
-                Ballot::new(round, 1),
-                &format!("{round} {number}"),
-                Some("value"),
-            );
-            let offset = expected.len() as Offset;
-            assert_eq!(
-                producer.append(std::slice::from_ref(&record)).await,
-                Ok(vec![offset]),
-                "offsets go on"
-            );
-            expected.push((offset, record));
-        }
-        if round % 2 == 0 {
-            log.close().await;
-        }
-    }
 }
