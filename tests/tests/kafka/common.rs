@@ -21,6 +21,7 @@ use rdkafka::{
         AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication,
     },
     client::DefaultClientContext,
+    metadata::MetadataPartition,
 };
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -133,16 +134,39 @@ impl Cluster {
 
     /// The broker that leads a topic's first partition, counted from 0.
     pub(crate) async fn leader(&self, topic: &str) -> usize {
+        let leader = self
+            .of_first_partition(topic, MetadataPartition::leader)
+            .await;
+        counted(leader)
+    }
+
+    /// The brokers whose copies of a topic's first partition are in sync, counted from 0.
+    pub(crate) async fn in_sync(&self, topic: &str) -> Vec<usize> {
+        self.of_first_partition(topic, |it| it.isr().iter().copied().map(counted).collect())
+            .await
+    }
+
+    /// What the brokers say of a topic's first partition.
+    async fn of_first_partition<T: Send + 'static>(
+        &self,
+        topic: &str,
+        look: impl FnOnce(&MetadataPartition) -> T + Send + 'static,
+    ) -> T {
         let (admin, topic) = (self.admin(), topic.to_owned());
-        let leader = tokio::task::spawn_blocking(move || {
+        let asked = tokio::task::spawn_blocking(move || {
             let metadata = admin
                 .inner()
                 .fetch_metadata(Some(&topic), Duration::from_secs(10))
                 .expect("the brokers answer");
-            metadata.topics()[0].partitions()[0].leader()
+            look(&metadata.topics()[0].partitions()[0])
         });
-        usize::try_from(leader.await.expect("it does not panic") - 1).expect("there is one")
+        asked.await.expect("it does not panic")
     }
+}
+
+/// Brokers' ids count from 1.
+fn counted(id: i32) -> usize {
+    usize::try_from(id - 1).expect("there is one")
 }
 
 pub(crate) fn soon() -> AdminOptions {

@@ -1,6 +1,6 @@
 //! Brokers die, stop, and refuse: what was acknowledged is there, and what landed is a prefix of what was sent.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use memgen::{
     log::{
@@ -10,7 +10,10 @@ use memgen::{
     },
     record::Ballot,
 };
-use tokio::time::{sleep, timeout};
+use tokio::{
+    sync::Notify,
+    time::{sleep, timeout},
+};
 
 use crate::common::{THREE, declare, prefix};
 
@@ -57,7 +60,7 @@ async fn too_few_replicas_in_sync_delay_their_partition_only() {
     let mut brokers = THREE.shaken().await;
     let prefix = prefix();
     let log = Kafka::open(Options {
-        append_timeout: Duration::from_secs(3),
+        append_timeout: Duration::from_secs(10),
         ..THREE.options(&prefix)
     });
     let log = log.await.expect("the brokers answer");
@@ -70,43 +73,49 @@ async fn too_few_replicas_in_sync_delay_their_partition_only() {
     THREE
         .alter(&format!("{prefix}strict"), "min.insync.replicas", "3")
         .await;
+    let topics = [format!("{prefix}strict"), format!("{prefix}beside")];
     let leaders = [
-        THREE.leader(&format!("{prefix}strict")).await,
-        THREE.leader(&format!("{prefix}beside")).await,
+        THREE.leader(&topics[0]).await,
+        THREE.leader(&topics[1]).await,
     ];
     let lost = (0..3)
         .find(|broker| !leaders.contains(broker))
         .expect("two topics have two leaders at most");
     brokers.server(lost).kill().expect("it runs");
-
-    let mut producer = log.producer(&beside).expect("a producer");
-    let until = Instant::now() + Duration::from_secs(10);
-    let (mut refused, mut landed, mut disturbed) = (0, 0, 0);
-    let fail = async {
-        while Instant::now() < until {
-            let outcome = append(&log, &strict, "meanwhile").await;
-            // Before the broker is missed, all is well.
-            refused += usize::from(matches!(outcome, Err(AppendError::Unknown(_))));
-        }
-    };
-    let go_on = async {
-        while Instant::now() < until {
-            let outcome = producer.append(&[data(ballot, "key", Some("value"))]).await;
-            if outcome.is_ok() {
-                landed += 1;
-            } else {
-                disturbed += 1;
-                producer = log.producer(&beside).expect("a producer");
+    // Until the brokers miss it, all partitions wait for its copy alike.
+    let missed = async {
+        for topic in &topics {
+            while THREE.in_sync(topic).await.contains(&lost) {
+                sleep(Duration::from_millis(100)).await;
             }
         }
     };
-    tokio::join!(fail, go_on);
-    assert!(
-        refused > 0,
-        "three replicas were wanted, and two were there"
-    );
-    assert!(landed > 50, "{landed} landed beside it");
-    assert!(disturbed <= 1, "disturbed {disturbed} times");
+    timeout(SOON, missed).await.expect("it is missed");
+
+    let refused = Notify::new();
+    let fail = async {
+        let outcome = append(&log, &strict, "meanwhile").await;
+        assert!(
+            matches!(outcome, Err(AppendError::Unknown(_))),
+            "three replicas were wanted, and two were there: {outcome:?}"
+        );
+        refused.notify_one();
+    };
+    let go_on = async {
+        let mut producer = log.producer(&beside).expect("a producer");
+        let mut landed = 0;
+        loop {
+            let record = [data(ballot, "key", Some("value"))];
+            tokio::select! {
+                biased;
+                () = refused.notified() => break landed,
+                outcome = producer.append(&record) => outcome.expect("two copies are enough"),
+            };
+            landed += 1;
+        }
+    };
+    let ((), landed) = tokio::join!(fail, go_on);
+    assert!(landed > 0, "nothing landed beside it");
     let there = read_all(&log, &strict).await;
     assert_eq!(there[0].1.key, "before");
 
