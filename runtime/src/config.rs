@@ -12,6 +12,7 @@ mod kafka;
 mod load;
 mod open_files;
 mod settings;
+mod task;
 mod values;
 
 use std::{
@@ -24,7 +25,8 @@ use std::{
 #[cfg(feature = "kafka")]
 pub(crate) use kafka::is_secret;
 pub use kafka::{KafkaConfig, KafkaSettings, REPLICATION_FACTOR, Topics};
-pub use load::{Sources, Stop, Task};
+pub use load::{Sources, Stop};
+pub use task::{LogTask, Task};
 pub(crate) use values::partitions;
 
 use crate::coordinator::zookeeper::Address;

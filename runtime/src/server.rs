@@ -77,6 +77,16 @@ pub enum StartError {
     },
 }
 
+impl From<Refused> for StartError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Incompatible(verdict) => Self::Incompatible(verdict.problems()),
+            Refused::Unreadable(what) => Self::Setting(what),
+            Refused::Log(error) => Self::Log(error),
+        }
+    }
+}
+
 /// Where a running node listens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Addresses {
@@ -358,13 +368,7 @@ impl Service {
         if !mistakes.is_empty() {
             return Err(StartError::Parts(mistakes));
         }
-        layout::admit(log, &states)
-            .await
-            .map_err(|refused| match refused {
-                Refused::Incompatible(verdict) => StartError::Incompatible(verdict.problems()),
-                Refused::Unreadable(what) => StartError::Setting(what),
-                Refused::Log(error) => StartError::Log(error),
-            })
+        Ok(layout::admit(log, &states).await?)
     }
 
     fn document(&self) -> serde_json::Value {
@@ -562,7 +566,7 @@ async fn bind(setting: &'static str, address: SocketAddr) -> Result<TcpListener,
 /// Bytes of remembered replies that one partition keeps in memory.
 const REPLIES_BYTES_MAX: usize = 64 << 20;
 
-fn horizon(config: &Config) -> Horizon {
+pub(crate) fn horizon(config: &Config) -> Horizon {
     let limits = &config.limits;
     Horizon {
         age_ms: u64::try_from(limits.idempotency_horizon.as_millis()).unwrap_or(u64::MAX),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::{cluster::Part, partitions::Slot, state::State, writer::Phase};
+use crate::{cluster::Part, memory::Summary, partitions::Slot, state::State, writer::Phase};
 
 /// A partition as `/status` shows it.
 #[derive(Clone, Debug, Serialize)]
@@ -28,6 +28,8 @@ pub(crate) struct PartitionStatus {
     pub(crate) bytes: i64,
     /// The offset after the last applied record.
     pub(crate) position: u64,
+    /// What the entities add up to at this position, in hexadecimal: the same at each node.
+    pub(crate) digest: String,
     pub(crate) queue: usize,
 }
 
@@ -85,6 +87,7 @@ impl<S: State> Watched for Arc<Slot<S>> {
             .is_some_and(|here| *here.phase.borrow() == Phase::Serving);
         let memory = here.as_ref().map(|here| &here.memory);
         let memory = memory.or(copy.as_ref().map(|copy| &copy.memory));
+        let summary = memory.map_or_else(Summary::default, |memory| memory.summary());
         let assignment = view.plan.assignments.get(&self.partition);
         let phase = if halted.is_some() {
             PartitionPhase::Halted
@@ -112,8 +115,9 @@ impl<S: State> Watched for Arc<Slot<S>> {
                 .map(|copy| u64::try_from(copy.age().as_millis()).unwrap_or(u64::MAX)),
             standbys: assignment.map_or(Vec::new(), |assignment| assignment.standbys.clone()),
             keys: memory.map_or(0, |memory| memory.len()),
-            bytes: memory.map_or(0, |memory| memory.bytes()),
-            position: memory.map_or(0, |memory| memory.applied()),
+            bytes: summary.bytes,
+            position: summary.applied,
+            digest: summary.shown_digest(),
             queue: here.map_or(0, |here| here.mailbox.waiting()),
         }
     }

@@ -39,7 +39,32 @@ async fn a_cluster() {
     nodes_that_are_restarted(&mut cluster, &mut random).await;
     an_owner_that_is_paused(&mut cluster).await;
     from_three_nodes_to_one_and_back(&mut cluster, &mut random).await;
+    all_have_the_same(&mut cluster).await;
     cluster.assert_sound();
+}
+
+/// After all that: owner, standbys, and a replay of the log by a process of its own have the same.
+async fn all_have_the_same(cluster: &mut Cluster) {
+    cluster.ready().await;
+    let mut copies = 0;
+    for partition in 0..PARTITIONS {
+        // Owners write a little by themselves, and standbys follow.
+        let (position, digests) = loop {
+            let seen = cluster.digests("register", partition).await;
+            let position = seen[0].0;
+            if seen.iter().all(|(other, _)| *other == position) {
+                break (position, seen);
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
+        copies += digests.len();
+        let replayed = cluster.replay("register", partition, position);
+        assert!(
+            digests.iter().all(|(_, digest)| *digest == replayed),
+            "register/{partition} at {position}: {digests:?}, and replayed {replayed}"
+        );
+    }
+    assert!(copies >= 2 * PARTITIONS, "{copies} copies were compared");
 }
 
 /// Any node takes any request; partitions are balanced; standbys answer reads that say that they may.
