@@ -432,7 +432,9 @@ impl Service {
             start(
                 socket,
                 Protocol::Http2,
-                router.route(ALIVE_PATH, alive),
+                router
+                    .route(ALIVE_PATH, alive)
+                    .merge(admin::peer_router(health)),
                 None,
             );
         }

@@ -19,6 +19,8 @@ pub(crate) struct PartitionStatus {
     pub(crate) owner: Option<String>,
     /// The epoch of the last owner that this node saw in the log.
     pub(crate) epoch: i64,
+    /// When this node took it over for the last time, in seconds since the Unix epoch; 0 if it never did.
+    pub(crate) taken_over_seconds: i64,
     /// How old what a standby shows may be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) staleness_ms: Option<u64>,
@@ -109,6 +111,7 @@ impl<S: State> Watched for Arc<Slot<S>> {
                 .holder(&self.partition)
                 .map(|holder| holder.node.clone()),
             epoch: self.metrics.epoch.get(),
+            taken_over_seconds: self.metrics.taken_over.get(),
             staleness_ms: copy
                 .as_ref()
                 .filter(|_| phase == PartitionPhase::Standby)
