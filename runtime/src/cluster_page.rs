@@ -62,6 +62,10 @@ pub(crate) fn router(health: &Arc<Health>) -> Router {
             ),
         )
         .route(
+            "/cluster/icon.svg",
+            file("image/svg+xml", include_str!("cluster_page/icon.svg")),
+        )
+        .route(
             "/cluster/page.css",
             file(
                 "text/css; charset=utf-8",
@@ -101,8 +105,9 @@ async fn overview(health: &Health) -> Response {
 /// What another node says of itself, if it does.
 async fn ask(health: &Health, node: &Node) -> Option<Value> {
     let deadline = Instant::now() + PATIENCE;
+    let peer = node.peer();
     let answer = health.nodes.peers.call(
-        &node.peer(),
+        &peer,
         Method::GET,
         PEER_STATUS_PATH,
         &[],
