@@ -41,13 +41,11 @@ impl Which {
             release: false,
             quiet: ui.quiet(),
         };
-        match build.run().await? {
-            Some(programs) => one(programs).map(Some),
-            None => {
-                ui.error("the build failed");
-                Ok(None)
-            }
-        }
+        let Some(programs) = build.run().await? else {
+            ui.error("the build failed");
+            return Ok(None);
+        };
+        one(programs).map(Some)
     }
 }
 

@@ -120,7 +120,7 @@ pub(crate) fn run(ui: Ui, action: &Action) -> Result<Exit, Failure> {
         Action::Diff { admin, .. } => {
             let mut looks = 0;
             loop {
-                let (node, at) = status::digest(admin, &of.topic, of.partition)?;
+                let (node, at) = status::copy(admin, &of.topic, of.partition)?;
                 let task = format!("{partition}@{}", at.position);
                 let answer = of.service.ask(&program, &["--verify-log", &task])?;
                 if answer.code != Some(0) {

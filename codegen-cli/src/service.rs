@@ -2,7 +2,7 @@
 
 use std::{
     ffi::OsString,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -51,7 +51,7 @@ impl Service {
     ///
     /// # Errors
     /// If it can't be started.
-    pub(crate) fn ask(&self, program: &PathBuf, task: &[&str]) -> Result<Answer, Failure> {
+    pub(crate) fn ask(&self, program: &Path, task: &[&str]) -> Result<Answer, Failure> {
         let output = self.command(program, task).stdout(Stdio::piped()).output();
         let output = output.map_err(starting(program))?;
         Ok(Answer {
@@ -64,7 +64,7 @@ impl Service {
     ///
     /// # Errors
     /// If it can't be started.
-    pub(crate) fn print(&self, program: &PathBuf, task: &[&str]) -> Result<Exit, Failure> {
+    pub(crate) fn print(&self, program: &Path, task: &[&str]) -> Result<Exit, Failure> {
         let status = self.command(program, task).status();
         let status = status.map_err(starting(program))?;
         Ok(if status.success() {
@@ -74,7 +74,7 @@ impl Service {
         })
     }
 
-    fn command(&self, program: &PathBuf, task: &[&str]) -> Command {
+    fn command(&self, program: &Path, task: &[&str]) -> Command {
         let mut command = Command::new(program);
         command
             .args(task)
@@ -85,6 +85,6 @@ impl Service {
     }
 }
 
-fn starting(program: &PathBuf) -> impl FnOnce(std::io::Error) -> String + '_ {
+fn starting(program: &Path) -> impl FnOnce(std::io::Error) -> String + '_ {
     move |error| format!("{}: {error}", program.display())
 }

@@ -64,7 +64,7 @@ struct Partition {
 
 /// What a node has of a partition in memory.
 #[derive(Debug)]
-pub(crate) struct Digest {
+pub(crate) struct Copy {
     pub(crate) position: u64,
     pub(crate) digest: String,
     pub(crate) keys: u64,
@@ -178,11 +178,11 @@ pub(crate) fn admin_of(asked: &Base, node: &str) -> Result<Base, Box<dyn std::er
 ///
 /// # Errors
 /// If it has nothing of it, or does not answer.
-pub(crate) fn digest(
+pub(crate) fn copy(
     asked: &Base,
     topic: &str,
     number: u32,
-) -> Result<(String, Digest), Box<dyn std::error::Error>> {
+) -> Result<(String, Copy), Box<dyn std::error::Error>> {
     let status = read(asked)?;
     let node = status.node;
     let partition = status
@@ -198,12 +198,12 @@ pub(crate) fn digest(
         )
         .into());
     }
-    let digest = Digest {
+    let copy = Copy {
         position: partition.position,
         digest: partition.digest,
         keys: partition.keys,
     };
-    Ok((node, digest))
+    Ok((node, copy))
 }
 
 /// What a node says of itself.

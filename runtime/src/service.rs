@@ -168,11 +168,10 @@ impl Service {
     /// # Panics
     /// If none of them has the topic.
     pub(crate) async fn verify(&self, verify: Verify<'_>) -> Result<Verified, ReplayError> {
-        let of_topic = |part: &&Box<dyn AsPart>| {
+        let part = self.parts.iter().find(|part| {
             let definition = part.definition();
             definition.is_some_and(|definition| definition.topic == &*verify.partition.topic)
-        };
-        let part = self.parts.iter().find(of_topic);
+        });
         let replay = part.and_then(|part| part.verify(verify));
         replay.expect("its topic is one of the service's").await
     }

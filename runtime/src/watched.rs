@@ -24,7 +24,7 @@ pub(crate) struct PartitionStatus {
     /// How old what a standby shows may be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) staleness_ms: Option<u64>,
-    /// The nodes that follow it, by the plan.
+    /// The nodes that follow it, by the plan, as far as they are there.
     pub(crate) standbys: Vec<String>,
     pub(crate) keys: usize,
     pub(crate) bytes: i64,
@@ -102,21 +102,26 @@ impl<S: State> Watched for Arc<Slot<S>> {
                 _ => PartitionPhase::Replaying,
             }
         };
+        let owner = view.holder(&self.partition);
+        let owner = owner.map(|holder| holder.node.clone());
+        // The plan may be behind what happened: a standby that has taken over follows no more, and neither does one that is gone.
+        let follows = |standby: &&String| {
+            Some(*standby) != owner.as_ref() && view.nodes.contains_key(*standby)
+        };
+        let standbys = assignment.map_or(&[][..], |assignment| &assignment.standbys);
         PartitionStatus {
             topic: self.partition.topic.to_string(),
             partition: self.partition.partition,
             phase,
             halted_because: halted.map(|why| (*why).clone()),
-            owner: view
-                .holder(&self.partition)
-                .map(|holder| holder.node.clone()),
+            standbys: standbys.iter().filter(follows).cloned().collect(),
+            owner,
             epoch: self.metrics.epoch.get(),
             taken_over_seconds: self.metrics.taken_over.get(),
             staleness_ms: copy
                 .as_ref()
                 .filter(|_| phase == PartitionPhase::Standby)
                 .map(|copy| u64::try_from(copy.age().as_millis()).unwrap_or(u64::MAX)),
-            standbys: assignment.map_or(Vec::new(), |assignment| assignment.standbys.clone()),
             keys: memory.map_or(0, |memory| memory.len()),
             bytes: summary.bytes,
             position: summary.applied,

@@ -70,7 +70,15 @@ impl Cluster {
         let coordinator = format!("zookeeper://{}/{name}", servers.zookeeper.addresses());
         let services = (1..=nodes).map(|number| {
             let node = format!("n{number}");
-            Service::of(program.to_owned())
+            let service = Service::of(program.to_owned());
+            // One that listens on all addresses, as in a container, and so has to say at which it is reached.
+            let service = if number == 1 {
+                let service = service.set("--peer", "0.0.0.0:0");
+                service.args(&["--advertise", "localhost"])
+            } else {
+                service
+            };
+            service
                 .args(&["--cluster", &name, "--node", &node])
                 .args(&["--log", &log, "--coordinator", &coordinator])
                 .args(args)

@@ -63,6 +63,15 @@ impl Service {
         args.iter().fold(self, |service, arg| service.arg(*arg))
     }
 
+    /// Gives another value to a flag that has one.
+    #[must_use]
+    pub fn set(mut self, flag: &str, value: &str) -> Self {
+        let at = self.args.iter().position(|arg| arg == flag);
+        let at = at.expect("the flag has a value") + 1;
+        value.clone_into(&mut self.args[at]);
+        self
+    }
+
     /// Starts from no arguments at all: not even those for free ports and the folder.
     #[must_use]
     pub fn only_args(mut self, args: &[&str]) -> Self {

@@ -9,7 +9,7 @@ use super::{
     PARTITIONS_MAX,
     load::{Given, KAFKA, Origin, Passed, Said, Wrong},
     settings::{self, SETTINGS, Setting},
-    task::{self, Asked, TASKS},
+    task::{self, Asked, TASKS, TaskFlag},
     values,
 };
 
@@ -74,12 +74,6 @@ pub(super) fn read(args: &[OsString], wrong: &mut Vec<Wrong>) -> Flags {
                 let task = task::find(name);
                 let takes_none = task.is_some_and(|task| task.value.is_none());
                 // A value never begins with `--`, so that a forgotten one does not swallow the next flag.
-                if takes_none && attached.is_some() {
-                    wrong.push(
-                        Wrong::new(Origin::Flag, "it takes no value").of(&format!("--{name}")),
-                    );
-                    continue;
-                }
                 let value = attached.or_else(|| {
                     if takes_none {
                         return Some(String::new());
@@ -103,14 +97,8 @@ pub(super) fn read(args: &[OsString], wrong: &mut Vec<Wrong>) -> Flags {
                 } else if !seen.insert(name.to_owned()) {
                     wrong.push(Wrong::new(Origin::Flag, "it is given twice").of(&shown));
                 } else if let (Some(task), Some(value)) = (task, &value) {
-                    if flags.task.is_some() {
-                        let what = "the service does one thing at a time";
+                    if let Err(what) = ask(task, value, &mut flags) {
                         wrong.push(Wrong::new(Origin::Flag, what).of(&shown));
-                        continue;
-                    }
-                    match task.task(value) {
-                        Ok(asked) => flags.task = Some(asked),
-                        Err(what) => wrong.push(Wrong::new(Origin::Flag, what).of(&shown)),
                     }
                 } else if let Some(value) = value {
                     match setting {
@@ -146,6 +134,18 @@ pub(super) fn read(args: &[OsString], wrong: &mut Vec<Wrong>) -> Flags {
     }
     position(positional, &mut flags, wrong);
     flags
+}
+
+/// Takes a task in.
+fn ask(task: &TaskFlag, value: &str, flags: &mut Flags) -> Result<(), String> {
+    if task.value.is_none() && !value.is_empty() {
+        return Err("it takes no value".to_owned());
+    }
+    if flags.task.is_some() {
+        return Err("the service does one thing at a time".to_owned());
+    }
+    flags.task = Some(task.task(value)?);
+    Ok(())
 }
 
 /// `SYSTEM PEER_PORT HOST HTTP_PORT PARTITIONS SERVED`, all or none.

@@ -35,9 +35,8 @@ struct Line<'a> {
     because: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<Text<'a>>,
-    /// None deletes the key.
     #[serde(skip_serializing_if = "Option::is_none")]
-    value: Option<Option<Value<'a>>>,
+    value: Option<Value<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     changes: Vec<Change>,
     schema: String,
@@ -59,6 +58,8 @@ type Text<'a> = std::borrow::Cow<'a, str>;
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Value<'a> {
+    /// It deletes the key.
+    Null,
     Json(&'a RawValue),
     Text(Text<'a>),
 }
@@ -110,7 +111,7 @@ fn line(offset: Offset, record: &Record, (highest, since): (Ballot, Offset)) -> 
     let (key, value) = if holds_entity {
         (
             Some(text(&record.key)),
-            Some(record.value.as_ref().map(value)),
+            Some(record.value.as_ref().map_or(Value::Null, value)),
         )
     } else {
         (None, None)

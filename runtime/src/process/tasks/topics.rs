@@ -16,13 +16,14 @@ pub(super) async fn run(
     make: bool,
 ) -> Result<ExitCode, String> {
     use super::said;
+    use crate::log::kafka::topics::Report;
 
     let topics: Vec<_> = service.topics().collect();
     let reports = crate::log::topics(config, &topics, make).await;
     let reports = reports.map_err(said)?;
     let text = serde_json::to_string_pretty(&reports).map_err(said)?;
     println!("{text}");
-    Ok(if reports.iter().all(|report| report.is_safe()) {
+    Ok(if reports.iter().all(Report::is_safe) {
         ExitCode::SUCCESS
     } else {
         ExitCode::from(EXIT_UNSAFE)
