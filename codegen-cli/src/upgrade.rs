@@ -153,7 +153,8 @@ pub fn run(ui: Ui, options: &Options) -> Result<Exit, Failure> {
         ));
     }
     if options.check || options.diff {
-        return Ok(if options.check && all.len() + conflicts.len() > 0 {
+        // Where there is a conflict, what is remembered changes, too.
+        return Ok(if options.check && !all.is_empty() {
             Exit::OutOfDate
         } else {
             Exit::Done
