@@ -61,7 +61,7 @@ async fn status() {
 
 #[test]
 fn mistakes_have_exit_codes() {
-    let rows: [(&[&str], i32, &str); 5] = [
+    let rows: [(&[&str], i32, &str); 6] = [
         (
             &["status", "--admin", "http://127.0.0.1:1"],
             1,
@@ -73,6 +73,7 @@ fn mistakes_have_exit_codes() {
             "expected http://HOST:PORT",
         ),
         (&["status", "--no-such-flag"], 2, "--no-such-flag"),
+        (&["dev", "nowhere.yaml"], 1, "nowhere.yaml"),
         (&["no-such-command"], 2, "no-such-command"),
         (&[], 2, "Usage"),
     ];
@@ -219,7 +220,7 @@ fn what_is_said() {
         "{said}"
     );
 
-    // What is out of date, and what was edited, has its own exit code; errors are said in any case.
+    // What is out of date has its own exit code; errors are said in any case.
     text.push_str("tags: [{name: new}]\n");
     fs::write(&document, &text).expect("there is room");
     let (code, out, said) = run(&with(&["--check", "-q"]), "");
@@ -227,6 +228,15 @@ fn what_is_said() {
     assert!(
         out.contains("update memgen.lock\n") && said.starts_with("error: "),
         "{out}{said}"
+    );
+    // What was edited has it, too, and what belongs to nothing any more is told of.
+    let left = folder.path().join("out/src/handlers");
+    fs::create_dir_all(&left).expect("there is room");
+    fs::write(left.join("pets.rs"), "").expect("there is room");
+    let (_, _, said) = run(&with(&["--dry-run"]), "");
+    assert!(
+        said.contains("src/handlers/pets.rs belongs to no tag"),
+        "{said}"
     );
     let generated = folder.path().join("out/src/generated/mod.rs");
     let edited = fs::read_to_string(&generated).expect("it is there") + "// mine\n";

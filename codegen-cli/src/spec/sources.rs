@@ -14,7 +14,7 @@ use xxhash_rust::xxh3::Xxh3;
 use super::limits::{BYTES_MAX, FILES_MAX};
 use crate::{
     diagnostic::{Diagnostic, Severity},
-    text::is_hidden,
+    text::{is_hidden, shown},
 };
 
 /// How much of a long line a message shows.
@@ -195,7 +195,7 @@ impl Sources {
             diagnostic.message
         );
         if let Some(span) = diagnostic.span {
-            let name = self.name(span.file);
+            let name = shown(self.name(span.file), LINE_CHARS_MAX);
             let (line, column) = (span.line, span.column);
             let margin = " ".repeat(line.to_string().len());
             let _ = writeln!(out, "{margin}{dim}-->{plain} {name}:{line}:{column}");
@@ -257,7 +257,7 @@ mod tests {
         let mut sources = Sources::default();
         let file = sources
             .add(
-                "a.yaml",
+                "a\x1b.yaml",
                 b"\xEF\xBB\xBFinfo:\n  title: \x1b[31m 1\n".to_vec(),
             )
             .unwrap();
@@ -274,7 +274,7 @@ mod tests {
         };
         let expected = "\
 warning: the title is odd
- --> a.yaml:2:10
+ --> a\u{fffd}.yaml:2:10
   |
 2 |   title:  [31m 1
   |          ^
