@@ -138,6 +138,28 @@ fn an_upgrade_generates_anew() {
     assert!(read().contains("Second"));
     let (code, said) = run(&[&generate[..], &["--check"]].concat());
     assert_eq!(code, 0, "the commands agree: {said}");
+
+    // The document itself may be what an upgrade changes.
+    let read_from = |name: &str| {
+        let text = fs::read_to_string(folder.path().join("pad").join(name));
+        text.expect("it is there")
+    };
+    let mut remembered: serde_json::Value =
+        serde_json::from_str(&read_from(".memgen/scaffold.json")).expect("it is JSON");
+    let older = read_from("openapi.yaml").replace("Lists the notes.", "Lists them.");
+    remembered["files"]["openapi.yaml"] = older.clone().into();
+    for (name, text) in [
+        (".memgen/scaffold.json", remembered.to_string()),
+        ("openapi.yaml", older + "x-mine: 1\n"),
+    ] {
+        fs::write(folder.path().join("pad").join(name), text).expect("there is room");
+    }
+    let (code, said) = run(&["upgrade", "pad"]);
+    assert_eq!(code, 0, "{said}");
+    assert!(read_from("openapi.yaml").contains("x-mine: 1"));
+    assert!(read().contains("Lists the notes.") && read().contains("x-mine"));
+    let (code, said) = run(&["upgrade", "pad", "--check"]);
+    assert_eq!(code, 0, "once is enough: {said}");
 }
 
 /// An older version's scaffold: what it wrote then is what the project remembers.
