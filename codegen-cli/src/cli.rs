@@ -170,15 +170,7 @@ pub fn run() -> Exit {
         Command::Log(action) => log::run(ui, &action),
         Command::Drain { node, admin } => drain(ui, &node, &admin),
         Command::Servers(action) => background::run(ui, &action),
-        Command::Completions { shell } => {
-            clap_complete::generate(
-                shell,
-                &mut Arguments::command(),
-                "memgen",
-                &mut io::stdout(),
-            );
-            Ok(Exit::Done)
-        }
+        Command::Completions { shell } => completions(shell),
         Command::Man { dir } => man(dir),
     };
     outcome.unwrap_or_else(|error| {
@@ -335,6 +327,14 @@ fn drain(ui: Ui, node: &str, admin: &fetch::Base) -> Result<Exit, Failure> {
         }
         std::thread::sleep(DRAIN_POLL);
     }
+}
+
+fn completions(shell: Shell) -> Result<Exit, Failure> {
+    // In memory first: it panics where it can't write.
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "memgen", &mut script);
+    io::stdout().write_all(&script)?;
+    Ok(Exit::Done)
 }
 
 fn man(folder: Option<PathBuf>) -> Result<Exit, Failure> {

@@ -431,12 +431,27 @@ mod tests {
     use super::*;
     use crate::ui::Color;
 
+    #[test]
+    fn a_crate_is_beside_its_document_or_in_its_own_folder() {
+        let there = tempfile::tempdir().unwrap();
+        let document = there.path().join("openapi.yaml");
+        let of = |text: &str| {
+            fs::write(&document, text).unwrap();
+            folder(&document)
+        };
+        let titled = "openapi: 3.1.0\ninfo: {title: Pad of Notes, version: '1'}\npaths: {}\n";
+        assert_eq!(of(titled), there.path().join("pad-of-notes"));
+        assert_eq!(of("openapi: ["), there.path().join("service"));
+        fs::write(there.path().join(lock::PATH), "").unwrap();
+        assert_eq!(of(titled), there.path());
+    }
+
     /// A file that is missing is seen as soon as it is there, and its folder before that.
     #[test]
     fn missing_files_are_waited_for() {
         let folder = tempfile::tempdir().unwrap();
         let document = folder.path().join("openapi.yaml");
-        let text = "openapi: 3.1.0\ninfo: {title: T, version: '1'}\npaths: {}\ncomponents: {schemas: {A: {$ref: 'parts/a.yaml'}}}\n";
+        let text = "openapi: 3.1.0\ninfo: {title: T, version: '1'}\npaths: {}\ncomponents: {schemas: {A: {$ref: 'beside/parts/a.yaml'}}}\n";
         fs::write(&document, text).unwrap();
         let options = Options {
             spec: document,
@@ -460,8 +475,11 @@ mod tests {
 
         assert!(dev.generate());
         let before = dev.inputs();
-        let parts = folder.path().join("parts");
+        let beside = folder.path().join("beside");
+        let parts = beside.join("parts");
         assert!(dev.folders().contains(&folder.path().to_owned()));
+        fs::create_dir(&beside).unwrap();
+        assert!(dev.folders().contains(&beside), "the nearest that is there");
         fs::create_dir(&parts).unwrap();
         assert!(dev.folders().iter().any(|folder| folder.ends_with("parts")));
         assert_eq!(dev.inputs(), before);

@@ -17,8 +17,20 @@ const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// Scheme, host and port of a node, without a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Base {
+    /// Without the brackets in which an IPv6 address stands in a URL.
     host: String,
     port: u16,
+}
+
+impl Base {
+    fn authority(&self) -> String {
+        let Self { host, port } = self;
+        if host.contains(':') {
+            format!("[{host}]:{port}")
+        } else {
+            format!("{host}:{port}")
+        }
+    }
 }
 
 impl FromStr for Base {
@@ -39,8 +51,9 @@ impl FromStr for Base {
             return Err(expected());
         }
         let host = uri.host().filter(|host| !host.is_empty());
+        let host = host.ok_or_else(expected)?;
         Ok(Self {
-            host: host.ok_or_else(expected)?.to_owned(),
+            host: host.trim_matches(['[', ']']).to_owned(),
             port: uri.port_u16().ok_or_else(expected)?,
         })
     }
@@ -48,18 +61,16 @@ impl FromStr for Base {
 
 impl From<SocketAddr> for Base {
     fn from(address: SocketAddr) -> Self {
-        let host = match address {
-            SocketAddr::V4(address) => address.ip().to_string(),
-            SocketAddr::V6(address) => format!("[{}]", address.ip()),
-        };
-        let port = address.port();
-        Self { host, port }
+        Self {
+            host: address.ip().to_string(),
+            port: address.port(),
+        }
     }
 }
 
 impl fmt::Display for Base {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}:{}", self.host, self.port)
+        write!(f, "http://{}", self.authority())
     }
 }
 
@@ -108,9 +119,7 @@ fn ask(base: &Base, method: Method, path: &str) -> Result<Bytes, FetchError> {
 }
 
 async fn exchange(base: &Base, method: Method, path: &str) -> Result<Bytes, FetchError> {
-    // An IPv6 address stands in brackets in a URL only.
-    let host = base.host.trim_start_matches('[').trim_end_matches(']');
-    let stream = TcpStream::connect((host, base.port)).await;
+    let stream = TcpStream::connect((base.host.as_str(), base.port)).await;
     let stream = stream.map_err(|source| FetchError::Connect {
         base: base.clone(),
         source,
@@ -127,7 +136,7 @@ async fn exchange(base: &Base, method: Method, path: &str) -> Result<Bytes, Fetc
     let request = Request::builder()
         .method(method)
         .uri(path)
-        .header(header::HOST, format!("{}:{}", base.host, base.port))
+        .header(header::HOST, base.authority())
         .body(Empty::<Bytes>::new())
         .map_err(|error| http(error.into()))?;
     let response = sender
@@ -156,6 +165,7 @@ mod tests {
             ("http://127.0.0.1:9081/", Some("http://127.0.0.1:9081")),
             ("localhost:9081", Some("http://localhost:9081")),
             ("http://[::1]:9081", Some("http://[::1]:9081")),
+            ("[::1]:9081", Some("http://[::1]:9081")),
             ("http://127.0.0.1", None),
             ("https://127.0.0.1:9081", None),
             ("http://127.0.0.1:9081/status", None),
@@ -168,5 +178,10 @@ mod tests {
             let base = text.parse::<Base>().map(|base| base.to_string());
             assert_eq!(base.ok().as_deref(), expected, "{text}");
         }
+        // As a socket and as a URL have it.
+        let address: SocketAddr = "[::1]:9081".parse().unwrap();
+        let base = Base::from(address);
+        assert_eq!((base.host.as_str(), base.port), ("::1", 9081));
+        assert_eq!("http://[::1]:9081".parse(), Ok(base));
     }
 }

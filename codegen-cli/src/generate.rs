@@ -271,3 +271,52 @@ fn is_inside_workspace(out: &Path) -> bool {
             .is_ok_and(|text| text.lines().any(|line| line.trim() == "[workspace]"))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A message says where in its own file it is, however the file became a part of the document.
+    #[test]
+    fn messages_have_the_pointers_of_their_files() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("paths")).unwrap();
+        for (name, text) in [
+            (
+                "openapi.yaml",
+                "openapi: 3.1.0\ninfo: {title: T, version: '1'}\npaths:\n  /a: {$ref: 'paths/a.yaml#/one'}\n  /b: {get: {parameters: [{name: b, in: there, schema: {}}], responses: {}}}\n",
+            ),
+            (
+                "paths/a.yaml",
+                "one: {$ref: '#/other'}\nother:\n  get:\n    parameters: [{name: a, in: here, schema: {}}]\n    responses: {'200': {description: It, content: {application/json: {schema: {$ref: '../s.yaml#/Thing'}}}}}\n",
+            ),
+            ("s.yaml", "Thing:\n  properties:\n    n: {type: strange}\n"),
+        ] {
+            fs::write(folder.path().join(name), text).unwrap();
+        }
+        let mut diagnostics = Diagnostics::default();
+        let document = folder.path().join("openapi.yaml");
+        let (sources, _) = read(&document, None, &mut diagnostics);
+        let messages = diagnostics.iter().map(|one| sources.render(one, false));
+        let mut places: Vec<String> = messages
+            .map(|message| {
+                let place = |sign| message.split(sign).nth(1)?.lines().next();
+                let (file, pointer) = (place("--> "), place(" = at "));
+                format!(
+                    "{} {}",
+                    file.unwrap_or_default(),
+                    pointer.unwrap_or_default()
+                )
+            })
+            .collect();
+        places.sort();
+        assert_eq!(
+            places,
+            [
+                "openapi.yaml:5:27 #/paths/~1b/get/parameters/0",
+                "paths/a.yaml:4:18 #/other/get/parameters/0",
+                "s.yaml:3:15 #/Thing/properties/n/type",
+            ]
+        );
+    }
+}

@@ -182,3 +182,15 @@ pub fn json(api: &Api, sources: &Sources) -> Value {
     });
     json!({ "operations": operations.collect::<Vec<_>>(), "resources": resources.collect::<Vec<_>>() })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_only_shows_its_texts() {
+        let rows = [["a\u{1b}[2J", "b\nc"], ["d", ""]];
+        let rows = rows.map(|row| row.map(str::to_owned));
+        assert_eq!(columns(&rows), "a\u{fffd}[2J  b\u{fffd}c\nd\n");
+    }
+}

@@ -72,6 +72,9 @@ pub fn lower(spec: &mut Spec, diagnostics: &mut Diagnostics) -> Api {
             crate::spec::escape(name)
         ));
     }
+    if let Some(asked) = Place::root(tree).member("security") {
+        tell_of_unknown_schemes(&mut types, &asked);
+    }
     let security = security(&types);
     let mut api = Api {
         title: text("/info/title"),
@@ -84,7 +87,7 @@ pub fn lower(spec: &mut Spec, diagnostics: &mut Diagnostics) -> Api {
         document: std::mem::take(&mut spec.document),
     };
     boxes::break_circles(&mut api.types);
-    name_operations(&mut api);
+    name_operations(&mut api, diagnostics);
     route_once(&mut api.operations, diagnostics);
     for operation in &api.operations {
         let node = api.document.pointer_mut(&operation.pointer);
@@ -105,7 +108,7 @@ fn text(tree: &Node, pointer: &str) -> Option<String> {
 }
 
 /// Gives each operation an id that no other one has.
-fn name_operations(api: &mut Api) {
+fn name_operations(api: &mut Api, diagnostics: &mut Diagnostics) {
     let mut taken: HashMap<String, usize> = HashMap::new();
     for operation in &api.operations {
         *taken.entry(operation.id.clone()).or_default() += 1;
@@ -124,6 +127,16 @@ fn name_operations(api: &mut Api) {
             id = format!("{made}{number}");
         }
         seen.insert(id.clone());
+        if !operation.id.is_empty() {
+            diagnostics.warning(
+                operation.span,
+                format!("#{}/operationId", operation.pointer),
+                format!(
+                    "another operation is called `{}`, too; this one becomes `{id}`",
+                    operation.id
+                ),
+            );
+        }
         operation.id = id;
     }
 }
@@ -151,6 +164,27 @@ fn route_once(operations: &mut [Operation], diagnostics: &mut Diagnostics) {
                 operation.reason = reason;
             }
         }
+    }
+}
+
+/// Nothing opens what asks for a scheme that the document does not have.
+fn tell_of_unknown_schemes(types: &mut Types<'_, '_>, asked: &Place<'_>) {
+    let known = types.tree.pointer("/components/securitySchemes");
+    let schemes = asked
+        .items()
+        .flat_map(|requirement| requirement.members().collect::<Vec<_>>());
+    for (name, place) in schemes {
+        if known.and_then(|known| known.member(name)).is_some() {
+            continue;
+        }
+        types.diagnostics.warning(
+            place.node.span,
+            format!("#{}", place.pointer),
+            format!("the document has no security scheme `{name}`: what asks for it is closed"),
+        );
+        types
+            .diagnostics
+            .help("describe it in `components/securitySchemes`");
     }
 }
 

@@ -122,7 +122,7 @@ fn generate_into(
         source: source.clone(),
         force: false,
     };
-    let document = folder.join("openapi.yaml");
+    let document = folder.join(scaffold::DOCUMENT);
     let (sources, generated) = generate::generate(&document, &options, &mut diagnostics)?;
     ui.diagnostics(&sources, &diagnostics);
     let generated = generated.ok_or("the document of the template has errors")?;

@@ -13,6 +13,9 @@ static TEMPLATES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../templates");
 /// Where a project remembers its scaffold as it was written.
 pub const PATH: &str = ".memgen/scaffold.json";
 
+/// The document of a project that begins as [`Template::Openapi`].
+pub const DOCUMENT: &str = "openapi.yaml";
+
 /// What a project begins as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

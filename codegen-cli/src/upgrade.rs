@@ -136,7 +136,7 @@ pub fn run(ui: Ui, options: &Options) -> Result<Exit, Failure> {
             after: Some(theirs.to_text()),
         });
     }
-    let generated = generated(ui, &options.dir, &base)?;
+    let mut generated = generate_anew(ui, &options.dir, &base)?;
     let generated_changes = generated.iter().flat_map(|it| &it.plan.changes);
     let all: Vec<&Change> = changes.iter().chain(generated_changes).collect();
     let mut out = io::stdout().lock();
@@ -153,7 +153,8 @@ pub fn run(ui: Ui, options: &Options) -> Result<Exit, Failure> {
         ));
     }
     if options.check || options.diff {
-        return Ok(if options.check && all.len() + conflicts.len() > 0 {
+        // Where there is a conflict, what is remembered changes, too.
+        return Ok(if options.check && !all.is_empty() {
             Exit::OutOfDate
         } else {
             Exit::Done
@@ -169,13 +170,22 @@ pub fn run(ui: Ui, options: &Options) -> Result<Exit, Failure> {
             change.after.as_deref().unwrap_or_default(),
         )?;
     }
+    if changes
+        .iter()
+        .any(|change| change.path == scaffold::DOCUMENT)
+    {
+        // What was merged is the document itself.
+        generated = generate_anew(ui, &options.dir, &base)?;
+    }
+    let mut files = changes.len();
     if let Some(generated) = &generated {
         generated.plan.apply()?;
+        files += generated.plan.changes.len();
     }
-    let what = if all.is_empty() {
+    let what = if files == 0 {
         "nothing: all files are up to date".to_owned()
     } else {
-        format!("{} to memgen {}", count(all.len(), "file"), theirs.memgen)
+        format!("{} to memgen {}", count(files, "file"), theirs.memgen)
     };
     ui.step("Upgraded", what);
     if conflicts.is_empty() {
@@ -190,7 +200,7 @@ pub fn run(ui: Ui, options: &Options) -> Result<Exit, Failure> {
 }
 
 /// The generated files, if the project has some.
-fn generated(
+fn generate_anew(
     ui: Ui,
     folder: &Path,
     base: &Scaffold,

@@ -143,7 +143,9 @@ async fn a_state_changes_and_its_log_stays_readable() {
     let (code, _, said) = project.check(&["--bin", "first"]);
     assert_eq!(code, 0, "{said}");
     assert!(
-        said.contains("Recorded") && said.contains("memgen.layouts"),
+        said.contains("New `Vertex` (topic `vertex`)")
+            && said.contains("Recorded")
+            && said.contains("memgen.layouts"),
         "{said}"
     );
     let first = project.layouts().expect("it is recorded");
@@ -199,6 +201,10 @@ async fn a_state_changes_and_its_log_stays_readable() {
     assert_eq!(code, INCOMPATIBLE, "{said}");
     let verdict: Value = serde_json::from_str(&out).unwrap();
     assert_eq!(verdict["compatible"], false);
+    assert!(
+        verdict["accepted"].is_null(),
+        "what to record is for the command alone"
+    );
     assert_eq!(
         verdict["states"][0]["problems"][0]["place"], "Vertex.color",
         "{out}"
@@ -287,6 +293,18 @@ fn topics_are_forgotten_on_demand_only() {
     assert!(said.contains("key"), "{said}");
     assert_eq!(project.layouts(), recorded);
 
+    // A topic whose state is gone is told of until it is forgotten.
+    let path = project.0.path().join("memgen.layouts");
+    let mut edges: Value = serde_json::from_str(recorded.as_deref().unwrap()).unwrap();
+    edges["topics"]["edge"] = edges["topics"]["vertex"].clone();
+    fs::write(&path, edges.to_string()).unwrap();
+    let (code, _, said) = project.check(&["--bin", "original"]);
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("no state has the topic `edge`"), "{said}");
+    let (code, _, said) = project.check(&["--bin", "original", "--forget", "edge"]);
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(project.layouts(), recorded);
+
     let (code, _, said) = project.check(&["--bin", "alone", "--forget", "vertices"]);
     assert_eq!(code, 1, "{said}");
     assert!(
@@ -297,7 +315,6 @@ fn topics_are_forgotten_on_demand_only() {
     assert_eq!(code, 0, "{said}");
     assert_ne!(project.layouts(), recorded);
 
-    let path = project.0.path().join("memgen.layouts");
     let damaged = "{\"version\": 1, \"topics\": ";
     fs::write(&path, damaged).unwrap();
     let (code, _, said) = project.check(&["--bin", "keyed", "--accept"]);

@@ -2,11 +2,13 @@
 
 use std::{
     fs,
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
 };
 
+use axum::{Json, Router};
 use memgen_tests::{Folder, Service, binaries::binary, project};
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 
 fn memgen(args: &[&str]) -> (Option<i32>, String, String) {
     let Output {
@@ -21,7 +23,7 @@ fn memgen(args: &[&str]) -> (Option<i32>, String, String) {
     (status.code(), text(stdout), text(stderr))
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn status() {
     let running = Service::new("graph").start().await;
     running.client().post_empty("/connect/1/2").await;
@@ -35,6 +37,21 @@ async fn status() {
     assert_eq!(code, Some(0));
     let json: Value = serde_json::from_str(&json).expect("it prints JSON");
     assert_eq!(json["ready"], true);
+
+    // A node that is not ready is shown, and has its own exit code.
+    let mut waiting = json;
+    waiting["ready"] = false.into();
+    let listener = TcpListener::bind("127.0.0.1:0").await;
+    let listener = listener.expect("there is a port");
+    let address = listener.local_addr().expect("it is bound").to_string();
+    let node = Router::new().fallback(|| async move { Json(waiting) });
+    let node = tokio::spawn(axum::serve(listener, node).into_future());
+    for more in [&[][..], &["--json"]] {
+        let (code, out, errors) = memgen(&[&["status", "--admin", &address], more].concat());
+        assert_eq!(code, Some(3), "{errors}");
+        assert!(out.contains("graph"), "{out}");
+    }
+    node.abort();
 
     // The API's address is not the admin's.
     let (code, _, errors) = memgen(&["status", "--admin", running.client().base()]);
@@ -137,7 +154,7 @@ async fn a_log_is_dumped_replayed_and_compared() {
 
 #[test]
 fn mistakes_have_exit_codes() {
-    let rows: [(&[&str], i32, &str); 5] = [
+    let rows: [(&[&str], i32, &str); 6] = [
         (
             &["status", "--admin", "http://127.0.0.1:1"],
             1,
@@ -149,6 +166,7 @@ fn mistakes_have_exit_codes() {
             "expected http://HOST:PORT",
         ),
         (&["status", "--no-such-flag"], 2, "--no-such-flag"),
+        (&["dev", "nowhere.yaml"], 1, "nowhere.yaml"),
         (&["no-such-command"], 2, "no-such-command"),
         (&[], 2, "Usage"),
     ];
@@ -203,6 +221,35 @@ fn shells_and_manuals() {
     }
 }
 
+/// Whoever reads may stop at any time: `memgen inspect … | head`.
+#[test]
+fn a_reader_that_leaves_is_no_failure() {
+    let document = project::repository().join("examples/petstore/openapi.yaml");
+    let document = document.display().to_string();
+    let rows: [&[&str]; 4] = [
+        &["inspect", &document],
+        &["inspect", &document, "--format", "json"],
+        &["completions", "bash"],
+        &["man"],
+    ];
+    for args in rows {
+        let mut process = Command::new(binary("memgen"))
+            .args(args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the command is built");
+        drop(process.stdout.take());
+        let output = process.wait_with_output().expect("it is ours");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(
+            (output.status.code(), said.as_ref()),
+            (Some(0), ""),
+            "{args:?}"
+        );
+    }
+}
+
 /// How much is said, and in which colours; results are on stdout in any case.
 #[test]
 fn what_is_said() {
@@ -231,6 +278,18 @@ fn what_is_said() {
     let (code, out, said) = run(&with(&["--dry-run"]), "");
     assert_eq!(code, Some(0), "{said}");
     assert!(out.contains("create src/main.rs\n"), "{out}");
+    let (code, diff, _) = run(&with(&["--diff"]), "");
+    assert_eq!(code, Some(0));
+    assert!(
+        diff.contains("--- /dev/null\n+++ b/src/main.rs\n"),
+        "{diff}"
+    );
+    let (code, listed, _) = run(&with(&["--check"]), "");
+    assert_eq!((code, listed), (Some(4), out), "what would be written");
+    assert!(
+        !folder.path().join("out").exists(),
+        "none of them writes anything"
+    );
     assert!(
         said.contains("nonsense") && !said.contains('\x1b'),
         "{said}"
@@ -244,7 +303,17 @@ fn what_is_said() {
     let (code, _, said) = run(&with(&["--check", "-q"]), "");
     assert_eq!((code, said.as_str()), (Some(0), ""));
 
-    // What is out of date, and what was edited, has its own exit code; errors are said in any case.
+    // The same document, in other bytes.
+    text.push_str("# a comment\n");
+    fs::write(&document, &text).expect("there is room");
+    let (code, out, said) = run(&with(&["--check", "-q"]), "");
+    assert_eq!(
+        (code, out.as_str()),
+        (Some(4), "update memgen.lock\n"),
+        "{said}"
+    );
+
+    // What is out of date has its own exit code; errors are said in any case.
     text.push_str("tags: [{name: new}]\n");
     fs::write(&document, &text).expect("there is room");
     let (code, out, said) = run(&with(&["--check", "-q"]), "");
@@ -252,6 +321,15 @@ fn what_is_said() {
     assert!(
         out.contains("update memgen.lock\n") && said.starts_with("error: "),
         "{out}{said}"
+    );
+    // What was edited has it, too, and what belongs to nothing any more is told of.
+    let left = folder.path().join("out/src/handlers");
+    fs::create_dir_all(&left).expect("there is room");
+    fs::write(left.join("pets.rs"), "").expect("there is room");
+    let (_, _, said) = run(&with(&["--dry-run"]), "");
+    assert!(
+        said.contains("src/handlers/pets.rs belongs to no tag"),
+        "{said}"
     );
     let generated = folder.path().join("out/src/generated/mod.rs");
     let edited = fs::read_to_string(&generated).expect("it is there") + "// mine\n";

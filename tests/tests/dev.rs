@@ -101,7 +101,8 @@ impl Drop for Dev {
     }
 }
 
-#[tokio::test]
+// Waiting for a line blocks this thread: another one sees that the service closes connections that are idle.
+#[tokio::test(flavor = "multi_thread")]
 async fn changes_are_followed_and_the_state_is_kept() {
     let folder = Folder::new();
     let document = folder.path().join("openapi.yaml");

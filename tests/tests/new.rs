@@ -67,7 +67,8 @@ fn the_template_openapi() {
 #[test]
 fn wrong_names_are_refused() {
     let folder = Folder::new();
-    for name in ["", "1a", "a b", "fn", "test", "ä", "../x", "memgen"] {
+    let long = "a".repeat(65);
+    for name in ["", "1a", "a b", "fn", "test", "ä", "../x", "memgen", &long] {
         let (code, _, errors) = memgen(folder.path(), &["new", name, "--yes"]);
         assert_eq!(code, 2, "{name}");
         assert!(
@@ -81,6 +82,86 @@ fn wrong_names_are_refused() {
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
+#[test]
+fn a_project_goes_where_it_is_told() {
+    let folder = Folder::new();
+    let here = folder.path().join("here");
+    fs::create_dir(&here).expect("there is room");
+    let (code, _, errors) = memgen(folder.path(), &["new", "shop", "--dir", "here", "--yes"]);
+    assert_eq!(code, 0, "an empty folder is in nobody's use: {errors}");
+    assert!(!folder.path().join("shop").exists());
+    let remembered = fs::read(here.join(".memgen/scaffold.json")).expect("it is there");
+    let remembered: serde_json::Value = serde_json::from_slice(&remembered).expect("it is JSON");
+    assert_eq!(remembered["name"], "shop");
+    assert_eq!(remembered["template"], "service", "nobody said another");
+}
+
+/// What an upgrade writes is also what the document says, by the overlay that the lock names.
+#[test]
+fn an_upgrade_generates_anew() {
+    let folder = Folder::new();
+    let run = |args: &[&str]| {
+        let (code, out, errors) = memgen(folder.path(), args);
+        (code, out + &errors)
+    };
+    let overlay = |title: &str| {
+        let text = format!(
+            "overlay: 1.0.0\ninfo: {{title: O, version: '1'}}\nactions: [{{target: $.info, update: {{title: {title}}}}}]\n"
+        );
+        fs::write(folder.path().join("overlay.yaml"), text).expect("there is room");
+    };
+    let (code, said) = run(&["new", "pad", "--template", "openapi", "--yes"]);
+    assert_eq!(code, 0, "{said}");
+    overlay("First");
+    let generate = [
+        "generate",
+        "pad/openapi.yaml",
+        "--out",
+        "pad",
+        "--overlay",
+        "overlay.yaml",
+    ];
+    let (code, said) = run(&generate);
+    assert_eq!(code, 0, "{said}");
+    let (code, said) = run(&["upgrade", "pad", "--check"]);
+    assert_eq!(code, 0, "{said}");
+
+    overlay("Second");
+    let published = folder.path().join("pad/src/generated/openapi.json");
+    let read = || fs::read_to_string(&published).expect("it is there");
+    let (code, said) = run(&["upgrade", "pad", "--check"]);
+    assert_eq!(code, 4, "{said}");
+    assert!(said.contains("update src/generated/openapi.json"), "{said}");
+    assert!(read().contains("First"), "nothing is written by --check");
+    let (code, said) = run(&["upgrade", "pad"]);
+    assert_eq!(code, 0, "{said}");
+    assert!(read().contains("Second"));
+    let (code, said) = run(&[&generate[..], &["--check"]].concat());
+    assert_eq!(code, 0, "the commands agree: {said}");
+
+    // The document itself may be what an upgrade changes.
+    let read_from = |name: &str| {
+        let text = fs::read_to_string(folder.path().join("pad").join(name));
+        text.expect("it is there")
+    };
+    let mut remembered: serde_json::Value =
+        serde_json::from_str(&read_from(".memgen/scaffold.json")).expect("it is JSON");
+    let older = read_from("openapi.yaml").replace("Lists the notes.", "Lists them.");
+    remembered["files"]["openapi.yaml"] = older.clone().into();
+    for (name, text) in [
+        (".memgen/scaffold.json", remembered.to_string()),
+        ("openapi.yaml", older + "x-mine: 1\n"),
+    ] {
+        fs::write(folder.path().join("pad").join(name), text).expect("there is room");
+    }
+    let (code, said) = run(&["upgrade", "pad"]);
+    assert_eq!(code, 0, "{said}");
+    assert!(read_from("openapi.yaml").contains("x-mine: 1"));
+    assert!(read().contains("Lists the notes.") && read().contains("x-mine"));
+    let (code, said) = run(&["upgrade", "pad", "--check"]);
+    assert_eq!(code, 0, "once is enough: {said}");
+}
+
 /// An older version's scaffold: what it wrote then is what the project remembers.
 #[test]
 fn an_upgrade_keeps_the_lines_of_the_user() {
@@ -91,20 +172,19 @@ fn an_upgrade_keeps_the_lines_of_the_user() {
     let read = |name: &str| fs::read_to_string(project.join(name)).expect("it is there");
     let write =
         |name: &str, text: &str| fs::write(project.join(name), text).expect("it can be written");
-    // The version that made it had another line in three files.
+    // The version that made it had other lines in some files.
     let mut remembered: serde_json::Value =
         serde_json::from_str(&read(".memgen/scaffold.json")).expect("it is JSON");
     let new = read("Dockerfile");
     let old = new.replace("FROM rust:1 AS build", "FROM rust:1.0-old AS build");
     assert_ne!(old, new);
-    for name in ["Dockerfile", ".dockerignore"] {
-        let text = if name == "Dockerfile" {
-            old.clone()
-        } else {
-            "/old\n".to_owned()
-        };
-        remembered["files"][name] = text.clone().into();
-        write(name, &text);
+    for (name, text) in [
+        ("Dockerfile", old.as_str()),
+        (".dockerignore", "/old\n"),
+        ("README.md", "# Old\n"),
+    ] {
+        remembered["files"][name] = text.into();
+        write(name, text);
     }
     let old_toml = read("memgen.toml").replace("data = \"data\"", "data = \"old\"");
     remembered["files"]["memgen.toml"] = old_toml.clone().into();
@@ -144,13 +224,21 @@ fn an_upgrade_keeps_the_lines_of_the_user() {
     assert_eq!(read("Dockerfile"), dos(&format!("{new}# mine\n")));
     assert!(!read(".dockerignore").contains("/old"));
     assert_eq!(read("Cargo.toml"), mine(&manifest));
-    assert!(read("memgen.toml").contains("data = \"mine\""));
+    assert_eq!(
+        read("memgen.toml"),
+        old_toml.replace("\"old\"", "\"mine\""),
+        "marks are put beside it only"
+    );
     let merge = read("memgen.toml.memgen-merge");
     assert!(
         merge.contains("data = \"mine\"") && merge.contains("data = \"data\""),
         "{merge}"
     );
     assert!(!project.join("README.md").exists());
+    assert!(
+        errors.contains("README.md was removed, and stays so"),
+        "{errors}"
+    );
 
     // A merge that somebody is at is not overwritten.
     write("memgen.toml.memgen-merge", "half done\n");

@@ -127,6 +127,13 @@ fn only_what_is_the_generators_changes() {
             Err("mod.rs was not written by memgen"),
         ),
         (
+            "so does what is no text",
+            |root| fs::write(root.join("src/generated/mod.rs"), b"\xFF\xFE").unwrap(),
+            same,
+            true,
+            Err("mod.rs was not written by memgen"),
+        ),
+        (
             "and is no business of ours elsewhere",
             |root| fs::write(root.join("src/generated/mine.rs"), "// mine\n").unwrap(),
             same,
@@ -206,8 +213,9 @@ fn only_what_is_the_generators_changes() {
             }
             (outcome, expected) => panic!("{what}: {outcome:?}, not {expected:?}"),
         }
-        let rest = list(root, "src").unwrap();
-        assert!(rest.iter().all(|path| !path.contains("tmp")), "{rest:?}");
+        let rest = all_files(root);
+        let is_whole = |path: &PathBuf| path.extension().is_none_or(|it| it != "tmp");
+        assert!(rest.iter().all(is_whole), "{what}: {rest:?}");
     }
 }
 
@@ -218,38 +226,102 @@ fn a_handler_without_its_tag_is_told_of() {
         .unwrap()
         .apply()
         .unwrap();
+    // A module of the user's within is no tag.
+    let helpers = folder.path().join("src/handlers/pets");
+    fs::create_dir(&helpers).unwrap();
+    fs::write(helpers.join("helpers.rs"), "").unwrap();
     let mut files = crate_files();
     files.pop();
-    let plan = plan_of(folder.path(), files, false).unwrap();
+    let plan = plan_of(folder.path(), files.clone(), false).unwrap();
     assert_eq!(plan.left, ["src/handlers/pets.rs"]);
     assert!(plan.is_empty());
+    // Where nothing was generated yet, handlers are those of something else.
+    fs::remove_file(folder.path().join(lock::PATH)).unwrap();
+    let plan = plan_of(folder.path(), files, false).unwrap();
+    assert_eq!(plan.left, [""; 0]);
+}
+
+/// All files in a folder and those within.
+fn all_files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    let inside = entries.flat_map(|entry| match entry.path() {
+        folder if folder.is_dir() => all_files(&folder),
+        file => vec![file],
+    });
+    inside.collect()
 }
 
 /// A folder that can't be written to is as it was.
 #[test]
 fn what_fails_changes_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let root = folder.path();
-    // In the place of a folder there is a file.
-    fs::create_dir_all(root.join("src/generated")).unwrap();
-    fs::write(root.join("src/generated/types"), "").unwrap();
-    let error = plan_of(root, crate_files(), false)
-        .and_then(|plan| plan.apply())
-        .unwrap_err();
-    assert!(error.to_string().contains("types"), "{error}");
-    assert!(!root.join("Cargo.toml").exists());
-    assert_eq!(list(root, "src").unwrap(), [""; 0]);
+    // In the place of a folder there is a file: it is seen before anything is written, or when it comes later, too.
+    for early in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        let types = root.join("src/generated/types");
+        let stand_in_the_way = || {
+            fs::create_dir_all(root.join("src/generated")).unwrap();
+            fs::write(&types, "").unwrap();
+        };
+        if early {
+            stand_in_the_way();
+        }
+        let plan = plan_of(root, crate_files(), false);
+        if !early {
+            stand_in_the_way();
+        }
+        let error = plan.and_then(|plan| plan.apply()).unwrap_err();
+        assert!(error.to_string().contains("types"), "{error}");
+        assert_eq!(all_files(root), [types], "{early}");
+    }
+}
+
+/// Folders of generated files go with the last of them, and never with somebody else's.
+#[test]
+fn only_empty_folders_are_removed() {
+    for mine in [None, Some("mine.txt")] {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        let apply = |files| plan_of(root, files, false).unwrap().apply().unwrap();
+        apply(crate_files());
+        let types = root.join("src/generated/types");
+        if let Some(mine) = mine {
+            fs::write(types.join(mine), "mine").unwrap();
+        }
+        let mut files = crate_files();
+        files.retain(|file| !file.path.contains("types"));
+        apply(files);
+        assert!(!types.join("a.rs").exists());
+        assert_eq!(types.exists(), mine.is_some());
+        assert!(mine.is_none_or(|mine| types.join(mine).exists()));
+    }
 }
 
 #[test]
 fn a_change_is_shown() {
-    let change = Change {
-        path: "a.rs".to_owned(),
-        before: Some("1\n2\n".to_owned()),
-        after: Some("1\n3\n".to_owned()),
-    };
-    assert_eq!(
-        change.diff(),
-        "--- a/a.rs\n+++ b/a.rs\n@@ -1,2 +1,2 @@\n 1\n-2\n+3\n"
-    );
+    let rows = [
+        (
+            Some("1\n2\n"),
+            Some("1\n3\n"),
+            "--- a/a.rs\n+++ b/a.rs\n@@ -1,2 +1,2 @@\n 1\n-2\n+3\n",
+        ),
+        (
+            None,
+            Some("1\n"),
+            "--- /dev/null\n+++ b/a.rs\n@@ -0,0 +1 @@\n+1\n",
+        ),
+        (
+            Some("1\n"),
+            None,
+            "--- a/a.rs\n+++ /dev/null\n@@ -1 +0,0 @@\n-1\n",
+        ),
+    ];
+    for (before, after, expected) in rows {
+        let change = Change {
+            path: "a.rs".to_owned(),
+            before: before.map(str::to_owned),
+            after: after.map(str::to_owned),
+        };
+        assert_eq!(change.diff(), expected);
+    }
 }

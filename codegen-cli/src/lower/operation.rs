@@ -52,7 +52,7 @@ pub(super) fn lower<'a>(
         parameters: Vec::new(),
         body: None,
         responses: Vec::new(),
-        security: security(types.tree, &place),
+        security: security(types, &place),
         decision: Decision::Handler,
         reason: String::new(),
     };
@@ -65,22 +65,26 @@ pub(super) fn lower<'a>(
             "TRACE would echo secrets of its sender; no server of this kind answers it".to_owned(),
         );
     }
-    let read = parameters(types, item, &place, path, &words).and_then(|parameters| {
-        operation.parameters = parameters;
-        operation.body = body(types, &place, &words)?;
-        operation.responses = responses(types, &place, &words)?;
-        Ok(())
-    });
-    match read {
-        Ok(()) => operation,
-        Err(Unread { place, why }) => {
-            types.diagnostics.warning(
-                place.node.span,
-                format!("#{}", place.pointer),
-                format!("{why}; the operation `{words}` answers 501"),
-            );
-            unsupported(operation, why)
-        }
+    let mut unread = Vec::new();
+    operation.parameters = parameters(types, item, &place, path, &words, &mut unread);
+    match body(types, &place, &words) {
+        Ok(body) => operation.body = body,
+        Err(wrong) => unread.push(wrong),
+    }
+    match responses(types, &place, &words) {
+        Ok(responses) => operation.responses = responses,
+        Err(wrong) => unread.push(wrong),
+    }
+    for Unread { place, why } in &unread {
+        types.diagnostics.warning(
+            place.node.span,
+            format!("#{}", place.pointer),
+            format!("{why}; the operation `{words}` answers 501"),
+        );
+    }
+    match unread.into_iter().next() {
+        None => operation,
+        Some(Unread { why, .. }) => unsupported(operation, why),
     }
 }
 
@@ -159,13 +163,25 @@ fn resolve<'a>(types: &Types<'a, '_>, place: &Place<'a>) -> Result<Place<'a>, Un
     })
 }
 
+fn parameter<'a>(
+    types: &Types<'a, '_>,
+    place: &Place<'a>,
+) -> Result<(Place<'a>, openapiv3::Parameter), Unread<'a>> {
+    let place = resolve(types, place)?;
+    check_place(&place)?;
+    let parameter = read(&place)?;
+    Ok((place, parameter))
+}
+
+/// All parameters that can be read; those that can't be are added to `unread`.
 fn parameters<'a>(
     types: &mut Types<'a, '_>,
     item: &Place<'a>,
     operation: &Place<'a>,
     path: &str,
     words: &str,
-) -> Result<Vec<Parameter>, Unread<'a>> {
+    unread: &mut Vec<Unread<'a>>,
+) -> Vec<Parameter> {
     // Those of the operation take the place of the path's with the same name.
     let mut all: BTreeMap<(Where, String), (usize, Parameter)> = BTreeMap::new();
     let places = item
@@ -174,9 +190,13 @@ fn parameters<'a>(
         .chain(operation.at("parameters").items());
     let template = template_names(path);
     for (index, place) in places.enumerate() {
-        let place = resolve(types, &place)?;
-        check_place(&place)?;
-        let read: openapiv3::Parameter = read(&place)?;
+        let (place, read) = match parameter(types, &place) {
+            Ok(found) => found,
+            Err(wrong) => {
+                unread.push(wrong);
+                continue;
+            }
+        };
         let place_in = match &read {
             openapiv3::Parameter::Path { .. } => Where::Path,
             openapiv3::Parameter::Query { .. } => Where::Query,
@@ -243,7 +263,7 @@ fn parameters<'a>(
     let mut sorted: Vec<_> = all.into_iter().collect();
     sorted.sort_by_key(|((place, _), (index, _))| (*place, *index));
     let mut taken: HashSet<String> = HashSet::new();
-    Ok(sorted
+    sorted
         .into_iter()
         .map(|(_, (_, mut parameter))| {
             parameter.field = if taken.contains(&parameter.name) {
@@ -254,7 +274,7 @@ fn parameters<'a>(
             taken.insert(parameter.field.clone());
             parameter
         })
-        .collect())
+        .collect()
 }
 
 /// A parameter must say where it is.
@@ -460,18 +480,17 @@ fn responses<'a>(
 }
 
 /// The names of the schemes that an operation, or else the document, asks for.
-fn security(tree: &Node, operation: &Place<'_>) -> Vec<String> {
-    let own = operation.node.member("security");
-    let asked = own.or_else(|| tree.member("security"));
-    let mut names = Vec::new();
-    for requirement in asked.and_then(Node::as_list).unwrap_or_default() {
-        for name in requirement.as_object().into_iter().flat_map(Object::keys) {
-            if !names.iter().any(|known: &String| *name == **known) {
-                names.push(name.to_string());
-            }
-        }
+fn security(types: &mut Types<'_, '_>, operation: &Place<'_>) -> Vec<String> {
+    let own = operation.member("security");
+    if let Some(own) = &own {
+        super::tell_of_unknown_schemes(types, own);
     }
-    names
+    let asked = own.or_else(|| Place::root(types.tree).member("security"));
+    let mut names = IndexSet::new();
+    for requirement in asked.iter().flat_map(Place::items) {
+        names.extend(requirement.members().map(|(name, _)| name.to_owned()));
+    }
+    names.into_iter().collect()
 }
 
 /// The names between braces in a path template.

@@ -521,7 +521,7 @@ fn operations() {
 fn what_can_not_be_read_makes_one_operation_unsupported() {
     let paths = "
 /a:
-  get: {parameters: [{name: x, in: nowhere, schema: {}}], responses: {'200': {description: ''}}}
+  get: {parameters: [{name: x, in: nowhere, schema: {}}, {name: y, in: here, schema: {}}], responses: {'200': {description: ''}}}
   put: {responses: {'200': {description: ''}}}
 ";
     let (api, warnings) = api("", paths);
@@ -531,9 +531,27 @@ fn what_can_not_be_read_makes_one_operation_unsupported() {
         .map(|operation| &operation.decision)
         .collect();
     assert_eq!(decisions, [&Decision::Unsupported, &Decision::Handler]);
-    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert_eq!(warnings.len(), 2, "all of them: {warnings:?}");
     let why = api.document.pointer("/paths/~1a/get/x-memgen/unsupported");
     assert!(why.is_some_and(|why| why.as_str() == Some(api.operations[0].reason.as_str())));
+}
+
+#[test]
+fn names_that_tell_nothing_apart_are_told_of() {
+    let paths = "
+/a:
+  get: {operationId: same, responses: {}}
+  put: {operationId: same, responses: {}, security: [{key: []}, {}]}
+";
+    let (api, warnings) = api("", paths);
+    assert_eq!(
+        warnings,
+        [
+            "the document has no security scheme `key`: what asks for it is closed",
+            "another operation is called `same`, too; this one becomes `putA`",
+        ]
+    );
+    assert_eq!(api.operations[1].security, ["key"]);
 }
 
 #[test]

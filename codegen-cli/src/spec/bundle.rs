@@ -53,6 +53,8 @@ pub(super) struct Bundler<'d> {
     unknown: BTreeMap<(Kind, String), usize>,
     /// Path items that are being copied in now.
     inside: Vec<Target>,
+    /// Where the outermost of them is copied to.
+    copied_to: String,
     /// Why something of the operation at hand was left out.
     broken: Option<String>,
 }
@@ -80,6 +82,7 @@ impl<'d> Bundler<'d> {
             waiting: VecDeque::new(),
             unknown: BTreeMap::new(),
             inside: Vec::new(),
+            copied_to: String::new(),
             broken: None,
         }
     }
@@ -134,6 +137,15 @@ impl<'d> Bundler<'d> {
             return None;
         }
         self.break_cycles(&mut bundled);
+        for ((target, kind), name) in &self.names {
+            let Some(section) = kind.section() else {
+                continue;
+            };
+            let pointer = format!("/components/{section}/{}", escape(name));
+            if target.0 != 0 || target.1 != pointer {
+                self.sources.take_in(pointer, target.clone());
+            }
+        }
         for ((kind, name), count) in std::mem::take(&mut self.unknown) {
             if count > 1 {
                 self.diagnostics.push(crate::diagnostic::Diagnostic {
@@ -264,6 +276,12 @@ impl<'d> Bundler<'d> {
         }
         let tree = self.tree(target.0)?;
         let found = tree.pointer(&target.1)?;
+        let outermost = match self.inside.as_slice() {
+            [] => pointer.to_owned(),
+            [_, ..] => std::mem::take(&mut self.copied_to),
+        };
+        self.sources.take_in(outermost.clone(), target.clone());
+        self.copied_to = outermost;
         self.inside.push(target.clone());
         let copy = self.one(target.0, &target.1, found, Kind::PathItem);
         self.inside.pop();

@@ -1,8 +1,9 @@
 //! The files that a document is made of, and messages that show their lines.
 
 use std::{
+    borrow::Cow,
     cell::OnceCell,
-    collections::BTreeSet,
+    collections::{BTreeSet, HashMap},
     fmt::Write as _,
     fs::File,
     io::{self, Read as _},
@@ -14,7 +15,7 @@ use xxhash_rust::xxh3::Xxh3;
 use super::limits::{BYTES_MAX, FILES_MAX};
 use crate::{
     diagnostic::{Diagnostic, Severity},
-    text::is_hidden,
+    text::{is_hidden, shown},
 };
 
 /// How much of a long line a message shows.
@@ -28,6 +29,8 @@ pub struct Sources {
     files: Vec<Source>,
     /// Files that the document refers to, and that are not there.
     missing: BTreeSet<PathBuf>,
+    /// By pointers of the whole document: the files and the pointers of what it took in there.
+    taken_in: HashMap<String, Vec<(u32, String)>>,
 }
 
 /// One file.
@@ -167,6 +170,28 @@ impl Sources {
         self.missing.iter().map(PathBuf::as_path)
     }
 
+    /// Remembers that what the whole document has at a pointer stands at another one of a file.
+    pub(super) fn take_in(&mut self, pointer: String, from: (u32, String)) {
+        self.taken_in.entry(pointer).or_default().push(from);
+    }
+
+    /// The pointer that a value has in its own file, by that of the whole document.
+    fn pointer_in<'p>(&self, file: u32, pointer: &'p str) -> Cow<'p, str> {
+        let Some(path) = pointer.strip_prefix('#') else {
+            return pointer.into();
+        };
+        let mut rest = path.len();
+        while rest > 0 {
+            // Of what leads from place to place, the last one has it.
+            let mut from = self.taken_in.get(&path[..rest]).into_iter().flatten();
+            if let Some((_, own)) = from.rfind(|(of, _)| *of == file) {
+                return format!("#{own}{}", &path[rest..]).into();
+            }
+            rest = path[..rest].rfind('/').unwrap_or(0);
+        }
+        pointer.into()
+    }
+
     /// A hash of all texts, in the order in which they were read.
     #[must_use]
     pub fn hash(&self) -> String {
@@ -195,7 +220,7 @@ impl Sources {
             diagnostic.message
         );
         if let Some(span) = diagnostic.span {
-            let name = self.name(span.file);
+            let name = shown(self.name(span.file), LINE_CHARS_MAX);
             let (line, column) = (span.line, span.column);
             let margin = " ".repeat(line.to_string().len());
             let _ = writeln!(out, "{margin}{dim}-->{plain} {name}:{line}:{column}");
@@ -209,7 +234,8 @@ impl Sources {
                 );
             }
             if !diagnostic.pointer.is_empty() {
-                let _ = writeln!(out, "{margin} {dim}={plain} at {}", diagnostic.pointer);
+                let pointer = self.pointer_in(span.file, &diagnostic.pointer);
+                let _ = writeln!(out, "{margin} {dim}={plain} at {pointer}");
             }
             if let Some(help) = &diagnostic.help {
                 let _ = writeln!(out, "{margin} {dim}={plain} help: {help}");
@@ -257,7 +283,7 @@ mod tests {
         let mut sources = Sources::default();
         let file = sources
             .add(
-                "a.yaml",
+                "a\x1b.yaml",
                 b"\xEF\xBB\xBFinfo:\n  title: \x1b[31m 1\n".to_vec(),
             )
             .unwrap();
@@ -274,7 +300,7 @@ mod tests {
         };
         let expected = "\
 warning: the title is odd
- --> a.yaml:2:10
+ --> a\u{fffd}.yaml:2:10
   |
 2 |   title:  [31m 1
   |          ^

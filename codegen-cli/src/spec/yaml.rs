@@ -94,8 +94,6 @@ enum OpenKind {
     List(Vec<Node>),
     /// The members, the name whose value comes next, and the objects to be merged in at the end (`<<`).
     Object(Object, Option<(Text, Span)>, Vec<Node>),
-    /// A name that is no scalar, with what it holds: it is left out with its value.
-    Skipped,
 }
 
 struct Builder<'d> {
@@ -145,7 +143,6 @@ impl Builder<'_> {
                                 object.shrink_to_fit();
                                 Value::Object(object)
                             }
-                            OpenKind::Skipped => Value::Null,
                         };
                         let node = Node::new(value, open.span);
                         self.complete(node, open.anchor, (open.size + 1, open.depth + 1))?;
@@ -213,15 +210,14 @@ impl Builder<'_> {
         if self.open.len() > DEPTH_MAX {
             return Err(Wrong::new(span, too_deep()));
         }
-        // A list or an object as a name: YAML has that, OpenAPI has not.
-        let as_name = matches!(
-            self.open.last(),
-            Some(Open {
-                kind: OpenKind::Object(_, None, _),
-                ..
-            })
-        );
-        let kind = if as_name { OpenKind::Skipped } else { kind };
+        if let Some(Open {
+            kind: OpenKind::Object(_, None, _),
+            ..
+        }) = self.open.last()
+        {
+            let why = "a name is a text or a number, not a list or an object: quote it if it begins with `{` or `[`";
+            return Err(Wrong::new(span, why.to_owned()));
+        }
         self.open.push(Open {
             span,
             anchor,
@@ -252,7 +248,6 @@ impl Builder<'_> {
         }
         match self.open.last_mut().map(|open| &mut open.kind) {
             None => self.done = Some(node),
-            Some(OpenKind::Skipped) => {}
             Some(OpenKind::List(items)) => items.push(node),
             Some(OpenKind::Object(_, name @ None, _)) => {
                 let Some(text) = name_of(&node) else {
@@ -332,14 +327,14 @@ fn scalar(text: &str, style: ScalarStyle, tag: Option<&str>) -> Value {
     let numeric = digits
         .chars()
         .all(|one| matches!(one, '0'..='9' | '.' | 'e' | 'E' | '+' | '-'));
-    let number = numeric
-        .then(|| number(text.strip_prefix('+').unwrap_or(text)))
-        .flatten();
+    let number = numeric.then(|| number(text)).flatten();
     number.map_or_else(string, Value::Number)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
 
     fn json(text: &str) -> Result<String, Vec<String>> {
@@ -360,11 +355,15 @@ mod tests {
             ("''", r#""""#),
             ("\"true\"", r#""true""#),
             ("!!str 200", r#""200""#),
+            ("! 200", r#""200""#),
             ("200", "200"),
             ("-1", "-1"),
+            ("+12", "12"),
+            ("+1.5", "1.5"),
             ("3.0", "3.0"),
             ("1e3", "1000.0"),
             ("0x1F", "31"),
+            ("0o17", "15"),
             ("1.2.3", r#""1.2.3""#),
             ("2024-01-02", r#""2024-01-02""#),
             ("1_000", r#""1_000""#),
@@ -387,12 +386,38 @@ mod tests {
                 "a: &x {p: 1, q: 2}\nb: {<<: *x, p: 3}",
                 r#"{"a":{"p":1,"q":2},"b":{"p":3,"q":2}}"#,
             ),
+            (
+                "a: [&x {p: 1}, &y {p: 2, q: 3}]\nb: {<<: [*x, *y]}",
+                r#"{"a":[{"p":1},{"p":2,"q":3}],"b":{"p":1,"q":3}}"#,
+            ),
+            ("1.5: 1\n~: 2\ntrue: 3", r#"{"1.5":1,"null":2,"true":3}"#),
+            ("a: 1\na: 2", r#"{"a":1}"#),
             ("a: |\n  x\n  y\n", "{\"a\":\"x\\ny\\n\"}"),
             ("a: 1\r\nb: 2\r\n", r#"{"a":1,"b":2}"#),
             ("a: 1\n---\nb: 2\n", r#"{"a":1}"#),
         ];
         for (text, expected) in rows {
             assert_eq!(json(text).unwrap(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_document_is_refused_in_words() {
+        // Each level is the one before in a list: no line is deep, and what they make is.
+        let mut levels = "- &a0 []\n".to_owned();
+        for level in 1..=DEPTH_MAX {
+            let _ = writeln!(levels, "- &a{level} [*a{}]", level - 1);
+        }
+        let rows = [
+            ("{id}: 1", "quote it"),
+            ("? [a, b]\n: 1\nc: 2", "quote it"),
+            ("a: *x", "unknown anchor"),
+            ("a: &x [*x]", "no anchor before it"),
+            (levels.as_str(), "nested deeper than"),
+        ];
+        for (text, part) in rows {
+            let errors = json(text).expect_err(text);
+            assert!(errors.concat().contains(part), "{text}: {errors:?}");
         }
     }
 }

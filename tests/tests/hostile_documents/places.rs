@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::symlink};
 use memgen_tests::Folder;
 use serde_json::json;
 
-use super::{Error, HEAD, Warning, Well, answers, check, document, rows, yaml};
+use super::{Error, HEAD, Warning, Well, answers, check, document, open, rows, yaml};
 
 /// What is no document, or one of other bytes.
 #[test]
@@ -17,6 +17,11 @@ fn files() {
         (
             "mark.yaml",
             [b"\xEF\xBB\xBF", good.as_bytes()].concat(),
+            Well,
+        ),
+        (
+            "mark.json",
+            [b"\xEF\xBB\xBF", &open("\"x-a\":1")[..]].concat(),
             Well,
         ),
         ("lines.yaml", good.replace('\n', "\r\n").into_bytes(), Well),
