@@ -173,6 +173,27 @@ mod tests {
         assert!(bytes.is_empty());
     }
 
+    /// Version 1 is frozen: these bytes must be read for ever.
+    #[test]
+    fn headers_are_as_they_were_frozen() {
+        let mut frozen = vec![1, 2, 1, 2];
+        frozen.extend([0x00, 0x68, 0xe5, 0xcf, 0x8b, 0x01, 0x00, 0x00]);
+        frozen.extend([0xef, 0xcd, 0xab, 0x89, 0x67, 0x45, 0x23, 0x01]);
+        frozen.extend([7, 0, 0, 0, 0, 0, 0, 0]);
+        frozen.extend([0xff; 8]);
+        frozen.extend([0x0a, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x80]);
+        frozen.extend(b"idreply");
+        let header = header(Some((
+            b"id",
+            0x8000_0000_0000_0000_0000_0000_0000_000a,
+            b"reply",
+        )));
+        assert_eq!(Header::decode(&frozen), Ok(header));
+        let mut bytes = Vec::new();
+        header.encode(&mut bytes).expect("the id is short enough");
+        assert_eq!(bytes, frozen);
+    }
+
     #[test]
     fn what_is_wrong_with_a_header_is_said() {
         let mut good = Vec::new();
