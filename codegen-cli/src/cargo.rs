@@ -5,13 +5,66 @@ use std::{
     process::Stdio,
 };
 
+use clap::Args;
 use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     process::Command,
 };
 
-use crate::cli::Failure;
+use crate::{cli::Failure, ui::Ui};
+
+/// Which program is the service.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Which {
+    /// The `Cargo.toml` of the service; otherwise that of this folder, or of one around it.
+    #[arg(long, value_name = "FILE")]
+    manifest_path: Option<PathBuf>,
+    /// The package of the service, in a workspace.
+    #[arg(long, short, value_name = "NAME")]
+    package: Option<String>,
+    /// The program that is the service, if its package has several.
+    #[arg(long, value_name = "NAME")]
+    bin: Option<String>,
+}
+
+impl Which {
+    /// Builds it. None if cargo has said why that failed.
+    ///
+    /// # Errors
+    /// If there is no cargo, or not one program.
+    pub(crate) async fn build(&self, ui: Ui) -> Result<Option<Program>, Failure> {
+        let build = Build {
+            manifest: self.manifest_path.as_deref(),
+            package: self.package.as_deref(),
+            binary: self.bin.as_deref(),
+            release: false,
+            quiet: ui.quiet(),
+        };
+        let Some(programs) = build.run().await? else {
+            ui.error("the build failed");
+            return Ok(None);
+        };
+        one(programs).map(Some)
+    }
+}
+
+/// The program that is the service.
+fn one(mut programs: Vec<Program>) -> Result<Program, Failure> {
+    if programs.len() > 1 {
+        let names: Vec<String> = programs
+            .iter()
+            .map(|program| format!("`{}` in {}", program.name, program.folder.display()))
+            .collect();
+        return Err(format!(
+            "there are several programs: say which is the service by --package or --bin: {}",
+            names.join(", ")
+        )
+        .into());
+    }
+    let only = programs.pop();
+    only.ok_or_else(|| "there is no program here: a service is a package with a `main`".into())
+}
 
 /// What to build.
 #[derive(Clone, Debug, Default)]

@@ -5,7 +5,7 @@
 use std::{
     fs,
     io::{self, Write as _},
-    path::{Path, PathBuf},
+    path::Path,
     process::Stdio,
 };
 
@@ -15,7 +15,7 @@ use serde_json::Value;
 use tokio::{io::AsyncWriteExt as _, process::Command};
 
 use crate::{
-    cargo::{Build, Program},
+    cargo::Which,
     cli::Failure,
     exit::Exit,
     ui::{Ui, count},
@@ -27,15 +27,8 @@ pub const PATH: &str = "memgen.layouts";
 /// What to check.
 #[derive(Clone, Debug, Args)]
 pub struct Options {
-    /// The `Cargo.toml` of the service; otherwise that of this folder, or of one around it.
-    #[arg(long, value_name = "FILE")]
-    manifest_path: Option<PathBuf>,
-    /// The package of the service, in a workspace.
-    #[arg(long, short, value_name = "NAME")]
-    package: Option<String>,
-    /// The program that is the service, if its package has several.
-    #[arg(long, value_name = "NAME")]
-    bin: Option<String>,
+    #[command(flatten)]
+    which: Which,
     /// Records a compatible change in `memgen.layouts`.
     #[arg(long)]
     accept: bool,
@@ -90,26 +83,10 @@ struct Said {
 ///
 /// # Errors
 /// If the service can't be built or asked, or the file can't be read or written.
-pub fn run(ui: Ui, options: &Options) -> Result<Exit, Failure> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?
-        .block_on(check(ui, options))
-}
-
-async fn check(ui: Ui, options: &Options) -> Result<Exit, Failure> {
-    let build = Build {
-        manifest: options.manifest_path.as_deref(),
-        package: options.package.as_deref(),
-        binary: options.bin.as_deref(),
-        release: false,
-        quiet: ui.quiet(),
-    };
-    let Some(programs) = build.run().await? else {
-        ui.error("the build failed");
+pub async fn run(ui: Ui, options: &Options) -> Result<Exit, Failure> {
+    let Some(program) = options.which.build(ui).await? else {
         return Ok(Exit::Failed);
     };
-    let program = one(&programs)?;
     let path = program.folder.join(PATH);
     let before = match fs::read_to_string(&path) {
         Ok(text) => Some(text),
@@ -178,25 +155,6 @@ async fn check(ui: Ui, options: &Options) -> Result<Exit, Failure> {
         ),
     }
     Ok(Exit::Done)
-}
-
-/// The program that is the service.
-fn one(programs: &[Program]) -> Result<&Program, Failure> {
-    match programs {
-        [only] => Ok(only),
-        [] => Err("there is no program to check: a service is a package with a `main`".into()),
-        several => {
-            let names: Vec<String> = several
-                .iter()
-                .map(|program| format!("`{}` in {}", program.name, program.folder.display()))
-                .collect();
-            Err(format!(
-                "there are several programs: say which is the service by --package or --bin: {}",
-                names.join(", ")
-            )
-            .into())
-        }
-    }
 }
 
 /// What is recorded, without these topics.

@@ -13,9 +13,10 @@ use crate::{
     check, dev,
     diagnostic::Diagnostics,
     exit::{CODES, Exit},
-    fetch, files, generate, inspect, new,
+    fetch, files, generate, inspect, log, new,
     servers::background,
     status::{self, Overview},
+    topics,
     ui::{Color, Ui, count},
     upgrade,
 };
@@ -89,6 +90,12 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Makes and checks the topics of a service in Kafka.
+    #[command(subcommand)]
+    Topics(topics::Action),
+    /// Looks at the log of a service: what is in a partition, what counts in it, and whether a node has the same in memory.
+    #[command(subcommand)]
+    Log(log::Action),
     /// Lets a node give its partitions to others, so that it can be stopped without a pause. It is done when it owns none.
     Drain {
         /// The node's name, as `memgen status` shows it.
@@ -155,10 +162,12 @@ pub fn run() -> Exit {
             overlay,
             format,
         } => inspect(ui, &spec, overlay.as_deref(), format),
-        Command::Check(options) => check::run(ui, &options),
+        Command::Check(options) => wait(check::run(ui, &options)),
         Command::New(options) => new::run(ui, &options),
         Command::Upgrade(options) => upgrade::run(ui, &options),
         Command::Status { admin, json } => show_status(&admin, json),
+        Command::Topics(action) => topics::run(ui, &action),
+        Command::Log(action) => log::run(ui, &action),
         Command::Drain { node, admin } => drain(ui, &node, &admin),
         Command::Servers(action) => background::run(ui, &action),
         Command::Completions { shell } => completions(shell),
@@ -174,6 +183,14 @@ pub fn run() -> Exit {
         ui.error(error);
         Exit::Failed
     })
+}
+
+/// Runs what waits for other programs.
+pub(crate) fn wait<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(work)
 }
 
 /// How `inspect` prints.

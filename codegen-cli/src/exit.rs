@@ -14,9 +14,9 @@ pub enum Exit {
     Usage = 2,
     /// The command worked; the node that it asked is not ready.
     NotReady = 3,
-    /// `check`, `--check`: something would have been written.
+    /// `check`, `--check`: something would have been written; `topics`: a topic is not as it must be.
     OutOfDate = 4,
-    /// `check`: the service could not read its log any more.
+    /// `check`, `log verify`: the service could not read its log any more.
     Incompatible = 5,
 }
 
@@ -26,8 +26,8 @@ pub const CODES: &str = "Exit codes:
   1  it failed; the message says why
   2  the arguments are wrong
   3  status: the node is not ready
-  4  check, --check: files are not what they should be
-  5  check: the service could not read its log any more";
+  4  check, --check: files are not what they should be; topics: a topic is not
+  5  check, log verify: the service could not read its log any more";
 
 impl Termination for Exit {
     fn report(self) -> ExitCode {

@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, fmt, net::SocketAddr};
 
 use serde::Deserialize;
 
-use crate::fetch::{self, Base, FetchError};
+use crate::{
+    fetch::{self, Base, FetchError},
+    table::Table,
+};
 
 /// A node's `/status`. What a later version adds is left out.
 #[derive(Debug, Deserialize)]
@@ -54,7 +57,17 @@ struct Partition {
     keys: u64,
     bytes: i64,
     position: u64,
+    #[serde(default)]
+    digest: String,
     queue: u64,
+}
+
+/// What a node has of a partition in memory.
+#[derive(Debug)]
+pub(crate) struct Copy {
+    pub(crate) position: u64,
+    pub(crate) digest: String,
+    pub(crate) keys: u64,
 }
 
 /// What all nodes say, as far as they answer.
@@ -161,6 +174,38 @@ pub(crate) fn admin_of(asked: &Base, node: &str) -> Result<Base, Box<dyn std::er
     Ok(Base::from(found.ok_or_else(names)?.admin))
 }
 
+/// The name of the node that is asked, and what it has of a partition.
+///
+/// # Errors
+/// If it has nothing of it, or does not answer.
+pub(crate) fn copy(
+    asked: &Base,
+    topic: &str,
+    number: u32,
+) -> Result<(String, Copy), Box<dyn std::error::Error>> {
+    let status = read(asked)?;
+    let node = status.node;
+    let partition = status
+        .partitions
+        .into_iter()
+        .find(|partition| partition.topic == topic && partition.number == number)
+        .ok_or_else(|| format!("node {node} knows no partition {topic}/{number}"))?;
+    if partition.phase == "elsewhere" {
+        let owner = partition.owner.as_deref().unwrap_or("nobody");
+        return Err(format!(
+            "node {node} has nothing of {topic}/{number}; its owner is {owner}, and its standbys are {}",
+            partition.standbys.join(", ")
+        )
+        .into());
+    }
+    let copy = Copy {
+        position: partition.position,
+        digest: partition.digest,
+        keys: partition.keys,
+    };
+    Ok((node, copy))
+}
+
 /// What a node says of itself.
 ///
 /// # Errors
@@ -220,28 +265,9 @@ impl fmt::Display for Overview {
                 )?;
             }
         }
-        let mut rows = vec![HEAD.map(str::to_owned)];
-        rows.extend(partitions.iter().map(|partition| self.row(partition)));
-        let widths: [usize; HEAD.len()] = std::array::from_fn(|column| {
-            rows.iter()
-                .map(|row| row[column].chars().count())
-                .max()
-                .unwrap_or(0)
-        });
-        for row in &rows {
-            let cells = row
-                .iter()
-                .zip(widths)
-                .enumerate()
-                .map(|(column, (cell, width))| {
-                    if column < TEXT_COLUMNS {
-                        format!("{cell:<width$}")
-                    } else {
-                        format!("{cell:>width$}")
-                    }
-                });
-            writeln!(f, "{}", cells.collect::<Vec<_>>().join("  "))?;
-        }
+        let mut table = Table::new(HEAD, TEXT_COLUMNS);
+        table.extend(partitions.iter().map(|partition| self.row(partition)));
+        write!(f, "{table}")?;
         for partition in partitions {
             if let Some(reason) = &partition.halted_because {
                 writeln!(

@@ -1,4 +1,4 @@
-//! The admin listener: `/healthz`, `/readyz`, `/metrics`, `/status`, `/drain`.
+//! The admin listener: `/healthz`, `/readyz`, `/metrics`, `/status`, `/cluster`, `/drain`.
 
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
@@ -10,10 +10,11 @@ use axum::{
     routing::{get, post},
 };
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     cluster::Cluster,
+    cluster_page,
     config::{Config, LogChoice},
     log::Log,
     mailbox::RETRY_AFTER_SECONDS,
@@ -21,6 +22,9 @@ use crate::{
     problem::Problem,
     watched::{PartitionPhase, PartitionStatus, Watched},
 };
+
+/// Where a node says to others what it is and has.
+pub(crate) const PEER_STATUS_PATH: &str = "/_memgen/status";
 
 /// What can be asked about one node.
 pub(crate) struct Health {
@@ -158,7 +162,7 @@ impl LogStatus {
 
 /// The routes of the admin listener.
 pub(crate) fn router(health: &Arc<Health>) -> Router {
-    let (ready, metrics, status) = (health.clone(), health.clone(), health.clone());
+    let (ready, metrics) = (health.clone(), health.clone());
     let leaving = health.clone();
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
@@ -172,14 +176,24 @@ pub(crate) fn router(health: &Arc<Health>) -> Router {
                 )
             }),
         )
-        .route(
-            "/status",
-            get(move || async move { self::status(&status).into_response() }),
-        )
+        .merge(status_route("/status", health))
+        .merge(cluster_page::router(health))
         .route("/drain", post(move || async move { drain(&leaving) }))
         .fallback(|OriginalUri(uri): OriginalUri| async move {
             Problem::not_found(format!("there is no `{}` here", uri.path()))
         })
+}
+
+/// What a node says of itself, at some path.
+fn status_route(path: &str, health: &Arc<Health>) -> Router {
+    let health = health.clone();
+    let answer = move || async move { Json(status(&health)) };
+    Router::new().route(path, get(answer))
+}
+
+/// What other nodes ask, to show it beside what they know.
+pub(crate) fn peer_router(health: &Arc<Health>) -> Router {
+    status_route(PEER_STATUS_PATH, health)
 }
 
 /// The node gives its partitions away, and gets none from now on. It goes on passing requests on.
@@ -206,7 +220,8 @@ fn readyz(health: &Health) -> Response {
     Problem::unavailable(detail, RETRY_AFTER_SECONDS).into_response()
 }
 
-fn status(health: &Health) -> (StatusCode, Json<serde_json::Value>) {
+/// What the node says of itself.
+pub(crate) fn status(health: &Health) -> Value {
     let readiness = health.readiness();
     let view = health.nodes.now();
     let nodes = view.nodes.values().map(|node| NodeStatus {
@@ -233,8 +248,5 @@ fn status(health: &Health) -> (StatusCode, Json<serde_json::Value>) {
         nodes: nodes.collect(),
         partitions: readiness.0,
     };
-    (
-        StatusCode::OK,
-        Json(serde_json::to_value(&status).unwrap_or_default()),
-    )
+    serde_json::to_value(&status).unwrap_or_default()
 }

@@ -12,6 +12,7 @@ mod kafka;
 mod load;
 mod open_files;
 mod settings;
+mod task;
 mod values;
 
 use std::{
@@ -24,7 +25,8 @@ use std::{
 #[cfg(feature = "kafka")]
 pub(crate) use kafka::is_secret;
 pub use kafka::{KafkaConfig, KafkaSettings, REPLICATION_FACTOR, Topics};
-pub use load::{Sources, Stop, Task};
+pub use load::{Sources, Stop};
+pub use task::{LogTask, Task};
 pub(crate) use values::partitions;
 
 use crate::coordinator::zookeeper::Address;
@@ -65,6 +67,8 @@ pub struct Config {
     pub coordinator: CoordinatorChoice,
     /// How many nodes follow each partition besides its owner, if there are so many.
     pub replicas: u32,
+    /// The host at which other nodes reach this one, where it listens on all addresses of the machine.
+    pub advertise: Option<String>,
     /// Where this node stands: the copies of a partition are spread over zones.
     pub zone: Option<String>,
     /// The partitions that this node owns; all of them if `None`.
@@ -305,6 +309,7 @@ impl Default for Config {
             log: LogChoice::default(),
             coordinator: CoordinatorChoice::default(),
             replicas: 1,
+            advertise: None,
             zone: None,
             serve: None,
             nodes: 1,

@@ -25,7 +25,7 @@ mod verdict;
 
 pub(crate) use self::{
     asked::Asked,
-    guard::{Admitted, Refused, admit, parse, retain_written},
+    guard::{Admitted, Refused, admit, look, parse, retain_written},
     history::History,
     state::AskedState,
     verdict::{StateVerdict, Verdict, Word},

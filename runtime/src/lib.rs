@@ -14,6 +14,7 @@ mod admin;
 pub mod batch;
 mod call;
 mod cluster;
+mod cluster_page;
 mod conditional;
 pub mod config;
 #[cfg(feature = "contract")]

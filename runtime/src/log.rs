@@ -9,8 +9,10 @@ use std::{fmt, io, path::PathBuf, str::FromStr, sync::Arc};
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+#[cfg(feature = "kafka")]
+pub(crate) use self::open::topics;
 pub(crate) use self::{
-    open::{open, peek_layouts, peek_written},
+    open::{open, open_to_read},
     written::written,
 };
 use crate::record::{Offset, Record};

@@ -6,8 +6,8 @@
 use std::{
     ops::Bound,
     sync::{
-        Arc,
-        atomic::{AtomicI64, AtomicU64, Ordering},
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
     },
 };
 
@@ -16,6 +16,9 @@ use bytes::Bytes;
 use crossbeam_skiplist::SkipMap;
 
 use crate::{migration::Readers, record::Offset, state::State};
+
+/// Why a lock can't be poisoned: nothing panics while one is held.
+const UNPOISONED: &str = "nothing panics while it holds this lock";
 
 /// An entity in memory, and what is known of its bytes in the log.
 #[derive(Debug)]
@@ -90,13 +93,42 @@ impl<S: State> Change<S> {
     }
 }
 
+/// What all entities of a partition add up to, at one position of its log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// The offset up to which the log was applied (exclusive).
+    pub applied: Offset,
+    /// The bytes of all values, as they are in the log.
+    pub bytes: i64,
+    /// The sum of the entities' tags. Whoever has applied the log up to the same offset has the same: owner, standby, and a replay from the start.
+    pub digest: u64,
+}
+
+impl Summary {
+    /// The digest as `/status` and `--verify-log` show it: in hexadecimal, since numbers of JSON are not exact.
+    #[must_use]
+    pub fn shown_digest(&self) -> String {
+        format!("{:016x}", self.digest)
+    }
+
+    fn add<S>(&mut self, stored: &Stored<S>) {
+        self.bytes += i64::from(stored.bytes);
+        self.digest = self.digest.wrapping_add(stored.etag);
+    }
+
+    fn remove<S>(&mut self, stored: &Stored<S>) {
+        self.bytes -= i64::from(stored.bytes);
+        self.digest = self.digest.wrapping_sub(stored.etag);
+    }
+}
+
 /// All entities of one partition, ordered by key.
 #[derive(Debug)]
 pub struct Memory<S: State> {
     entities: SkipMap<S::Key, ArcSwap<Stored<S>>>,
-    /// The offset up to which the log was applied (exclusive).
+    /// The same as in `summary`, for readers, who never wait.
     applied: AtomicU64,
-    bytes: AtomicI64,
+    summary: Mutex<Summary>,
 }
 
 impl<S: State> Default for Memory<S> {
@@ -104,7 +136,7 @@ impl<S: State> Default for Memory<S> {
         Self {
             entities: SkipMap::new(),
             applied: AtomicU64::new(0),
-            bytes: AtomicI64::new(0),
+            summary: Mutex::default(),
         }
     }
 }
@@ -143,9 +175,12 @@ impl<S: State> Memory<S> {
         self.entities.is_empty()
     }
 
-    /// The bytes of all values, as they are in the log.
-    pub fn bytes(&self) -> i64 {
-        self.bytes.load(Ordering::Relaxed)
+    /// What all entities add up to. They agree with each other, whatever is being applied.
+    ///
+    /// # Panics
+    /// Never: nothing panics while it holds the lock.
+    pub fn summary(&self) -> Summary {
+        *self.summary.lock().expect(UNPOISONED)
     }
 
     /// The offset up to which the log was applied (exclusive).
@@ -155,31 +190,75 @@ impl<S: State> Memory<S> {
 
     /// Applies what the record before `next` changed. Only the partition's writer calls it.
     pub(crate) fn apply(&self, changes: impl IntoIterator<Item = Change<S>>, next: Offset) {
+        let mut summary = self.summary();
         for Change { key, stored } in changes {
-            let grown = match stored {
-                Some(stored) => self.set(key, stored),
-                None => self
-                    .entities
-                    .remove(&key)
-                    .map_or(0, |cell| -i64::from(cell.value().load().bytes)),
-            };
-            self.bytes.fetch_add(grown, Ordering::Relaxed);
+            match stored {
+                Some(stored) => {
+                    summary.add(&stored);
+                    if let Some(before) = self.set(key, stored) {
+                        summary.remove(&before);
+                    }
+                }
+                None => {
+                    if let Some(cell) = self.entities.remove(&key) {
+                        summary.remove(&cell.value().load());
+                    }
+                }
+            }
         }
+        summary.applied = next;
+        *self.summary.lock().expect(UNPOISONED) = summary;
         self.applied.store(next, Ordering::Release);
     }
 
-    /// Sets the entity of a key, and says by how many bytes all of them grew.
-    fn set(&self, key: S::Key, stored: Arc<Stored<S>>) -> i64 {
-        let grown = i64::from(stored.bytes);
+    /// Sets the entity of a key, and returns the one that was there.
+    fn set(&self, key: S::Key, stored: Arc<Stored<S>>) -> Option<Arc<Stored<S>>> {
         let mut inserted = false;
         // One search, whether the key is there or not: in a large map the searches are most of the work of a replay.
         let cell = self.entities.get_or_insert_with(key, || {
             inserted = true;
             ArcSwap::new(Arc::clone(&stored))
         });
-        if inserted {
-            return grown;
+        (!inserted).then(|| cell.value().swap(stored))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::prelude::*;
+
+    /// A value under a name.
+    #[stateful_api(path = "/value")]
+    #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+    struct Entry {
+        #[key]
+        name: String,
+        value: u64,
+    }
+
+    fn change(name: &str, value: Option<u64>) -> Change<Entry> {
+        Change {
+            key: name.to_owned(),
+            stored: value.map(|value| {
+                let json = format!(r#"{{"name":"{name}","value":{value}}}"#);
+                Arc::new(Stored::decode(json.as_bytes()).unwrap())
+            }),
         }
-        grown - i64::from(cell.value().swap(stored).bytes)
+    }
+
+    /// Whatever was there in between: the same entities add up to the same.
+    #[test]
+    fn a_summary_is_that_of_the_entities() {
+        let (roundabout, straight) = (Memory::<Entry>::default(), Memory::<Entry>::default());
+        roundabout.apply([change("a", Some(1)), change("b", Some(20))], 2);
+        roundabout.apply([change("gone", Some(3)), change("never", None)], 4);
+        roundabout.apply([change("b", Some(2)), change("gone", None)], 6);
+        straight.apply([change("b", Some(2)), change("a", Some(1))], 6);
+        assert_eq!(roundabout.summary(), straight.summary());
+        let bytes = r#"{"name":"a","value":1}"#.len() * 2;
+        assert_eq!(straight.summary().bytes, i64::try_from(bytes).unwrap());
+        straight.apply([change("b", Some(20))], 6);
+        assert_ne!(roundabout.summary().digest, straight.summary().digest);
     }
 }

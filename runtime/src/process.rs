@@ -14,6 +14,8 @@ use crate::{
 
 mod tasks;
 
+pub(crate) use self::tasks::{Verified, Verify};
+
 /// The exit code of a service that can't start.
 const EXIT_START: u8 = 1;
 /// The exit code of a service that could not read its log; the same as that of `memgen check`.

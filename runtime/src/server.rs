@@ -1,6 +1,11 @@
 //! Starts, watches and stops the nodes of a service: log, replay, listeners; and back.
 
-use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::{
     net::TcpListener,
@@ -77,6 +82,16 @@ pub enum StartError {
     },
 }
 
+impl From<Refused> for StartError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Incompatible(verdict) => Self::Incompatible(verdict.problems()),
+            Refused::Unreadable(what) => Self::Setting(what),
+            Refused::Log(error) => Self::Log(error),
+        }
+    }
+}
+
 /// Where a running node listens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Addresses {
@@ -86,6 +101,35 @@ pub struct Addresses {
     pub admin: SocketAddr,
     /// Other nodes; none if there are none.
     pub peer: Option<SocketAddr>,
+}
+
+impl Addresses {
+    /// The same as others reach them: no machine has the address that stands for all of its own.
+    fn reached_at(&self, advertised: Option<IpAddr>) -> Self {
+        let reached = |address: SocketAddr| match advertised {
+            Some(host) if address.ip().is_unspecified() => SocketAddr::new(host, address.port()),
+            _ => address,
+        };
+        Self {
+            http: reached(self.http),
+            admin: reached(self.admin),
+            peer: self.peer.map(reached),
+        }
+    }
+}
+
+/// The address that `--advertise` names, looked up once: a node that moves starts anew.
+async fn advertised(config: &Config) -> Result<Option<IpAddr>, StartError> {
+    let Some(host) = &config.advertise else {
+        return Ok(None);
+    };
+    let wrong = |what: String| StartError::Setting(format!("`--advertise` {host}: {what}"));
+    let found = tokio::net::lookup_host((host.as_str(), 0)).await;
+    let mut found = found.map_err(|error| wrong(error.to_string()))?;
+    // Who listens on all IPv4 addresses can't be reached by IPv6.
+    let fits = found.find(|found| found.is_ipv4() || config.peer.is_ipv6());
+    let fits = fits.ok_or_else(|| wrong("the name has no IPv4 address".to_owned()))?;
+    Ok(Some(fits.ip()))
 }
 
 /// A service that runs. Dropping it leaves it running; [`stop`](Self::stop) ends it.
@@ -149,6 +193,7 @@ impl Service {
         let contract = contract.map_err(StartError::Parts)?.map(Arc::new);
         self.check_partitions(&config)?;
         let config = Arc::new(config);
+        let advertised = advertised(&config).await?;
         let sockets = bind_all(&config).await?;
         let log = self.open_log(&config).await?;
         let admitted = self.admit(&*log).await?;
@@ -184,7 +229,8 @@ impl Service {
                     }))
                 }
             };
-            let member = self.member(&shared.config, index, &nodes[index]);
+            let reached = nodes[index].reached_at(advertised);
+            let member = self.member(&shared.config, index, &reached);
             started.push(self.start_node(&shared, coordinator, member, sockets, &mut tasks));
         }
         let (mut health, mut clusters) = (Vec::new(), Vec::new());
@@ -358,13 +404,7 @@ impl Service {
         if !mistakes.is_empty() {
             return Err(StartError::Parts(mistakes));
         }
-        layout::admit(log, &states)
-            .await
-            .map_err(|refused| match refused {
-                Refused::Incompatible(verdict) => StartError::Incompatible(verdict.problems()),
-                Refused::Unreadable(what) => StartError::Setting(what),
-                Refused::Log(error) => StartError::Log(error),
-            })
+        Ok(layout::admit(log, &states).await?)
     }
 
     fn document(&self) -> serde_json::Value {
@@ -428,7 +468,9 @@ impl Service {
             start(
                 socket,
                 Protocol::Http2,
-                router.route(ALIVE_PATH, alive),
+                router
+                    .route(ALIVE_PATH, alive)
+                    .merge(admin::peer_router(health)),
                 None,
             );
         }
@@ -562,7 +604,7 @@ async fn bind(setting: &'static str, address: SocketAddr) -> Result<TcpListener,
 /// Bytes of remembered replies that one partition keeps in memory.
 const REPLIES_BYTES_MAX: usize = 64 << 20;
 
-fn horizon(config: &Config) -> Horizon {
+pub(crate) fn horizon(config: &Config) -> Horizon {
     let limits = &config.limits;
     Horizon {
         age_ms: u64::try_from(limits.idempotency_horizon.as_millis()).unwrap_or(u64::MAX),

@@ -5,6 +5,7 @@ use std::{
 };
 
 use axum::http::Method;
+use futures_util::{FutureExt, future::BoxFuture};
 
 use crate::{
     call::{Call, CallFuture},
@@ -14,12 +15,13 @@ use crate::{
     list,
     log::{Topic, TopicPartition},
     metrics::Metrics,
-    migration::Readers,
     node::Node,
     openapi::OpenApi,
     partitions::{Partitions, Slot},
     peer_api,
     private::{FreeHandler, Handlers, Route},
+    process::{Verified, Verify},
+    replica::ReplayError,
     route::Endpoint,
     state::{Crud, Definition, State},
     tender::{Tender, Tending},
@@ -155,6 +157,25 @@ impl Service {
         })
     }
 
+    /// The topics of the states.
+    pub(crate) fn topics(&self) -> impl Iterator<Item = Topic> {
+        let definitions = self.parts.iter().filter_map(|part| part.definition());
+        definitions.map(topic)
+    }
+
+    /// Replays a partition of one of the states.
+    ///
+    /// # Panics
+    /// If none of them has the topic.
+    pub(crate) async fn verify(&self, verify: Verify<'_>) -> Result<Verified, ReplayError> {
+        let part = self.parts.iter().find(|part| {
+            let definition = part.definition();
+            definition.is_some_and(|definition| definition.topic == &*verify.partition.topic)
+        });
+        let replay = part.and_then(|part| part.verify(verify));
+        replay.expect("its topic is one of the service's").await
+    }
+
     /// What is wrong with the parts as a whole, if anything is.
     pub(crate) fn mistakes(&self) -> Vec<String> {
         let mut mistakes = Vec::new();
@@ -219,6 +240,11 @@ pub trait AsPart: Send + Sync {
     fn peer_endpoints(&self) -> Vec<Endpoint>;
     fn describe(&self, document: &mut OpenApi);
     fn start(&self, starting: &mut Starting<'_>, node: &mut Node) -> Vec<Box<dyn Watched>>;
+    /// Replays a partition of the state, and looks at what came of it.
+    fn verify<'v>(
+        &self,
+        verify: Verify<'v>,
+    ) -> Option<BoxFuture<'v, Result<Verified, ReplayError>>>;
 }
 
 /// The topic of a state.
@@ -311,8 +337,7 @@ impl<S: State> AsPart for PartOfState<S> {
 
     fn start(&self, starting: &mut Starting<'_>, node: &mut Node) -> Vec<Box<dyn Watched>> {
         let definition = Self::DEFINITION;
-        let admitted = starting.admitted.topic(definition.topic);
-        let readers = Readers::new(admitted.fingerprint, &admitted.migrated);
+        let readers = starting.admitted.readers::<S>();
         let mut watched: Vec<Box<dyn Watched>> = Vec::new();
         let mut slots = Vec::new();
         for number in 0..definition.partitions {
@@ -327,6 +352,13 @@ impl<S: State> AsPart for PartOfState<S> {
         }
         node.add::<S>(Arc::new(Partitions { slots }));
         watched
+    }
+
+    fn verify<'v>(
+        &self,
+        verify: Verify<'v>,
+    ) -> Option<BoxFuture<'v, Result<Verified, ReplayError>>> {
+        Some(verify.replay::<S>().boxed())
     }
 }
 
@@ -380,6 +412,10 @@ impl AsPart for PartOfHandler {
 
     fn start(&self, _: &mut Starting<'_>, _: &mut Node) -> Vec<Box<dyn Watched>> {
         Vec::new()
+    }
+
+    fn verify<'v>(&self, _: Verify<'v>) -> Option<BoxFuture<'v, Result<Verified, ReplayError>>> {
+        None
     }
 }
 

@@ -318,6 +318,12 @@ async fn check_replay(sim: &Sim, truth: &Truth) -> Vec<String> {
             wrong.push(format!("a replay of the compacted log differs in {text:?}"));
         }
     }
+    let values = truth.entities.values().flatten();
+    let tags = values.map(|value| xxhash_rust::xxh3::xxh3_64(value));
+    let digest = tags.fold(0, u64::wrapping_add);
+    if replica.memory().summary().digest != digest {
+        wrong.push("a replay of the compacted log has another digest".to_owned());
+    }
     wrong
 }
 

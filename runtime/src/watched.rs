@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::{cluster::Part, partitions::Slot, state::State, writer::Phase};
+use crate::{cluster::Part, memory::Summary, partitions::Slot, state::State, writer::Phase};
 
 /// A partition as `/status` shows it.
 #[derive(Clone, Debug, Serialize)]
@@ -19,15 +19,19 @@ pub(crate) struct PartitionStatus {
     pub(crate) owner: Option<String>,
     /// The epoch of the last owner that this node saw in the log.
     pub(crate) epoch: i64,
+    /// When this node took it over for the last time, in seconds since the Unix epoch; 0 if it never did.
+    pub(crate) taken_over_seconds: i64,
     /// How old what a standby shows may be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) staleness_ms: Option<u64>,
-    /// The nodes that follow it, by the plan.
+    /// The nodes that follow it, by the plan, as far as they are there.
     pub(crate) standbys: Vec<String>,
     pub(crate) keys: usize,
     pub(crate) bytes: i64,
     /// The offset after the last applied record.
     pub(crate) position: u64,
+    /// What the entities add up to at this position, in hexadecimal: the same at each node.
+    pub(crate) digest: String,
     pub(crate) queue: usize,
 }
 
@@ -85,6 +89,7 @@ impl<S: State> Watched for Arc<Slot<S>> {
             .is_some_and(|here| *here.phase.borrow() == Phase::Serving);
         let memory = here.as_ref().map(|here| &here.memory);
         let memory = memory.or(copy.as_ref().map(|copy| &copy.memory));
+        let summary = memory.map_or_else(Summary::default, |memory| memory.summary());
         let assignment = view.plan.assignments.get(&self.partition);
         let phase = if halted.is_some() {
             PartitionPhase::Halted
@@ -97,23 +102,30 @@ impl<S: State> Watched for Arc<Slot<S>> {
                 _ => PartitionPhase::Replaying,
             }
         };
+        let owner = view.holder(&self.partition);
+        let owner = owner.map(|holder| holder.node.clone());
+        // The plan may be behind what happened: a standby that has taken over follows no more, and neither does one that is gone.
+        let follows = |standby: &&String| {
+            Some(*standby) != owner.as_ref() && view.nodes.contains_key(*standby)
+        };
+        let standbys = assignment.map_or(&[][..], |assignment| &assignment.standbys);
         PartitionStatus {
             topic: self.partition.topic.to_string(),
             partition: self.partition.partition,
             phase,
             halted_because: halted.map(|why| (*why).clone()),
-            owner: view
-                .holder(&self.partition)
-                .map(|holder| holder.node.clone()),
+            standbys: standbys.iter().filter(follows).cloned().collect(),
+            owner,
             epoch: self.metrics.epoch.get(),
+            taken_over_seconds: self.metrics.taken_over.get(),
             staleness_ms: copy
                 .as_ref()
                 .filter(|_| phase == PartitionPhase::Standby)
                 .map(|copy| u64::try_from(copy.age().as_millis()).unwrap_or(u64::MAX)),
-            standbys: assignment.map_or(Vec::new(), |assignment| assignment.standbys.clone()),
             keys: memory.map_or(0, |memory| memory.len()),
-            bytes: memory.map_or(0, |memory| memory.bytes()),
-            position: memory.map_or(0, |memory| memory.applied()),
+            bytes: summary.bytes,
+            position: summary.applied,
+            digest: summary.shown_digest(),
             queue: here.map_or(0, |here| here.mailbox.waiting()),
         }
     }

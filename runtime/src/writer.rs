@@ -274,7 +274,7 @@ impl<S: State> Running<S> {
         let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
         self.metrics.queue.set(count(self.inbox.len()));
         self.metrics.keys.set(count(self.memory().len()));
-        self.metrics.bytes.set(self.memory().bytes());
+        self.metrics.bytes.set(self.memory().summary().bytes);
         self.metrics
             .position
             .set(i64::try_from(self.memory().applied()).unwrap_or(i64::MAX));

@@ -70,7 +70,15 @@ impl Cluster {
         let coordinator = format!("zookeeper://{}/{name}", servers.zookeeper.addresses());
         let services = (1..=nodes).map(|number| {
             let node = format!("n{number}");
-            Service::of(program.to_owned())
+            let service = Service::of(program.to_owned());
+            // One that listens on all addresses, as in a container, and so has to say at which it is reached.
+            let service = if number == 1 {
+                let service = service.set("--peer", "0.0.0.0:0");
+                service.args(&["--advertise", "localhost"])
+            } else {
+                service
+            };
+            service
                 .args(&["--cluster", &name, "--node", &node])
                 .args(&["--log", &log, "--coordinator", &coordinator])
                 .args(args)
@@ -144,6 +152,40 @@ impl Cluster {
         of_topic
             .map(|one| one["owner"].as_str().map(str::to_owned))
             .collect()
+    }
+
+    /// Where each node that owns or follows a partition is in its log, and the digest of what it has there.
+    pub async fn digests(&mut self, topic: &str, partition: usize) -> Vec<(u64, String)> {
+        let mut digests = Vec::new();
+        for node in 0..self.services.len() {
+            if self.running[node].is_none() {
+                continue;
+            }
+            let status = self.status(node).await;
+            let partitions = status["partitions"].as_array().expect("partitions");
+            let mut partitions = partitions.iter();
+            let one = partitions
+                .find(|one| one["topic"] == topic && one["partition"] == partition)
+                .expect("each node knows each partition");
+            if one["phase"] == "serving" || one["phase"] == "standby" {
+                let position = one["position"].as_u64().expect("a position");
+                let digest = one["digest"].as_str().expect("a digest").to_owned();
+                digests.push((position, digest));
+            }
+        }
+        digests
+    }
+
+    /// The digest of what a replay of a partition up to a position gives, by a process of its own.
+    #[must_use]
+    pub fn replay(&self, topic: &str, partition: usize, position: u64) -> String {
+        let task = format!("--verify-log={topic}/{partition}@{position}");
+        let output = self.services[0].ask(&[&task]);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{task}: {errors}");
+        let verified: Value = serde_json::from_slice(&output.stdout).expect("it prints JSON");
+        assert_eq!(verified["position"], position, "{verified}");
+        verified["digest"].as_str().expect("a digest").to_owned()
     }
 
     /// Checks that no node panicked.

@@ -18,6 +18,7 @@
 //! - [`service`] starts a process on free ports and a folder of its own, and ends it on drop.
 //! - [`cluster`] runs several nodes with real Kafka and ZooKeeper, and [`history`] checks what their clients saw.
 //! - [`client`] is HTTP as a well-behaved client speaks it, [`raw`] as anybody might.
+//! - [`browser`] looks at pages.
 //! - [`conformance`] tells whether a reply is one that the document describes.
 //! - [`proxy`]: a network that can be cut.
 //! - [`folder`], [`random`]: a folder that goes away, and chance that can be repeated.
@@ -28,6 +29,7 @@
 )]
 
 pub mod binaries;
+pub mod browser;
 pub mod client;
 pub mod cluster;
 pub mod conformance;

@@ -4,7 +4,7 @@ use std::{
     env, fs,
     io::{BufRead as _, BufReader, Read},
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{self, Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
@@ -63,6 +63,15 @@ impl Service {
         args.iter().fold(self, |service, arg| service.arg(*arg))
     }
 
+    /// Gives another value to a flag that has one.
+    #[must_use]
+    pub fn set(mut self, flag: &str, value: &str) -> Self {
+        let at = self.args.iter().position(|arg| arg == flag);
+        let at = at.expect("the flag has a value") + 1;
+        value.clone_into(&mut self.args[at]);
+        self
+    }
+
     /// Starts from no arguments at all: not even those for free ports and the folder.
     #[must_use]
     pub fn only_args(mut self, args: &[&str]) -> Self {
@@ -113,6 +122,36 @@ impl Service {
     /// Starts it, for a test that looks at the time before it is ready.
     #[must_use]
     pub fn launch(&self) -> Running {
+        let mut child = self
+            .command()
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{}: {error}", self.binary.display()));
+        let output = Output::default();
+        let readers = [
+            output.follow(child.stdout.take().expect("it is piped")),
+            output.follow(child.stderr.take().expect("it is piped")),
+        ];
+        let nodes = self.args.iter().skip_while(|arg| *arg != "--nodes").nth(1);
+        Running {
+            child,
+            nodes: nodes.map_or(1, |nodes| nodes.parse().expect("a number of nodes")),
+            output,
+            readers: readers.into(),
+            folder: Arc::clone(&self.folder),
+        }
+    }
+
+    /// What it prints and how it ends if it is asked to do something else than to serve.
+    #[must_use]
+    pub fn ask(&self, task: &[&str]) -> process::Output {
+        let output = self.command().args(task).stdin(Stdio::null()).output();
+        output.unwrap_or_else(|error| panic!("{}: {error}", self.binary.display()))
+    }
+
+    fn command(&self) -> Command {
         let words = self.wrapper.iter().map(PathBuf::from);
         let mut words = words.chain([self.binary.clone()]);
         let mut command = Command::new(words.next().expect("the binary at least"));
@@ -133,25 +172,7 @@ impl Service {
         } else {
             command.env("MEMGEN_DATA", &self.data);
         }
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|error| panic!("{}: {error}", self.binary.display()));
-        let output = Output::default();
-        let readers = [
-            output.follow(child.stdout.take().expect("it is piped")),
-            output.follow(child.stderr.take().expect("it is piped")),
-        ];
-        let nodes = self.args.iter().skip_while(|arg| *arg != "--nodes").nth(1);
-        Running {
-            child,
-            nodes: nodes.map_or(1, |nodes| nodes.parse().expect("a number of nodes")),
-            output,
-            readers: readers.into(),
-            folder: Arc::clone(&self.folder),
-        }
+        command
     }
 
     /// Starts it and waits for its end: for starts that must fail. Returns the status and all that it printed.

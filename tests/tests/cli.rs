@@ -7,7 +7,7 @@ use std::{
 
 use axum::{Json, Router};
 use memgen_tests::{Folder, Service, binaries::binary, project};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 fn memgen(args: &[&str]) -> (Option<i32>, String, String) {
@@ -57,6 +57,99 @@ async fn status() {
     let (code, _, errors) = memgen(&["status", "--admin", running.client().base()]);
     assert_eq!(code, Some(1));
     assert!(errors.contains("404"), "{errors}");
+}
+
+/// What a partition's log holds, by the service that is on it, while it runs and afterwards.
+#[tokio::test]
+async fn a_log_is_dumped_replayed_and_compared() {
+    let service = Service::new("register");
+    let running = service.start().await;
+    let client = running.client();
+    for value in [1, 2] {
+        client.put("/r/7", &json!({ "value": value })).await;
+    }
+    let counted = client
+        .request("POST", "/r/7/add")
+        .header("idempotency-key", "once")
+        .json(&json!({"by": 40}));
+    counted.send().await;
+    let admin = running.addresses("admin").remove(0);
+    let status = running.admin().get("/status").await.json();
+    let partitions = status["partitions"].as_array().expect("partitions").iter();
+    let mut with_key = partitions.filter(|partition| partition["keys"] == 1);
+    let partition = with_key.next().expect("the key is somewhere").clone();
+    let number = partition["partition"].to_string();
+    let data = service.data().to_str().expect("a plain path").to_owned();
+    let program = binary("register");
+    let log = |action: &str, more: &[&str], data: &str| {
+        let program = program.to_str().expect("a plain path");
+        let mut args = vec!["log", action, "register", &number, "--program", program];
+        args.extend(more);
+        args.extend(["--", "--data", data]);
+        memgen(&args)
+    };
+
+    let (code, lines, errors) = log("dump", &[], &data);
+    assert_eq!(code, Some(0), "{errors}");
+    let lines: Vec<Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("each line is JSON"))
+        .collect();
+    assert!(lines.iter().all(|line| line["counts"] == true), "{lines:?}");
+    let values = lines.iter().filter(|line| line["key"] == "7");
+    let values: Vec<&Value> = values.map(|line| &line["value"]["value"]).collect();
+    assert_eq!(values, [1, 2, 42]);
+    let answers: Vec<&Value> = lines.iter().map(|line| &line["answers"]).collect();
+    assert!(answers.contains(&&json!("once")), "{lines:?}");
+
+    let (code, verified, errors) = log("verify", &["--format", "json"], &data);
+    assert_eq!(code, Some(0), "{errors}");
+    let verified: Value = serde_json::from_str(&verified).expect("it is JSON");
+    for (field, expected) in [
+        ("digest", partition["digest"].clone()),
+        ("position", partition["position"].clone()),
+        ("keys", json!(1)),
+        ("answers", json!(1)),
+        ("to_repair", json!(0)),
+    ] {
+        assert_eq!(verified[field], expected, "{field}: {verified}");
+    }
+    let (code, text, errors) = log("verify", &[], &data);
+    assert_eq!(code, Some(0), "{errors}");
+    assert!(text.contains("1 keys at position"), "{text}");
+    let (code, _, said) = log("diff", &["--admin", &admin], &data);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("1 key in the log and at node"), "{said}");
+
+    // The log of another service, which has as many records.
+    let other = Service::new("register");
+    let beside = other.start().await;
+    for value in [1, 2, 3] {
+        beside
+            .client()
+            .put("/r/7", &json!({ "value": value }))
+            .await;
+    }
+    let data_beside = other.data().to_str().expect("a plain path").to_owned();
+    let (code, _, said) = log("diff", &["--admin", &admin], &data_beside);
+    assert_eq!(code, Some(1), "{said}");
+    let digest = partition["digest"].as_str().expect("text");
+    assert!(said.contains(digest), "{said}");
+    assert!(said.contains("memgen log dump register"), "{said}");
+
+    drop(running);
+    let (code, again, errors) = log("verify", &["--format", "json"], &data);
+    assert_eq!(code, Some(0), "{errors}");
+    let again: Value = serde_json::from_str(&again).expect("it is JSON");
+    assert_eq!(again["digest"], verified["digest"]);
+
+    let (code, _, errors) = log("verify", &[], "/dev/null/nothing");
+    assert_eq!(code, Some(1), "{errors}");
+    let nowhere = Folder::new();
+    let nowhere = nowhere.path().to_str().expect("a plain path").to_owned();
+    let (code, _, errors) = log("dump", &[], &nowhere);
+    assert_eq!(code, Some(1), "{errors}");
+    assert!(errors.contains("has not run with it yet"), "{errors}");
 }
 
 #[test]

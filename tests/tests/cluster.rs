@@ -7,6 +7,7 @@ use std::{collections::BTreeMap, env, process::Command, time::Duration};
 use memgen_tests::{
     Client, Random, Running,
     binaries::binary,
+    browser::Browser,
     cluster::{Cluster, Done, Load, Servers, lists},
 };
 use serde_json::json;
@@ -39,7 +40,93 @@ async fn a_cluster() {
     nodes_that_are_restarted(&mut cluster, &mut random).await;
     an_owner_that_is_paused(&mut cluster).await;
     from_three_nodes_to_one_and_back(&mut cluster, &mut random).await;
+    all_have_the_same(&mut cluster).await;
+    a_page_shows_it(&mut cluster).await;
     cluster.assert_sound();
+}
+
+/// `/cluster` of one node, in a browser: nodes, owners, standbys and takeovers, as they change.
+async fn a_page_shows_it(cluster: &mut Cluster) {
+    balanced(cluster, NODES).await;
+    let browser = Browser::start().await;
+    let page = format!("{}/cluster", cluster.node(0).admin().base());
+    browser.open(&page).await;
+    let states = browser
+        .wait_for("#nodes tbody td:nth-child(2)", |states| {
+            states.len() == NODES
+        })
+        .await;
+    assert_eq!(states, ["ready"; NODES]);
+    let owners = cluster.owners(0, "register").await;
+    let owners: Vec<String> = owners.into_iter().flatten().collect();
+    assert_eq!(browser.texts(OWNERS).await, owners);
+    let first = browser.texts("#partitions tbody tr:first-child td").await;
+    assert_eq!(first[..2], ["register/0", "serving"]);
+    assert!(
+        first[3].ends_with(" ms)"),
+        "a standby, and its lag: {first:?}"
+    );
+    let epochs = browser.texts(EPOCHS).await;
+
+    // What the last node had goes to the others, and the page tells.
+    let gone = format!("n{NODES}");
+    cluster.kill_9(NODES - 1);
+    let owners = browser
+        .wait_for(OWNERS, |owners| {
+            owners.len() == PARTITIONS
+                && !owners.contains(&gone)
+                && !owners.contains(&String::new())
+        })
+        .await;
+    let serving = |states: &[String]| states.iter().all(|state| state == "serving");
+    browser
+        .wait_for("#partitions tbody td:nth-child(2)", serving)
+        .await;
+    let later = browser.texts(EPOCHS).await;
+    assert!(epochs != later, "{epochs:?}, {later:?}");
+    let last = browser.texts("#takeovers tbody tr:first-child td").await;
+    assert!(owners.contains(&last[1]), "{last:?}");
+    assert!(last[3].ends_with(" s ago"), "{last:?}");
+    browser
+        .wait_for("#nodes tbody td:first-child", |nodes| {
+            nodes.len() == NODES - 1
+        })
+        .await;
+    assert_eq!(browser.complaints().await, [""; 0]);
+    if let Ok(file) = env::var("MEMGEN_SCREENSHOT") {
+        std::fs::write(file, browser.screenshot().await).expect("a file that can be written");
+    }
+
+    cluster.launch(NODES - 1);
+    cluster.ready().await;
+}
+
+/// Where the page has the owner of each partition, and its epoch.
+const OWNERS: &str = "#partitions tbody td:nth-child(3)";
+const EPOCHS: &str = "#partitions tbody td:nth-child(5)";
+
+/// After all that: owner, standbys, and a replay of the log by a process of its own have the same.
+async fn all_have_the_same(cluster: &mut Cluster) {
+    cluster.ready().await;
+    let mut copies = 0;
+    for partition in 0..PARTITIONS {
+        // Owners write a little by themselves, and standbys follow.
+        let (position, digests) = loop {
+            let seen = cluster.digests("register", partition).await;
+            let position = seen[0].0;
+            if seen.iter().all(|(other, _)| *other == position) {
+                break (position, seen);
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
+        copies += digests.len();
+        let replayed = cluster.replay("register", partition, position);
+        assert!(
+            digests.iter().all(|(_, digest)| *digest == replayed),
+            "register/{partition} at {position}: {digests:?}, and replayed {replayed}"
+        );
+    }
+    assert!(copies >= 2 * PARTITIONS, "{copies} copies were compared");
 }
 
 /// Any node takes any request; partitions are balanced; standbys answer reads that say that they may.

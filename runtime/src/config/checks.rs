@@ -31,6 +31,11 @@ pub(super) fn check(config: &Config) -> Vec<Found> {
             ),
         ));
     }
+    let is_shared = config.coordinator != CoordinatorChoice::Local;
+    if is_shared && config.peer.ip().is_unspecified() && config.advertise.is_none() {
+        let what = "other nodes can't reach this address: say by --advertise HOST at which name or address of this machine they can";
+        found.push(("peer", what.to_owned()));
+    }
     let limits = &config.limits;
     if limits.list_limit_default > limits.list_limit_max {
         let what = format!("it is more than list-limit-max, {}", limits.list_limit_max);

@@ -3,12 +3,13 @@
 //! `clap` renders the help, but does not parse: it stops at the first mistake, and here all mistakes are reported together with those
 //! of the variables and the file.
 
-use std::{collections::BTreeSet, ffi::OsString, path::PathBuf};
+use std::{collections::BTreeSet, ffi::OsString};
 
 use super::{
     PARTITIONS_MAX,
     load::{Given, KAFKA, Origin, Passed, Said, Wrong},
     settings::{self, SETTINGS, Setting},
+    task::{self, Asked, TASKS, TaskFlag},
     values,
 };
 
@@ -21,29 +22,11 @@ pub(super) struct Flags {
     pub(super) help: bool,
     pub(super) version: bool,
     /// What is to be done instead of serving.
-    pub(super) task: Option<Task>,
+    pub(super) task: Option<Asked>,
 }
 
-/// What a service can be asked to do instead of serving.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Task {
-    /// `--print-layouts`
-    PrintLayouts,
-    /// `--check-layouts FILE`
-    CheckLayouts(PathBuf),
-    /// `--check-log`
-    CheckLog,
-}
-
-/// The flags that are no settings.
-const OTHERS: [&str; 6] = [
-    "config",
-    "help",
-    "version",
-    "check-log",
-    "check-layouts",
-    "print-layouts",
-];
+/// The flags that are neither settings nor tasks.
+const OTHERS: [&str; 3] = ["config", "help", "version"];
 
 /// The positional form, by the names that the help and the errors use.
 pub(super) const POSITIONS: [&str; 6] = [
@@ -73,8 +56,6 @@ pub(super) fn read(args: &[OsString], wrong: &mut Vec<Wrong>) -> Flags {
         match &*arg {
             "-h" | "--help" => flags.help = true,
             "-V" | "--version" => flags.version = true,
-            "--check-log" => flags.task = Some(Task::CheckLog),
-            "--print-layouts" => flags.task = Some(Task::PrintLayouts),
             _ => {
                 let Some(flag) = arg.strip_prefix("--") else {
                     if arg.starts_with('-') {
@@ -90,20 +71,23 @@ pub(super) fn read(args: &[OsString], wrong: &mut Vec<Wrong>) -> Flags {
                     Some((name, value)) => (name, Some(value.to_owned())),
                     None => (flag, None),
                 };
+                let task = task::find(name);
+                let takes_none = task.is_some_and(|task| task.value.is_none());
                 // A value never begins with `--`, so that a forgotten one does not swallow the next flag.
                 let value = attached.or_else(|| {
+                    if takes_none {
+                        return Some(String::new());
+                    }
                     args.next_if(|(next, raw)| !next.starts_with("--") && raw.to_str().is_some())
                         .map(|(next, _)| next.into_owned())
                 });
                 let shown = format!("--{name}");
                 let setting = settings::find(name);
                 let passed = name.strip_prefix(KAFKA);
-                if setting.is_none()
-                    && passed.is_none()
-                    && name != "config"
-                    && name != "check-layouts"
-                {
-                    let names = SETTINGS.iter().map(|setting| setting.name).chain(OTHERS);
+                if setting.is_none() && passed.is_none() && task.is_none() && name != "config" {
+                    let settings = SETTINGS.iter().map(|setting| setting.name);
+                    let tasks = TASKS.iter().map(|task| task.name);
+                    let names = settings.chain(tasks).chain(OTHERS);
                     let hint = values::did_you_mean(name, names)
                         .replace('`', "`--")
                         .replace("`--?", "`?");
@@ -112,6 +96,10 @@ pub(super) fn read(args: &[OsString], wrong: &mut Vec<Wrong>) -> Flags {
                     );
                 } else if !seen.insert(name.to_owned()) {
                     wrong.push(Wrong::new(Origin::Flag, "it is given twice").of(&shown));
+                } else if let (Some(task), Some(value)) = (task, &value) {
+                    if let Err(what) = ask(task, value, &mut flags) {
+                        wrong.push(Wrong::new(Origin::Flag, what).of(&shown));
+                    }
                 } else if let Some(value) = value {
                     match setting {
                         Some(setting) => {
@@ -127,8 +115,7 @@ pub(super) fn read(args: &[OsString], wrong: &mut Vec<Wrong>) -> Flags {
                                 text: value,
                                 origin: Origin::Flag,
                             }),
-                            None if name == "config" => flags.config = Some(value),
-                            None => flags.task = Some(Task::CheckLayouts(value.into())),
+                            None => flags.config = Some(value),
                         },
                     }
                 } else {
@@ -137,7 +124,7 @@ pub(super) fn read(args: &[OsString], wrong: &mut Vec<Wrong>) -> Flags {
                         match (setting, passed) {
                             (Some(setting), _) => setting.value,
                             (None, Some(_)) => "VALUE",
-                            (None, None) => "FILE",
+                            (None, None) => task.and_then(|task| task.value).unwrap_or("FILE"),
                         }
                     );
                     wrong.push(Wrong::new(Origin::Flag, what).of(&shown));
@@ -147,6 +134,18 @@ pub(super) fn read(args: &[OsString], wrong: &mut Vec<Wrong>) -> Flags {
     }
     position(positional, &mut flags, wrong);
     flags
+}
+
+/// Takes a task in.
+fn ask(task: &TaskFlag, value: &str, flags: &mut Flags) -> Result<(), String> {
+    if task.value.is_none() && !value.is_empty() {
+        return Err("it takes no value".to_owned());
+    }
+    if flags.task.is_some() {
+        return Err("the service does one thing at a time".to_owned());
+    }
+    flags.task = Some(task.task(value)?);
+    Ok(())
 }
 
 /// `SYSTEM PEER_PORT HOST HTTP_PORT PARTITIONS SERVED`, all or none.

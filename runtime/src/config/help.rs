@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use clap::{Arg, ArgAction, Command};
 
-use super::{Config, flags::POSITIONS, settings::SETTINGS};
+use super::{Config, flags::POSITIONS, settings::SETTINGS, task::TASKS};
 
 /// The help: each setting in its group, with its default and its variable.
 pub(super) fn help(service: &str, version: &str) -> String {
@@ -39,21 +39,20 @@ pub(super) fn help(service: &str, version: &str) -> String {
         );
     }
     let other = |name: &'static str| Arg::new(name).long(name).help_heading("Other");
+    command = command.arg(other("config").value_name("FILE").help(
+        "The file of settings; memgen.toml by default, if there is one [env: MEMGEN_CONFIG]",
+    ));
+    for task in TASKS {
+        let arg = Arg::new(task.name)
+            .long(task.name)
+            .help_heading("Instead of serving")
+            .help(task.help);
+        command = command.arg(match task.value {
+            Some(value) => arg.value_name(value),
+            None => arg.action(ArgAction::SetTrue),
+        });
+    }
     command
-        .arg(other("config").value_name("FILE").help(
-            "The file of settings; memgen.toml by default, if there is one [env: MEMGEN_CONFIG]",
-        ))
-        .arg(other("check-log").action(ArgAction::SetTrue).help(
-            "Say whether this service can read the log that the settings name, and end: with 0, or with 5 if it can't",
-        ))
-        .arg(other("check-layouts").value_name("FILE").help(
-            "Say, as JSON, whether this service can read what was written under the layouts in a file (memgen.layouts, or - for standard input), and end: with 0, or with 5",
-        ))
-        .arg(
-            other("print-layouts")
-                .action(ArgAction::SetTrue)
-                .help("Print how the values of the states are laid out, and end"),
-        )
         .arg(
             other("help")
                 .short('h')

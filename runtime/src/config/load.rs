@@ -12,6 +12,7 @@ use super::{
     Config, checks, file, flags, help,
     kafka::is_secret,
     settings::{SETTINGS, Setting, VARIABLE_PREFIX},
+    task::{Asked, Task},
     values,
 };
 
@@ -75,17 +76,6 @@ impl Stop {
             }
         }
     }
-}
-
-/// What a service can be asked to do instead of serving. [`Service::main`](crate::Service::main) does it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Task {
-    /// Print how the values of the states are laid out (`--print-layouts`).
-    PrintLayouts,
-    /// Say whether values of the layouts in this file can be read (`--check-layouts FILE`).
-    CheckLayouts(PathBuf),
-    /// Say whether the log that the settings name can be read (`--check-log`).
-    CheckLog(Box<Config>),
 }
 
 /// Where a value was set.
@@ -233,14 +223,15 @@ pub(super) fn load(service: &str, version: &str, sources: &Sources) -> Result<Co
         )));
     }
     // These need no settings, and are not disturbed by them.
-    let check_log = match flags.task {
-        Some(flags::Task::PrintLayouts) if wrong.is_empty() => {
+    let with_log = match flags.task {
+        Some(Asked::PrintLayouts) if wrong.is_empty() => {
             return Err(Stop::Task(Task::PrintLayouts));
         }
-        Some(flags::Task::CheckLayouts(file)) if wrong.is_empty() => {
+        Some(Asked::CheckLayouts(file)) if wrong.is_empty() => {
             return Err(Stop::Task(Task::CheckLayouts(file)));
         }
-        task => task.is_some(),
+        Some(Asked::WithLog(task)) => Some(task),
+        _ => None,
     };
     let mut warnings = Vec::new();
     let (variables, config_variable) = variables(&sources.variables, &mut wrong, &mut warnings);
@@ -314,10 +305,10 @@ pub(super) fn load(service: &str, version: &str, sources: &Sources) -> Result<Co
     }
     warnings.extend(checks::warnings(&config, &settings));
     config.warnings = warnings;
-    if check_log {
-        return Err(Stop::Task(Task::CheckLog(Box::new(config))));
+    match with_log {
+        Some(task) => Err(Stop::Task(Task::WithLog(task, Box::new(config)))),
+        None => Ok(config),
     }
-    Ok(config)
 }
 
 fn report(service: &str, wrong: &[Wrong]) -> String {

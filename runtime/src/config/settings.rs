@@ -291,6 +291,15 @@ pub(super) static SETTINGS: &[Setting] = &[
     ),
     setting!(
         CLUSTER,
+        "advertise",
+        "HOST",
+        "The name or address of this machine at which the other nodes reach this one, where --http, --peer and --admin listen on all (0.0.0.0)",
+        |config| config.advertise,
+        |text| values::host(text).map(Some),
+        |host| host.clone().unwrap_or_default()
+    ),
+    setting!(
+        CLUSTER,
         "zone",
         "NAME",
         "Where this node stands, such as a rack or a building: the copies of a partition are spread over zones",
@@ -481,6 +490,7 @@ mod tests {
                         "serve",
                         "node",
                         "zone",
+                        "advertise",
                         "log-level",
                         "credentials",
                         "topic-prefix"
@@ -514,6 +524,7 @@ mod tests {
             ("cluster", "c"),
             ("node", "n"),
             ("zone", "z"),
+            ("advertise", "host-7.example"),
             ("coordinator", "zookeeper://user:word@host:2181/root"),
             ("serve", "0,1"),
             ("credentials", "key=secret"),
@@ -584,6 +595,11 @@ mod tests {
             ),
             ("replicas", &["0", "100"], &["101", "x", "-1"]),
             ("zone", &["rack-7"], &["", "a b", ".x"]),
+            (
+                "advertise",
+                &["node-7", "a.example", "10.0.0.7", "::1"],
+                &["", "a b", "a:1", "http://a", "0.0.0.0", "::"],
+            ),
             (
                 "log",
                 &["embedded", "kafka://host:9092", "kafka://a:1,b:2"],

@@ -106,7 +106,9 @@ fn every_setting_can_be_set_from_each_source() {
     for setting in settings::SETTINGS {
         let value = match (setting.show)(&Config::default()) {
             text if !text.is_empty() => text,
-            _ if ["node", "zone", "topic-prefix"].contains(&setting.name) => "name".to_owned(),
+            _ if ["node", "zone", "advertise", "topic-prefix"].contains(&setting.name) => {
+                "name".to_owned()
+            }
             _ if setting.name == "serve" => "0,1".to_owned(),
             _ if setting.name == "credentials" => "key=secret,login=user:password".to_owned(),
             _ => "debug".to_owned(),
@@ -466,6 +468,15 @@ fn settings_that_do_not_fit_together() {
             None,
         ),
         ("--nodes 16", None),
+        (
+            "--peer 0.0.0.0:7081 --log kafka://k:9092 --coordinator zookeeper://z:2181",
+            Some("--peer 0.0.0.0:7081: other nodes can't reach this address: say by --advertise"),
+        ),
+        (
+            "--peer 0.0.0.0:7081 --log kafka://k:9092 --coordinator zookeeper://z:2181 --advertise node-7",
+            None,
+        ),
+        ("--peer 0.0.0.0:7081", None),
         (
             "--nodes 2 --http 127.0.0.1:65535",
             Some("--http 127.0.0.1:65535: with 2 nodes, the last one would listen"),

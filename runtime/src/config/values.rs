@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeSet,
     fmt::Display,
-    net::{SocketAddr, ToSocketAddrs as _},
+    net::{IpAddr, SocketAddr, ToSocketAddrs as _},
     ops::RangeInclusive,
     str::FromStr,
     time::Duration,
@@ -188,6 +188,20 @@ pub(super) fn name(text: &str) -> Result<String, String> {
             "expected 1 to 128 letters, digits, `-`, `_` and `.`, not beginning with `.`"
                 .to_owned(),
         )
+    }
+}
+
+/// The name or address of a machine, without a port.
+pub(super) fn host(text: &str) -> Result<String, String> {
+    let legal = |letter: char| letter.is_ascii_alphanumeric() || "._-".contains(letter);
+    let is_host = match text.parse::<IpAddr>() {
+        Ok(address) => !address.is_unspecified(),
+        Err(_) => (1..=253).contains(&text.len()) && text.chars().all(legal),
+    };
+    if is_host {
+        Ok(text.to_owned())
+    } else {
+        Err("expected the name or the address of a machine, without a port".to_owned())
     }
 }
 

@@ -1,6 +1,9 @@
 //! Before a service starts: whether it can read the log that is there.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use tracing::info;
 
@@ -8,7 +11,11 @@ use super::{
     state::{AskedState, Reading, StateLayout},
     verdict::{StateVerdict, Verdict, Word},
 };
-use crate::log::{self, KeptLayout, Log, LogError};
+use crate::{
+    log::{self, KeptLayout, Log, LogError},
+    migration::Readers,
+    state::State,
+};
 
 /// How the values of each topic are read.
 #[derive(Debug, Default)]
@@ -16,16 +23,22 @@ pub(crate) struct Admitted(HashMap<String, AdmittedTopic>);
 
 /// How the values of a topic are read.
 #[derive(Debug, Default)]
-pub(crate) struct AdmittedTopic {
+pub(super) struct AdmittedTopic {
     /// What this build writes.
-    pub(crate) fingerprint: u64,
+    pub(super) fingerprint: u64,
     /// Which migration reads the values of a layout.
-    pub(crate) migrated: HashMap<u64, usize>,
+    pub(super) migrated: HashMap<u64, usize>,
 }
 
 impl Admitted {
+    /// How the values of a state are read.
+    pub(crate) fn readers<S: State>(&self) -> Arc<Readers<S>> {
+        let topic = self.topic(S::DEFINITION.topic);
+        Readers::new(topic.fingerprint, &topic.migrated)
+    }
+
     /// How the values of a topic are read.
-    pub(crate) fn topic(&self, name: &str) -> &AdmittedTopic {
+    pub(super) fn topic(&self, name: &str) -> &AdmittedTopic {
         self.0
             .get(name)
             .expect("all states of a service are admitted together")
@@ -50,6 +63,37 @@ impl From<LogError> for Refused {
 
 /// Compares the states with the layouts that the log keeps. If all can be read the topics are declared, and the layouts kept; otherwise nothing is changed.
 pub(crate) async fn admit(log: &dyn Log, states: &[AskedState]) -> Result<Admitted, Refused> {
+    let (admitted, new) = judge(log, states).await?;
+    for state in states {
+        log.declare(&state.topic).await?;
+    }
+    for (state, word) in new {
+        let layout = KeptLayout {
+            fingerprint: state.fingerprint,
+            text: text(&state.layout),
+        };
+        log.keep_layout(&state.topic.name, &layout).await?;
+        if word != Word::New {
+            info!(
+                state = state.definition.name,
+                topic = state.topic.name,
+                "its values are laid out otherwise than before; those that are there can be read"
+            );
+        }
+    }
+    Ok(admitted)
+}
+
+/// The same for a log that is only looked at: nothing is changed.
+pub(crate) async fn look(log: &dyn Log, states: &[AskedState]) -> Result<Admitted, Refused> {
+    judge(log, states).await.map(|(admitted, _)| admitted)
+}
+
+/// How the values of each topic are read, and the states of which the log does not keep the layout yet.
+async fn judge<'s>(
+    log: &dyn Log,
+    states: &'s [AskedState],
+) -> Result<(Admitted, Vec<(&'s AskedState, Word)>), Refused> {
     let mut admitted = Admitted::default();
     let mut verdict = Verdict::default();
     let mut new = Vec::new();
@@ -85,31 +129,11 @@ pub(crate) async fn admit(log: &dyn Log, states: &[AskedState]) -> Result<Admitt
         }
         verdict.states.push(said);
     }
-    if verdict
-        .states
-        .iter()
-        .any(|state| state.verdict == Word::Incompatible)
-    {
+    let mut verdicts = verdict.states.iter().map(|state| state.verdict);
+    if verdicts.any(|verdict| verdict == Word::Incompatible) {
         return Err(Refused::Incompatible(verdict));
     }
-    for state in states {
-        log.declare(&state.topic).await?;
-    }
-    for (state, word) in new {
-        let layout = KeptLayout {
-            fingerprint: state.fingerprint,
-            text: text(&state.layout),
-        };
-        log.keep_layout(&state.topic.name, &layout).await?;
-        if word != Word::New {
-            info!(
-                state = state.definition.name,
-                topic = state.topic.name,
-                "its values are laid out otherwise than before; those that are there can be read"
-            );
-        }
-    }
-    Ok(admitted)
+    Ok((admitted, new))
 }
 
 /// Leaves those out under which there are no values in the log: perhaps nothing was ever written under them, or nothing of it is left.

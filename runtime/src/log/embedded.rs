@@ -32,7 +32,7 @@ mod recovery;
 mod segment;
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     fs::File,
     path::{Path, PathBuf},
     sync::{
@@ -46,13 +46,16 @@ use std::{
 use futures_util::{FutureExt, future::BoxFuture};
 use tokio::sync::oneshot;
 
-pub use self::hook::{Hook, Step};
 use self::{
     committer::{Job, JobFrame, ProducerState, Queue},
     compaction::Compactor,
     error::io_error,
     index::{Index, Stream, UNPOISONED},
     manifest::{Manifest, TopicEntry},
+};
+pub use self::{
+    hook::{Hook, Step},
+    peek::Peek,
 };
 use super::{
     AppendError, Chunk, KeptLayout, Log, LogError, Producer, Receipt, Topic, TopicPartition,
@@ -231,25 +234,6 @@ impl Embedded {
             .map_err(io_error("start the threads of", &self.shared.folder))?;
         self.shared.threads.lock().expect(UNPOISONED).push(thread);
         Ok(())
-    }
-
-    /// The layouts of a topic in a log that another process may have open. See [`Log::layouts`].
-    ///
-    /// # Errors
-    /// [`LogError::Io`].
-    pub fn peek_layouts(
-        folder: impl AsRef<Path>,
-        topic: &str,
-    ) -> Result<Vec<KeptLayout>, LogError> {
-        layouts::read(folder.as_ref(), topic)
-    }
-
-    /// The fingerprints of the layouts under which there are values of a topic, in a log that another process may have open. What that one writes meanwhile may be missing.
-    ///
-    /// # Errors
-    /// [`LogError::Corrupt`], [`LogError::Io`].
-    pub fn peek_written(folder: impl AsRef<Path>, topic: &str) -> Result<HashSet<u64>, LogError> {
-        peek::written(folder.as_ref(), topic)
     }
 
     /// Compacts what is sealed, at once and on this thread, whether it is due or not.

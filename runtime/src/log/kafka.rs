@@ -38,7 +38,7 @@ use self::{
     follower::Follower,
     producer::Clients,
     reader::Reader,
-    topics::{Admin, Description},
+    topics::{Admin, Description, Report},
 };
 use super::{AppendError, Chunk, KeptLayout, Log, LogError, Producer, Topic, TopicPartition};
 use crate::{
@@ -70,6 +70,8 @@ pub struct Options {
     pub record_bytes_max: usize,
     /// Whether topics that are missing are made.
     pub create_topics: bool,
+    /// Whether it is only looked at: no topic is made, none is refused for its settings, and nothing is appended.
+    pub read_only: bool,
     /// How many brokers hold each record, at least. With fewer than three, what was acknowledged may be lost with one of them.
     pub replication_factor: u32,
 }
@@ -85,6 +87,7 @@ impl Default for Options {
             compaction_lag: Duration::from_secs(3600),
             record_bytes_max: 8 << 20,
             create_topics: true,
+            read_only: false,
             replication_factor: REPLICATION_FACTOR,
         }
     }
@@ -152,6 +155,44 @@ impl Kafka {
         })
     }
 
+    /// What is known of these topics, and of memgen's own. With `make`, those that are missing are made first.
+    ///
+    /// # Errors
+    /// [`LogError::Setup`] if the brokers can't have such a topic, [`LogError::Io`].
+    pub async fn report(&self, topics: &[Topic], make: bool) -> Result<Vec<Report>, LogError> {
+        let own = (catalog::NAME, 1);
+        let declared = topics.iter().map(|topic| (&*topic.name, topic.partitions));
+        let mut missing = Vec::new();
+        for (topic, _) in declared.clone().chain([own]) {
+            if self.admin.describe(&self.name_of(topic)).await?.is_none() {
+                missing.push(topic);
+            }
+        }
+        if make {
+            for topic in topics {
+                if missing.contains(&&*topic.name) {
+                    self.declare(topic).await?;
+                }
+            }
+        }
+        let mut reports = Vec::new();
+        for (topic, partitions) in declared.chain([own]) {
+            let name = self.name_of(topic);
+            let found = self.admin.describe(&name).await?;
+            let findings = found
+                .as_ref()
+                .map_or_else(Vec::new, |found| self.admin.findings(found, partitions));
+            reports.push(Report {
+                name,
+                partitions,
+                made: found.is_some() && missing.contains(&topic),
+                found,
+                findings,
+            });
+        }
+        Ok(reports)
+    }
+
     /// A topic's name in Kafka.
     fn name_of(&self, topic: &str) -> String {
         format!("{}{topic}", self.options.topic_prefix)
@@ -198,6 +239,11 @@ impl Kafka {
         loop {
             match self.admin.describe(&name).await? {
                 Some(found) => return Ok((found, made)),
+                None if self.options.read_only => {
+                    return Err(LogError::Setup(format!(
+                        "there is no topic `{name}`: the service has not run with it yet"
+                    )));
+                }
                 None if !self.options.create_topics => {
                     return Err(LogError::Setup(format!(
                         "there is no topic `{name}`, and this service may not make one; \
@@ -232,7 +278,8 @@ impl Kafka {
         partitions: u32,
     ) -> Result<(), LogError> {
         let findings = self.admin.findings(found, partitions);
-        if findings.is_empty() {
+        let looks_only = self.options.read_only && found.partitions == partitions;
+        if findings.is_empty() || looks_only {
             return Ok(());
         }
         let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
@@ -330,7 +377,9 @@ impl Log for Kafka {
         async move {
             let (found, made) = self.require(&topic.name, topic.partitions).await?;
             self.refuse_unsafe(&topic.name, &found, topic.partitions)?;
-            self.agree(topic, made).await?;
+            if !self.options.read_only {
+                self.agree(topic, made).await?;
+            }
             self.admit(&topic.name, &found);
             Ok(())
         }
@@ -374,6 +423,11 @@ impl Log for Kafka {
 
     fn producer(&self, partition: &TopicPartition) -> Result<Box<dyn Producer>, LogError> {
         let declared = self.declared(partition)?;
+        if self.options.read_only {
+            return Err(LogError::Setup(
+                "this log was opened to be read only".to_owned(),
+            ));
+        }
         self.clients.producer(
             partition,
             self.name_of(&partition.topic),

@@ -1,11 +1,15 @@
 //! The log that the settings ask for.
 
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
 
 use super::{
-    KeptLayout, Log, LogError, Topic,
-    embedded::{self, Embedded},
-    written,
+    Log, LogError,
+    embedded::{self, Embedded, Peek},
+};
+#[cfg(feature = "kafka")]
+use super::{
+    Topic,
+    kafka::{Kafka, topics::Report},
 };
 use crate::config::{Ack, Config, LogChoice};
 
@@ -16,39 +20,27 @@ const LOG_FOLDER: &str = "log";
 pub(crate) async fn open(config: &Config) -> Result<Arc<dyn Log>, LogError> {
     match &config.log {
         LogChoice::Embedded => open_embedded(config).await,
-        LogChoice::Kafka(brokers) => open_kafka(config, brokers).await,
+        LogChoice::Kafka(brokers) => Ok(Arc::new(open_kafka(config, brokers, Use::Write).await?)),
     }
 }
 
-/// The layouts that are kept of each of these topics, without changing anything. The log may be in use.
-pub(crate) async fn peek_layouts(
-    config: &Config,
-    topics: &[&str],
-) -> Result<Vec<Vec<KeptLayout>>, LogError> {
-    if config.log == LogChoice::Embedded {
-        let folder = config.data.join(LOG_FOLDER);
-        let peek = |topic: &&str| Embedded::peek_layouts(&folder, topic);
-        return topics.iter().map(peek).collect();
+/// Opens the log of a service to look at it: nothing is made or changed, and it may be in use.
+pub(crate) async fn open_to_read(config: &Config) -> Result<Arc<dyn Log>, LogError> {
+    match &config.log {
+        LogChoice::Embedded => Ok(Arc::new(Peek::open(config.data.join(LOG_FOLDER))?)),
+        LogChoice::Kafka(brokers) => Ok(Arc::new(open_kafka(config, brokers, Use::Read).await?)),
     }
-    let log = open(config).await?;
-    let mut kept = Vec::new();
-    for topic in topics {
-        kept.push(log.layouts(topic).await?);
-    }
-    log.close().await;
-    Ok(kept)
 }
 
-/// The fingerprints of the layouts under which there are values in a topic that is as it is declared, without changing anything. The log may be in use.
-pub(crate) async fn peek_written(config: &Config, topic: &Topic) -> Result<HashSet<u64>, LogError> {
-    if config.log == LogChoice::Embedded {
-        return Embedded::peek_written(config.data.join(LOG_FOLDER), &topic.name);
-    }
-    let log = open(config).await?;
-    log.declare(topic).await?;
-    let written = written(&*log, topic).await;
-    log.close().await;
-    written
+/// What a log on Kafka is opened for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Use {
+    /// Reading and writing.
+    Write,
+    /// Reading alone.
+    Read,
+    /// Making topics, whatever the settings say of that.
+    Make,
 }
 
 async fn open_embedded(config: &Config) -> Result<Arc<dyn Log>, LogError> {
@@ -74,9 +66,29 @@ async fn open_embedded(config: &Config) -> Result<Arc<dyn Log>, LogError> {
     ))
 }
 
+/// What is known of the topics of a service in Kafka, and of memgen's own there. With `make`, those that are missing are made first.
 #[cfg(feature = "kafka")]
-async fn open_kafka(config: &Config, brokers: &str) -> Result<Arc<dyn Log>, LogError> {
-    use super::kafka::{Kafka, Options};
+pub(crate) async fn topics(
+    config: &Config,
+    topics: &[Topic],
+    make: bool,
+) -> Result<Vec<Report>, LogError> {
+    let LogChoice::Kafka(brokers) = &config.log else {
+        return Err(LogError::Setup(
+            "the topics of the embedded log are made by the service when it starts; those that are looked after are in Kafka: `--log kafka://HOST:PORT`"
+                .to_owned(),
+        ));
+    };
+    let usage = if make { Use::Make } else { Use::Read };
+    let log = open_kafka(config, brokers, usage).await?;
+    let reports = log.report(topics, make).await;
+    log.close().await;
+    reports
+}
+
+#[cfg(feature = "kafka")]
+async fn open_kafka(config: &Config, brokers: &str, usage: Use) -> Result<Kafka, LogError> {
+    use super::kafka::Options;
     use crate::{config::Topics, writer::Bounds};
 
     /// What librdkafka takes at most.
@@ -98,15 +110,16 @@ async fn open_kafka(config: &Config, brokers: &str) -> Result<Arc<dyn Log>, LogE
         append_timeout: config.session_timeout * 3 / 4,
         compaction_lag: kafka.compaction_lag,
         record_bytes_max,
-        create_topics: kafka.topics == Topics::Create,
+        create_topics: usage == Use::Make || kafka.topics == Topics::Create,
+        read_only: usage == Use::Read,
         replication_factor: kafka.replication_factor,
         ..Options::default()
     };
-    Ok(Arc::new(Kafka::open(options).await?))
+    Kafka::open(options).await
 }
 
 #[cfg(not(feature = "kafka"))]
-async fn open_kafka(_config: &Config, brokers: &str) -> Result<Arc<dyn Log>, LogError> {
+async fn open_kafka(_config: &Config, brokers: &str, _usage: Use) -> Result<Embedded, LogError> {
     Err(LogError::Setup(format!(
         "`--log` kafka://{brokers}: this service was built without the feature `kafka` of memgen"
     )))

@@ -6,7 +6,7 @@ use super::{Chunk, Log, LogError, Topic, TopicPartition};
 use crate::record::Kind;
 
 /// How much of the log is read at once.
-pub(super) const CHUNK_BYTES: usize = 1 << 20;
+const CHUNK_BYTES: usize = 1 << 20;
 
 /// The fingerprints of the layouts under which there are values in a topic that is declared.
 pub(crate) async fn written(log: &dyn Log, topic: &Topic) -> Result<HashSet<u64>, LogError> {
@@ -27,7 +27,7 @@ pub(crate) async fn written(log: &dyn Log, topic: &Topic) -> Result<HashSet<u64>
 }
 
 /// Adds those of some records.
-pub(super) fn add(chunk: &Chunk, fingerprints: &mut HashSet<u64>) {
+fn add(chunk: &Chunk, fingerprints: &mut HashSet<u64>) {
     let values = chunk.records.iter().filter(|(_, record)| {
         record.value.is_some() && matches!(record.kind, Kind::Data | Kind::FollowUp | Kind::Batch)
     });

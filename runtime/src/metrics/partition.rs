@@ -26,6 +26,7 @@ pub(super) struct Families {
     epoch: IntGaugeVec,
     owned: IntGaugeVec,
     takeovers: IntCounterVec,
+    taken_over: IntGaugeVec,
     deposed: IntCounterVec,
     repairs: IntCounterVec,
     gaps: IntCounterVec,
@@ -103,6 +104,12 @@ impl Families {
                 "Times that this node took the partition over.",
                 &partition,
             ),
+            taken_over: gauges(
+                registry,
+                "memgen_taken_over_seconds",
+                "When this node took the partition over for the last time, in seconds since the Unix epoch; 0 if it never did.",
+                &partition,
+            ),
             deposed: counters(
                 registry,
                 "memgen_deposed_total",
@@ -149,6 +156,7 @@ impl Families {
             epoch: self.epoch.with_label_values(&labels),
             owned: self.owned.with_label_values(&labels),
             takeovers: self.takeovers.with_label_values(&labels),
+            taken_over: self.taken_over.with_label_values(&labels),
             deposed: self.deposed.with_label_values(&labels),
             repairs: self.repairs.with_label_values(&labels),
             gaps: self.gaps.with_label_values(&labels),
@@ -182,6 +190,8 @@ pub struct PartitionMetrics {
     pub owned: IntGauge,
     /// Times that this node took the partition over.
     pub takeovers: IntCounter,
+    /// When this node took the partition over for the last time, in seconds since the Unix epoch; 0 if it never did.
+    pub taken_over: IntGauge,
     /// Times that the log showed this owner that another one had taken over.
     pub deposed: IntCounter,
     /// Values that were written again because a stale record may hide them from compaction.

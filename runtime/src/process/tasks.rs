@@ -1,98 +1,97 @@
-//! What a service can be asked instead of serving: how its values are laid out, and whether it could read what was written before.
+//! What a service can be asked to do instead of serving.
 
-use std::{collections::BTreeMap, fs, io, path::Path, process::ExitCode};
+mod dump;
+mod layouts;
+mod topics;
+mod verify;
 
-use super::{EXIT_INCOMPATIBLE, EXIT_START};
+use std::{fmt::Display, process::ExitCode, sync::Arc};
+
+pub(crate) use self::verify::{Verified, Verify};
+use super::EXIT_START;
 use crate::{
-    config::{Config, Task},
-    layout::{self, AskedState, History, StateVerdict, Verdict, Word},
-    log,
+    config::{Config, LogTask, Task},
+    layout::AskedState,
+    log::{Log, Topic, TopicPartition},
     service::Service,
 };
 
 /// Does it.
 pub(super) fn run(service: &Service, task: &Task) -> ExitCode {
+    let outcome = match task {
+        Task::PrintLayouts => asked(service).map(|states| {
+            layouts::print(&states);
+            ExitCode::SUCCESS
+        }),
+        Task::CheckLayouts(file) => {
+            asked(service).and_then(|states| layouts::check_file(&states, file))
+        }
+        Task::WithLog(task, config) => with_log(service, task, config),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {error}");
+        ExitCode::from(EXIT_START)
+    })
+}
+
+fn with_log(service: &Service, task: &LogTask, config: &Config) -> Result<ExitCode, String> {
+    let runtime = tokio::runtime::Runtime::new().map_err(said)?;
+    runtime.block_on(async {
+        match task {
+            LogTask::Check => layouts::check_log(&asked(service)?, config).await,
+            LogTask::Dump(partition) => dump::run(service, partition, config).await,
+            LogTask::Verify(partition, until) => {
+                verify::run(service, partition, *until, config).await
+            }
+            LogTask::CreateTopics => topics::run(service, config, true).await,
+            LogTask::CheckTopics => topics::run(service, config, false).await,
+        }
+    })
+}
+
+/// The states, if they fit together.
+fn asked(service: &Service) -> Result<Vec<AskedState>, String> {
     let states = service.asked();
     let mistakes: Vec<_> = service
         .mistakes()
         .into_iter()
         .chain(states.iter().flat_map(AskedState::mistakes))
         .collect();
-    if !mistakes.is_empty() {
-        eprintln!("error: {}", mistakes.join("\n"));
-        return ExitCode::from(EXIT_START);
-    }
-    let history = match task {
-        Task::PrintLayouts => {
-            println!(
-                "{}",
-                Verdict::new(&states, &History::default())
-                    .accepted
-                    .trim_end()
-            );
-            return ExitCode::SUCCESS;
-        }
-        Task::CheckLayouts(file) => of_file(file),
-        Task::CheckLog(config) => of_log(&states, config),
-    };
-    let history = match history {
-        Ok(history) => history,
-        Err(error) => {
-            eprintln!("error: {error}");
-            return ExitCode::from(EXIT_START);
-        }
-    };
-    let verdict = Verdict::new(&states, &history);
-    if matches!(task, Task::CheckLayouts(_)) {
-        println!(
-            "{}",
-            serde_json::to_string_pretty(&verdict).expect("a verdict is JSON")
-        );
-    }
-    if verdict.compatible {
-        return ExitCode::SUCCESS;
-    }
-    eprintln!("{}", verdict.problems());
-    ExitCode::from(EXIT_INCOMPATIBLE)
-}
-
-/// The layouts in a file; none if it is not there yet. `-` is standard input.
-fn of_file(path: &Path) -> Result<History, String> {
-    if path == Path::new("-") {
-        let text = io::read_to_string(io::stdin()).map_err(|error| error.to_string())?;
-        if text.is_empty() {
-            return Ok(History::default());
-        }
-        return History::parse(&text).map_err(|error| format!("standard input: {error}"));
-    }
-    match fs::read_to_string(path) {
-        Ok(text) => History::parse(&text).map_err(|error| format!("{}: {error}", path.display())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(History::default()),
-        Err(error) => Err(format!("{}: {error}", path.display())),
+    if mistakes.is_empty() {
+        Ok(states)
+    } else {
+        Err(mistakes.join("\n"))
     }
 }
 
-/// The layouts of what is in the log. It may be in use.
-fn of_log(states: &[AskedState], config: &Config) -> Result<History, String> {
-    let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string())?;
-    runtime.block_on(async {
-        let names: Vec<&str> = states
-            .iter()
-            .map(|state| state.topic.name.as_str())
-            .collect();
-        let kept = log::peek_layouts(config, &names).await;
-        let kept = kept.map_err(|error| error.to_string())?;
-        let mut topics = BTreeMap::new();
-        for (state, kept) in states.iter().zip(&kept) {
-            let topic = &state.topic;
-            let mut layouts = layout::parse(&topic.name, kept)?;
-            let said = StateVerdict::new(state, &layouts);
-            if said.verdict == Word::Incompatible && state.has_topic_of(&layouts) {
-                let written = log::peek_written(config, topic).await;
-                layout::retain_written(&mut layouts, &written.map_err(|error| error.to_string())?);
-            }
-            topics.insert(topic.name.clone(), layouts);
-        }
-        Ok(History::of(topics))
-    })
+/// The log to be looked at, which has this partition.
+async fn open(
+    service: &Service,
+    partition: &TopicPartition,
+    config: &Config,
+) -> Result<Arc<dyn Log>, String> {
+    let topics: Vec<Topic> = service.topics().collect();
+    let topic = topics.iter().find(|topic| *topic.name == *partition.topic);
+    let topic = topic.ok_or_else(|| {
+        let names = topics.iter().map(|topic| format!("`{}`", topic.name));
+        let names: Vec<String> = names.collect();
+        format!(
+            "this service has no topic `{}`, but {}",
+            partition.topic,
+            names.join(", ")
+        )
+    })?;
+    if partition.partition >= topic.partitions {
+        let (topic, last) = (&topic.name, topic.partitions - 1);
+        return Err(format!(
+            "the topic `{topic}` has the partitions 0 to {last}"
+        ));
+    }
+    let log = crate::log::open_to_read(config).await.map_err(said)?;
+    log.declare(topic).await.map_err(said)?;
+    Ok(log)
+}
+
+fn said(error: impl Display) -> String {
+    error.to_string()
 }

@@ -11,7 +11,7 @@ use crate::{
     record::{Kind, Offset, Record},
     replica::ReplayError,
     state::State,
-    takeover::{TakeoverError, take_over},
+    takeover::{TakeoverError, now_ms, take_over},
 };
 
 impl<S: State> Running<S> {
@@ -39,6 +39,8 @@ impl<S: State> Running<S> {
                 let epoch = i64::try_from(tenure.ballot.epoch).unwrap_or(i64::MAX);
                 self.metrics.epoch.set(epoch);
                 self.metrics.takeovers.inc();
+                let now = i64::try_from(now_ms() / 1000).unwrap_or(i64::MAX);
+                self.metrics.taken_over.set(now);
                 self.tenure = Some(tenure);
                 let torn = self.replica.fold.torn().clone();
                 let group = self.rewrite(torn, Kind::FollowUp);

@@ -1,10 +1,15 @@
 //! What Kafka must promise of a topic: made so, checked, refused with what to do.
 
+use std::process::Command;
+
 use memgen::log::{
     Log, LogError,
     conformance::topic,
     kafka::{Kafka, Options, topics::Admin},
 };
+
+use memgen_tests::{Service, binaries::binary};
+use serde_json::json;
 
 use crate::common::{ONE, THREE, prefix};
 
@@ -165,4 +170,72 @@ async fn what_can_not_be_had_is_said() {
         error.to_string().contains("kafka.no.such.setting"),
         "{error}"
     );
+}
+
+/// `memgen topics`: made before the service runs, checked and shown by their names in Kafka.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_makes_and_checks_topics() {
+    let _steady = THREE.steady().await;
+    let prefix = prefix();
+    let topics = |action: &str| {
+        let output = Command::new(binary("memgen"))
+            .args(["topics", action, "--program"])
+            .arg(binary("register"))
+            .args(["--", "--log", &format!("kafka://{}", THREE.addresses)])
+            .args(["--topic-prefix", &prefix, "--topics", "check"])
+            .output()
+            .expect("the command is built");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("it prints text");
+        (
+            output.status.code(),
+            text(output.stdout),
+            text(output.stderr),
+        )
+    };
+    let (code, _, said) = topics("check");
+    assert_eq!(code, Some(4), "{said}");
+    for name in ["register", "_memgen"] {
+        let missing = format!("there is no topic `{prefix}{name}`: `memgen topics create`");
+        assert!(said.contains(&missing), "{said}");
+    }
+    let (code, _, said) = topics("create");
+    assert_eq!(code, Some(0), "{said}");
+    assert!(
+        said.contains(&format!("Made {prefix}register, 8 partitions")),
+        "{said}"
+    );
+    let (code, _, said) = topics("create");
+    assert_eq!(code, Some(0), "{said}");
+    assert!(!said.contains("Made"), "{said}");
+    assert!(said.contains("Checked 2 topics"), "{said}");
+    // The service finds all that it needs.
+    let running = Service::new("register")
+        .args(&["--log", &format!("kafka://{}", THREE.addresses)])
+        .args(&["--topic-prefix", &prefix, "--topics", "check"])
+        .start()
+        .await;
+    let put = running.client().put("/r/1", &json!({"value": 1})).await;
+    assert_eq!(put.status, 201, "{put:?}");
+
+    let name = format!("{prefix}register");
+    THREE.alter(&name, "delete.retention.ms", "1000").await;
+    let (code, _, said) = topics("check");
+    assert_eq!(code, Some(4), "{said}");
+    assert!(
+        said.contains(&format!("`{name}`: delete.retention.ms is `1000`")),
+        "{said}"
+    );
+    assert!(said.contains("mend: kafka-configs.sh"), "{said}");
+    let (code, table, said) = topics("describe");
+    assert_eq!(code, Some(0), "{said}");
+    for (setting, value) in [
+        ("partitions", "8"),
+        ("replicas", "3"),
+        ("delete.retention.ms", "1000"),
+    ] {
+        let mut lines = table
+            .lines()
+            .map(|line| line.split_whitespace().collect::<Vec<_>>());
+        assert!(lines.any(|line| line == [&name, setting, value]), "{table}");
+    }
 }

@@ -1,56 +1,204 @@
 //! A look at a log that another process may have open: nothing is locked, and nothing is changed.
 
-use std::{collections::HashSet, path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, RwLock},
+    time::Duration,
+};
+
+use futures_util::{FutureExt, future::BoxFuture};
 
 use super::{
-    index::Index,
+    index::{Index, Stream, UNPOISONED},
+    layouts,
     manifest::{self, Manifest, journal_name, journal_sequence},
     recovery::take_in,
     segment::{Kind, Segment},
 };
 use crate::{
-    log::{LogError, written as values},
+    log::{Chunk, KeptLayout, Log, LogError, Producer, Topic, TopicPartition},
     record::Offset,
 };
 
 /// So often it is looked again if a compaction replaces meanwhile what is looked at.
 const ATTEMPTS: u32 = 5;
+/// How often it is looked for more.
+const GROWTH_POLL: Duration = Duration::from_millis(50);
 
-/// The fingerprints of the layouts under which there are values in a topic. None if there is no such topic, or no log.
-pub(super) fn written(folder: &Path, topic: &str) -> Result<HashSet<u64>, LogError> {
-    let mut attempts = 1..ATTEMPTS;
-    loop {
-        match attempt(folder, topic) {
-            Err(_) if attempts.next().is_some() => {}
-            result => return result,
-        }
+/// The log in a folder as it was at some moment, to be read only. It is no matter whether another process has it open.
+///
+/// ```
+/// use memgen::log::{Log, embedded::{Embedded, Options, Peek}};
+/// # let folder = std::env::temp_dir().join(format!("memgen-peek-{}", std::process::id()));
+/// # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+/// # runtime.block_on(async {
+/// let log = Embedded::open(&folder, Options::default()).unwrap();
+/// let peek = Peek::open(&folder).unwrap();
+/// assert!(peek.layouts("vertex").await.unwrap().is_empty());
+/// # log.close().await;
+/// # });
+/// # std::fs::remove_dir_all(&folder).unwrap();
+/// ```
+#[derive(Debug)]
+pub struct Peek {
+    folder: PathBuf,
+    seen: RwLock<Arc<Seen>>,
+}
+
+/// What was there.
+#[derive(Debug, Default)]
+struct Seen {
+    manifest: Option<Manifest>,
+    index: Index,
+}
+
+impl Peek {
+    /// Looks at what is in `folder` now. A folder without a log is an empty one.
+    ///
+    /// # Errors
+    /// [`LogError::Corrupt`], [`LogError::Io`].
+    pub fn open(folder: impl AsRef<Path>) -> Result<Self, LogError> {
+        let folder = folder.as_ref().to_owned();
+        Ok(Self {
+            seen: RwLock::new(Arc::new(Seen::of(&folder)?)),
+            folder,
+        })
+    }
+
+    fn seen(&self) -> Arc<Seen> {
+        Arc::clone(&self.seen.read().expect(UNPOISONED))
+    }
+
+    /// What is there now.
+    fn look_again(&self) -> Result<(), LogError> {
+        let seen = Arc::new(Seen::of(&self.folder)?);
+        *self.seen.write().expect(UNPOISONED) = seen;
+        Ok(())
     }
 }
 
-fn attempt(folder: &Path, topic: &str) -> Result<HashSet<u64>, LogError> {
-    let mut fingerprints = HashSet::new();
-    let Some(manifest) = Manifest::read(folder)? else {
-        return Ok(fingerprints);
-    };
-    let Some(entry) = manifest.topic(topic) else {
-        return Ok(fingerprints);
-    };
-    let index = index(folder, &manifest)?;
-    for stream in (entry.first_stream..).take(entry.partitions as usize) {
-        let stream = index
-            .stream(stream)
-            .expect("the index has every stream of the manifest");
-        let mut from: Offset = 0;
+impl Seen {
+    fn of(folder: &Path) -> Result<Self, LogError> {
+        let mut attempts = 1..ATTEMPTS;
         loop {
-            let chunk = index.read(&stream, from, values::CHUNK_BYTES)?;
-            if chunk.next == from {
-                break;
+            match Self::attempt(folder) {
+                Err(_) if attempts.next().is_some() => {}
+                result => return result,
             }
-            values::add(&chunk, &mut fingerprints);
-            from = chunk.next;
         }
     }
-    Ok(fingerprints)
+
+    fn attempt(folder: &Path) -> Result<Self, LogError> {
+        let Some(manifest) = Manifest::read(folder)? else {
+            return Ok(Self::default());
+        };
+        let index = index(folder, &manifest)?;
+        Ok(Self {
+            manifest: Some(manifest),
+            index,
+        })
+    }
+
+    fn stream(&self, partition: &TopicPartition) -> Result<Arc<RwLock<Stream>>, LogError> {
+        let manifest = self.manifest.as_ref();
+        manifest
+            .and_then(|manifest| manifest.topic(&partition.topic))
+            .filter(|topic| partition.partition < topic.partitions)
+            .and_then(|topic| self.index.stream(topic.first_stream + partition.partition))
+            .ok_or_else(|| LogError::UnknownPartition(partition.clone()))
+    }
+}
+
+impl Log for Peek {
+    /// Only compares: a topic that is not there is not made.
+    fn declare<'a>(&'a self, topic: &'a Topic) -> BoxFuture<'a, Result<(), LogError>> {
+        let seen = self.seen();
+        let kept = seen
+            .manifest
+            .as_ref()
+            .and_then(|manifest| manifest.topic(&topic.name));
+        let result = match kept {
+            Some(kept) => kept.compare(topic),
+            None => Err(LogError::Setup(format!(
+                "there is no topic `{}` in the log in {}: the service has not run with it yet",
+                topic.name,
+                self.folder.display()
+            ))),
+        };
+        std::future::ready(result).boxed()
+    }
+
+    fn layouts<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, Result<Vec<KeptLayout>, LogError>> {
+        std::future::ready(layouts::read(&self.folder, topic)).boxed()
+    }
+
+    fn keep_layout<'a>(
+        &'a self,
+        _topic: &'a str,
+        _layout: &'a KeptLayout,
+    ) -> BoxFuture<'a, Result<(), LogError>> {
+        std::future::ready(Err(self.read_only())).boxed()
+    }
+
+    fn producer(&self, _partition: &TopicPartition) -> Result<Box<dyn Producer>, LogError> {
+        Err(self.read_only())
+    }
+
+    fn read<'a>(
+        &'a self,
+        partition: &'a TopicPartition,
+        from: Offset,
+        bytes_max: usize,
+    ) -> BoxFuture<'a, Result<Chunk, LogError>> {
+        let seen = self.seen();
+        let read = || {
+            let stream = seen.stream(partition)?;
+            seen.index.read(&stream, from, bytes_max)
+        };
+        std::future::ready(read()).boxed()
+    }
+
+    fn grown<'a>(
+        &'a self,
+        partition: &'a TopicPartition,
+        from: Offset,
+    ) -> BoxFuture<'a, Result<(), LogError>> {
+        async move {
+            while self.end(partition).await? <= from {
+                tokio::time::sleep(GROWTH_POLL).await;
+                self.look_again()?;
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn end<'a>(&'a self, partition: &'a TopicPartition) -> BoxFuture<'a, Result<Offset, LogError>> {
+        let end = self.seen().stream(partition);
+        let end = end.map(|stream| stream.read().expect(UNPOISONED).end);
+        std::future::ready(end).boxed()
+    }
+
+    fn record_bytes_max(&self, _topic: &str) -> usize {
+        0
+    }
+
+    fn size_bytes(&self) -> Option<u64> {
+        Some(self.seen().index.size_bytes())
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        std::future::ready(()).boxed()
+    }
+}
+
+impl Peek {
+    fn read_only(&self) -> LogError {
+        LogError::Setup(format!(
+            "the log in {} was opened to be read only",
+            self.folder.display()
+        ))
+    }
 }
 
 /// Where the frames are. What another process writes just now is not there yet.

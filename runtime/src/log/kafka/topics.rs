@@ -6,6 +6,7 @@ use rdkafka::{
     admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication},
     error::{KafkaError, RDKafkaErrorCode},
 };
+use serde::Serialize;
 use tracing::info;
 
 use super::{Options, context::Context, error::client_error, settings};
@@ -86,7 +87,7 @@ fn promises(options: &Options) -> Vec<Promise> {
 }
 
 /// A topic as it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Description {
     /// Its name in Kafka.
     pub name: String,
@@ -99,7 +100,7 @@ pub struct Description {
 }
 
 /// Something about a topic that is not as it must be.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// What it is about, such as `min.insync.replicas`.
     pub setting: String,
@@ -126,6 +127,29 @@ impl fmt::Display for Finding {
             f,
             "  {setting} is {is}, and must be {must}: {why}.\n    {remedy}"
         )
+    }
+}
+
+/// A topic, as it is and as it must be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// Its name in Kafka.
+    pub name: String,
+    /// How many partitions it must have.
+    pub partitions: u32,
+    /// Whether it was made just now.
+    pub made: bool,
+    /// How it is; none if it is not there.
+    pub found: Option<Description>,
+    /// What is not as it must be.
+    pub findings: Vec<Finding>,
+}
+
+impl Report {
+    /// Whether it is there, and as it must be.
+    #[must_use]
+    pub fn is_safe(&self) -> bool {
+        self.found.is_some() && self.findings.is_empty()
     }
 }
 
