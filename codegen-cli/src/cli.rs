@@ -255,11 +255,7 @@ fn generate(ui: Ui, spec: &Path, options: &generate::Options, mode: Mode) -> Res
             Mode::Write | Mode::Check => {}
         }
     }
-    for path in &plan.left {
-        ui.warning(format_args!(
-            "{path} belongs to no tag of the document any more, so nothing uses it: move what you need, and remove it"
-        ));
-    }
+    plan.warn(ui);
     match mode {
         Mode::Check if !plan.is_empty() => {
             for change in &plan.changes {

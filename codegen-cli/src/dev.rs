@@ -251,11 +251,7 @@ impl<'a> Dev<'a> {
         let Some(generated) = generated else {
             return false;
         };
-        for path in &generated.plan.left {
-            self.ui.warning(format_args!(
-                "{path} belongs to no tag of the document any more"
-            ));
-        }
+        generated.plan.warn(self.ui);
         if let Err(error) = generated.plan.apply() {
             self.ui.error(error);
             return false;

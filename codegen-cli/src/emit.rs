@@ -31,6 +31,17 @@ pub struct Options {
     pub dependency: Dependency,
     /// Whether the crate is in a folder of a workspace that it is no member of.
     pub alone: bool,
+    /// Tags that a former document had. Those that are gone keep an empty trait, by which the compiler tells the user's functions.
+    pub known: Vec<KnownTag>,
+}
+
+/// A tag that has a file of the user's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownTag {
+    /// The module of the trait, and of the handlers.
+    pub module: String,
+    /// The trait.
+    pub api: String,
 }
 
 /// Where the runtime comes from.
@@ -67,7 +78,7 @@ pub enum Owner {
 /// All files of the crate of a document, in the order of their paths.
 #[must_use]
 pub fn emit(api: &Api, options: &Options) -> Vec<File> {
-    let named = Named::new(api);
+    let named = Named::new(api, &options.known);
     let mut files = Vec::new();
     let mut add = |path: String, owner, text| files.push(File { path, text, owner });
     let generated = |name: &str| format!("src/generated/{name}");
@@ -84,8 +95,10 @@ pub fn emit(api: &Api, options: &Options) -> Vec<File> {
     for tag in &named.tags {
         let path = generated(&format!("{}.rs", tag.module));
         add(path, Owner::Generator, operations::file(&named, tag));
-        let path = format!("src/handlers/{}.rs", tag.module);
-        add(path, Owner::User, scaffold::handlers(tag));
+        if !tag.is_gone() {
+            let path = format!("src/handlers/{}.rs", tag.module);
+            add(path, Owner::User, scaffold::handlers(tag));
+        }
     }
     add(
         generated("mod.rs"),

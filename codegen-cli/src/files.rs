@@ -16,8 +16,9 @@ use similar::TextDiff;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{
-    emit::{File, Owner},
+    emit::{File, KnownTag, Owner},
     lock::{self, Lock},
+    ui::Ui,
 };
 
 /// The first line of each generated file.
@@ -30,6 +31,8 @@ const GENERATED: &str = "src/generated";
 const HANDLERS: &str = "src/handlers";
 /// The generated file that can hold no header.
 const DOCUMENT: &str = "src/generated/openapi.json";
+/// How the line of the trait of a tag begins.
+const TRAIT: &str = "pub trait ";
 /// How deep folders are in `src/generated`.
 const DEPTH_MAX: usize = 3;
 
@@ -39,7 +42,7 @@ pub struct Plan {
     root: PathBuf,
     /// The files that change, in the order in which they do.
     pub changes: Vec<Change>,
-    /// Files of the user that belong to no tag any more.
+    /// Files of the user whose tags are gone.
     pub left: Vec<String>,
 }
 
@@ -202,9 +205,9 @@ pub fn plan(
             _ => plan.change(path, Some(there), None),
         }
     }
-    for path in list(root, HANDLERS)? {
-        let nested = path[HANDLERS.len() + 1..].contains('/');
-        if !nested && !paths.contains(&path) && before.is_some() {
+    for KnownTag { module, .. } in known_tags(root)? {
+        let path = format!("{HANDLERS}/{module}.rs");
+        if !paths.contains(&path) {
             plan.left.push(path);
         }
     }
@@ -214,6 +217,31 @@ pub fn plan(
     let text = lock(openapi).text();
     plan.change(lock::PATH.to_owned(), known, Some(text));
     Ok(plan)
+}
+
+/// The tags that have files of the user's in a folder: those of handlers beside which there is a generated trait.
+///
+/// # Errors
+/// If something can't be read.
+pub fn known_tags(root: &Path) -> Result<Vec<KnownTag>, Error> {
+    let mut known = Vec::new();
+    for path in list(root, HANDLERS)? {
+        let module = path[HANDLERS.len() + 1..].trim_end_matches(".rs");
+        if module.contains('/') {
+            continue;
+        }
+        let generated = read(root, &format!("{GENERATED}/{module}.rs"))?;
+        let generated = generated.filter(|text| seal(text) != Seal::None);
+        let mut lines = generated.as_deref().unwrap_or_default().lines();
+        let api = lines.find_map(|line| line.strip_prefix(TRAIT)?.split_once(' '));
+        if let Some((api, _)) = api {
+            known.push(KnownTag {
+                module: module.to_owned(),
+                api: api.to_owned(),
+            });
+        }
+    }
+    Ok(known)
 }
 
 /// The lock file of a folder, if it has one.
@@ -229,6 +257,15 @@ fn parsed(text: Option<&str>) -> Result<Option<Lock>, Error> {
 }
 
 impl Plan {
+    /// Says which files of the user's are left.
+    pub(crate) fn warn(&self, ui: Ui) {
+        for path in &self.left {
+            ui.warning(format_args!(
+                "{path} belongs to no tag of the document any more: move what you need, remove it, and generate again"
+            ));
+        }
+    }
+
     /// Whether the folder is as it should be.
     #[must_use]
     pub const fn is_empty(&self) -> bool {

@@ -178,6 +178,7 @@ pub fn generate(
             name,
             dependency,
             alone: is_inside_workspace(&options.out),
+            known: files::known_tags(&options.out)?,
         },
     );
     let plan = files::plan(

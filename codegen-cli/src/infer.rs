@@ -18,12 +18,15 @@ mod shape;
 mod tests;
 mod wishes;
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap},
+    fmt::Write as _,
+};
 
 use serde_json::{Map, Value, json};
 
 use self::{
-    action::{refused, word},
+    action::{Useless, useless, word},
     candidate::{Candidate, fill, settle},
     path::{blank, item_of, name},
     routes::Routes,
@@ -267,16 +270,19 @@ impl<'d> Look<'_, 'd> {
                     candidate.act(found?, operation, document, parent)
                 }),
             };
-            let Some((action, mut value, reason)) = found else {
+            let Some((action, mut value, mut reason)) = found else {
                 continue;
             };
-            let Some(refuses) = refused(operation, &value) else {
+            let Some(Useless { refused, idle }) = useless(operation, action, &value) else {
                 continue;
             };
             value["state"] = candidate.name.clone().into();
             value["action"] = word(action).into();
-            if !refuses.is_empty() {
-                value["refuses"] = json!(refuses);
+            if !refused.is_empty() {
+                value["refuses"] = json!(refused);
+            }
+            if !idle.is_empty() {
+                let _ = write!(reason, ", whatever page is asked for ({})", idle.join(", "));
             }
             decided.push(Decided {
                 operation: index,

@@ -354,6 +354,8 @@ pub struct Resource {
     pub partitions: u32,
     /// The topic of its changelog.
     pub topic: String,
+    /// Types of the user's crate that its values had before, as paths.
+    pub migrate: Vec<String>,
 }
 
 /// A part of the key of a resource.

@@ -118,14 +118,16 @@ fn no_operation(word: &str, trait_name: &Ident, known: &[&str]) -> String {
     if !meant.is_empty() {
         return format!("`{word}` is no operation of the document{meant}");
     }
-    let others = if known.is_empty() {
-        String::new()
+    let (what, others) = if known.is_empty() {
+        let again = "then remove this file, which has no operation any more, and generate again";
+        ("this function", again.to_owned())
     } else {
-        format!("; the operations of `{trait_name}` are {}", list(known))
+        let others = format!("the operations of `{trait_name}` are {}", list(known));
+        ("this function, and remove it", others)
     };
     format!(
         "`{word}` is no operation of the document: it was removed or renamed there, has another tag, or a state answers it now, as `memgen inspect` \
-         shows. Move what you need out of this function, and remove it{others}"
+         shows. Move what you need out of {what}; {others}"
     )
 }
 

@@ -29,6 +29,7 @@ use serde::de::DeserializeOwned;
 use crate::{
     cluster::{Pause, Peer, Unanswered},
     conditional::{Conditions, Etag, ReadOutcome},
+    config::LogChoice,
     entry::Entry,
     forward::{self, CALLER, Envelope, HOPS, HOPS_MAX, REQUEST, TIME_LEFT},
     home::{HomePlace, RunningGuard},
@@ -568,7 +569,7 @@ impl<S: State> Keyed<S> {
         match patiently(self.call.0.deadline, here.confirm(options.strict)).await {
             Ok(()) => Ok(answer),
             Err(Unanswered::Refused(problem)) => Err(problem.into()),
-            Err(Unanswered::Moved | Unanswered::Unknown) => {
+            Err(Unanswered::Moved | Unanswered::Undone(_) | Unanswered::Unknown) => {
                 Err(Halt(Why::Moved(self.call.again())))
             }
         }
@@ -619,8 +620,10 @@ impl<S: State> Keyed<S> {
         let minimal = prefers_minimal(headers);
         let deadline = call.0.deadline;
         // Head and body are windows on the connection's buffer, which would need a new one while the log is waited for. They are kept
-        // only where the call may have to be made again, at another owner.
-        let again = call.0.node.cluster.is_shared().then_some(call);
+        // only where the call may have to be made again: at another owner, or once the brokers of the log answer.
+        let node = &call.0.node;
+        let fails_over = node.cluster.is_shared() || node.config.log != LogChoice::Embedded;
+        let again = fails_over.then_some(call);
         drop(body);
         let asked = here.mailbox.ask(|slot| {
             Job::Command(Command {
@@ -640,11 +643,13 @@ impl<S: State> Keyed<S> {
         });
         let answer = match patiently(deadline, asked).await {
             Ok(answer) => answer,
-            Err(Unanswered::Refused(problem)) => return Err(problem.into()),
-            Err(Unanswered::Moved | Unanswered::Unknown) => {
-                return Err(match again {
-                    Some(call) => Halt(Why::Moved(call)),
-                    None => Problem::from(Refusal::Moved).into(),
+            Err(unanswered) => {
+                return Err(match (unanswered, again) {
+                    (Unanswered::Refused(problem), _) | (Unanswered::Undone(problem), None) => {
+                        problem.into()
+                    }
+                    (_, Some(call)) => Halt(Why::Moved(call)),
+                    (_, None) => Problem::from(Refusal::Moved).into(),
                 });
             }
         };
@@ -722,6 +727,7 @@ pub(crate) async fn patiently<T>(
     match timeout_at(deadline, asked).await {
         Ok(Ok(outcome)) => Ok(outcome),
         Ok(Err(Refusal::Moved)) => Err(Unanswered::Moved),
+        Ok(Err(refusal @ Refusal::Undone(_))) => Err(Unanswered::Undone(refusal.into())),
         Ok(Err(refusal)) => Err(Problem::from(refusal).into()),
         Err(_) => Err(Problem::unavailable(
             "the log did not confirm in time; the write may still happen. Repeat it with the same \

@@ -150,6 +150,8 @@ pub(crate) fn no_owner(partition: &TopicPartition) -> Problem {
 pub(crate) enum Unanswered {
     /// Nothing happened: it was not reached, or is not the owner any more.
     Moved,
+    /// Nothing happened, though the owner was reached, and it may if it is asked again. The answer is for those who can't.
+    Undone(Problem),
     /// Nobody knows whether something happened. The same request may be made again only if it has an id, or changes nothing.
     Unknown,
     /// It is answered all the same: there is no point in another try.
@@ -207,7 +209,9 @@ impl Pause {
     ) -> Result<(), Problem> {
         match unanswered {
             Unanswered::Refused(problem) => Err(problem),
-            Unanswered::Moved | Unanswered::Unknown => self.wait(cluster).await,
+            Unanswered::Moved | Unanswered::Undone(_) | Unanswered::Unknown => {
+                self.wait(cluster).await
+            }
         }
     }
 }

@@ -72,6 +72,8 @@ pub(crate) enum Refusal {
     Full(String),
     /// The log does not take writes now.
     Unavailable(String),
+    /// It did not happen, for the reason given, and may if it is asked for again: this node owns on.
+    Undone(String),
     /// This node is not the owner any more. It can be asked again, at the new owner.
     Moved,
 }
@@ -137,7 +139,9 @@ impl From<Refusal> for Problem {
             Refusal::Full(what) => Self::insufficient_storage(format!(
                 "the log has no room left, so nothing was written; reads go on ({what})"
             )),
-            Refusal::Unavailable(what) => Self::unavailable(what, RETRY_AFTER_SECONDS),
+            Refusal::Unavailable(what) | Refusal::Undone(what) => {
+                Self::unavailable(what, RETRY_AFTER_SECONDS)
+            }
             Refusal::Moved => Self::unavailable(
                 "the partition of this key is on its way to another node",
                 RETRY_AFTER_SECONDS,

@@ -243,7 +243,9 @@ pub(crate) async fn select<S: State>(
             match part {
                 Ok(part) => parts.push(part),
                 Err(Unanswered::Refused(problem)) => return Err(problem),
-                Err(Unanswered::Moved | Unanswered::Unknown) => moved.extend(slots),
+                Err(Unanswered::Moved | Unanswered::Undone(_) | Unanswered::Unknown) => {
+                    moved.extend(slots);
+                }
             }
         }
         if moved.is_empty() {
@@ -416,7 +418,9 @@ async fn local<S: State>(
         match patiently(deadline, here.confirm(options.strict)).await {
             Ok(()) => whole.add(part),
             Err(Unanswered::Refused(problem)) => return Err(problem),
-            Err(Unanswered::Moved | Unanswered::Unknown) => moved.push(slot.clone()),
+            Err(Unanswered::Moved | Unanswered::Undone(_) | Unanswered::Unknown) => {
+                moved.push(slot.clone());
+            }
         }
         whole.cut(most);
         // A walk may take long; others get their turn between two.

@@ -10,6 +10,11 @@ use memgen_tests::{
     browser::Browser,
     cluster::{Cluster, Done, Load, Servers, lists},
 };
+use rdkafka::{
+    ClientConfig,
+    consumer::{BaseConsumer, Consumer as _},
+    metadata::MetadataTopic,
+};
 use serde_json::json;
 
 const NODES: usize = 3;
@@ -30,7 +35,7 @@ fn keys(part: &str) -> Vec<String> {
 /// Everything, one after another: the servers are started once, and what one part leaves behind is what the next one meets.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster() {
-    let servers = Servers::start(3, 1);
+    let mut servers = Servers::start(3, 1);
     let mut random = Random::new();
     let mut cluster = Cluster::new(&servers, &binary("register"), NODES, &SESSION);
     cluster.start().await;
@@ -40,6 +45,7 @@ async fn a_cluster() {
     nodes_that_are_restarted(&mut cluster, &mut random).await;
     an_owner_that_is_paused(&mut cluster).await;
     from_three_nodes_to_one_and_back(&mut cluster, &mut random).await;
+    servers_that_are_restarted(&mut servers, &mut cluster, &mut random).await;
     all_have_the_same(&mut cluster).await;
     a_page_shows_it(&mut cluster).await;
     cluster.assert_sound();
@@ -84,6 +90,11 @@ async fn a_page_shows_it(cluster: &mut Cluster) {
         .await;
     let later = browser.texts(EPOCHS).await;
     assert!(epochs != later, "{epochs:?}, {later:?}");
+    let standbys = browser.texts("#partitions tbody td:nth-child(4)").await;
+    for (owner, standbys) in owners.iter().zip(&standbys) {
+        assert!(!standbys.contains(&gone), "{standbys} is no more");
+        assert!(!standbys.contains(owner), "{owner} does not follow itself");
+    }
     let last = browser.texts("#takeovers tbody tr:first-child td").await;
     assert!(owners.contains(&last[1]), "{last:?}");
     assert!(last[3].ends_with(" s ago"), "{last:?}");
@@ -104,6 +115,55 @@ async fn a_page_shows_it(cluster: &mut Cluster) {
 /// Where the page has the owner of each partition, and its epoch.
 const OWNERS: &str = "#partitions tbody td:nth-child(3)";
 const EPOCHS: &str = "#partitions tbody td:nth-child(5)";
+
+/// One broker after another, and then ZooKeeper, are restarted under load: nobody sees an error.
+async fn servers_that_are_restarted(
+    servers: &mut Servers,
+    cluster: &mut Cluster,
+    random: &mut Random,
+) {
+    let keys = keys("servers");
+    let load = load_at(
+        &[cluster.node(0).client(), cluster.node(1).client()],
+        &keys,
+        random,
+    );
+    for broker in 0..servers.kafka.servers().len() {
+        servers.kafka.server(broker).stop().expect("it runs");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        servers.kafka.start().expect("it comes back");
+        all_in_sync(servers).await;
+    }
+    servers.zookeeper.server(0).stop().expect("it runs");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    servers.zookeeper.start().expect("it comes back");
+    cluster.ready().await;
+    let done = load.stop().await;
+    check(cluster, 1, &keys, &done).await;
+}
+
+/// Waits until every broker has all that it should have: only then may the next one go.
+async fn all_in_sync(servers: &Servers) {
+    let brokers = servers.kafka.addresses();
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", &brokers)
+        .create()
+        .expect("a client");
+    let waited = async {
+        loop {
+            let metadata = consumer
+                .fetch_metadata(None, Duration::from_secs(10))
+                .expect("two brokers answer");
+            let mut partitions = metadata.topics().iter().flat_map(MetadataTopic::partitions);
+            if partitions.all(|partition| partition.isr().len() == partition.replicas().len()) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(60), waited).await;
+    waited.expect("all are in sync again");
+}
 
 /// After all that: owner, standbys, and a replay of the log by a process of its own have the same.
 async fn all_have_the_same(cluster: &mut Cluster) {

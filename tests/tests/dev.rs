@@ -171,7 +171,7 @@ async fn changes_are_followed_and_the_state_is_kept() {
     let mended = written.replace("impl NotesApi for Handlers {}", function);
     assert_ne!(mended, written);
     fs::write(&document, text.replace("maxLength: 10000", "maxLength: 5")).expect("there is room");
-    fs::write(&handlers, mended).expect("there is room");
+    fs::write(&handlers, &mended).expect("there is room");
     let client = dev.client();
     let words = client.get(&format!("{path}/words")).await;
     assert_eq!((words.status, words.json()), (200, json!(7)));
@@ -182,6 +182,12 @@ async fn changes_are_followed_and_the_state_is_kept() {
         .send()
         .await;
     assert_eq!(long.status, 422);
+
+    let text = renamed_tag(&mut dev, folder.path(), &text, &mended);
+    let client = dev.client();
+    let words = client.get(&format!("{path}/words")).await;
+    assert_eq!((words.status, words.json()), (200, json!(7)));
+    is_up_to_date(folder.path());
 
     // What is wrong with the document is said, and nothing else happens.
     fs::write(&document, "openapi: 3.1.0\npaths: [").expect("there is room");
@@ -194,14 +200,20 @@ async fn changes_are_followed_and_the_state_is_kept() {
         "type: integer",
     );
     assert_ne!(number, text);
-    fs::write(&document, number).expect("there is room");
+    fs::write(&document, &number).expect("there is room");
     dev.line("`NoteState.note.text` (topic `note`): it was any text");
-    dev.line("mend: keep its type");
+    dev.line("`x-memgen-migrate: [crate::migrations::NoteStateV1]` in its schema");
     dev.line("could not read the log any more; as it was before it goes on");
     assert_eq!(client.get(&path).await.json()["text"], "keep me");
 
+    // That mends it: older records are read under the new document.
+    let text = migrated(folder.path(), &number);
+    let client = dev.client();
+    let migrated = client.get(&path).await;
+    assert_eq!(migrated.json()["text"], 7, "{migrated:?}");
+
     // An interrupt ends it at once, also in the middle of a build, and the service with it.
-    fs::write(&document, text.replace("maxLength: 10000", "maxLength: 6")).expect("there is room");
+    fs::write(&document, text.replace("Lists the notes", "All notes")).expect("there is room");
     dev.line("Compiling pad-of-notes");
     let rest = dev.end();
     assert!(!rest.contains("Running"), "{rest}");
@@ -209,4 +221,61 @@ async fn changes_are_followed_and_the_state_is_kept() {
         client.request("GET", &path).try_send().await.is_err(),
         "the service ends with it"
     );
+}
+
+/// The tag of the user's function gets another name: the compiler says so at the function, until it is in the other file.
+fn renamed_tag(dev: &mut Dev, folder: &Path, document: &str, written: &str) -> String {
+    let handlers = folder.join("pad-of-notes/src/handlers");
+    let document = document.replace(
+        "[notes]\n      operationId: countWords",
+        "[words]\n      operationId: countWords",
+    );
+    fs::write(folder.join("openapi.yaml"), &document).expect("there is room");
+    dev.line("src/handlers/notes.rs belongs to no tag of the document any more");
+    dev.line("`count_words` is no operation of the document");
+    dev.line("goes on");
+    let moved = written.replace("notes::", "words::");
+    let moved = moved.replace("NotesApi", "WordsApi");
+    fs::write(handlers.join("words.rs"), moved).expect("there is room");
+    fs::remove_file(handlers.join("notes.rs")).expect("it is there");
+    document
+}
+
+/// Nothing is left to do, and to say.
+fn is_up_to_date(folder: &Path) {
+    let again = ["generate", "openapi.yaml", "--out", "pad-of-notes"];
+    let again = project::memgen(folder, &[&again[..], &["--check"]].concat());
+    assert_eq!(again, (0, String::new(), String::new()));
+}
+
+/// The user says how older values become those of this document. What it is then.
+fn migrated(folder: &Path, document: &str) -> String {
+    let migrations = "use crate::generated::{states::NoteState, types::Note};
+use memgen::prelude::*;
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct NoteStateV1 { pub id: Uuid, pub note: NoteV1 }
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct NoteV1 { pub id: Option<Uuid>, pub text: String }
+
+impl From<NoteStateV1> for NoteState {
+    fn from(old: NoteStateV1) -> Self {
+        let text = i64::try_from(old.note.text.len()).unwrap_or_default();
+        let id = old.note.id;
+        Self { id: old.id, note: Note { id, text } }
+    }
+}
+";
+    let source = folder.join("pad-of-notes/src");
+    let main = fs::read_to_string(source.join("main.rs")).expect("it was written");
+    let main = main.replace("mod generated;", "mod generated;\nmod migrations;");
+    fs::write(source.join("migrations.rs"), migrations).expect("there is room");
+    fs::write(source.join("main.rs"), main).expect("there is room");
+    let document = document.replace(
+        "    Note:\n",
+        "    Note:\n      x-memgen-migrate: ['crate::migrations::NoteStateV1']\n",
+    );
+    fs::write(folder.join("openapi.yaml"), &document).expect("there is room");
+    document
 }

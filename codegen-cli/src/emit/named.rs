@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::operations::payloads;
+use super::{KnownTag, operations::payloads};
 use crate::{
     model::{Api, Decision, Operation, Resource, TypeId, TypeKind, TypeRef},
     names::{HIDDEN_TYPES, Scope, ident, is_keyword, type_name, value_name},
@@ -16,7 +16,7 @@ pub(super) struct Named<'a> {
     empty: Vec<bool>,
     /// The struct of each resource.
     pub(super) states: Vec<String>,
-    /// The tags with operations that users write, in the order of the document.
+    /// The tags with operations that users write, in the order of the document; then those that are gone.
     pub(super) tags: Vec<Tag<'a>>,
 }
 
@@ -28,7 +28,15 @@ pub(super) struct Tag<'a> {
     pub(super) module: String,
     /// The trait.
     pub(super) api: String,
+    /// None if the tag is gone.
     pub(super) operations: Vec<NamedOperation<'a>>,
+}
+
+impl Tag<'_> {
+    /// Whether only the user's file is left of it.
+    pub(super) const fn is_gone(&self) -> bool {
+        self.operations.is_empty()
+    }
 }
 
 /// An operation that users write, and the names of what belongs to it.
@@ -61,7 +69,7 @@ const MODULES: [&str; 11] = [
 const MODULE_BYTES_MAX: usize = 100;
 
 impl<'a> Named<'a> {
-    pub(super) fn new(api: &'a Api) -> Self {
+    pub(super) fn new(api: &'a Api, known: &'a [KnownTag]) -> Self {
         let mut scope = Scope::of_types();
         let mut types = vec![String::new(); api.types.len()];
         name_components(api, &mut scope, &mut types);
@@ -70,7 +78,17 @@ impl<'a> Named<'a> {
             .iter()
             .map(|resource| scope.claim_type(&format!("{} state", resource.words)))
             .collect();
-        let tags = name_operations(api, &mut scope);
+        let mut tags = name_operations(api, &mut scope);
+        for KnownTag { module, api } in known {
+            if !tags.iter().any(|tag| tag.module == *module) {
+                tags.push(Tag {
+                    name: module,
+                    module: module.clone(),
+                    api: api.clone(),
+                    operations: Vec::new(),
+                });
+            }
+        }
         // What stands inside something comes last, and takes no name from the others.
         for (name, def) in types.iter_mut().zip(&api.types) {
             if name.is_empty() {

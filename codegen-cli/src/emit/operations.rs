@@ -16,12 +16,21 @@ use crate::{
 const LINES: usize = 8;
 
 pub(super) fn file(named: &Named<'_>, tag: &Tag<'_>) -> String {
-    let about = format!("Operations of the tag `{}`.", tag.name.replace('`', "'"));
+    let what = if tag.is_gone() {
+        "No operations any more"
+    } else {
+        "Operations"
+    };
+    let about = format!("{what} of the tag `{}`.", tag.name.replace('`', "'"));
     let about = doc::lines(&about, 1).join(" ");
     let mut text = super::file(&about, &["pub use super::types::*;"]);
     text.gap();
     text.doc(&[about]);
     text.line("#[operations]");
+    if tag.is_gone() {
+        text.line(&format!("pub trait {} {{}}", tag.api));
+        return text.finish();
+    }
     text.open(&format!("pub trait {} {{", tag.api));
     for operation in &tag.operations {
         method(named, operation, &mut text);

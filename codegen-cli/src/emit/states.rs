@@ -33,6 +33,9 @@ fn state(named: &Named<'_>, index: usize, text: &mut Text) {
         format!("partitions = {}", resource.partitions),
     ];
     text.attribute("stateful_api", &arguments);
+    for older in &resource.migrate {
+        text.line(&format!("#[migrate(from = {older})]"));
+    }
     text.line("#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]");
     text.open(&format!("pub struct {} {{", named.states[index]));
     let mut scope = Scope::default();

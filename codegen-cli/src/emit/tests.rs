@@ -13,6 +13,7 @@ fn files(document: &str) -> Vec<File> {
         name: "api".to_owned(),
         dependency: Dependency::Version("1".to_owned()),
         alone: false,
+        known: Vec::new(),
     };
     let files = emit(&api, &options);
     assert_eq!(files, emit(&api, &options), "same input, same bytes");

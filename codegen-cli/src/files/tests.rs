@@ -219,26 +219,46 @@ fn only_what_is_the_generators_changes() {
     }
 }
 
+/// A trait stays, without methods, as long as the user's file is there; then both are gone. A file beside is nobody's business.
 #[test]
 fn a_handler_without_its_tag_is_told_of() {
     let folder = tempfile::tempdir().unwrap();
-    plan_of(folder.path(), crate_files(), false)
-        .unwrap()
-        .apply()
-        .unwrap();
-    // A module of the user's within is no tag.
-    let helpers = folder.path().join("src/handlers/pets");
-    fs::create_dir(&helpers).unwrap();
-    fs::write(helpers.join("helpers.rs"), "").unwrap();
-    let mut files = crate_files();
-    files.pop();
-    let plan = plan_of(folder.path(), files.clone(), false).unwrap();
-    assert_eq!(plan.left, ["src/handlers/pets.rs"]);
-    assert!(plan.is_empty());
-    // Where nothing was generated yet, handlers are those of something else.
-    fs::remove_file(folder.path().join(lock::PATH)).unwrap();
-    let plan = plan_of(folder.path(), files, false).unwrap();
-    assert_eq!(plan.left, [""; 0]);
+    let root = folder.path();
+    let with_tag = |text: &str| {
+        let mut files = crate_files();
+        let path = "src/generated/pets.rs";
+        files.push(file(path, text, Owner::Generator));
+        files
+    };
+    let all = with_tag("#[operations]\npub trait PetsApi {\n    async fn feed();\n}\n");
+    plan_of(root, all, false).unwrap().apply().unwrap();
+    // What is the user's alone is no tag.
+    fs::create_dir(root.join("src/handlers/pets")).unwrap();
+    for own in ["own.rs", "pets/helpers.rs"] {
+        fs::write(root.join("src/handlers").join(own), "pub trait Own {}\n").unwrap();
+    }
+    let pets = KnownTag {
+        module: "pets".to_owned(),
+        api: "PetsApi".to_owned(),
+    };
+    let mut rest = with_tag("#[operations]\npub trait PetsApi {}\n");
+    rest.retain(|file| file.path != "src/handlers/pets.rs");
+    for changes_again in [vec!["update src/generated/pets.rs"], vec![]] {
+        assert_eq!(known_tags(root).unwrap(), std::slice::from_ref(&pets));
+        let plan = plan_of(root, rest.clone(), false).unwrap();
+        assert_eq!(plan.left, ["src/handlers/pets.rs"]);
+        assert_eq!(changes(&plan), changes_again);
+        plan.apply().unwrap();
+    }
+    fs::remove_file(root.join("src/handlers/pets.rs")).unwrap();
+    assert_eq!(known_tags(root).unwrap(), []);
+    rest.pop();
+    for changes_again in [vec!["remove src/generated/pets.rs"], vec![]] {
+        let plan = plan_of(root, rest.clone(), false).unwrap();
+        assert_eq!(changes(&plan), changes_again);
+        assert_eq!(plan.left, [""; 0]);
+        plan.apply().unwrap();
+    }
 }
 
 /// All files in a folder and those within.

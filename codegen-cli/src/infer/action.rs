@@ -221,9 +221,18 @@ impl Candidate<'_> {
     }
 }
 
-/// The query parameters that the state can't serve, if they may be left out. `None` if one must be given.
-pub(super) fn refused(operation: &Operation, value: &Value) -> Option<Vec<String>> {
-    let mut refused = Vec::new();
+/// Query parameters of an operation on a state that change nothing of it.
+#[derive(Default)]
+pub(super) struct Useless {
+    /// What they ask for the state can't do: who gives one is told so.
+    pub(super) refused: Vec<String>,
+    /// They speak of pages, where there is no list.
+    pub(super) idle: Vec<String>,
+}
+
+/// The query parameters that the state does not need. `None` if one must be given that it can't serve.
+pub(super) fn useless(operation: &Operation, action: Action, value: &Value) -> Option<Useless> {
+    let mut useless = Useless::default();
     let list = value.get("list").and_then(Value::as_object);
     let known: BTreeSet<&str> = list
         .into_iter()
@@ -244,14 +253,18 @@ pub(super) fn refused(operation: &Operation, value: &Value) -> Option<Vec<String
         if known.contains(parameter.field.as_str()) {
             continue;
         }
+        if action != Action::List && list::is_idle(parameter) {
+            useless.idle.push(parameter.field.clone());
+            continue;
+        }
         if parameter.required {
             return None;
         }
         if !COSMETIC.contains(&parameter.name.to_ascii_lowercase().as_str()) {
-            refused.push(parameter.field.clone());
+            useless.refused.push(parameter.field.clone());
         }
     }
-    Some(refused)
+    Some(useless)
 }
 
 pub(super) const fn word(action: Action) -> &'static str {

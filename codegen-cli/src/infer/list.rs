@@ -7,7 +7,7 @@ use super::{
     shape::{self, Shape, at},
 };
 use crate::{
-    model::{Operation, Place, Status, TypeRef},
+    model::{Operation, Parameter, Place, Status, TypeRef},
     spec::escape,
 };
 
@@ -63,9 +63,34 @@ const TOTAL: [&str; 5] = [
 ];
 const MORE: [&str; 3] = ["hasmore", "more", "hasnext"];
 
+/// Of these, words that say nothing of pages where there is no list.
+const ELSEWHERE: [&str; 9] = [
+    "size", "top", "first", "take", "after", "start", "startat", "continue", "marker",
+];
+
 fn plain(name: &str) -> String {
     let letters = name.chars().filter(char::is_ascii_alphanumeric);
     letters.collect::<String>().to_ascii_lowercase()
+}
+
+/// What a parameter says of the page that is asked for.
+fn paging(parameter: &Parameter) -> Option<&'static str> {
+    let name = plain(&parameter.name);
+    let named = |names: &[&str]| names.contains(&name.as_str());
+    match parameter.ty {
+        TypeRef::I32 | TypeRef::I64 | TypeRef::U32 | TypeRef::U64 | TypeRef::F64 => {
+            let roles = [("limit", &LIMIT[..]), ("offset", &OFFSET), ("page", &PAGE)];
+            let role = roles.into_iter().find(|(_, names)| named(names));
+            role.map(|(role, _)| role)
+        }
+        TypeRef::String | TypeRef::Uuid => (named(&AFTER) || named(&OFFSET)).then_some("after"),
+        _ => None,
+    }
+}
+
+/// Whether a parameter speaks of pages also where there is no list.
+pub(super) fn is_idle(parameter: &Parameter) -> bool {
+    paging(parameter).is_some() && !ELSEWHERE.contains(&plain(&parameter.name).as_str())
 }
 
 /// The decision of a list, if the operation is one of these entities.
@@ -92,18 +117,8 @@ pub(super) fn decide(
         .iter()
         .filter(|it| it.place == Place::Query)
     {
-        let (name, field) = (plain(&parameter.name), parameter.field.as_str());
-        let number = matches!(
-            parameter.ty,
-            TypeRef::I32 | TypeRef::I64 | TypeRef::U32 | TypeRef::U64 | TypeRef::F64
-        );
-        let text = matches!(parameter.ty, TypeRef::String | TypeRef::Uuid);
-        let named = |names: &[&str]| names.contains(&name.as_str());
-        let paging = (number && named(&LIMIT) && role("limit", field))
-            || (text && (named(&AFTER) || named(&OFFSET)) && role("after", field))
-            || (number && named(&OFFSET) && role("offset", field))
-            || (number && named(&PAGE) && role("page", field));
-        if paging {
+        let field = parameter.field.as_str();
+        if paging(parameter).is_some_and(|paging| role(paging, field)) {
             continue;
         }
         let property = properties.get(&parameter.name);

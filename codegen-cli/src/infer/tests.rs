@@ -183,6 +183,28 @@ fn what_is_not_clear_is_a_handler() {
     );
 }
 
+/// Words for pages are no wish that could go unheard, where there is no list. A word that may mean something else is one.
+#[test]
+fn pages_ask_for_nothing_where_there_is_no_list() {
+    let (made, read) = (ok(201), ok(200));
+    let query = "{name: limit, in: query, required: true, schema: {type: integer}}, {name: offset, in: query, schema: {type: string}}, \
+                 {name: limits, in: query, schema: {type: integer}}, {name: size, in: query, schema: {type: integer}}, {name: page, in: query, schema: {type: boolean}}";
+    let text = format!(
+        "openapi: 3.1.0\ninfo: {{title: T, version: '1'}}\npaths: {{/pets: {{post: {{{BODY}, {made}}}}}, '/pets/{{petId}}': {{{ID}, get: {{parameters: [{query}], {read}}}}}}}\ncomponents: {{schemas: {{{PET}}}}}\n"
+    );
+    let (api, _) = api(&text);
+    assert_eq!(verdicts(&api), ["create pet", "get pet"]);
+    assert_eq!(
+        api.operations[1].reason,
+        "reads one of `pet` by its key, whatever page is asked for (limit, offset)"
+    );
+    let decision = &api.document["paths"]["/pets/{petId}"]["get"]["x-memgen"];
+    assert_eq!(
+        decision["refuses"],
+        serde_json::json!(["limits", "size", "page"])
+    );
+}
+
 #[test]
 fn decisions_say_where_things_are() {
     let (made, read) = (ok(201), ok(200));
@@ -213,6 +235,58 @@ fn decisions_say_where_things_are() {
             "state": "pet", "action": "create", "status": 201, "key": [{ "parameter": "owner" }, { "body": "/id" }], "request": "", "reply": "",
         })
     );
+}
+
+/// They become code, so that nothing but a path may be in them.
+#[test]
+fn older_types_are_paths() {
+    let good = serde_json::json!(["crate::V1", "crate::old::pet::PetState_2"]);
+    let paths = super::wishes::paths(&good);
+    assert_eq!(
+        paths.as_deref(),
+        Some(
+            &[
+                "crate::V1".to_owned(),
+                "crate::old::pet::PetState_2".to_owned()
+            ][..]
+        )
+    );
+    let bad = [
+        "",
+        "crate",
+        "crate::",
+        "V1",
+        "std::process::Child",
+        "crate::a::",
+        "crate::::a",
+        "crate::1a",
+        "crate::a b",
+        "crate::a<b>",
+        "crate::a)] fn x() {} #[a(",
+        "crate::type",
+        "crate::self::a",
+        "crate::_",
+        "crate::\u{fc}",
+        "crate::a\n",
+        " crate::a",
+    ];
+    for path in bad {
+        assert_eq!(
+            super::wishes::paths(&serde_json::json!([path])),
+            None,
+            "{path}"
+        );
+    }
+    for list in [
+        "\"crate::V1\"",
+        "[[\"crate::V1\"]]",
+        "[\"crate::V1\", \"crate::V1\"]",
+        "{\"a\": \"crate::V1\"}",
+        "null",
+    ] {
+        let list = serde_json::from_str(list).expect("it is JSON");
+        assert_eq!(super::wishes::paths(&list), None, "{list}");
+    }
 }
 
 #[test]
@@ -269,6 +343,11 @@ fn authors_decide() {
             paths(""),
             PET.replace("Pet: {", "Pet: {x-memgen-topic: 'a b', "),
             "a topic has letters",
+        ),
+        (
+            paths(""),
+            PET.replace("Pet: {", "Pet: {x-memgen-migrate: 'crate::V1', "),
+            "list of different types",
         ),
         (
             paths("x-memgen-acton: handler, "),

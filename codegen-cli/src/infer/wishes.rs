@@ -8,6 +8,7 @@ use super::shape::Shape;
 use crate::{
     diagnostic::Diagnostics,
     model::{Action, Api},
+    names::is_keyword,
     spec::{Node, Object, Spec, UNSUPPORTED, Value as Tree, escape},
 };
 
@@ -25,8 +26,19 @@ pub(super) const TOPIC: &str = "x-memgen-topic";
 pub(super) const PARTITIONS: &str = "x-memgen-partitions";
 /// In a schema: how many of the key's parts decide the partition.
 pub(super) const PARTITION_BY: &str = "x-memgen-partition-by";
+/// In a schema: types of the user's crate that values of the state had before.
+pub(super) const MIGRATE: &str = "x-memgen-migrate";
 
-const WORDS: [&str; 7] = [ACTION, STATE, NAME, KEY, TOPIC, PARTITIONS, PARTITION_BY];
+const WORDS: [&str; 8] = [
+    ACTION,
+    STATE,
+    NAME,
+    KEY,
+    TOPIC,
+    PARTITIONS,
+    PARTITION_BY,
+    MIGRATE,
+];
 
 /// The most partitions that a topic may have.
 const PARTITIONS_MAX: u64 = 4096;
@@ -124,6 +136,7 @@ pub(super) struct SchemaWish {
     pub(super) topic: Option<String>,
     pub(super) partitions: Option<u32>,
     pub(super) partition_by: Option<usize>,
+    pub(super) migrate: Vec<String>,
 }
 
 /// The wishes of a schema; `None` if it is to be no state.
@@ -213,7 +226,40 @@ pub(super) fn of_schema(
         ),
         Some(count) => wish.partition_by = usize::try_from(count).ok(),
     }
+    match written.get(MIGRATE).map(paths) {
+        None => {}
+        Some(Some(paths)) => wish.migrate = paths,
+        Some(None) => wrong(
+            MIGRATE,
+            format!(
+                "`{MIGRATE}` is a list of different types of yours, such as [crate::migrations::PetStateV1]"
+            ),
+        ),
+    }
     Some(wish)
+}
+
+/// Paths of types in the crate. Nothing else may get from a document into code.
+pub(super) fn paths(written: &Value) -> Option<Vec<String>> {
+    let is_name = |name: &str| {
+        let mut letters = name.chars();
+        letters.next().is_some_and(|one| one.is_ascii_alphabetic())
+            && letters.all(|one| one.is_ascii_alphanumeric() || one == '_')
+            && !is_keyword(name)
+    };
+    let is_path = |path: &str| {
+        path.strip_prefix("crate::")
+            .is_some_and(|rest| rest.split("::").all(is_name))
+    };
+    let mut paths: Vec<String> = Vec::new();
+    for path in written.as_array()? {
+        let path = path.as_str().filter(|path| is_path(path))?;
+        if paths.iter().any(|known| known == path) {
+            return None;
+        }
+        paths.push(path.to_owned());
+    }
+    Some(paths)
 }
 
 /// Warns of names that look like ours and are not.

@@ -137,7 +137,7 @@ impl Finding {
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
         });
         if by_document {
-            return self.mend_document();
+            return self.mend_document(state);
         }
         let migrate = format!(
             "`#[migrate(from = {state}V1)]` above `{state}`, where `{state}V1` is the struct as it was, with `impl From<{state}V1> for {state}`"
@@ -179,18 +179,21 @@ impl Finding {
     }
 
     /// The same where the type is made from a document.
-    fn mend_document(&self) -> Option<String> {
+    fn mend_document(&self, state: &str) -> Option<String> {
+        let migrate = format!(
+            "`x-memgen-migrate: [crate::migrations::{state}V1]` in its schema, where `{state}V1` is the struct as it was, with `impl From<{state}V1> for {state}`"
+        );
         Some(match &self.change {
             Change::Missing { .. } | Change::Required => format!(
-                "take `{}` out of `required` in the document",
+                "take `{}` out of `required` in the document, or {migrate}",
                 self.field()
             ),
-            Change::Null => "let it be null in the document, too".to_owned(),
-            Change::Value { .. } => "keep it in the `enum` of the document".to_owned(),
-            Change::Variant { .. } => "keep it in the document".to_owned(),
-            Change::Refused | Change::Kind { .. } | Change::Whole { .. } => {
-                "keep its type and format in the document, and give what is new another name".to_owned()
-            }
+            Change::Null => format!("let it be null in the document, too, or {migrate}"),
+            Change::Value { .. } => format!("keep it in the `enum` of the document, or {migrate}"),
+            Change::Variant { .. } => format!("keep it in the document, or {migrate}"),
+            Change::Refused | Change::Kind { .. } | Change::Whole { .. } => format!(
+                "keep its type and format in the document, and give what is new another name, or {migrate}"
+            ),
             Change::Key { .. } => "keep the key as it was: a state with another key is another state, with a topic of its own (`x-memgen-topic`)".to_owned(),
             Change::Topic { .. } | Change::Dropped { .. } | Change::Claimed { .. } => return None,
         })

@@ -262,7 +262,10 @@ impl Shared {
                 tracing::error!("a thread of the log panicked");
             }
         }
-        self.lock.lock().expect(UNPOISONED).take();
+        if let Some(file) = self.lock.lock().expect(UNPOISONED).take() {
+            // A child that this process is just starting has a copy of the file for a moment, and with it the lock: closing is not enough.
+            let _ = file.unlock();
+        }
     }
 
     fn stream(&self, partition: &TopicPartition) -> Result<(u32, Arc<RwLock<Stream>>), LogError> {
@@ -510,4 +513,29 @@ fn encode(records: &[Record]) -> Result<(Vec<u8>, Vec<JobFrame>), String> {
         });
     }
     Ok((out, frames))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As when another thread starts a program at the moment of closing: the child has a copy of every file until it is on its own.
+    #[test]
+    fn a_copy_of_the_lock_does_not_hold_it() {
+        let folder = std::env::temp_dir().join(format!("memgen-lock-{}", std::process::id()));
+        let log = Embedded::open(&folder, Options::default()).unwrap();
+        let copy = log
+            .shared
+            .lock
+            .lock()
+            .unwrap()
+            .as_ref()
+            .unwrap()
+            .try_clone();
+        drop(log);
+        let again = Embedded::open(&folder, Options::default());
+        assert!(again.is_ok(), "{again:?}");
+        drop((again, copy));
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
 }

@@ -99,7 +99,8 @@ impl<S: State> Running<S> {
         let tenure = self.tenure.take().expect("groups in flight have a tenure");
         let refusal = match error {
             AppendError::Full(what) => Refusal::Full(what.clone()),
-            AppendError::Refused(what) => Refusal::Unavailable(what.clone()),
+            // Perhaps it does not refuse a new producer: the next job finds out.
+            AppendError::Refused(what) => Refusal::Undone(what.clone()),
             AppendError::Unknown(what) => {
                 warn!(partition = %self.replica.partition, what, "outcome unknown, taking over again");
                 self.metrics.unknown.inc();
@@ -141,7 +142,7 @@ impl<S: State> Running<S> {
                 .await?;
             match outcome {
                 Ok(()) => {
-                    break Refusal::Unavailable("the write did not happen; try again".to_owned());
+                    break Refusal::Undone("the write did not happen; try again".to_owned());
                 }
                 // Without a barrier nobody can say; the log will take one, or the process ends.
                 Err(refusal) => {

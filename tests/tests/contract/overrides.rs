@@ -310,6 +310,7 @@ async fn the_log_is_laid_out_as_it_is_told() {
         name: "zoo".to_owned(),
         dependency: emit::Dependency::Version("1".to_owned()),
         alone: true,
+        known: Vec::new(),
     };
     let files = emit::emit(&document.api, &options);
     let states = files.iter().find(|file| file.path.ends_with("states.rs"));

@@ -6,6 +6,8 @@ use memgen_cli::{diagnostic::Diagnostics, spec};
 use memgen_tests::{Random, project::repository};
 use serde_json::{Value, json};
 
+use crate::{schema, short::shorten};
+
 /// Words that mean something somewhere.
 const WORDS: [&str; 44] = [
     "$ref",
@@ -145,7 +147,14 @@ impl Corpus {
     fn value(&self, random: &mut Random) -> Vec<u8> {
         let pick = |random: &mut Random| &self.values[below(random, self.values.len())];
         let mut document = pick(random).clone();
+        if random.below(4) > 0 {
+            shorten(&mut document, random);
+        }
         for _ in 0..=below(random, 8) {
+            if random.below(2) == 0 {
+                schema::mix(&mut document, random);
+                continue;
+            }
             let new = match below(random, 8) {
                 0 => Value::Null,
                 1 => plain(random),
@@ -167,7 +176,7 @@ impl Corpus {
             let Some(place) = document.pointer_mut(&at) else {
                 continue;
             };
-            match (below(random, 4), place) {
+            match (below(random, 5), place) {
                 (0, Value::Object(object)) => {
                     // It gets a name that is known elsewhere, or none.
                     let names: Vec<String> = object.keys().cloned().collect();
@@ -182,6 +191,20 @@ impl Corpus {
                     object.insert(word(random).to_owned(), new);
                 }
                 (1, Value::Array(items)) => items.push(new),
+                (4, Value::Object(object)) if !object.is_empty() => {
+                    // A name that is all but there, for something that is there.
+                    let index = below(random, object.len());
+                    let inner = object.iter().nth(index);
+                    let inner =
+                        inner.map(|(name, value)| (schema::twin(name, random), value.clone()));
+                    object.extend(inner);
+                }
+                (4, Value::Array(items)) => {
+                    let index = below(random, items.len());
+                    let inner = items.get(index).and_then(Value::as_str);
+                    let inner = inner.map(|inner| schema::twin(inner, random).into());
+                    items.extend(inner);
+                }
                 (2, place @ Value::Object(_)) => {
                     // One more of its sort around it.
                     let around = [
@@ -213,17 +236,17 @@ impl Corpus {
 }
 
 /// A place in something that is this long.
-fn below(random: &mut Random, bound: usize) -> usize {
+pub(crate) fn below(random: &mut Random, bound: usize) -> usize {
     let bound = u32::try_from(bound).unwrap_or(u32::MAX).max(1);
     random.below(bound) as usize
 }
 
-fn word(random: &mut Random) -> &'static str {
+pub(crate) fn word(random: &mut Random) -> &'static str {
     WORDS[below(random, WORDS.len())]
 }
 
 /// A value without members.
-fn plain(random: &mut Random) -> Value {
+pub(crate) fn plain(random: &mut Random) -> Value {
     match below(random, 6) {
         0 => json!(random.below(2) == 0),
         1 => json!(-1),
@@ -235,7 +258,7 @@ fn plain(random: &mut Random) -> Value {
 }
 
 /// A reference to a component, or to anything else.
-fn reference(document: &Value, random: &mut Random) -> String {
+pub(crate) fn reference(document: &Value, random: &mut Random) -> String {
     if random.below(4) == 0 {
         return format!("#{}", some_place(document, random));
     }
@@ -253,7 +276,7 @@ fn reference(document: &Value, random: &mut Random) -> String {
 }
 
 /// The JSON pointer of some value. One that is deeper is no less likely than one that is not.
-fn some_place(document: &Value, random: &mut Random) -> String {
+pub(crate) fn some_place(document: &Value, random: &mut Random) -> String {
     let schemas = "/components/schemas";
     let (mut at, mut here) = match document.pointer(schemas) {
         Some(inner) if random.below(2) == 0 => (schemas.to_owned(), inner),
@@ -264,7 +287,7 @@ fn some_place(document: &Value, random: &mut Random) -> String {
             Value::Object(object) => object
                 .iter()
                 .nth(below(random, object.len()))
-                .map(|(name, inner)| (name.replace('~', "~0").replace('/', "~1"), inner)),
+                .map(|(name, inner)| (schema::escape(name), inner)),
             Value::Array(items) => {
                 let index = below(random, items.len());
                 items.get(index).map(|inner| (index.to_string(), inner))
@@ -277,9 +300,4 @@ fn some_place(document: &Value, random: &mut Random) -> String {
         at = format!("{at}/{part}");
         here = inner;
     }
-}
-
-/// Where a document that failed is kept.
-pub(crate) fn kept() -> PathBuf {
-    repository().join("target/fuzz")
 }

@@ -1,128 +1,114 @@
 //! Damages documents at random and puts each through the whole generator: `cargo run -p memgen-tests --bin fuzz -- --seconds 120`.
 //!
-//! Whatever a document holds, there is an answer in bounded time: a crate that could compile or messages, and never a panic. The corpus are the repository's own
-//! documents. A case that fails is printed with its seed (`--seed N` runs it alone) and kept in `target/fuzz`. A stack that overflows ends the whole process:
-//! then the document is in `target/fuzz/running.yaml`.
+//! Whatever a document holds, there is an answer in bounded time and memory: messages, or a crate that could compile. The cases run in processes of their own, one
+//! for each processor, so that whatever ends a case is seen: a panic, an abort, a stack that overflows, too much memory, no answer. Its document is kept in
+//! `target/fuzz`, and `--seed N` runs it again. The corpus are the repository's own documents.
 
 mod damage;
 mod rust;
+mod schema;
+mod short;
+mod watch;
+mod worker;
 
 use std::{
     env, fs,
-    panic::{self, AssertUnwindSafe},
     process::ExitCode,
-    sync::mpsc,
+    sync::atomic::AtomicBool,
     thread,
     time::{Duration, Instant},
 };
 
-use memgen_cli::{
-    diagnostic::Diagnostics,
-    emit::{self, Dependency},
-    infer, inspect, lower, spec,
+use memgen_tests::project::repository;
+
+use self::{
+    damage::Corpus,
+    watch::{Cases, Finding, Run},
+    worker::WORKER,
 };
 
-use self::damage::Corpus;
-
-/// The longest that one document may take. They are short: the real ones take a hundredth of it.
-const PATIENCE: Duration = Duration::from_secs(30);
-
 fn main() -> ExitCode {
-    let mut arguments = env::args().skip(1);
-    let (mut seconds, mut only) = (60, None);
-    while let Some(argument) = arguments.next() {
-        let value = arguments.next().and_then(|value| value.parse::<u64>().ok());
-        match (argument.as_str(), value) {
-            ("--seconds", Some(value)) => seconds = value,
-            ("--seed", Some(value)) => only = Some(value),
-            _ => {
-                eprintln!("usage: fuzz [--seconds N] [--seed N]");
-                return ExitCode::from(2);
-            }
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let numbers: Vec<u64> = words.iter().filter_map(|it| it.parse().ok()).collect();
+    let (seconds, only) = match (words.as_slice(), numbers.as_slice()) {
+        ([], _) => (60, None),
+        (["--seconds", _], [seconds]) => (*seconds, None),
+        (["--seed", _], [seed]) => (0, Some(*seed)),
+        ([WORKER, ..], [first, step, count]) => {
+            worker::run(&Corpus::read(), *first, *step, *count);
+            return ExitCode::SUCCESS;
         }
-    }
-    let corpus = Corpus::read();
-    let folder = damage::kept();
-    let running = folder.join("running.yaml");
-    let _ = fs::create_dir_all(&folder);
-    // A panic is a finding; its message comes with the seed.
-    panic::set_hook(Box::new(|_| {}));
+        _ => {
+            eprintln!("usage: fuzz [--seconds N] [--seed N]");
+            return ExitCode::from(2);
+        }
+    };
     let started = Instant::now();
     let first = only.unwrap_or_else(|| u64::from(std::process::id()) << 32);
-    let mut cases: u64 = 0;
-    let mut generated: u64 = 0;
-    while only.map_or(started.elapsed().as_secs() < seconds, |_| cases == 0) {
-        let seed = first + cases;
-        let document = corpus.damaged(seed);
-        let _ = fs::write(&running, &document);
-        match answer(document.clone()) {
-            Ok(crate_written) => generated += u64::from(crate_written),
-            Err(why) => {
-                let path = folder.join(format!("{seed}.yaml"));
-                let _ = fs::write(&path, &document);
-                println!("seed {seed}: {why}; the document is {}", path.display());
-                return ExitCode::FAILURE;
+    let workers = match only {
+        Some(_) => 1,
+        None => thread::available_parallelism().map_or(1, |it| it.get() as u64),
+    };
+    let until = started + Duration::from_secs(seconds);
+    let stop = AtomicBool::new(false);
+    let outcomes: Vec<Result<Cases, Finding>> = thread::scope(|scope| {
+        let watch = |number| {
+            let run = Run {
+                first: first + number,
+                step: workers,
+                count: only.map_or(u64::MAX, |_| 1),
+                until: only.is_none().then_some(until),
+                stop: &stop,
+            };
+            scope.spawn(move || run.watch())
+        };
+        let threads: Vec<_> = (0..workers).map(watch).collect();
+        let ends = threads.into_iter().map(thread::ScopedJoinHandle::join);
+        ends.map(|end| end.expect("a watch does not panic"))
+            .collect()
+    });
+    let mut all = Cases::default();
+    let mut good = true;
+    for outcome in outcomes {
+        match outcome {
+            Ok(cases) => {
+                all.documents += cases.documents;
+                all.crates += cases.crates;
+            }
+            Err(finding) => {
+                good = false;
+                report(&finding, started);
             }
         }
-        cases += 1;
-        if cases.is_multiple_of(2000) {
-            println!(
-                "{cases} documents, {generated} crates, {} s",
-                started.elapsed().as_secs()
-            );
-        }
     }
-    let _ = fs::remove_file(&running);
+    if !good {
+        return ExitCode::FAILURE;
+    }
     println!(
-        "{cases} documents, {generated} crates, from seed {first} on: no panic, none took {} s",
-        PATIENCE.as_secs()
+        "{} documents, {} crates, from seed {first} on: each had an answer, in less than {} s and {} MiB",
+        all.documents,
+        all.crates,
+        watch::PATIENCE.as_secs(),
+        worker::BYTES_MAX >> 20,
     );
     ExitCode::SUCCESS
 }
 
-/// What becomes of a document: whether there is a crate, or why there is no answer.
-fn answer(document: Vec<u8>) -> Result<bool, String> {
-    let (sender, receiver) = mpsc::channel();
-    let work = thread::Builder::new().spawn(move || {
-        let outcome = panic::catch_unwind(AssertUnwindSafe(|| generate(&document)));
-        let _ = sender.send(outcome.map_err(|panic| {
-            let text = panic.downcast_ref::<String>().cloned();
-            text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
-                .unwrap_or_default()
-        }));
-    });
-    if let Err(error) = work {
-        return Err(format!("no thread: {error}"));
-    }
-    match receiver.recv_timeout(PATIENCE) {
-        Ok(Ok(written)) => Ok(written),
-        Ok(Err(message)) => Err(format!("panic: {message}")),
-        Err(mpsc::RecvTimeoutError::Timeout) => Err("no answer in time".to_owned()),
-        Err(mpsc::RecvTimeoutError::Disconnected) => Err("the thread was lost".to_owned()),
-    }
-}
-
-fn generate(document: &[u8]) -> bool {
-    let mut diagnostics = Diagnostics::default();
-    let (sources, spec) = spec::read_bytes("fuzz.yaml", document, &mut diagnostics);
-    let written = spec.map(|mut spec| {
-        let mut api = lower::lower(&mut spec, &mut diagnostics);
-        infer::infer(&mut api, &spec, &mut diagnostics);
-        let options = emit::Options {
-            name: "fuzz".to_owned(),
-            dependency: Dependency::Version("0.1.0".to_owned()),
-            alone: true,
-        };
-        drop(inspect::table(&api, &sources));
-        let files = emit::emit(&api, &options);
-        if let Err(why) = rust::check(&files) {
-            panic!("{why}");
-        }
-        files
-    });
-    // Each message can be shown.
-    for one in &diagnostics {
-        drop(sources.render(one, true));
-    }
-    written.is_some_and(|files| !files.is_empty())
+/// Keeps the document, and says where it is.
+fn report(finding: &Finding, started: Instant) {
+    let after = started.elapsed().as_secs();
+    let Some(seed) = finding.seed else {
+        println!("no case was run: {}", finding.why);
+        return;
+    };
+    let folder = repository().join("target/fuzz");
+    let path = folder.join(format!("{seed}.yaml"));
+    let kept = fs::create_dir_all(&folder)
+        .and_then(|()| fs::write(&path, Corpus::read().damaged(seed)))
+        .map_or_else(
+            |error| format!("the document could not be kept: {error}"),
+            |()| format!("the document is {}", path.display()),
+        );
+    println!("seed {seed}, after {after} s: {}; {kept}", finding.why);
 }

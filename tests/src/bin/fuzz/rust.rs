@@ -8,8 +8,11 @@ use std::{
 };
 
 use memgen_cli::emit::File;
+use proc_macro2::{TokenStream, TokenTree};
 use syn::{
-    Fields, GenericArgument, Item, ItemEnum, PathArguments, TraitItem, Type, parse::Parser as _,
+    Attribute, Fields, GenericArgument, Ident, Item, ItemEnum, PathArguments, Token, TraitItem,
+    Type, Visibility,
+    parse::{ParseStream, Parser as _},
     punctuated::Punctuated,
 };
 
@@ -64,10 +67,16 @@ pub(crate) fn check(files: &[File]) -> Result<(), String> {
         let rust = Path::new(&file.path)
             .extension()
             .is_some_and(|it| it == "rs");
-        if rust && file.path.starts_with("src/generated/") {
-            all.file(file)
-                .map_err(|why| format!("{}: {why}", file.path))?;
+        if !rust {
+            continue;
         }
+        // What users begin with is Rust, too; and each of their files has names of its own.
+        let outcome = if file.path.starts_with("src/generated/") {
+            all.file(file)
+        } else {
+            Crate::default().file(file)
+        };
+        outcome.map_err(|why| format!("{}: {why}", file.path))?;
     }
     for (name, place) in &all.named {
         if !all.holds.contains_key(name) && !KNOWN.contains(&name.as_str()) {
@@ -113,9 +122,7 @@ impl Crate {
                 }
                 Item::Mod(item) => unique(&mut modules, item.ident.to_string())?,
                 // `memgen::union! { pub enum A by "kind" { B(C) = "b" } }`
-                Item::Macro(item) if !item.mac.path.is_ident("schemas") => {
-                    self.macros(&item.mac.tokens.to_string())?;
-                }
+                Item::Macro(item) if is_enum(&item.mac.path) => self.macros(item.mac.tokens)?,
                 _ => {}
             }
         }
@@ -123,41 +130,36 @@ impl Crate {
     }
 
     /// An enum in a macro, with what only the macro understands left out.
-    fn macros(&mut self, tokens: &str) -> Result<(), String> {
-        let Some((head, body)) = tokens.split_once('{') else {
-            return Ok(());
-        };
-        let Some((_, head)) = head.split_once("enum ") else {
-            return Ok(());
-        };
-        let name = head.split_whitespace().next().unwrap_or_default();
-        let text = format!("enum {name} {{{body}");
-        let variants = |tokens: syn::parse::ParseStream<'_>| {
-            tokens.parse::<syn::Token![enum]>()?;
-            let ident: syn::Ident = tokens.parse()?;
+    fn macros(&mut self, tokens: TokenStream) -> Result<(), String> {
+        let read = |input: ParseStream<'_>| {
+            input.call(Attribute::parse_outer)?;
+            input.parse::<Visibility>()?;
+            input.parse::<Token![enum]>()?;
+            let name: Ident = input.parse()?;
+            while !input.peek(syn::token::Brace) {
+                input.parse::<TokenTree>()?;
+            }
             let inner;
-            syn::braced!(inner in tokens);
-            let mut names = Vec::new();
+            syn::braced!(inner in input);
+            let mut variants = Vec::new();
             while !inner.is_empty() {
-                inner.call(syn::Attribute::parse_outer)?;
-                let name: syn::Ident = inner.parse()?;
-                let mut types = Punctuated::<Type, syn::Token![,]>::new();
+                inner.call(Attribute::parse_outer)?;
+                let name: Ident = inner.parse()?;
+                let mut types = Punctuated::<Type, Token![,]>::new();
                 if inner.peek(syn::token::Paren) {
                     let types_in;
                     syn::parenthesized!(types_in in inner);
                     types = Punctuated::parse_terminated(&types_in)?;
                 }
-                names.push((name.to_string(), types));
-                while !inner.is_empty() && !inner.peek(syn::Token![,]) {
-                    inner.parse::<proc_macro2::TokenTree>()?;
+                variants.push((name, types));
+                while !inner.is_empty() && !inner.peek(Token![,]) {
+                    inner.parse::<TokenTree>()?;
                 }
-                let _: Option<syn::Token![,]> = inner.parse()?;
+                let _: Option<Token![,]> = inner.parse()?;
             }
-            Ok((ident.to_string(), names))
+            Ok((name.to_string(), variants))
         };
-        let (name, variants) = variants
-            .parse_str(&text)
-            .map_err(|error| error.to_string())?;
+        let (name, variants) = read.parse2(tokens).map_err(|error| error.to_string())?;
         self.declare(&name)?;
         let mut names = BTreeSet::new();
         for (variant, types) in variants {
@@ -244,6 +246,12 @@ impl Crate {
         }
         Ok(())
     }
+}
+
+/// Whether a macro of this path makes an enum.
+fn is_enum(path: &syn::Path) -> bool {
+    let last = path.segments.last();
+    last.is_some_and(|last| last.ident == "union" || last.ident == "values")
 }
 
 fn unique(names: &mut BTreeSet<String>, name: String) -> Result<(), String> {
