@@ -154,7 +154,7 @@ async fn a_log_is_dumped_replayed_and_compared() {
 
 #[test]
 fn mistakes_have_exit_codes() {
-    let rows: [(&[&str], i32, &str); 6] = [
+    let rows: [(&[&str], i32, &str); 5] = [
         (
             &["status", "--admin", "http://127.0.0.1:1"],
             1,
@@ -166,7 +166,6 @@ fn mistakes_have_exit_codes() {
             "expected http://HOST:PORT",
         ),
         (&["status", "--no-such-flag"], 2, "--no-such-flag"),
-        (&["dev", "nowhere.yaml"], 1, "nowhere.yaml"),
         (&["no-such-command"], 2, "no-such-command"),
         (&[], 2, "Usage"),
     ];

@@ -5,7 +5,7 @@ use std::{
     io::{BufRead as _, BufReader},
     path::Path,
     process::{Child, Command, Stdio},
-    sync::mpsc::{self, Receiver},
+    sync::mpsc::{self, Receiver, RecvTimeoutError},
     thread,
     time::Duration,
 };
@@ -99,6 +99,23 @@ impl Drop for Dev {
         }
         let _ = self.process.wait();
     }
+}
+
+/// A document that was there may come back; one whose name is misspelt is nothing to wait for.
+#[test]
+fn a_document_that_is_not_there_ends_it() {
+    let folder = Folder::new();
+    let mut dev = Dev::start(folder.path(), &["nowhere.yaml"]);
+    dev.line("nowhere.yaml: No such file");
+    loop {
+        match dev.lines.recv_timeout(PATIENCE) {
+            Ok(line) => dev.before.push(line),
+            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) => panic!("it goes on: {:?}", dev.before),
+        }
+    }
+    let status = dev.process.wait().expect("it is ours");
+    assert_eq!(status.code(), Some(1));
 }
 
 // Waiting for a line blocks this thread: another one sees that the service closes connections that are idle.

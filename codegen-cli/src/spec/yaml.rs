@@ -408,7 +408,10 @@ mod tests {
         for level in 1..=DEPTH_MAX {
             let _ = writeln!(levels, "- &a{level} [*a{}]", level - 1);
         }
+        // What aliases repeat counts, also where nothing is kept by another anchor.
+        let repeated = format!("- &a [{}]\n- [{}]\n", "1,".repeat(2000), "*a,".repeat(2000));
         let rows = [
+            (repeated.as_str(), "more than 4000000 values"),
             ("{id}: 1", "quote it"),
             ("? [a, b]\n: 1\nc: 2", "quote it"),
             ("a: *x", "unknown anchor"),
@@ -416,8 +419,8 @@ mod tests {
             (levels.as_str(), "nested deeper than"),
         ];
         for (text, part) in rows {
-            let errors = json(text).expect_err(text);
-            assert!(errors.concat().contains(part), "{text}: {errors:?}");
+            let errors = json(text).expect_err(part);
+            assert!(errors.concat().contains(part), "{part}: {errors:?}");
         }
     }
 }
