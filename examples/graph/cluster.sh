@@ -63,7 +63,8 @@ make_edges() {
 
 for node in 1 2 3; do start $node; done
 for node in 1 2 3; do ready $node; done
-"$bin/memgen" status --admin "$(admin 1)"
+# A node that came late moves partitions once more, so the first may be not ready (3) for a moment.
+"$bin/memgen" status --admin "$(admin 1)" || [ $? = 3 ]
 touch "$work/edges"
 make_edges &
 client=$!
