@@ -9,6 +9,7 @@
 
 mod action;
 mod candidate;
+mod headers;
 mod key;
 mod list;
 mod path;
@@ -46,11 +47,11 @@ pub fn infer(api: &mut Api, spec: &Spec, diagnostics: &mut Diagnostics) {
     let wishes = wishes::of_operations(api, &document, spec, diagnostics);
     let mut look = Look {
         routes: Routes::new(api, &wishes),
-        api,
+        api: &*api,
         document: &document,
         wishes: &wishes,
         spec,
-        diagnostics,
+        diagnostics: &mut *diagnostics,
     };
     let mut candidates = look.candidates();
     settle(&mut candidates);
@@ -95,6 +96,17 @@ pub fn infer(api: &mut Api, spec: &Spec, diagnostics: &mut Diagnostics) {
         let operation = &mut api.operations[index];
         operation.decision = decision;
         operation.reason = reason;
+        for header in headers::unsent(&operation.responses) {
+            let name = &header.name;
+            let _ = write!(operation.reason, "; does not send `{name}`");
+            if header.required {
+                diagnostics.warning(
+                    operation.span,
+                    format!("#{}", operation.pointer),
+                    format!("the header `{name}` of its answer is not sent, since the state does not know it: a function of yours can (`x-memgen-action: handler`)"),
+                );
+            }
+        }
         if let Some(written) = api.document.pointer_mut(&operation.pointer) {
             written["x-memgen"] = value;
         }

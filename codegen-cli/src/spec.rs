@@ -238,6 +238,13 @@ fn assemble(
                     convert::lower(schema);
                 },
             );
+            if let Some(webhooks) = tree.member("webhooks") {
+                diagnostics.warning(
+                    webhooks.span,
+                    "#/webhooks",
+                    "webhooks are described and not made: a service answers requests, and a function of yours may send some",
+                );
+            }
             tree.take("webhooks");
             document
         }

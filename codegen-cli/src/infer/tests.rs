@@ -88,6 +88,36 @@ fn the_petstore() {
     assert_eq!(json["resources"][0]["key"][0]["at"], "/id");
 }
 
+/// A state knows where it is and what it is tagged with; the rest is told of, and what must be there is a warning.
+#[test]
+fn headers_that_no_state_knows_are_told_of() {
+    let headers = "headers: {ETag: {schema: {type: string}}, X-Rate: {required: true, schema: {type: integer}}, X-Other: {schema: {type: integer}}}";
+    let read = ok(200).replace("description: ''", &format!("description: '', {headers}"));
+    let made = ok(201);
+    let (api, diagnostics) = api(&format!(
+        "# flow\n{{openapi: 3.1.0, info: {{title: T, version: '1'}}, paths: {{/pets: {{post: {{{BODY}, {made}}}}}, '/pets/{{petId}}': {{{ID}, get: {{{read}}}}}}}, components: {{schemas: {{{PET}}}}}}}"
+    ));
+    let reasons: Vec<&str> = api
+        .operations
+        .iter()
+        .map(|operation| operation.reason.as_str())
+        .collect();
+    assert!(
+        reasons[1].ends_with("; does not send `X-Rate`; does not send `X-Other`"),
+        "{reasons:?}"
+    );
+    assert!(!reasons[0].contains("does not send"), "{reasons:?}");
+    let warnings: Vec<String> = diagnostics
+        .iter()
+        .map(|diagnostic| diagnostic.message.clone())
+        .collect();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(
+        warnings[0].starts_with("the header `X-Rate`"),
+        "{warnings:?}"
+    );
+}
+
 #[test]
 fn resources_are_seen() {
     let (made, read, changed) = (ok(201), ok(200), ok(200));

@@ -65,6 +65,13 @@ pub(super) fn lower<'a>(
             "TRACE would echo secrets of its sender; no server of this kind answers it".to_owned(),
         );
     }
+    if let Some(callbacks) = place.member("callbacks") {
+        types.diagnostics.warning(
+            callbacks.node.span,
+            format!("#{}", callbacks.pointer),
+            "callbacks are described and not made: a service answers requests, and a function of yours may send some",
+        );
+    }
     let mut unread = Vec::new();
     operation.parameters = parameters(types, item, &place, path, &words, &mut unread);
     match body(types, &place, &words) {
