@@ -20,6 +20,9 @@ use super::{
 };
 use crate::coordinator::{CoordinatorError, Node, View};
 
+/// So many times the session's time-out a connection is waited for.
+const PATIENCE: u32 = 5;
+
 /// How it stands with the ensemble.
 #[derive(Clone, Debug)]
 pub(super) enum Connection {
@@ -142,10 +145,11 @@ impl Shared {
         }
     }
 
-    /// The session, once it is connected.
+    /// The session, once it is connected. A node that starts waits for an ensemble that starts, too: it takes connections and breaks them again until it
+    /// has a leader.
     pub(super) async fn session(&self) -> Result<Arc<Session>, CoordinatorError> {
         let (mut view, mut connection) = (self.view.subscribe(), self.connection.subscribe());
-        let waited = timeout(self.session_timeout, async {
+        let waited = timeout(self.session_timeout * PATIENCE, async {
             loop {
                 match self.connected_session() {
                     Err(CoordinatorError::Unreachable(_)) => {}
