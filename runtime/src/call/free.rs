@@ -1,0 +1,64 @@
+//! A request that belongs to no key.
+
+use axum::{Json, response::Response};
+use serde::de::DeserializeOwned;
+
+use super::{Call, Halt};
+use crate::{home::RunningGuard, mailbox::RETRY_AFTER_SECONDS, problem::Problem};
+
+/// A request that belongs to no key.
+pub struct Free {
+    pub(super) call: Call,
+    pub(super) guard: Option<RunningGuard>,
+}
+
+impl Free {
+    /// The argument that is the path placeholder `name`.
+    ///
+    /// # Errors
+    /// 400 if the text there is not a `T`.
+    pub fn path<T: DeserializeOwned>(&self, name: &str) -> Result<T, Halt> {
+        Ok(self.call.path_value(name)?)
+    }
+
+    /// The argument that is the JSON body.
+    ///
+    /// # Errors
+    /// 400, 408, 413, 415 or 422.
+    pub async fn json<T: DeserializeOwned>(&mut self) -> Result<Json<T>, Halt> {
+        Ok(Json(self.call.read_json(None).await?))
+    }
+
+    /// An argument that is made of the request's head.
+    ///
+    /// # Errors
+    /// What the extractor says, as a problem document.
+    pub async fn part<T: crate::private::argument::Argument>(&mut self) -> Result<T, Halt> {
+        self.call.extract().await
+    }
+
+    /// Runs the function, to its end even if the client goes away in the middle: what it began should not stay half done.
+    ///
+    /// # Errors
+    /// 503 when the time of a request is up.
+    pub async fn answer(
+        self,
+        run: impl Future<Output = Response> + Send + 'static,
+    ) -> Result<Response, Halt> {
+        let deadline = self.call.0.deadline;
+        let guard = self.guard;
+        let ran = tokio::spawn(async move {
+            let response = tokio::time::timeout_at(deadline, run).await.map_err(|_| {
+                Problem::unavailable("the time of this request is up", RETRY_AFTER_SECONDS)
+            })?;
+            match guard {
+                Some(guard) => guard.finish(response).await,
+                None => Ok(response),
+            }
+        });
+        match ran.await {
+            Ok(outcome) => Ok(outcome?),
+            Err(_) => Err(Problem::internal("a handler panicked").into()),
+        }
+    }
+}
