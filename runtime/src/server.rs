@@ -19,7 +19,7 @@ use crate::{
     admin::{self, Health},
     call::Via,
     cluster::Cluster,
-    config::{Config, CoordinatorChoice},
+    config::{Config, CoordinatorChoice, LogChoice},
     contract::{Contract, Prepared},
     coordinator::{
         Coordinator, CoordinatorError, Node as Member, StateTopic,
@@ -270,6 +270,12 @@ impl Service {
         let config = &shared.config;
         let metrics = Metrics::new();
         metrics.set_build(self.name, self.version);
+        if let LogChoice::Kafka(_) = config.log {
+            let lag = config.kafka.compaction_lag.as_secs();
+            metrics
+                .compaction_lag
+                .set(i64::try_from(lag).unwrap_or(i64::MAX));
+        }
         let secret = PeerSecret::new(config.peer_secret.as_deref());
         let cluster = Cluster::new(coordinator, &member.id, Peers::new(secret));
         let common = Arc::new(Tending {

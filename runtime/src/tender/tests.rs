@@ -299,6 +299,7 @@ async fn serve(sim: &Sim, incarnation: u64) -> Owner {
         mailbox,
         phase: phase_seen,
         lock: lock.clone(),
+        metrics: Metrics::new().partition(&partition()),
     });
     let writer = Writer {
         replica,
