@@ -363,7 +363,7 @@ async fn the_positional_form() {
 async fn what_is_watched_is_there() {
     let running = Service::new("graph").start().await;
     assert_eq!(running.client().get("/vertex/1").await.status, 404);
-    let exported = running.admin().get("/metrics").await.text();
+    let exported = running.admin().get("/metrics").await.text().to_owned();
     let folder = memgen_tests::project::repository().join("examples/graph/watch");
     let read = |name: &str| std::fs::read_to_string(folder.join(name)).expect("it is there");
     let (alerts, dashboard) = (read("alerts.yml"), read("dashboard.json"));
