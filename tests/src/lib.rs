@@ -13,7 +13,7 @@
 //! ```
 //!
 //! - [`binaries`] builds the services once and finds them.
-//! - [`project`] builds crates that the command `memgen` wrote.
+//! - [`project`] builds crates that the command `memgen` wrote, and [`versions`] several versions of a service.
 //! - [`outcome`]: what the generator makes of a whole document.
 //! - [`service`] starts a process on free ports and a folder of its own, and ends it on drop.
 //! - [`cluster`] runs several nodes with real Kafka and ZooKeeper, [`load`] are their clients, and [`history`] checks what those saw.
@@ -45,6 +45,7 @@ pub mod proxy;
 pub mod random;
 pub mod raw;
 pub mod service;
+pub mod versions;
 
 pub use client::{Client, Reply};
 pub use conformance::Conformance;

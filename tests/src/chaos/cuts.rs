@@ -40,10 +40,11 @@ const PARTS: [Cut; 3] = [
         nets: &[Net::ZooKeeper],
         taken_over: true,
     },
+    // It keeps the locks, since the ensemble hears of it: its partitions wait for Kafka.
     Cut {
         name: "cut off from Kafka",
         nets: &[Net::Kafka],
-        taken_over: true,
+        taken_over: false,
     },
     // It lives, by all that the others know, and its partitions stay with it.
     Cut {
