@@ -113,6 +113,15 @@ fn free_ports(count: usize) -> Result<Vec<u16>, ServerError> {
     Ok(ports)
 }
 
+/// Where servers listen that are reached at `host`.
+fn listens(host: Ipv4Addr) -> Ipv4Addr {
+    if host.is_loopback() {
+        host
+    } else {
+        Ipv4Addr::UNSPECIFIED
+    }
+}
+
 /// Waits until something listens on the server's port, as long as the server runs.
 fn wait_for_port(server: &mut Server, port: u16) -> Result<(), ServerError> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));

@@ -335,8 +335,9 @@ impl Call {
             deadline: self.0.deadline,
             request: self.0.id.as_deref(),
         };
-        let peers = &self.0.node.cluster.peers;
-        peers.forward(peer, &self.0.parts, body, envelope).await
+        let cluster = &self.0.node.cluster;
+        let asked = cluster.peers.forward(peer, &self.0.parts, body, envelope);
+        cluster.while_there(peer, asked).await
     }
 
     /// The whole body, within the limits of length and time.

@@ -73,6 +73,24 @@ impl Cluster {
         self.view.borrow().clone()
     }
 
+    /// What a peer answers, for as long as it is there. One that is silent and has lost its session will not answer in time, and somebody else can.
+    pub(crate) async fn while_there<T>(
+        &self,
+        peer: &Peer,
+        asked: impl Future<Output = Result<T, Unanswered>>,
+    ) -> Result<T, Unanswered> {
+        let mut views = self.view.clone();
+        let is_gone = |view: &Arc<View>| {
+            let node = view.nodes.get(&*peer.node);
+            node.is_none_or(|node| node.peer != peer.address)
+        };
+        tokio::select! {
+            biased;
+            answered = asked => answered,
+            _ = views.wait_for(is_gone) => Err(Unanswered::Unknown),
+        }
+    }
+
     /// Whether there are others.
     pub(crate) fn is_shared(&self) -> bool {
         self.view.borrow().nodes.len() > 1

@@ -308,18 +308,30 @@ impl<S: State> Slot<S> {
 }
 
 impl<S: State> Here<S> {
-    /// Makes sure that what was just read from memory was not stale when it was read (rule 8): by the lease, or where that has
-    /// lapsed by the log itself, which needs no clock and no coordinator.
+    /// What `see` finds in memory, when that is sure not to be stale (rule 8): by the lease, or where that has lapsed by the log itself, which
+    /// needs no clock and no coordinator. `strict` asks the log in any case.
     ///
-    /// `strict` asks the log in any case; then it must be called before the read.
-    pub(crate) async fn confirm(&self, strict: bool) -> Result<(), Refusal> {
-        if !strict && self.lock.holds() {
-            return Ok(());
+    /// The log is asked *before* memory is looked at. The other way round the partition may have been another node's meanwhile: a writer that was deposed can
+    /// have taken it over again by the time at which it appends the fence.
+    pub(crate) async fn read<R>(
+        &self,
+        strict: bool,
+        see: impl FnOnce(&Memory<S>) -> R,
+    ) -> Result<R, Refusal> {
+        if strict || !self.lock.holds() {
+            if !strict {
+                self.metrics.lapsed.inc();
+            }
+            self.mailbox.ask(Job::Fence).await?;
+            return Ok(see(&self.memory));
         }
-        if !strict {
-            self.metrics.lapsed.inc();
+        let seen = see(&self.memory);
+        // If it has lapsed in between, the next try asks the log.
+        if self.lock.holds() {
+            Ok(seen)
+        } else {
+            Err(Refusal::Moved)
         }
-        self.mailbox.ask(Job::Fence).await.map(drop)
     }
 
     /// Waits until memory shows the record at `position`.

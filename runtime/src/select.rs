@@ -413,10 +413,13 @@ async fn local<S: State>(
         if let Some(position) = options.min_position(&here.partition) {
             here.reach(position, deadline).await?;
         }
-        let mut part = Part::default();
-        walk(&here.memory, bounds, most, &mut part);
-        match patiently(deadline, here.confirm(options.strict)).await {
-            Ok(()) => whole.add(part),
+        let walked = here.read(options.strict, |memory| {
+            let mut part = Part::default();
+            walk(memory, bounds, most, &mut part);
+            part
+        });
+        match patiently(deadline, walked).await {
+            Ok(part) => whole.add(part),
             Err(Unanswered::Refused(problem)) => return Err(problem),
             Err(Unanswered::Moved | Unanswered::Undone(_) | Unanswered::Unknown) => {
                 moved.push(slot.clone());
@@ -488,12 +491,10 @@ async fn remote<S: State>(
         }
     }
     let target = select_path(S::DEFINITION.topic);
-    let peers = &node.cluster.peers;
-    let envelope = Envelope::own(deadline);
-    let body = Bytes::from(body);
-    let response = peers
-        .call(peer, Method::POST, &target, &sent, body, envelope)
-        .await?;
+    let (peers, envelope) = (&node.cluster.peers, Envelope::own(deadline));
+    let (post, body) = (Method::POST, Bytes::from(body));
+    let asked = peers.call(peer, post, &target, &sent, body, envelope);
+    let response = node.cluster.while_there(peer, asked).await?;
     let status = response.status();
     let body = response.into_body().collect().await;
     let body = body.map_err(|_| Unanswered::Unknown)?.to_bytes();

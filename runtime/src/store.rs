@@ -22,7 +22,7 @@ use crate::{
     idempotency,
     key::key_text,
     mailbox::{Command, Job, RETRY_AFTER_SECONDS},
-    memory::Stored,
+    memory::{Memory, Stored},
     node::{Context, Node},
     partitions::{Here, Owner, Slot},
     peer_api::entity_path,
@@ -118,12 +118,10 @@ impl<S: State> Store<S> {
             loop {
                 let got = match slot.owner(deadline).await? {
                     Owner::Here(here) => {
-                        let found = here
-                            .memory
-                            .with(&key, |stored| Arc::new(stored.state.clone()));
-                        patiently(deadline, here.confirm(false))
-                            .await
-                            .map(|()| found)
+                        let look = |memory: &Memory<S>| {
+                            memory.with(&key, |stored| Arc::new(stored.state.clone()))
+                        };
+                        patiently(deadline, here.read(false, look)).await
                     }
                     Owner::Peer(peer) => {
                         let stored = store.fetch(&peer, &key, deadline).await;
@@ -292,11 +290,11 @@ impl<S: State> Store<S> {
         deadline: Instant,
     ) -> Result<Option<Stored<S>>, Unanswered> {
         let target = entity_path(S::DEFINITION.topic, &key_text::<S>(key));
-        let peers = &self.node.cluster.peers;
+        let cluster = &self.node.cluster;
         let envelope = Envelope::own(deadline);
-        let response = peers
-            .call(peer, Method::GET, &target, &[], Bytes::new(), envelope)
-            .await?;
+        let (get, peers) = (Method::GET, &cluster.peers);
+        let asked = peers.call(peer, get, &target, &[], Bytes::new(), envelope);
+        let response = cluster.while_there(peer, asked).await?;
         match response.status() {
             StatusCode::OK => {
                 // The owner's tag, since only the log's own bytes have it.
@@ -342,13 +340,12 @@ impl<S: State> Store<S> {
                     };
                     let json = HeaderValue::from_static("application/json");
                     let headers = [write.condition.clone(), (header::CONTENT_TYPE, json)];
-                    let peers = &self.node.cluster.peers;
-                    let method = write.method.clone();
-                    let body = write.body.clone();
-                    peers
-                        .call(&peer, method, &write.target, &headers, body, envelope)
-                        .await
-                        .map(|response| response.status())
+                    let cluster = &self.node.cluster;
+                    let (method, body) = (write.method.clone(), write.body.clone());
+                    let (peers, target) = (&cluster.peers, &write.target);
+                    let asked = peers.call(&peer, method, target, &headers, body, envelope);
+                    let answered = cluster.while_there(&peer, asked).await;
+                    answered.map(|response| response.status())
                 }
             };
             match status {

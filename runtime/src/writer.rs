@@ -119,6 +119,8 @@ struct Running<S: State> {
     /// The highest epoch that was tried.
     epoch: u64,
     tenure: Option<Tenure>,
+    /// Whether the lock was held after the barrier of this tenure had landed.
+    nominated: bool,
     in_flight: VecDeque<(Group<S>, Receipt)>,
     /// Keys whose repair is in flight.
     repairs: BTreeSet<Bytes>,
@@ -160,6 +162,7 @@ impl<S: State> Running<S> {
             schema,
             epoch: 0,
             tenure: None,
+            nominated: false,
             in_flight: VecDeque::new(),
             repairs: BTreeSet::new(),
             speculation: BTreeMap::new(),
@@ -170,6 +173,11 @@ impl<S: State> Running<S> {
         }
     }
 
+    /// Whether another node has it, by all that is known: then this one contends no more.
+    fn has_lost_it(&self) -> bool {
+        self.tenure.is_none() && !self.lock.holds()
+    }
+
     fn memory(&self) -> &Memory<S> {
         &self.replica.memory
     }
@@ -177,6 +185,9 @@ impl<S: State> Running<S> {
     async fn run(&mut self) -> Result<(), ReplayError> {
         // A log without room still serves reads: the takeover is tried again with the first write.
         if let Err(refusal) = self.ensure_tenure().await? {
+            if self.has_lost_it() {
+                return Ok(());
+            }
             warn!(partition = %self.replica.partition, ?refusal, "reads only until the log takes writes");
         }
         self.phase.send_replace(Phase::Serving);
@@ -199,8 +210,7 @@ impl<S: State> Running<S> {
                 }
                 Event::Closed => return self.drain().await,
             }
-            if self.tenure.is_none() && !self.lock.holds() {
-                // Another node has it, by all that is known: this one contends no more.
+            if self.has_lost_it() {
                 return Ok(());
             }
             self.repair();

@@ -41,14 +41,13 @@ fn run(mut cargo: Command, profile_folder: &Path) {
     assert!(status.success(), "the services do not build");
 }
 
-/// The folder `target/<profile>` of the running test, which is `target/<profile>/deps/<test>-<hash>`.
+/// The folder `target/<profile>` of the running test, which is `target/<profile>/deps/<test>-<hash>`, or of the running program, which is `target/<profile>/<program>`.
 fn profile_folder() -> PathBuf {
     let test = std::env::current_exe().expect("a running program has a path");
-    let deps = test.parent().expect("a program is in a folder");
-    assert!(
-        deps.ends_with("deps"),
-        "{} was not started by cargo",
-        test.display()
-    );
-    deps.parent().expect("deps has a parent").to_owned()
+    let folder = test.parent().expect("a program is in a folder");
+    if !folder.ends_with("deps") {
+        return folder.to_owned();
+    }
+    let profile = folder.parent().expect("deps has a parent");
+    profile.to_owned()
 }

@@ -1,26 +1,24 @@
-//! A service on several nodes, as processes, with real Kafka and ZooKeeper; and a load on it whose history is checked.
+//! A service on several nodes, as processes, with real Kafka and ZooKeeper.
 
 use std::{
-    collections::BTreeMap,
-    path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-    time::{Duration, Instant},
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
 };
 
 use memgen_cli::servers::{Jars, Kafka, ZooKeeper};
-use serde_json::{Value, json};
-use tokio::task::JoinSet;
+use rdkafka::{
+    ClientConfig,
+    consumer::{BaseConsumer, Consumer as _},
+    metadata::MetadataTopic,
+};
+use serde_json::Value;
 
 use crate::{
-    Client, Folder, Random, Running, Service,
-    history::{History, Operation, Outcome},
+    Client, Folder, Running, Service,
+    network::{Net, Network},
 };
-
-/// How long a client repeats a request before it gives up.
-pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Brokers and an ensemble, for all clusters of a test binary.
 pub struct Servers {
@@ -36,10 +34,22 @@ impl Servers {
     /// Starts so many brokers and servers of ZooKeeper.
     #[must_use]
     pub fn start(brokers: usize, ensemble: usize) -> Self {
+        Self::start_at([Ipv4Addr::LOCALHOST; 2], brokers, ensemble)
+    }
+
+    /// The same, where nodes on hosts of their own reach them.
+    #[must_use]
+    pub fn start_in(_network: &Network, brokers: usize, ensemble: usize) -> Self {
+        let hosts = [Net::Kafka.here(), Net::ZooKeeper.here()];
+        Self::start_at(hosts, brokers, ensemble)
+    }
+
+    fn start_at([kafka, zookeeper]: [Ipv4Addr; 2], brokers: usize, ensemble: usize) -> Self {
         let jars = Jars::fetch().expect("Java and Maven are installed");
         let folder = Folder::new();
-        let mut kafka = Kafka::create(&jars, folder.path(), brokers).expect("brokers");
-        let mut zookeeper = ZooKeeper::create(&jars, folder.path(), ensemble).expect("an ensemble");
+        let mut kafka = Kafka::create_at(&jars, folder.path(), kafka, brokers).expect("brokers");
+        let mut zookeeper =
+            ZooKeeper::create_at(&jars, folder.path(), zookeeper, ensemble).expect("an ensemble");
         zookeeper.start().expect("it answers");
         kafka.start().expect("they answer");
         Self {
@@ -48,6 +58,54 @@ impl Servers {
             _folder: folder,
         }
     }
+
+    /// Restarts one broker after another, as an operator does: the next one when all have what they should have.
+    pub async fn restart_brokers(&mut self) {
+        for broker in 0..self.kafka.servers().len() {
+            self.kafka.server(broker).stop().expect("it runs");
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            self.kafka.start().expect("it comes back");
+            self.all_in_sync().await;
+        }
+    }
+
+    /// Restarts one server of the ensemble after another. A single one is away for a second.
+    pub async fn restart_ensemble(&mut self) {
+        for server in 0..self.zookeeper.servers().len() {
+            self.zookeeper.server(server).stop().expect("it runs");
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            self.zookeeper.start().expect("it comes back");
+        }
+    }
+
+    /// Waits until every broker has all that it should have: only then may the next one go.
+    async fn all_in_sync(&self) {
+        let brokers = self.kafka.addresses();
+        let consumer: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", &brokers)
+            .create()
+            .expect("a client");
+        let waited = async {
+            loop {
+                let metadata = consumer
+                    .fetch_metadata(None, Duration::from_secs(10))
+                    .expect("two brokers answer");
+                let mut partitions = metadata.topics().iter().flat_map(MetadataTopic::partitions);
+                if partitions.all(|partition| partition.isr().len() == partition.replicas().len()) {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        let waited = tokio::time::timeout(Duration::from_secs(60), waited).await;
+        waited.expect("all are in sync again");
+    }
+}
+
+/// The name of a node, counted from 0.
+#[must_use]
+pub fn name_of(node: usize) -> String {
+    format!("n{}", node + 1)
 }
 
 /// Nodes of one service.
@@ -57,9 +115,15 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Prepares `nodes` nodes of the service `program`, of a cluster with a name of its own.
+    /// Prepares `nodes` nodes of the service `program`, of a cluster with a name of its own; on hosts of their own if there is a network of them.
     #[must_use]
-    pub fn new(servers: &Servers, program: &Path, nodes: usize, args: &[&str]) -> Self {
+    pub fn new(
+        servers: &Servers,
+        network: Option<&Network>,
+        program: &Path,
+        nodes: u8,
+        args: &[&str],
+    ) -> Self {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let name = format!(
             "c{}-{}",
@@ -69,14 +133,16 @@ impl Cluster {
         let log = format!("kafka://{}", servers.kafka.addresses());
         let coordinator = format!("zookeeper://{}/{name}", servers.zookeeper.addresses());
         let services = (1..=nodes).map(|number| {
-            let node = format!("n{number}");
+            let node = name_of(usize::from(number - 1));
             let service = Service::of(program.to_owned());
-            // One that listens on all addresses, as in a container, and so has to say at which it is reached.
-            let service = if number == 1 {
-                let service = service.set("--peer", "0.0.0.0:0");
-                service.args(&["--advertise", "localhost"])
-            } else {
-                service
+            let service = match network {
+                Some(network) => network.place(number - 1, service),
+                // One that listens on all addresses, as in a container, and so has to say at which it is reached.
+                None if number == 1 => {
+                    let service = service.set("--peer", "0.0.0.0:0");
+                    service.args(&["--advertise", "localhost"])
+                }
+                None => service,
             };
             service
                 .args(&["--cluster", &name, "--node", &node])
@@ -88,6 +154,23 @@ impl Cluster {
             services: services.collect(),
             running: (0..nodes).map(|_| None).collect(),
         }
+    }
+
+    /// Has a node run another program from its next start on.
+    pub fn install(&mut self, node: usize, program: PathBuf) {
+        self.services[node] = self.services[node].clone().with_program(program);
+    }
+
+    /// How one node is started.
+    #[must_use]
+    pub fn service(&self, node: usize) -> &Service {
+        &self.services[node]
+    }
+
+    /// How many nodes there are, running or not.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.services.len()
     }
 
     /// Starts all nodes that do not run, and waits until each is ready.
@@ -155,6 +238,24 @@ impl Cluster {
             .collect()
     }
 
+    /// How often partitions of a topic were taken over so far, in all: each takeover has an epoch of its own.
+    pub async fn epochs(&mut self, topic: &str) -> u64 {
+        let mut epochs: Vec<u64> = Vec::new();
+        for node in 0..self.services.len() {
+            if self.running[node].is_none() {
+                continue;
+            }
+            let status = self.status(node).await;
+            let partitions = status["partitions"].as_array().expect("partitions");
+            let of_topic = partitions.iter().filter(|one| one["topic"] == topic);
+            for (at, one) in of_topic.enumerate() {
+                epochs.resize(epochs.len().max(at + 1), 0);
+                epochs[at] = epochs[at].max(one["epoch"].as_u64().unwrap_or(0));
+            }
+        }
+        epochs.into_iter().sum()
+    }
+
     /// Where each node that owns or follows a partition is in its log, and the digest of what it has there.
     pub async fn digests(&mut self, topic: &str, partition: usize) -> Vec<(u64, String)> {
         let mut digests = Vec::new();
@@ -195,123 +296,4 @@ impl Cluster {
             running.assert_sound();
         }
     }
-}
-
-/// Clients that append to lists of `register` and read them, each at a node of its own.
-pub struct Load {
-    stop: Arc<AtomicBool>,
-    clients: JoinSet<Done>,
-}
-
-/// What the clients of a load did.
-#[derive(Debug, Default)]
-pub struct Done {
-    /// All operations.
-    pub history: History,
-    /// Requests that were answered with an error, or not at all, with what was said: a client repeats such a request under its id.
-    pub failed: Vec<String>,
-    /// How long each operation took, with when it began and its key.
-    pub waits: Vec<(Instant, Duration, String)>,
-}
-
-impl Load {
-    /// Starts `clients` clients spread over `nodes`. Items of different loads on the same keys must differ: `first` says where they begin.
-    #[must_use]
-    pub fn start(nodes: &[Client], clients: u64, keys: &[String], random: &mut Random) -> Self {
-        static ITEM: AtomicU64 = AtomicU64::new(1);
-        let stop = Arc::new(AtomicBool::new(false));
-        let mut tasks = JoinSet::new();
-        for client in 0..clients {
-            let node = nodes[usize::try_from(client).unwrap_or(0) % nodes.len()].clone();
-            let (stop, keys, mut random) = (stop.clone(), keys.to_vec(), random.split());
-            tasks.spawn(async move {
-                let mut done = Done::default();
-                while !stop.load(Ordering::Relaxed) {
-                    let key = &keys[random.below(u32::try_from(keys.len()).unwrap_or(1)) as usize];
-                    let item = (random.below(4) > 0).then(|| ITEM.fetch_add(1, Ordering::Relaxed));
-                    let operation = operate(&node, key, item, &mut done.failed).await;
-                    let wait = operation.ended - operation.began;
-                    done.waits.push((operation.began, wait, key.clone()));
-                    done.history.add(key, operation);
-                }
-                done
-            });
-        }
-        Self {
-            stop,
-            clients: tasks,
-        }
-    }
-
-    /// Lets the operations under way end.
-    pub async fn stop(mut self) -> Done {
-        self.stop.store(true, Ordering::Relaxed);
-        let mut all = Done::default();
-        while let Some(done) = self.clients.join_next().await {
-            let done = done.expect("clients do not panic");
-            all.history.extend(done.history);
-            all.failed.extend(done.failed);
-            all.waits.extend(done.waits);
-        }
-        all
-    }
-}
-
-/// One operation, repeated under its id until it is answered.
-async fn operate(
-    node: &Client,
-    key: &str,
-    item: Option<u64>,
-    failed: &mut Vec<String>,
-) -> Operation {
-    let began = Instant::now();
-    let outcome = loop {
-        let request = match item {
-            Some(item) => node
-                .request("POST", &format!("/r/{key}/append"))
-                .header("idempotency-key", &format!("item-{item}"))
-                .json(&json!({"item": item})),
-            None => node.request("GET", &format!("/r/{key}")),
-        };
-        match request.try_send().await {
-            Ok(reply) if reply.status == 200 => break Outcome::Seen(items(&reply.json()["value"])),
-            Ok(reply) if reply.status == 404 && item.is_none() => break Outcome::Seen(Vec::new()),
-            Ok(reply) => failed.push(format!("{} {}", reply.status, reply.text())),
-            Err(error) => failed.push(format!("no answer: {error}")),
-        }
-        if began.elapsed() > PATIENCE {
-            break Outcome::Unknown;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    };
-    Operation {
-        item,
-        began,
-        ended: Instant::now(),
-        outcome,
-    }
-}
-
-/// The lists of all keys.
-pub async fn lists(client: &Client, keys: &[String]) -> BTreeMap<String, Vec<u64>> {
-    let mut lists = BTreeMap::new();
-    for key in keys {
-        let reply = client
-            .request("GET", &format!("/r/{key}"))
-            .header("memgen-read", "strict")
-            .send()
-            .await;
-        let list = match reply.status {
-            200 => items(&reply.json()["value"]),
-            404 => Vec::new(),
-            _ => panic!("{reply:?}"),
-        };
-        lists.insert(key.clone(), list);
-    }
-    lists
-}
-
-fn items(list: &Value) -> Vec<u64> {
-    let items = list.as_array().map_or(&[][..], Vec::as_slice);
-    items.iter().filter_map(Value::as_u64).collect()
 }

@@ -13,10 +13,11 @@
 //! ```
 //!
 //! - [`binaries`] builds the services once and finds them.
-//! - [`project`] builds crates that the command `memgen` wrote.
+//! - [`project`] builds crates that the command `memgen` wrote, and [`versions`] several versions of a service.
 //! - [`outcome`]: what the generator makes of a whole document.
 //! - [`service`] starts a process on free ports and a folder of its own, and ends it on drop.
-//! - [`cluster`] runs several nodes with real Kafka and ZooKeeper, and [`history`] checks what their clients saw.
+//! - [`cluster`] runs several nodes with real Kafka and ZooKeeper, [`load`] are their clients, and [`history`] checks what those saw.
+//! - [`chaos`]: what happens to a cluster, as often as one likes, and what it comes to; [`network`] gives nodes hosts of their own.
 //! - [`client`] is HTTP as a well-behaved client speaks it, [`raw`] as anybody might.
 //! - [`browser`] looks at pages.
 //! - [`conformance`] tells whether a reply is one that the document describes.
@@ -30,17 +31,21 @@
 
 pub mod binaries;
 pub mod browser;
+pub mod chaos;
 pub mod client;
 pub mod cluster;
 pub mod conformance;
 pub mod folder;
 pub mod history;
+pub mod load;
+pub mod network;
 pub mod outcome;
 pub mod project;
 pub mod proxy;
 pub mod random;
 pub mod raw;
 pub mod service;
+pub mod versions;
 
 pub use client::{Client, Reply};
 pub use conformance::Conformance;

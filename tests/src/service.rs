@@ -86,6 +86,13 @@ impl Service {
         self
     }
 
+    /// Is another program, with all else as it is.
+    #[must_use]
+    pub fn with_program(mut self, program: PathBuf) -> Self {
+        self.binary = program;
+        self
+    }
+
     /// Uses another folder for the log.
     #[must_use]
     pub fn with_data(mut self, data: impl Into<PathBuf>) -> Self {
@@ -315,10 +322,17 @@ impl Running {
 
     /// Asks it to end, and waits until it has.
     pub async fn terminate(&mut self) -> ExitStatus {
-        let id = self.id().to_string();
-        let sent = Command::new("kill").args(["-TERM", &id]).status();
-        assert!(sent.is_ok_and(|status| status.success()), "kill -TERM {id}");
+        self.signal("TERM");
         self.wait().await
+    }
+
+    /// Sends the process a signal, such as `STOP`.
+    pub fn signal(&self, name: &str) {
+        let id = self.id().to_string();
+        let sent = Command::new("kill")
+            .args([&format!("-{name}"), &id])
+            .status();
+        assert!(sent.is_ok_and(|status| status.success()), "-{name} {id}");
     }
 
     /// Waits for its end.

@@ -1,6 +1,4 @@
 //! `memgen check`, and the same check before a service starts: what an earlier version has written stays readable, or is refused with words.
-//!
-//! The versions of the service are programs of one package, so that they share `memgen.layouts`.
 
 use std::{
     fs,
@@ -8,46 +6,25 @@ use std::{
     process::{Command, Stdio},
 };
 
-use memgen_tests::{Folder, Running, Service, binaries::binary, folder::files, project};
+use memgen_tests::{
+    Running, Service,
+    binaries::binary,
+    folder::files,
+    project,
+    versions::{FIRST, Versions},
+};
 use serde_json::{Value, json};
 
 /// What `memgen check` and a service that is refused end with.
 const INCOMPATIBLE: i32 = 5;
 const OUT_OF_DATE: i32 = 4;
 
-/// The first version.
-const FIRST: &str = "
-    pub rank: String,
-    #[serde(default, skip_serializing_if = \"Option::is_none\")]
-    pub note: Option<String>,";
-
-/// The package of a service with a state `Vertex`, in a folder of its own.
-struct Project(Folder);
+/// A package of versions, and what the command says of it.
+struct Project(Versions);
 
 impl Project {
-    /// Versions by name: the attributes of the state, its fields, and other items.
     fn new(versions: &[(&str, &str, &str, &str)]) -> Self {
-        let folder = Folder::new();
-        let manifest = format!(
-            "[package]\nname = \"vertices\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[dependencies]\nmemgen = {{ path = {:?} }}\n\
-             schemars = \"1\"\nserde = {{ version = \"1\", features = [\"derive\"] }}\n\n[workspace]\n",
-            project::runtime()
-        );
-        fs::write(folder.path().join("Cargo.toml"), manifest).expect("the folder is writable");
-        // What the repository builds with.
-        let lock = project::repository().join("Cargo.lock");
-        fs::copy(lock, folder.path().join("Cargo.lock")).expect("the folder is writable");
-        let programs = folder.path().join("src/bin");
-        fs::create_dir_all(&programs).expect("the folder is writable");
-        for (name, attributes, fields, items) in versions {
-            let text = format!(
-                "use memgen::prelude::*;\n\n/// A vertex.\n#[stateful_api(path = \"/vertex\", crud(get, put, list), partitions = 2)]\n{attributes}\n\
-                 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]\npub struct Vertex {{\n    #[key]\n    pub id: u32,{fields}\n}}\n\n\
-                 {items}\n\nmemgen::main!(Vertex);\n"
-            );
-            fs::write(programs.join(format!("{name}.rs")), text).expect("the folder is writable");
-        }
-        Self(folder)
+        Self(Versions::new(versions))
     }
 
     /// Runs `memgen check`: exit code, stdout, stderr.
@@ -55,7 +32,7 @@ impl Project {
         let output = Command::new(binary("memgen"))
             .arg("check")
             .args(args)
-            .current_dir(self.0.path())
+            .current_dir(self.0.folder())
             .env("CARGO_TARGET_DIR", project::target())
             .stdin(Stdio::null())
             .output()
@@ -69,19 +46,11 @@ impl Project {
     }
 
     fn layouts(&self) -> Option<String> {
-        fs::read_to_string(self.0.path().join("memgen.layouts")).ok()
+        fs::read_to_string(self.0.folder().join("memgen.layouts")).ok()
     }
 
-    /// The program of a version that was built before.
     fn program(&self, version: &str) -> PathBuf {
-        let built = project::target().join("debug").join(version);
-        // The next test's version of that name would take its place.
-        let own = self.0.path().join("built").join(version);
-        if !own.exists() {
-            fs::create_dir_all(self.0.path().join("built")).expect("the folder is writable");
-            fs::copy(built, &own).expect("the folder is writable");
-        }
-        own
+        self.0.program(version)
     }
 }
 
@@ -294,7 +263,7 @@ fn topics_are_forgotten_on_demand_only() {
     assert_eq!(project.layouts(), recorded);
 
     // A topic whose state is gone is told of until it is forgotten.
-    let path = project.0.path().join("memgen.layouts");
+    let path = project.0.folder().join("memgen.layouts");
     let mut edges: Value = serde_json::from_str(recorded.as_deref().unwrap()).unwrap();
     edges["topics"]["edge"] = edges["topics"]["vertex"].clone();
     fs::write(&path, edges.to_string()).unwrap();

@@ -6,6 +6,7 @@
 use std::{
     fs::{self, File, TryLockError},
     io::{self, Write as _},
+    net::Ipv4Addr,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::{Duration, Instant},
@@ -204,10 +205,10 @@ fn keep(options: &Options) -> Result<Exit, Failure> {
     let jars = Jars::fetch()?;
     let clients = ports(options.zookeeper_port, options.ensemble);
     let peers = ports(options.zookeeper_port + PEER_PORTS, options.ensemble * 2);
-    let mut zookeeper = ZooKeeper::on_ports(&jars, &dir, &clients, &peers)?;
+    let mut zookeeper = ZooKeeper::on_ports(&jars, &dir, Ipv4Addr::LOCALHOST, &clients, &peers)?;
     let clients = ports(options.kafka_port, options.brokers);
     let controllers = ports(options.kafka_port + CONTROLLER_PORTS, options.brokers);
-    let mut kafka = Kafka::on_ports(&jars, &dir, &clients, &controllers)?;
+    let mut kafka = Kafka::on_ports(&jars, &dir, Ipv4Addr::LOCALHOST, &clients, &controllers)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    net::Ipv4Addr,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -9,6 +10,7 @@ use std::{
 use super::{
     Jars, Server, ServerError, at, free_ports,
     jars::run,
+    listens,
     process::{java, write_settings},
     wait_for_port,
 };
@@ -19,6 +21,7 @@ const CLUSTER_ID: &str = "bWVtZ2VuLWRldi1zZXJ2ZQ";
 /// A group of brokers on this machine.
 #[derive(Debug)]
 pub struct Kafka {
+    host: Ipv4Addr,
     brokers: Vec<Server>,
 }
 
@@ -28,18 +31,33 @@ impl Kafka {
     /// # Errors
     /// [`ServerError`] with the file or program that failed.
     pub fn create(jars: &Jars, folder: &Path, count: usize) -> Result<Self, ServerError> {
+        Self::create_at(jars, folder, Ipv4Addr::LOCALHOST, count)
+    }
+
+    /// The same at another address of this machine, for clients that can't reach the loopback. The brokers listen on all addresses then.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
+    pub fn create_at(
+        jars: &Jars,
+        folder: &Path,
+        host: Ipv4Addr,
+        count: usize,
+    ) -> Result<Self, ServerError> {
         let ports = free_ports(count * 2)?;
         let (clients, controllers) = ports.split_at(count);
-        Self::on_ports(jars, folder, clients, controllers)
+        Self::on_ports(jars, folder, host, clients, controllers)
     }
 
     /// The same on given ports.
     pub(super) fn on_ports(
         jars: &Jars,
         folder: &Path,
+        host: Ipv4Addr,
         clients: &[u16],
         controllers: &[u16],
     ) -> Result<Self, ServerError> {
+        let listens = listens(host);
         let voters: Vec<String> = (1..)
             .zip(controllers)
             .map(|(id, port)| format!("{id}@127.0.0.1:{port}"))
@@ -60,12 +78,12 @@ impl Kafka {
                     (
                         "listeners",
                         format!(
-                            "PLAINTEXT://127.0.0.1:{client},CONTROLLER://127.0.0.1:{controller}"
+                            "PLAINTEXT://{listens}:{client},CONTROLLER://127.0.0.1:{controller}"
                         ),
                     ),
                     (
                         "advertised.listeners",
-                        format!("PLAINTEXT://127.0.0.1:{client}"),
+                        format!("PLAINTEXT://{host}:{client}"),
                     ),
                     ("controller.listener.names", "CONTROLLER".to_owned()),
                     ("log.dirs", data.display().to_string()),
@@ -96,7 +114,7 @@ impl Kafka {
                 arguments,
             ));
         }
-        Ok(Self { brokers })
+        Ok(Self { host, brokers })
     }
 
     /// Starts all brokers, and waits until each answers.
@@ -120,7 +138,7 @@ impl Kafka {
         let addresses: Vec<String> = self
             .brokers
             .iter()
-            .map(|broker| format!("127.0.0.1:{}", broker.port()))
+            .map(|broker| format!("{}:{}", self.host, broker.port()))
             .collect();
         addresses.join(",")
     }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    Jars, START_TIMEOUT, Server, ServerError, at, free_ports,
+    Jars, START_TIMEOUT, Server, ServerError, at, free_ports, listens,
     process::{java, write_settings},
     wait_for_port,
 };
@@ -20,6 +20,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// An ensemble on this machine; of one server, it is a stand-alone one.
 #[derive(Debug)]
 pub struct ZooKeeper {
+    host: Ipv4Addr,
     servers: Vec<Server>,
 }
 
@@ -29,15 +30,29 @@ impl ZooKeeper {
     /// # Errors
     /// [`ServerError`] with the file that failed.
     pub fn create(jars: &Jars, folder: &Path, count: usize) -> Result<Self, ServerError> {
+        Self::create_at(jars, folder, Ipv4Addr::LOCALHOST, count)
+    }
+
+    /// The same at another address of this machine, for clients that can't reach the loopback. The servers listen on all addresses then.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
+    pub fn create_at(
+        jars: &Jars,
+        folder: &Path,
+        host: Ipv4Addr,
+        count: usize,
+    ) -> Result<Self, ServerError> {
         let ports = free_ports(count * 3)?;
         let (clients, peers) = ports.split_at(count);
-        Self::on_ports(jars, folder, clients, peers)
+        Self::on_ports(jars, folder, host, clients, peers)
     }
 
     /// The same on given ports: one for clients and two among themselves for each.
     pub(super) fn on_ports(
         jars: &Jars,
         folder: &Path,
+        host: Ipv4Addr,
         clients: &[u16],
         peers: &[u16],
     ) -> Result<Self, ServerError> {
@@ -60,7 +75,7 @@ impl ZooKeeper {
                 ("maxSessionTimeout", "60000".to_owned()),
                 ("dataDir", data.display().to_string()),
                 ("clientPort", client.to_string()),
-                ("clientPortAddress", "127.0.0.1".to_owned()),
+                ("clientPortAddress", listens(host).to_string()),
                 ("maxClientCnxns", "0".to_owned()),
                 ("admin.enableServer", "false".to_owned()),
                 ("4lw.commands.whitelist", "ruok,srvr,mntr".to_owned()),
@@ -87,7 +102,7 @@ impl ZooKeeper {
                 arguments,
             ));
         }
-        Ok(Self { servers })
+        Ok(Self { host, servers })
     }
 
     /// Starts all servers, and waits until each serves, which takes a leader.
@@ -132,7 +147,7 @@ impl ZooKeeper {
         let addresses: Vec<String> = self
             .servers
             .iter()
-            .map(|server| format!("127.0.0.1:{}", server.port()))
+            .map(|server| format!("{}:{}", self.host, server.port()))
             .collect();
         addresses.join(",")
     }

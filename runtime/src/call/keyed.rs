@@ -20,6 +20,7 @@ use crate::{
     entry::Entry,
     idempotency,
     mailbox::{Command, Job, Refusal},
+    memory::Memory,
     partitions::{Copy, Here},
     position::{self, ReadOptions},
     problem::Problem,
@@ -98,44 +99,41 @@ impl<S: State> Keyed<S> {
         let headers = &self.call.0.parts.headers;
         let options = ReadOptions::parse(headers)?;
         let conditions = Conditions::parse(headers)?;
-        let memory = match &self.at {
-            At::Owner(here) => {
-                if let Some(position) = options.min_position(&here.partition) {
-                    here.reach(position, self.call.0.deadline).await?;
+        let look = |memory: &Memory<S>| {
+            memory.with(&self.key, |stored| {
+                let etag = Etag(stored.etag);
+                let mut response = match conditions.check_read(etag) {
+                    ReadOutcome::Send => see(etag, &stored.state),
+                    ReadOutcome::NotModified => StatusCode::NOT_MODIFIED.into_response(),
+                    ReadOutcome::Failed => {
+                        Problem::precondition_failed("`If-Match`: the entity has another version")
+                            .into_response()
+                    }
+                };
+                if response.status().is_success() || response.status() == StatusCode::NOT_MODIFIED {
+                    response
+                        .headers_mut()
+                        .entry(header::ETAG)
+                        .or_insert_with(|| etag.header_value());
                 }
-                &here.memory
-            }
-            At::Copy(copy) => &copy.memory,
-        };
-        let mut answer = memory.with(&self.key, |stored| {
-            let etag = Etag(stored.etag);
-            let mut response = match conditions.check_read(etag) {
-                ReadOutcome::Send => see(etag, &stored.state),
-                ReadOutcome::NotModified => StatusCode::NOT_MODIFIED.into_response(),
-                ReadOutcome::Failed => {
-                    Problem::precondition_failed("`If-Match`: the entity has another version")
-                        .into_response()
-                }
-            };
-            if response.status().is_success() || response.status() == StatusCode::NOT_MODIFIED {
                 response
-                    .headers_mut()
-                    .entry(header::ETAG)
-                    .or_insert_with(|| etag.header_value());
-            }
-            response
-        });
+            })
+        };
         let here = match &self.at {
             At::Owner(here) => here,
             At::Copy(copy) => {
+                let mut answer = look(&copy.memory);
                 if let Some(response) = &mut answer {
                     copy.say_age(response.headers_mut());
                 }
                 return Ok(answer);
             }
         };
-        match patiently(self.call.0.deadline, here.confirm(options.strict)).await {
-            Ok(()) => Ok(answer),
+        if let Some(position) = options.min_position(&here.partition) {
+            here.reach(position, self.call.0.deadline).await?;
+        }
+        match patiently(self.call.0.deadline, here.read(options.strict, look)).await {
+            Ok(answer) => Ok(answer),
             Err(Unanswered::Refused(problem)) => Err(problem.into()),
             Err(Unanswered::Moved | Unanswered::Undone(_) | Unanswered::Unknown) => {
                 Err(Halt(Why::Moved(self.call.again())))

@@ -357,14 +357,14 @@ async fn a_lapsed_lease_asks_the_log() {
     let owner = serve(&sim, 1).await;
     append(&owner.here.mailbox, 1).await.unwrap();
     // Under the lease, reads and commands that change nothing write nothing.
-    owner.here.confirm(false).await.unwrap();
+    owner.here.read(false, |_| ()).await.unwrap();
     look(&owner.here.mailbox).await.unwrap();
     assert_eq!(fences(&sim).await, 0);
-    owner.here.confirm(true).await.unwrap();
+    owner.here.read(true, |_| ()).await.unwrap();
     assert_eq!(fences(&sim).await, 1);
     // Without it, the log is asked.
     owner.lease.store(false, Ordering::Relaxed);
-    owner.here.confirm(false).await.unwrap();
+    owner.here.read(false, |_| ()).await.unwrap();
     look(&owner.here.mailbox).await.unwrap();
     assert_eq!(fences(&sim).await, 3);
 }
@@ -378,7 +378,7 @@ async fn a_deposed_owner_without_a_lease_answers_nothing_and_leaves() {
     append(&new.here.mailbox, 2).await.unwrap();
     // As after a pause: it does not know yet.
     old.lease.store(false, Ordering::Relaxed);
-    assert_eq!(old.here.confirm(false).await, Err(Refusal::Moved));
+    assert_eq!(old.here.read(false, |_| ()).await, Err(Refusal::Moved));
     timeout(Duration::from_secs(5), old.task)
         .await
         .unwrap()
@@ -390,6 +390,85 @@ async fn a_deposed_owner_without_a_lease_answers_nothing_and_leaves() {
     assert!(matches!(look(&old.here.mailbox).await, Err(Refusal::Moved)));
     append(&new.here.mailbox, 4).await.unwrap();
     assert_eq!(items(&new.here), [1, 2, 4]);
+}
+
+/// As a process that was paused with a write on its way: it finds that nobody knows of its write, and may not have the partition back without the lock.
+#[tokio::test(start_paused = true)]
+async fn an_owner_without_a_lease_and_with_an_unknown_outcome_answers_nothing_of_before() {
+    let sim = Sim::new(1, Faults::none());
+    let old = serve(&sim, 1).await;
+    append(&old.here.mailbox, 1).await.unwrap();
+    sim.set_faults(Faults {
+        ack_lost: 1.0,
+        late_whole: 0.0,
+        ..Faults::none()
+    });
+    let mailbox = old.here.mailbox.clone();
+    let unknown = tokio::spawn(async move { append(&mailbox, 2).await });
+    sleep(Duration::from_millis(10)).await;
+    sim.set_faults(Faults::none());
+    old.lease.store(false, Ordering::Relaxed);
+    let new = serve(&sim, 2).await;
+    append(&new.here.mailbox, 3).await.unwrap();
+    // Some of them arrive while it finds that out.
+    let mut reads = Vec::new();
+    sleep(Duration::from_millis(430)).await;
+    for _ in 0..60 {
+        let here = old.here.clone();
+        reads.push(tokio::spawn(async move {
+            here.read(false, |memory| {
+                memory.with(&"a".to_owned(), |pile| pile.state.items.clone())
+            })
+            .await
+        }));
+        sleep(Duration::from_millis(2)).await;
+    }
+    for read in reads {
+        let read = read.await.unwrap();
+        assert!(
+            matches!(&read, Ok(Some(items)) if *items == [1, 3])
+                || matches!(&read, Err(Refusal::Moved)),
+            "{read:?}"
+        );
+    }
+    assert!(matches!(unknown.await.unwrap(), Err(Refusal::Moved)));
+    assert!(matches!(
+        append(&old.here.mailbox, 4).await,
+        Err(Refusal::Moved)
+    ));
+    timeout(Duration::from_secs(5), old.task)
+        .await
+        .unwrap()
+        .unwrap();
+    // Nobody has taken it from the new one, which may answer by its lease.
+    append(&new.here.mailbox, 5).await.unwrap();
+    assert_eq!(items(&new.here), [1, 3, 5]);
+}
+
+/// A lease that lapsed while the barrier was on its way: nothing is acknowledged until it is known that nobody else has the lock.
+#[tokio::test(start_paused = true)]
+async fn a_tenure_without_the_lock_acknowledges_nothing() {
+    let sim = Sim::new(1, Faults::none());
+    let owner = serve(&sim, 1).await;
+    append(&owner.here.mailbox, 1).await.unwrap();
+    sim.set_faults(Faults {
+        ack_lost: 1.0,
+        late_whole: 0.0,
+        ..Faults::none()
+    });
+    let mailbox = owner.here.mailbox.clone();
+    let unknown = tokio::spawn(async move { append(&mailbox, 2).await });
+    sleep(Duration::from_millis(10)).await;
+    sim.set_faults(Faults::none());
+    owner.lease.store(false, Ordering::Relaxed);
+    let settled = timeout(Duration::from_secs(60), unknown).await;
+    assert!(matches!(settled.unwrap().unwrap(), Err(Refusal::Undone(_))));
+    let waits = timeout(Duration::from_secs(60), append(&owner.here.mailbox, 3)).await;
+    assert!(waits.is_err(), "{:?}", items(&owner.here));
+    assert_eq!(items(&owner.here), [1]);
+    owner.lease.store(true, Ordering::Relaxed);
+    append(&owner.here.mailbox, 4).await.unwrap();
+    assert_eq!(items(&owner.here).last(), Some(&4));
 }
 
 /// A repair that was under way when the owner was deposed is owed still.

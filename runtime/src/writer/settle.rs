@@ -11,7 +11,7 @@ use super::{
 use crate::{
     log::{AppendError, Offsets, Receipt},
     mailbox::Refusal,
-    record::{Ballot, Offset},
+    record::{Ballot, Offset, Record},
     replica::ReplayError,
     state::State,
     takeover::Tenure,
@@ -131,15 +131,20 @@ impl<S: State> Running<S> {
         next: Offset,
     ) -> Result<(), ReplayError> {
         let mut landed = Vec::new();
+        let mut count = |offset, record: &Record, counts| {
+            if record.ballot == ballot && offset >= next && counts {
+                landed.push(offset);
+            }
+        };
         let mut backoff = RETRY_MIN;
         let refusal = loop {
-            let outcome = self
-                .try_take_over(|offset, record, counts| {
-                    if record.ballot == ballot && offset >= next && counts {
-                        landed.push(offset);
-                    }
-                })
-                .await?;
+            self.replica.catch_up(None, &mut count).await?;
+            if self.replica.fold.ballot() > ballot && !self.lock.holds() {
+                // The barrier of another owner says as much as one of ours, and that one is left alone.
+                self.metrics.deposed.inc();
+                break Refusal::Moved;
+            }
+            let outcome = self.try_take_over(&mut count).await?;
             match outcome {
                 Ok(()) => {
                     break Refusal::Undone("the write did not happen; try again".to_owned());

@@ -1,6 +1,6 @@
 //! Tenure: taking over, rolling forward, repairing, and looking after an idle log.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
@@ -14,12 +14,38 @@ use crate::{
     takeover::{TakeoverError, now_ms, take_over},
 };
 
+/// How often a writer that took over looks whether its lease was renewed.
+const LEASE_POLL: Duration = Duration::from_millis(5);
+
 impl<S: State> Running<S> {
+    /// Makes sure that jobs can be decided: there is a tenure, and the lock was held after its barrier had landed.
+    ///
+    /// A barrier without the lock, as of a process that was paused or that resolves an unknown outcome, may depose a node that has the lock and answers reads by its
+    /// lease. So nothing new may be acknowledged under it. Where the lock was held later than the barrier, whoever gets it next finds all that was acknowledged.
     pub(super) async fn ensure_tenure(&mut self) -> Result<Result<(), Refusal>, ReplayError> {
-        if self.tenure.is_some() {
-            return Ok(Ok(()));
+        if self.tenure.is_none()
+            && let Err(refusal) = self.try_take_over(|_, _, _| ()).await?
+        {
+            return Ok(Err(refusal));
         }
-        self.try_take_over(|_, _, _| ()).await
+        if !self.nominated && !self.has_lock().await {
+            self.tenure = None;
+            self.drop_speculation();
+            return Ok(Err(Refusal::Moved));
+        }
+        self.nominated = true;
+        Ok(Ok(()))
+    }
+
+    /// Whether the lock is held. A lease that lapsed may be renewed, so this waits until that is known.
+    async fn has_lock(&mut self) -> bool {
+        while !self.lock.holds() {
+            if self.lock.is_lost() || *self.leave.borrow() || self.inbox.is_closed() {
+                return false;
+            }
+            tokio::time::sleep(LEASE_POLL).await;
+        }
+        true
     }
 
     /// Takes over, rolls a torn batch forward (rule 5) and repairs (rule 6).
@@ -42,6 +68,7 @@ impl<S: State> Running<S> {
                 let now = i64::try_from(now_ms() / 1000).unwrap_or(i64::MAX);
                 self.metrics.taken_over.set(now);
                 self.tenure = Some(tenure);
+                self.nominated = false;
                 let torn = self.replica.fold.torn().clone();
                 self.metrics.rolled_forward.inc_by(torn.len() as u64);
                 let group = self.rewrite(torn, Kind::FollowUp);

@@ -1,0 +1,150 @@
+//! Nodes that are cut off: from everything, or from one of what they need. Silence proves nothing, so only the session tells.
+
+use std::time::{Duration, Instant};
+
+use super::{Chaos, NODES};
+use crate::{
+    load::{Done, Keys, Load},
+    network::Net,
+};
+
+/// How long a node stays cut off: longer than its session, and shorter than a request may take.
+const CUT: Duration = Duration::from_secs(6);
+/// How long the load goes on when it is back.
+const AFTER: Duration = Duration::from_secs(2);
+
+/// What a node is cut off from.
+struct Cut {
+    name: &'static str,
+    nets: &'static [Net],
+    /// Whether clients of other nodes wait no longer for it than for a session to end.
+    taken_over: bool,
+}
+
+const HOST: Cut = Cut {
+    name: "a host that is cut off",
+    nets: &Net::ALL,
+    taken_over: true,
+};
+
+/// Its clients still reach it: what it answers them must be right, while others write.
+const MINORITY: Cut = Cut {
+    name: "cut off from all but its clients",
+    nets: &[Net::Kafka, Net::ZooKeeper, Net::Peers],
+    taken_over: true,
+};
+
+const PARTS: [Cut; 3] = [
+    Cut {
+        name: "cut off from ZooKeeper",
+        nets: &[Net::ZooKeeper],
+        taken_over: true,
+    },
+    // It keeps the locks, since the ensemble hears of it: its partitions wait for Kafka.
+    Cut {
+        name: "cut off from Kafka",
+        nets: &[Net::Kafka],
+        taken_over: false,
+    },
+    // It lives, by all that the others know, and its partitions stay with it.
+    Cut {
+        name: "cut off from its peers",
+        nets: &[Net::Peers],
+        taken_over: false,
+    },
+];
+
+impl Chaos {
+    /// Cuts one host after another off, so many times; every other time its clients still reach it.
+    pub async fn cut_offs(&mut self, rounds: usize) {
+        for round in 0..rounds {
+            let cut = [HOST, MINORITY];
+            self.cut_off(round, &cut[round % cut.len()]).await;
+            self.report.progress("cut-offs", round, rounds);
+        }
+    }
+
+    /// Cuts one node after another off from one of what it needs, so many times each.
+    pub async fn partial_cuts(&mut self, rounds: usize) {
+        for round in 0..rounds {
+            for cut in PARTS {
+                self.cut_off(round, &cut).await;
+            }
+            self.report.progress("partial cuts", round, rounds);
+        }
+    }
+
+    async fn cut_off(&mut self, round: usize, cut: &Cut) {
+        let node = u8::try_from(round).unwrap_or(0) % NODES;
+        let victim = usize::from(node);
+        let part = format!(
+            "{}, {} ({round})",
+            cut.name,
+            crate::cluster::name_of(victim)
+        );
+        self.balanced(usize::from(NODES)).await;
+        let (keys, owned) = (self.keys(), self.owned_by(victim).await);
+        let at_victim = if cut.nets.contains(&Net::Clients) {
+            None
+        } else {
+            let client = [self.cluster.node(victim).client()];
+            Some(Load::start(&client, &keys, &mut self.random))
+        };
+        let load = self.load_besides(victim, &keys).await;
+        let network = self
+            .network
+            .as_ref()
+            .expect("nodes have hosts of their own");
+        let happened = Instant::now();
+        network.cut(node, cut.nets);
+        tokio::time::sleep(CUT).await;
+        network.mend(node, cut.nets);
+        let mended = Instant::now();
+        tokio::time::sleep(AFTER).await;
+        let mut done = load.stop().await;
+        if cut.taken_over {
+            self.measure(cut.name, &done, happened, &owned);
+            let longest = done.longest(happened, mended, &owned);
+            if longest.iter().any(|wait| *wait > CUT) {
+                self.report.violation(format!(
+                    "{part}: clients waited until it was back: {longest:?}"
+                ));
+            }
+        }
+        let at_victim = match at_victim {
+            Some(load) => load.stop().await,
+            // It was out of reach, and answers again.
+            None => {
+                let client = [self.cluster.node(victim).client()];
+                let load = Load::start(&client, &keys, &mut self.random);
+                tokio::time::sleep(AFTER).await;
+                load.stop().await
+            }
+        };
+        self.check_both(&part, victim, &keys, &mut done, at_victim)
+            .await;
+        self.report.add(cut.name, 1);
+        self.cluster.ready().await;
+    }
+
+    /// What clients of the others saw, and those of the node that was cut off, is one history.
+    async fn check_both(
+        &mut self,
+        part: &str,
+        victim: usize,
+        keys: &Keys,
+        done: &mut Done,
+        at_victim: Done,
+    ) {
+        for failed in at_victim.failed {
+            // They may be told to try again, and nothing else.
+            if failed.starts_with("503 ") {
+                self.report.add("503 at a node that is cut off", 1);
+            } else {
+                self.report.violation(format!("{part}: at it: {failed}"));
+            }
+        }
+        done.history.extend(at_victim.history);
+        self.check(part, victim, keys, done).await;
+    }
+}

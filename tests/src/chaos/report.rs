@@ -1,0 +1,128 @@
+//! What was measured, what was counted, and what was wrong.
+
+use std::{fmt, time::Duration};
+
+/// What comes of a run. Its text is a table for BENCHMARKS.md.
+#[derive(Debug, Default)]
+pub struct Report {
+    waits: Vec<(String, Vec<Duration>)>,
+    counts: Vec<(String, usize)>,
+    violations: Vec<String>,
+}
+
+/// Of many violations of one kind a few tell as much.
+const SHOWN_MAX: usize = 20;
+
+impl Report {
+    /// Adds waits to a row.
+    pub(super) fn waits(&mut self, row: &str, mut waits: Vec<Duration>) {
+        self.row_of(row).append(&mut waits);
+    }
+
+    fn row_of(&mut self, row: &str) -> &mut Vec<Duration> {
+        let at = self.waits.iter().position(|(name, _)| name == row);
+        let at = at.unwrap_or_else(|| {
+            self.waits.push((row.to_owned(), Vec::new()));
+            self.waits.len() - 1
+        });
+        &mut self.waits[at].1
+    }
+
+    /// Adds to a count.
+    pub(super) fn add(&mut self, row: &str, count: usize) {
+        match self.counts.iter_mut().find(|(name, _)| name == row) {
+            Some((_, known)) => *known += count,
+            None => self.counts.push((row.to_owned(), count)),
+        }
+    }
+
+    /// Something that must not be.
+    #[allow(clippy::print_stdout, reason = "a long run shows it at once")]
+    pub(super) fn violation(&mut self, what: String) {
+        if self.violations.len() < SHOWN_MAX {
+            println!("WRONG: {what}");
+        }
+        self.violations.push(what);
+    }
+
+    /// Says how far a part is.
+    #[allow(clippy::print_stdout, reason = "a long run shows how far it is")]
+    pub(super) fn progress(&self, part: &str, round: usize, rounds: usize) {
+        println!(
+            "{part}: {} of {rounds}, {} wrong so far",
+            round + 1,
+            self.violations.len()
+        );
+    }
+
+    /// Whether nothing was wrong.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.violations.is_empty()
+    }
+
+    /// Checks that nothing was wrong.
+    pub fn assert_sound(&self) {
+        assert!(self.is_sound(), "{self}");
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "| waits | number | p50 | p99 | max |")?;
+        writeln!(f, "|---|---:|---:|---:|---:|")?;
+        for (row, waits) in &self.waits {
+            let mut waits = waits.clone();
+            waits.sort_unstable();
+            let at = |percent: usize| {
+                let index = (waits.len() * percent).div_ceil(100).max(1) - 1;
+                waits
+                    .get(index)
+                    .map_or("-".to_owned(), |wait| milliseconds(*wait))
+            };
+            let (number, p50, p99, max) = (waits.len(), at(50), at(99), at(100));
+            writeln!(f, "| {row} | {number} | {p50} | {p99} | {max} |")?;
+        }
+        writeln!(f, "\n| count | number |\n|---|---:|")?;
+        for (row, count) in &self.counts {
+            writeln!(f, "| {row} | {count} |")?;
+        }
+        writeln!(f, "| violations | {} |", self.violations.len())?;
+        for violation in self.violations.iter().take(SHOWN_MAX) {
+            writeln!(f, "WRONG: {violation}")?;
+        }
+        Ok(())
+    }
+}
+
+fn milliseconds(wait: Duration) -> String {
+    if wait < Duration::from_millis(100) {
+        format!("{:.1} ms", wait.as_secs_f64() * 1000.0)
+    } else {
+        format!("{} ms", wait.as_millis())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_waits_that_were_seen() {
+        let mut report = Report::default();
+        report.waits("a", (1..=200).map(Duration::from_millis).collect());
+        report.waits("b", vec![Duration::from_micros(1500)]);
+        report.waits("none", Vec::new());
+        let text = report.to_string();
+        for row in [
+            "| a | 200 | 100 ms | 198 ms | 200 ms |",
+            "| b | 1 | 1.5 ms | 1.5 ms | 1.5 ms |",
+            "| none | 0 | - | - | - |",
+        ] {
+            assert!(text.contains(row), "{row}: {text}");
+        }
+        report.assert_sound();
+        report.violation("something".to_owned());
+        assert!(!report.is_sound());
+    }
+}
