@@ -396,6 +396,18 @@ impl Keeper {
         self.metrics.snapshot_seconds.set(0);
     }
 
+    /// How many were written.
+    #[cfg(all(test, feature = "simulation"))]
+    pub(crate) fn written(&self) -> u64 {
+        self.metrics.snapshots.get()
+    }
+
+    /// How many could not be used.
+    #[cfg(all(test, feature = "simulation"))]
+    pub(crate) fn discarded(&self) -> u64 {
+        self.metrics.snapshots_discarded.get()
+    }
+
     /// On how many threads a snapshot is decoded.
     fn threads(&self) -> NonZero<usize> {
         match self.common.pace {
