@@ -14,6 +14,7 @@ mod entity;
 mod form;
 mod handlers;
 mod nested;
+pub mod nullable;
 mod operation;
 mod parameters;
 pub mod prelude;

@@ -49,6 +49,11 @@ fn schemas_become_types() {
             "{type: object, required: [a, b], properties: {a: {type: string, nullable: true}, b: {type: string, readOnly: true}}}",
             "    pub a: Option<String>,\n    /// Only in replies.\n    #[serde(skip_serializing_if = \"Option::is_none\")]\n    pub b: Option<String>,\n",
         ),
+        // Left out or null.
+        (
+            "{type: object, properties: {a: {type: string, nullable: true}}}",
+            "    #[serde(default, with = \"nullable\", skip_serializing_if = \"Option::is_none\")]\n    pub a: Option<Option<String>>,\n",
+        ),
         (
             "{type: object, properties: {extra: {type: string, default: \"x\"}}, additionalProperties: {type: integer}}",
             "    /// If it is left out: `\"x\"`.\n    #[serde(skip_serializing_if = \"Option::is_none\")]\n    pub extra: Option<String>,\n    /// All other properties.\n    #[serde(flatten)]\n    pub extra2: BTreeMap<String, i64>,\n",

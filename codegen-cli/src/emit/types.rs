@@ -212,6 +212,12 @@ fn property(
     }
     let ty = if field.is_always() {
         named.ty(&field.ty)
+    } else if writes && matches!(field.ty, TypeRef::Nullable(_) | TypeRef::Any) {
+        // Left out, and null: two things. Any value may be null by itself.
+        serde.push("default".to_owned());
+        serde.push("with = \"nullable\"".to_owned());
+        serde.push("skip_serializing_if = \"Option::is_none\"".to_owned());
+        format!("Option<{}>", named.ty(&field.ty))
     } else {
         if writes {
             serde.push("skip_serializing_if = \"Option::is_none\"".to_owned());

@@ -165,6 +165,20 @@ fn only_what_is_the_generators_changes() {
             Ok(vec!["create src/generated/mod.rs"]),
         ),
         (
+            "so does one before the lock, though the document changed once more",
+            |root| {
+                fs::write(root.join("src/generated/openapi.json"), "[]").unwrap();
+                let lock = fs::read_to_string(root.join("memgen.lock")).unwrap();
+                let staged = lock.replace(&checksum("{}\n"), &checksum("[]"));
+                assert_ne!(staged, lock);
+                fs::create_dir(root.join(STAGING)).unwrap();
+                fs::write(root.join(STAGING).join("memgen.lock"), staged).unwrap();
+            },
+            same,
+            false,
+            Ok(vec!["update src/generated/openapi.json"]),
+        ),
+        (
             "without the lock, the document is nobody's unless it is the same",
             |root| {
                 fs::remove_file(root.join("memgen.lock")).unwrap();
@@ -214,8 +228,8 @@ fn only_what_is_the_generators_changes() {
             (outcome, expected) => panic!("{what}: {outcome:?}, not {expected:?}"),
         }
         let rest = all_files(root);
-        let is_whole = |path: &PathBuf| path.extension().is_none_or(|it| it != "tmp");
-        assert!(rest.iter().all(is_whole), "{what}: {rest:?}");
+        let staged = |path: &PathBuf| path.components().any(|part| part.as_os_str() == STAGING);
+        assert!(!rest.iter().any(staged), "{what}: {rest:?}");
     }
 }
 
@@ -344,4 +358,17 @@ fn a_change_is_shown() {
         };
         assert_eq!(change.diff(), expected);
     }
+}
+
+/// What a run that was killed left is gone after the next one.
+#[test]
+fn nothing_is_left_beside_the_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    fs::create_dir_all(root.join(STAGING).join("src")).unwrap();
+    fs::write(root.join(STAGING).join("src/old.rs"), "old").unwrap();
+    let plan = plan_of(root, crate_files(), false).unwrap();
+    plan.apply().unwrap();
+    assert!(!root.join(STAGING).exists());
+    assert!(root.join("src/generated/mod.rs").exists());
 }

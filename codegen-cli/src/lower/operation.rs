@@ -56,9 +56,6 @@ pub(super) fn lower<'a>(
         decision: Decision::Handler,
         reason: String::new(),
     };
-    if let Some(why) = text(UNSUPPORTED) {
-        return unsupported(operation, why.to_owned());
-    }
     if method == "trace" {
         return unsupported(
             operation,
@@ -72,16 +69,30 @@ pub(super) fn lower<'a>(
             "callbacks are described and not made: a service answers requests, and a function of yours may send some",
         );
     }
+    // Something of it was left out, and that was said. The rest is read all the same, for what is wrong with it.
+    let broken = text(UNSUPPORTED).map(str::to_owned);
+    if let Some(servers) = place.member("servers").or_else(|| item.member("servers")) {
+        types.diagnostics.warning(
+            servers.node.span,
+            format!("#{}", servers.pointer),
+            "servers of its own mean nothing here: the service answers it at its own address, like all others",
+        );
+    }
     let mut unread = Vec::new();
-    operation.parameters = parameters(types, item, &place, path, &words, &mut unread);
+    operation.parameters = parameters(
+        types,
+        item,
+        &place,
+        path,
+        &words,
+        broken.is_none(),
+        &mut unread,
+    );
     match body(types, &place, &words) {
         Ok(body) => operation.body = body,
         Err(wrong) => unread.push(wrong),
     }
-    match responses(types, &place, &words) {
-        Ok(responses) => operation.responses = responses,
-        Err(wrong) => unread.push(wrong),
-    }
+    operation.responses = responses(types, &place, &words, &mut unread);
     for Unread { place, why } in &unread {
         types.diagnostics.warning(
             place.node.span,
@@ -89,9 +100,9 @@ pub(super) fn lower<'a>(
             format!("{why}; the operation `{words}` answers 501"),
         );
     }
-    match unread.into_iter().next() {
+    match broken.or_else(|| Some(unread.into_iter().next()?.why)) {
         None => operation,
-        Some(Unread { why, .. }) => unsupported(operation, why),
+        Some(why) => unsupported(operation, why),
     }
 }
 
@@ -180,13 +191,14 @@ fn parameter<'a>(
     Ok((place, parameter))
 }
 
-/// All parameters that can be read; those that can't be are added to `unread`.
+/// All parameters that can be read; those that can't be are added to `unread`. `whole`: none was left out.
 fn parameters<'a>(
     types: &mut Types<'a, '_>,
     item: &Place<'a>,
     operation: &Place<'a>,
     path: &str,
     words: &str,
+    whole: bool,
     unread: &mut Vec<Unread<'a>>,
 ) -> Vec<Parameter> {
     // Those of the operation take the place of the path's with the same name.
@@ -251,11 +263,14 @@ fn parameters<'a>(
         let Entry::Vacant(free) = all.entry(key) else {
             continue;
         };
-        types.diagnostics.warning(
-            operation.node.span,
-            format!("#{}", operation.pointer),
-            format!("`{{{name}}}` of the path `{path}` is not among the parameters; it is taken as a text"),
-        );
+        // If some were left out, or could not be read, it may have been among them.
+        if whole && unread.is_empty() {
+            types.diagnostics.warning(
+                operation.node.span,
+                format!("#{}", operation.pointer),
+                format!("`{{{name}}}` of the path `{path}` is not among the parameters; it is taken as a text"),
+            );
+        }
         let parameter = Parameter {
             field: String::new(),
             place: Where::Path,
@@ -410,11 +425,13 @@ fn family(media_type: &str) -> Family {
     }
 }
 
+/// All responses that can be read; what can't be is added to `unread`.
 fn responses<'a>(
     types: &mut Types<'a, '_>,
     operation: &Place<'a>,
     words: &str,
-) -> Result<Vec<Response>, Unread<'a>> {
+    unread: &mut Vec<Unread<'a>>,
+) -> Vec<Response> {
     let mut responses = Vec::new();
     for (status, place) in operation.at("responses").members() {
         if status.starts_with("x-") {
@@ -439,7 +456,13 @@ fn responses<'a>(
                 }
             }
         };
-        let place = resolve(types, &place)?;
+        let place = match resolve(types, &place) {
+            Ok(place) => place,
+            Err(wrong) => {
+                unread.push(wrong);
+                continue;
+            }
+        };
         let doc = place.node.member("description").and_then(Node::as_str);
         let name = match status {
             Status::Code(200..300) => "reply".to_owned(),
@@ -452,25 +475,7 @@ fn responses<'a>(
             Some(shared) => format!("{shared} reply"),
             None => format!("{words} {name}"),
         };
-        let mut headers = Vec::new();
-        for (name, place) in place.at("headers").members() {
-            let place = resolve(types, &place)?;
-            if name.eq_ignore_ascii_case("content-type") {
-                continue;
-            }
-            let read: openapiv3::Header = read(&place)?;
-            let words =
-                component_words(&place, "headers").unwrap_or_else(|| format!("{words} {name}"));
-            let ty = place
-                .member("schema")
-                .map_or(TypeRef::String, |schema| types.of(&schema, &words));
-            headers.push(Header {
-                name: name.to_owned(),
-                doc: read.description.unwrap_or_default(),
-                ty,
-                required: read.required,
-            });
-        }
+        let headers = headers(types, &place, &words, unread);
         let bodiless = matches!(status, Status::Code(204 | 205 | 304));
         responses.push(Response {
             status,
@@ -483,7 +488,44 @@ fn responses<'a>(
             headers,
         });
     }
-    Ok(responses)
+    responses
+}
+
+/// The headers of a response.
+fn headers<'a>(
+    types: &mut Types<'a, '_>,
+    response: &Place<'a>,
+    words: &str,
+    unread: &mut Vec<Unread<'a>>,
+) -> Vec<Header> {
+    let mut headers = Vec::new();
+    for (name, place) in response.at("headers").members() {
+        let found = resolve(types, &place).and_then(|place| {
+            let header: openapiv3::Header = read(&place)?;
+            Ok((place, header))
+        });
+        let (place, read) = match found {
+            Ok(found) => found,
+            Err(wrong) => {
+                unread.push(wrong);
+                continue;
+            }
+        };
+        if name.eq_ignore_ascii_case("content-type") {
+            continue;
+        }
+        let words = component_words(&place, "headers").unwrap_or_else(|| format!("{words} {name}"));
+        let ty = place
+            .member("schema")
+            .map_or(TypeRef::String, |schema| types.of(&schema, &words));
+        headers.push(Header {
+            name: name.to_owned(),
+            doc: read.description.unwrap_or_default(),
+            ty,
+            required: read.required,
+        });
+    }
+    headers
 }
 
 /// The names of the schemes that an operation, or else the document, asks for.

@@ -536,6 +536,26 @@ fn what_can_not_be_read_makes_one_operation_unsupported() {
     assert!(why.is_some_and(|why| why.as_str() == Some(api.operations[0].reason.as_str())));
 }
 
+/// What else is wrong with an operation is said in the same run.
+#[test]
+fn a_broken_operation_is_read_to_its_end() {
+    let paths = "
+/a/{id}:
+  get:
+    parameters: [{$ref: '#/x'}, {name: y, in: here, schema: {}}]
+    servers: [{url: 'https://a.example'}]
+    responses: {'999': {description: ''}, '200': {description: '', headers: {X-A: {schema: {}, required: maybe, style: odd}}}, '201': {description: '', headers: {X-B: {style: odd}}}}
+";
+    let (api, warnings) = api("", paths);
+    assert_eq!(api.operations[0].decision, Decision::Unsupported);
+    assert!(api.operations[0].reason.contains("`#/x` leads nowhere"));
+    let said = |part: &str| warnings.iter().any(|one| one.contains(part));
+    assert!(said("not in `here`"), "{warnings:?}");
+    assert!(said("`999` is no status"), "{warnings:?}");
+    assert!(said("servers of its own"), "{warnings:?}");
+    assert!(!said("is not among the parameters"), "{warnings:?}");
+}
+
 #[test]
 fn names_that_tell_nothing_apart_are_told_of() {
     let paths = "

@@ -162,28 +162,26 @@ impl Check {
     }
 }
 
-/// The places that the sentence of a problem names. Documents with errors of their own often have room for no more than a sentence.
-const NAMED_MAX: usize = 3;
-
-/// 422 that lists what is wrong.
+/// 422 that lists what is wrong. The sentence names all of it: documents with errors of their own often have room for no more.
 pub(crate) fn invalid(what: &str, errors: Vec<(String, String)>) -> Problem {
-    let mut named: Vec<String> = errors
+    let named: Vec<String> = errors
         .iter()
-        .take(NAMED_MAX)
-        .map(|(pointer, detail)| match pointer.as_str() {
-            "" => detail.clone(),
-            pointer => format!("`{pointer}` {detail}"),
-        })
+        .map(|(pointer, detail)| located(pointer, detail))
         .collect();
-    if errors.len() > NAMED_MAX {
-        named.push(format!("{} more", errors.len() - NAMED_MAX));
-    }
     let problem = Problem::invalid(format!("{what}: {}", named.join("; ")));
     errors
         .into_iter()
         .fold(problem, |problem, (pointer, detail)| {
             problem.with_error(pointer, detail)
         })
+}
+
+/// What is wrong, and where.
+pub(super) fn located(pointer: &str, detail: &str) -> String {
+    match pointer {
+        "" => detail.to_owned(),
+        pointer => format!("`{pointer}` {detail}"),
+    }
 }
 
 /// An error in the words of this service, at the field that is wrong.

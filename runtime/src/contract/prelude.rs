@@ -13,6 +13,7 @@ pub use memgen_macros::{Body, Reply};
 
 pub use super::{
     Attempt, Base64, Credentials, Cx, Date, DateTime, Decimal, EventStream, File, Principal, now,
+    nullable,
 };
 pub use crate::{
     Problem, Result, Store, operations,

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 
 use super::{
     body::{Family, essence},
-    document::{Check, Document, Side},
+    document::{Check, Document, Side, located},
     parameters::{escape, follow},
     schema::Schema,
     states::instance::instance,
@@ -52,6 +52,17 @@ struct Shape {
     schema: String,
     check: Check,
 }
+
+/// Names of fields that hold the place of what is wrong.
+const PLACES: [&str; 7] = [
+    "field",
+    "path",
+    "pointer",
+    "param",
+    "parameter",
+    "property",
+    "location",
+];
 
 impl Shapes {
     /// The errors of the operation at a JSON pointer.
@@ -154,16 +165,54 @@ impl Shape {
         if says("type") && says("title") && says("status") && self.check.errors(&whole).is_empty() {
             return Some(whole);
         }
-        let mut value = instance(schema)
-            .filter(Value::is_object)
-            .unwrap_or_else(|| Value::Object(Map::new()));
-        fill(schema, &mut value, problem, 3);
-        // What no schema is written for keeps what is known.
-        if schema.properties().is_empty() && value.as_object().is_some_and(Map::is_empty) {
-            value = whole;
-        }
-        self.check.errors(&value).is_empty().then_some(value)
+        // Where there is no room for each error, there may be for their sentence.
+        let sentence = [
+            known(problem, "title"),
+            known(problem, "status"),
+            known(problem, "detail"),
+        ];
+        [problem.clone(), sentence.into_iter().collect()]
+            .iter()
+            .map(|problem| {
+                let mut value = instance(schema)
+                    .filter(Value::is_object)
+                    .unwrap_or_else(|| Value::Object(Map::new()));
+                fill(schema, &mut value, problem, 3);
+                // What no schema is written for keeps what is known.
+                if schema.properties().is_empty() && value.as_object().is_some_and(Map::is_empty) {
+                    value = whole.clone();
+                }
+                value
+            })
+            .find(|value| self.check.errors(value).is_empty())
     }
+}
+
+/// A member of a problem, or null.
+fn known(problem: &Map<String, Value>, name: &str) -> (String, Value) {
+    let value = problem.get(name).cloned().unwrap_or_default();
+    (name.to_owned(), value)
+}
+
+/// A problem for each thing that is wrong; the problem itself if it lists nothing.
+fn parts(problem: &Map<String, Value>) -> Vec<Map<String, Value>> {
+    let errors = problem.get("errors").and_then(Value::as_array);
+    let errors = errors.map(Vec::as_slice).unwrap_or_default();
+    if errors.is_empty() {
+        return vec![problem.clone()];
+    }
+    let text = |error: &Value, name: &str| error[name].as_str().unwrap_or_default().to_owned();
+    let part = |error: &Value| {
+        let pointer = text(error, "pointer");
+        let detail = located(&pointer, &text(error, "detail"));
+        Map::from_iter([
+            known(problem, "title"),
+            known(problem, "status"),
+            ("detail".to_owned(), detail.into()),
+            ("pointer".to_owned(), pointer.into()),
+        ])
+    };
+    errors.iter().map(part).collect()
 }
 
 /// Puts what is known of the problem into the fields that are there for it, also one level further in: `{"error": {"message": …}}`.
@@ -188,6 +237,12 @@ fn fill(schema: Schema<'_>, value: &mut Value, problem: &Map<String, Value>, dep
             value[name] = status.clone();
         } else if CODES.contains(&name) && types.contains(&"string") && free {
             value[name] = status.to_string().into();
+        } else if let Some(pointer) = problem.get("pointer").filter(|pointer| **pointer != "")
+            && PLACES.contains(&name)
+            && text
+            && free
+        {
+            value[name] = pointer.clone();
         } else if matches!(name, "error" | "errors") {
             match value.get_mut(name) {
                 Some(inner @ Value::Object(_)) => fill(property, inner, problem, depth - 1),
@@ -198,13 +253,16 @@ fn fill(schema: Schema<'_>, value: &mut Value, problem: &Map<String, Value>, dep
                 }
                 Some(Value::Array(_)) | None if types.contains(&"array") => {
                     if let Some(item) = property.items() {
-                        let mut inner = instance(item).unwrap_or_default();
-                        if inner.is_string() {
-                            inner = detail.clone();
-                        } else if inner.is_object() {
-                            fill(item, &mut inner, problem, depth - 1);
-                        }
-                        value[name] = Value::Array(vec![inner]);
+                        let one = |part: Map<String, Value>| {
+                            let mut inner = instance(item).unwrap_or_default();
+                            if inner.is_string() {
+                                inner = part.get("detail").cloned().unwrap_or_default();
+                            } else if inner.is_object() {
+                                fill(item, &mut inner, &part, depth - 1);
+                            }
+                            inner
+                        };
+                        value[name] = parts(problem).into_iter().map(one).collect();
                     }
                 }
                 _ => {}
@@ -259,6 +317,46 @@ mod tests {
                 }
                 None => assert_eq!(media_type, MEDIA_TYPE, "{schema}"),
             }
+        }
+    }
+
+    /// Every field is named: one by one where there is a list, and in the sentence otherwise.
+    #[test]
+    fn each_field_is_named() {
+        let errors = (0..5).map(|n| (format!("/f{n}"), "is missing".to_owned()));
+        let problem = super::super::document::invalid("the body", errors.collect());
+        let problem = serde_json::to_value(&problem).unwrap();
+        let problem = problem.as_object().unwrap();
+        let item = json!({ "type": "object", "properties": { "field": { "type": "string" }, "message": { "type": "string" } } });
+        let shaped = |schema: Value| {
+            let document = Arc::new(Document::new(json!({ "s": schema })));
+            let shape = Shape {
+                media_type: "application/json".to_owned(),
+                schema: "/s".to_owned(),
+                check: Check::new(&document, "/s".to_owned(), Side::Reply),
+            };
+            shape.of_problem(&document, problem).unwrap()
+        };
+        let list = |most: usize| {
+            shaped(
+                json!({ "properties": { "errors": { "type": "array", "maxItems": most, "items": item } } }),
+            )
+        };
+        let all = list(9);
+        let all = all["errors"].as_array().unwrap();
+        assert_eq!(all.len(), 5);
+        assert_eq!(
+            all[4],
+            json!({ "field": "/f4", "message": "`/f4` is missing" })
+        );
+        let one = list(1);
+        let sentence = shaped(json!({ "properties": { "message": { "type": "string" } } }));
+        for text in [&one["errors"][0]["message"], &sentence["message"]] {
+            let text = text.as_str().unwrap();
+            assert!(
+                (0..5).all(|n| text.contains(&format!("`/f{n}` is missing"))),
+                "{text}"
+            );
         }
     }
 }

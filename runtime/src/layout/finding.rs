@@ -57,6 +57,8 @@ pub(crate) enum Change {
     Refused,
     /// Something in the whole.
     Whole { example: String },
+    /// A type that a migration reads, and that is not what was written. With what it can't read, and why.
+    Migration { what: String },
     /// A part of the key.
     Key { what: String },
     /// Partitions, partitioner, format, topic.
@@ -113,6 +115,9 @@ impl Finding {
             }
             Change::Refused => "it is gone, and a field that is not known is refused".to_owned(),
             Change::Whole { example } => format!("{} can't be read", short(example)),
+            Change::Migration { what } => {
+                format!("the type that `#[migrate]` names does not read it either: {what}")
+            }
             Change::Key { what } | Change::Topic { what } => what.clone(),
             Change::Dropped { now: None } => {
                 "it is gone; its values are lost as entities are written again".to_owned()
@@ -130,6 +135,12 @@ impl Finding {
 
     /// What mends it.
     pub(crate) fn mend(&self, owner: Owner<'_>) -> Option<String> {
+        if let Change::Migration { .. } = self.change {
+            let older = &self.place;
+            return Some(format!(
+                "make `{older}` the struct as it was when this was written"
+            ));
+        }
         let Owner { state, entity } = owner;
         let by_document = entity.is_some_and(|entity| {
             let entity = format!("{state}.{entity}");
@@ -174,7 +185,10 @@ impl Finding {
             Change::Key { .. } => "keep the key as it was. Keys can't be migrated, since the log is compacted by them: \
                 a state with another key is another state, with a topic of its own"
                 .to_owned(),
-            Change::Topic { .. } | Change::Dropped { .. } | Change::Claimed { .. } => return None,
+            Change::Migration { .. }
+            | Change::Topic { .. }
+            | Change::Dropped { .. }
+            | Change::Claimed { .. } => return None,
         })
     }
 
@@ -195,7 +209,10 @@ impl Finding {
                 "keep its type and format in the document, and give what is new another name, or {migrate}"
             ),
             Change::Key { .. } => "keep the key as it was: a state with another key is another state, with a topic of its own (`x-memgen-topic`)".to_owned(),
-            Change::Topic { .. } | Change::Dropped { .. } | Change::Claimed { .. } => return None,
+            Change::Migration { .. }
+            | Change::Topic { .. }
+            | Change::Dropped { .. }
+            | Change::Claimed { .. } => return None,
         })
     }
 

@@ -211,13 +211,23 @@ impl AskedState {
             return Reading::Directly(direct);
         }
         let mut older = self.older.iter().enumerate();
-        let reads = |older: &Older| {
+        let unread = |older: &Older| {
             let findings = older.value.compare(older.name, &kept.layout);
-            findings.iter().all(|finding| !finding.is_error())
+            findings.into_iter().find(Finding::is_error)
         };
-        if !wrong && let Some(reader) = older.find(|(_, older)| reads(older)) {
+        if !wrong && let Some(reader) = older.find(|(_, older)| unread(older).is_none()) {
             return migrated(reader);
         }
+        let of_migrations = self.older.iter().filter_map(|older| {
+            let first = unread(older)?;
+            Some(Finding {
+                place: older.name.to_owned(),
+                change: Change::Migration {
+                    what: format!("{}: {}", first.place, first.what()),
+                },
+                because: first.because,
+            })
+        });
         // What is said of a part of the key is not said again of its field.
         let of_key: Vec<String> = findings
             .iter()
@@ -228,6 +238,7 @@ impl AskedState {
                 .into_iter()
                 .filter(|finding| !of_key.contains(&finding.place)),
         );
+        findings.extend(of_migrations);
         Reading::Not(findings)
     }
 

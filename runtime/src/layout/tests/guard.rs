@@ -38,6 +38,7 @@ version!(wider; pub rank: String, pub note: Option<String>,);
 version!(broken; pub rank: String, pub color: String,);
 version!(migrated, migrate(from = super::first::Thing); pub rank: u32,);
 version!(twice, migrate(from = super::same::Thing); pub rank: u32,);
+version!(mistaken, migrate(from = super::broken::Thing); pub rank: u32,);
 version!(same; pub rank: u32,);
 
 impl From<first::Thing> for migrated::Thing {
@@ -45,6 +46,15 @@ impl From<first::Thing> for migrated::Thing {
         Self {
             id: old.id,
             rank: old.rank.len().try_into().unwrap_or_default(),
+        }
+    }
+}
+
+impl From<broken::Thing> for mistaken::Thing {
+    fn from(old: broken::Thing) -> Self {
+        Self {
+            id: old.id,
+            rank: old.color.len().try_into().unwrap_or_default(),
         }
     }
 }
@@ -167,6 +177,12 @@ async fn a_migration_reads_the_layout_that_it_names() {
     write::<first::Thing>(&log, Some(r#"{"id":1,"rank":"a"}"#)).await;
     let said = refused::<same::Thing>(&log).await;
     assert!(said.contains("`#[migrate(from = ThingV1)]`"), "{said}");
+    // One that names another layout is told of, with what it can't read.
+    let said = refused::<mistaken::Thing>(&log).await;
+    let because = "the type that `#[migrate]` names does not read it either";
+    assert!(said.contains(because), "{said}");
+    assert!(said.contains("Thing.color: it is new"), "{said}");
+    assert!(said.contains("the struct as it was"), "{said}");
     let admitted = start::<migrated::Thing>(&log).await.unwrap();
     let first = asked::<first::Thing>().fingerprint;
     assert_eq!(admitted.topic("state").migrated.get(&first), Some(&0));
