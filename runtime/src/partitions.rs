@@ -24,6 +24,7 @@ use crate::{
     position::{self, ReadOptions},
     problem::Problem,
     record::Offset,
+    snapshot::Keeper,
     state::State,
     writer::Phase,
 };
@@ -51,6 +52,8 @@ pub(crate) struct Slot<S: State> {
     halted: ArcSwapOption<String>,
     /// Since when nobody owns it, as this node sees it.
     ownerless_since: Mutex<Option<Instant>>,
+    /// Who keeps its snapshot, if its log is one of which that is worth while.
+    pub(crate) keeper: Option<Arc<Keeper>>,
 }
 
 /// A partition that this node owns, or is about to.
@@ -179,11 +182,13 @@ impl<S: State> Slot<S> {
         partition: TopicPartition,
         cluster: Cluster,
         metrics: PartitionMetrics,
+        keeper: Option<Arc<Keeper>>,
     ) -> Self {
         Self {
             partition,
             cluster,
             metrics,
+            keeper,
             here: ArcSwapOption::empty(),
             copy: ArcSwapOption::empty(),
             changed: watch::Sender::new(()),
