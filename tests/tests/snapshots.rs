@@ -18,7 +18,7 @@ const SETTINGS: [&str; 4] = ["--replication-factor", "1", "--snapshot-records", 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_starts_again_reads_only_the_tail() {
     let servers = Servers::start(1, 1);
-    let mut cluster = Cluster::new(&servers, &binary("register"), 2, &SETTINGS);
+    let mut cluster = Cluster::new(&servers, None, &binary("register"), 2, &SETTINGS);
     cluster.start().await;
     write(&cluster.node(0).client(), 0..KEYS).await;
     has_all(&mut cluster, 1).await;
