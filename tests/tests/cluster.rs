@@ -30,10 +30,11 @@ async fn a_cluster() {
     a_page_shows_it(&mut chaos).await;
     upgrade::a_service_is_upgraded(&chaos.servers).await;
     chaos.cluster.assert_sound();
+    drop(chaos);
+    nodes_that_are_cut_off();
 }
 
 /// Nodes on hosts of their own that lose the network, or one of what they need. It takes namespaces, which are a process's: so the program does it.
-#[test]
 fn nodes_that_are_cut_off() {
     let status = Command::new(binary("chaos"))
         .args(["--cut-offs", "2", "--partial-cuts", "1"])
