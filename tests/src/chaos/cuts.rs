@@ -119,15 +119,14 @@ impl Chaos {
         if cut.taken_over {
             self.measure(cut.name, &done, happened, &owned);
         }
-        let at_victim = match at_victim {
-            Some(load) => load.stop().await,
+        let at_victim = if let Some(load) = at_victim {
+            load.stop().await
+        } else {
             // It was out of reach, and answers again.
-            None => {
-                let client = [self.cluster.node(victim).client()];
-                let load = Load::start(&client, &keys, &mut self.random);
-                tokio::time::sleep(AFTER).await;
-                load.stop().await
-            }
+            let client = [self.cluster.node(victim).client()];
+            let load = Load::start(&client, &keys, &mut self.random);
+            tokio::time::sleep(AFTER).await;
+            load.stop().await
         };
         self.check_both(&part, victim, &keys, &mut done, at_victim)
             .await;

@@ -112,7 +112,7 @@ async fn key_at(cluster: &mut Cluster, node: usize) -> u32 {
         .iter()
         .position(|owner| owner.as_deref() == Some(&*name_of(node)))
         .expect("each has one");
-    (1000..)
+    (1000..2000)
         .find(|key: &u32| {
             let text = key.to_string();
             memgen::partitioner::partition(text.as_bytes(), 2) as usize == owned
