@@ -70,6 +70,7 @@ impl<S: State> Running<S> {
                 self.tenure = Some(tenure);
                 self.nominated = false;
                 let torn = self.replica.fold.torn().clone();
+                self.metrics.rolled_forward.inc_by(torn.len() as u64);
                 let group = self.rewrite(torn, Kind::FollowUp);
                 self.append(group);
                 self.repair();
