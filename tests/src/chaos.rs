@@ -140,7 +140,9 @@ impl Chaos {
         let waits = done.longest(happened, end, moved);
         self.report
             .waits(&format!("{what}: keys that moved"), waits);
-        let before = done.besides(happened - BEFORE * 2 / 3, happened, moved);
+        let earlier = happened.checked_sub(BEFORE * 2 / 3);
+        let earlier = earlier.expect("the load ran before");
+        let before = done.besides(earlier, happened, moved);
         self.report
             .waits(&format!("{what}: other keys, the second before"), before);
         let after = done.besides(happened, happened + BEFORE * 2 / 3, moved);

@@ -296,6 +296,16 @@ impl Cluster {
         verified["digest"].as_str().expect("a digest").to_owned()
     }
 
+    /// What the nodes that run have printed, by name.
+    #[must_use]
+    pub fn outputs(&self) -> Vec<(String, String)> {
+        let running = self.running.iter().enumerate();
+        let running = running.filter_map(|(node, running)| Some((node, running.as_ref()?)));
+        running
+            .map(|(node, running)| (name_of(node), running.output()))
+            .collect()
+    }
+
     /// Checks that no node panicked.
     pub fn assert_sound(&mut self) {
         for running in self.running.iter_mut().flatten() {

@@ -2,9 +2,6 @@
 //!
 //! The program `chaos` does the same more often, for the figures in BENCHMARKS.md.
 
-#[path = "cluster/upgrade.rs"]
-mod upgrade;
-
 use std::{env, process::Command};
 
 use memgen_tests::{
@@ -28,12 +25,12 @@ async fn a_cluster() {
     chaos.all_have_the_same().await;
     chaos.report.assert_sound();
     a_page_shows_it(&mut chaos).await;
-    upgrade::a_service_is_upgraded(&chaos.servers).await;
     chaos.cluster.assert_sound();
+    drop(chaos);
+    nodes_that_are_cut_off();
 }
 
 /// Nodes on hosts of their own that lose the network, or one of what they need. It takes namespaces, which are a process's: so the program does it.
-#[test]
 fn nodes_that_are_cut_off() {
     let status = Command::new(binary("chaos"))
         .args(["--cut-offs", "2", "--partial-cuts", "1"])

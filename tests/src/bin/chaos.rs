@@ -4,7 +4,7 @@
 //! namespaces, so they run apart from the others.
 
 use std::{
-    env,
+    env, fs,
     os::unix::process::CommandExt as _,
     process::{Command, ExitCode},
 };
@@ -77,8 +77,14 @@ async fn run(wanted: &[(&str, usize)], on_hosts: bool) -> ExitCode {
         println!("{}", chaos.report);
     }
     if chaos.report.is_sound() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
+        return ExitCode::SUCCESS;
     }
+    let folder = env::temp_dir().join(format!("chaos-{}", std::process::id()));
+    fs::create_dir_all(&folder).expect("the folder for temporary files is writable");
+    for (node, output) in chaos.cluster.outputs() {
+        let file = folder.join(format!("{node}.log"));
+        fs::write(file, output).expect("the folder for temporary files is writable");
+    }
+    println!("what the nodes printed: {}", folder.display());
+    ExitCode::FAILURE
 }
