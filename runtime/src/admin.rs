@@ -83,6 +83,15 @@ impl Health {
             let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
             self.metrics.log_size_bytes.set(bytes);
         }
+        for watched in &self.watched {
+            watched.measure();
+        }
+        let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        let connected = self.nodes.now().connected;
+        self.metrics.coordinator_connected.set(connected.into());
+        self.metrics
+            .proofs_of_death
+            .set(number(self.nodes.deaths()));
         self.metrics.render()
     }
 }

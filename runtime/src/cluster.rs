@@ -51,6 +51,11 @@ impl Cluster {
         }
     }
 
+    /// How many processes of other nodes are proved to be gone.
+    pub(crate) fn deaths(&self) -> usize {
+        self.dead.borrow().len()
+    }
+
     /// Whether there is proof that the process that holds a lock is gone.
     pub(crate) fn is_gone(&self, holder: &Holder) -> bool {
         self.dead.borrow().contains(&holder.incarnation)

@@ -69,6 +69,8 @@ pub struct Config {
     pub replicas: u32,
     /// The host at which other nodes reach this one, where it listens on all addresses of the machine.
     pub advertise: Option<String>,
+    /// What nodes show each other, so that nobody else is taken for one. The same at all nodes.
+    pub peer_secret: Option<String>,
     /// Where this node stands: the copies of a partition are spread over zones.
     pub zone: Option<String>,
     /// The partitions that this node owns; all of them if `None`.
@@ -312,6 +314,7 @@ impl Default for Config {
             coordinator: CoordinatorChoice::default(),
             replicas: 1,
             advertise: None,
+            peer_secret: None,
             zone: None,
             serve: None,
             nodes: 1,

@@ -20,6 +20,8 @@ use tokio::time::Instant;
 
 use crate::{
     cluster::{Peer, Unanswered},
+    mailbox::RETRY_AFTER_SECONDS,
+    peer_secret::{self, PeerSecret},
     problem::Problem,
 };
 
@@ -58,6 +60,7 @@ const HOP_BY_HOP: [HeaderName; 6] = [
 #[derive(Clone)]
 pub(crate) struct Peers {
     client: Client<HttpConnector, Body>,
+    secret: PeerSecret,
 }
 
 /// What a forwarded request carries besides what the client sent.
@@ -81,7 +84,8 @@ impl Envelope<'_> {
 }
 
 impl Peers {
-    pub(crate) fn new() -> Self {
+    /// Nodes that know this secret.
+    pub(crate) fn new(secret: PeerSecret) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(SILENT_MAX));
@@ -91,7 +95,7 @@ impl Peers {
             .http2_keep_alive_interval(TEST_EVERY)
             .http2_keep_alive_timeout(SILENT_MAX)
             .build(connector);
-        Self { client }
+        Self { client, secret }
     }
 
     /// Passes a request on as it is.
@@ -157,6 +161,7 @@ impl Peers {
         if let Some(value) = caller.and_then(|caller| text(&caller.to_string())) {
             headers.insert(CALLER, value);
         }
+        self.secret.show(headers);
         headers.remove(REQUEST);
         if let Some(value) = id.and_then(text) {
             headers.insert(REQUEST, value);
@@ -177,6 +182,15 @@ impl Peers {
             .unwrap_or(Err(Unanswered::Unknown))?;
         if response.headers().contains_key(MOVED) {
             return Err(Unanswered::Moved);
+        }
+        if peer_secret::is_refused(&response) {
+            return Err(Unanswered::Refused(Problem::unavailable(
+                format!(
+                    "node {} does not know this node's `--peer-secret`",
+                    peer.node
+                ),
+                RETRY_AFTER_SECONDS,
+            )));
         }
         Ok(response)
     }

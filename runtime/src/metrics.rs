@@ -14,8 +14,8 @@ use std::{
 use axum::http::{Method, StatusCode};
 pub use prometheus::Histogram;
 use prometheus::{
-    Encoder as _, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
-    Opts, Registry, TextEncoder,
+    Encoder as _, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
 use self::partition::Families;
@@ -57,6 +57,12 @@ pub struct Metrics {
     pub log_size_bytes: IntGauge,
     /// Connections that are open now.
     pub connections: IntGauge,
+    /// 1 while this node is in touch with the coordinator.
+    pub coordinator_connected: IntGauge,
+    /// Processes of other nodes that this one has proved to be gone.
+    pub proofs_of_death: IntGauge,
+    /// The longest spell without a working owner that loses nothing, in seconds; 0 if there is none.
+    pub compaction_lag: IntGauge,
     /// Connections that were closed at once, since there were too many.
     pub connections_refused: IntCounter,
 }
@@ -104,6 +110,21 @@ impl Metrics {
                 &registry,
                 "memgen_log_size_bytes",
                 "Bytes that the log holds on disk.",
+            ),
+            coordinator_connected: gauge(
+                &registry,
+                "memgen_coordinator_connected",
+                "1 while this node is in touch with the coordinator.",
+            ),
+            proofs_of_death: gauge(
+                &registry,
+                "memgen_proofs_of_death",
+                "Processes of other nodes that this one has proved to be gone.",
+            ),
+            compaction_lag: gauge(
+                &registry,
+                "memgen_compaction_lag_seconds",
+                "The longest spell without a working owner that loses nothing; 0 if any may be as long as it likes.",
             ),
             connections: gauge(
                 &registry,
@@ -235,6 +256,14 @@ fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> Int
 
 fn gauges(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
     let gauges = IntGaugeVec::new(Opts::new(name, help), labels).expect("the name is legal");
+    registry
+        .register(Box::new(gauges.clone()))
+        .expect("the name is used once");
+    gauges
+}
+
+fn seconds(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> GaugeVec {
+    let gauges = GaugeVec::new(Opts::new(name, help), labels).expect("the name is legal");
     registry
         .register(Box::new(gauges.clone()))
         .expect("the name is used once");

@@ -52,6 +52,8 @@ pub(crate) struct Slot<S: State> {
     halted: ArcSwapOption<String>,
     /// Who keeps its snapshot, if its log is one of which that is worth while.
     pub(crate) keeper: Option<Arc<Keeper>>,
+    /// Since when nobody owns it, as this node sees it.
+    ownerless_since: Mutex<Option<Instant>>,
 }
 
 /// A partition that this node owns, or is about to.
@@ -61,6 +63,7 @@ pub(crate) struct Here<S: State> {
     pub(crate) mailbox: Mailbox<S>,
     pub(crate) phase: watch::Receiver<Phase>,
     pub(crate) lock: Arc<dyn Lock>,
+    pub(crate) metrics: PartitionMetrics,
 }
 
 /// A copy of a partition that follows the log.
@@ -190,6 +193,7 @@ impl<S: State> Slot<S> {
             copy: ArcSwapOption::empty(),
             changed: watch::Sender::new(()),
             halted: ArcSwapOption::empty(),
+            ownerless_since: Mutex::new(Some(Instant::now())),
         }
     }
 
@@ -223,6 +227,24 @@ impl<S: State> Slot<S> {
     /// Why this node can't own it.
     pub(crate) fn halted(&self) -> Option<Arc<String>> {
         self.halted.load_full()
+    }
+
+    /// Some node owns it from now on, or none does any more.
+    pub(crate) fn set_owned(&self, owned: bool) {
+        let mut since = self
+            .ownerless_since
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *since = (!owned).then(|| since.unwrap_or_else(Instant::now));
+    }
+
+    /// For how long nobody has owned it.
+    pub(crate) fn ownerless(&self) -> Duration {
+        let since = self
+            .ownerless_since
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     /// Who answers for it: waits while nobody does.
@@ -298,6 +320,9 @@ impl<S: State> Here<S> {
     pub(crate) async fn confirm(&self, strict: bool) -> Result<(), Refusal> {
         if !strict && self.lock.holds() {
             return Ok(());
+        }
+        if !strict {
+            self.metrics.lapsed.inc();
         }
         self.mailbox.ask(Job::Fence).await.map(drop)
     }

@@ -20,7 +20,7 @@ use crate::{
     call::Via,
     clock::MachineClock,
     cluster::Cluster,
-    config::{Config, CoordinatorChoice},
+    config::{Config, CoordinatorChoice, LogChoice},
     contract::{Contract, Prepared},
     coordinator::{
         Coordinator, CoordinatorError, Node as Member, StateTopic,
@@ -37,6 +37,7 @@ use crate::{
     metrics::Metrics,
     node::Node,
     openapi::OpenApi,
+    peer_secret::PeerSecret,
     planner::Planner,
     replay_progress::ReplayProgress,
     route::{Endpoint, router},
@@ -293,7 +294,14 @@ impl Service {
         let config = &shared.config;
         let metrics = Metrics::new();
         metrics.set_build(self.name, self.version);
-        let cluster = Cluster::new(coordinator, &member.id, Peers::new());
+        if let LogChoice::Kafka(_) = config.log {
+            let lag = config.kafka.compaction_lag.as_secs();
+            metrics
+                .compaction_lag
+                .set(i64::try_from(lag).unwrap_or(i64::MAX));
+        }
+        let secret = PeerSecret::new(config.peer_secret.as_deref());
+        let cluster = Cluster::new(coordinator, &member.id, Peers::new(secret));
         let common = Arc::new(Tending {
             log: shared.log.clone(),
             cluster: cluster.clone(),
@@ -508,15 +516,12 @@ impl Service {
             let alive =
                 axum::routing::get(move || async move { deaths::alive(incarnation, alive) });
             let router = router(node, &endpoints, contract, Via::Peer);
-            start(
-                socket,
-                Protocol::Http2,
-                router
-                    .route(ALIVE_PATH, alive)
-                    .merge(admin::peer_router(health))
-                    .merge(peers::router(health)),
-                None,
-            );
+            let router = router
+                .route(ALIVE_PATH, alive)
+                .merge(admin::peer_router(health))
+                .merge(peers::router(health));
+            let secret = PeerSecret::new(node.config.peer_secret.as_deref());
+            start(socket, Protocol::Http2, secret.guard(router), None);
         }
     }
 }

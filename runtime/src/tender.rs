@@ -81,6 +81,7 @@ impl<S: State> Tender<S> {
                 return;
             }
             let view = views.borrow_and_update().clone();
+            self.slot.set_owned(view.holder(self.partition()).is_some());
             let done = match view.part(&self.common.cluster.me, self.partition()) {
                 Part::Nothing => {
                     self.drop_copy();
@@ -233,8 +234,10 @@ impl<S: State> Tender<S> {
             mailbox,
             phase: phase_seen,
             lock: lock.clone(),
+            metrics: self.slot.metrics.clone(),
         });
         self.slot.set_here(Some(here));
+        self.slot.set_owned(true);
         self.slot.metrics.owned.set(1);
         let writer = Writer {
             replica,

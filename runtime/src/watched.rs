@@ -1,6 +1,6 @@
 //! A partition as it is looked at from outside: `/status`, `/readyz`.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use serde::Serialize;
 
@@ -107,11 +107,24 @@ pub(crate) trait Watched: Send + Sync {
 
     /// Who keeps its snapshot.
     fn keeper(&self) -> Option<&Arc<Keeper>>;
+
+    /// Brings those of its metrics up to date that nothing but time changes.
+    fn measure(&self);
 }
 
 impl<S: State> Watched for Arc<Slot<S>> {
     fn keeper(&self) -> Option<&Arc<Keeper>> {
         self.keeper.as_ref()
+    }
+
+    fn measure(&self) {
+        let status = self.status();
+        let lag = status.staleness_ms.map(Duration::from_millis);
+        self.metrics.lag.set(lag.unwrap_or_default().as_secs_f64());
+        self.metrics
+            .halted
+            .set(status.halted_because.is_some().into());
+        self.metrics.ownerless.set(self.ownerless().as_secs_f64());
     }
 
     fn status(&self) -> PartitionStatus {

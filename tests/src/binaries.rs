@@ -6,15 +6,9 @@ use std::{
     sync::OnceLock,
 };
 
-/// What is built together. The tests' own package is in it so that Cargo picks the same features as for the tests
-/// themselves, and nothing is compiled a second time.
-const PACKAGES: [&str; 5] = [
-    "memgen-tests",
-    "memgen-cli",
-    "register",
-    "graph",
-    "petstore",
-];
+/// Builds all binaries. There are no examples, but whoever asks for them gets the features that tests get (those of development dependencies, too), so
+/// that nothing is compiled a second time.
+const BUILD: [&str; 5] = ["build", "--quiet", "--workspace", "--bins", "--examples"];
 
 /// The path of the binary `name`, which is built first, in the profile of the test that asks.
 #[must_use]
@@ -26,10 +20,7 @@ pub fn binary(name: &str) -> PathBuf {
 fn build() -> PathBuf {
     let profile_folder = profile_folder();
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "--bins"]);
-    for package in PACKAGES {
-        cargo.args(["--package", package]);
-    }
+    cargo.args(BUILD);
     match profile_folder.file_name().and_then(|name| name.to_str()) {
         Some("debug") => {}
         Some(profile) => {

@@ -81,6 +81,7 @@ impl Cluster {
             service
                 .args(&["--cluster", &name, "--node", &node])
                 .args(&["--log", &log, "--coordinator", &coordinator])
+                .args(&["--peer-secret", "open, said Ali Baba"])
                 .args(args)
         });
         Self {

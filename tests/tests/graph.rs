@@ -357,3 +357,63 @@ async fn the_positional_form() {
     assert!(!status.success(), "{output}");
     assert!(output.contains("partitions"), "{output}");
 }
+
+/// The alerts and the dashboard ask for what a service exports, and Prometheus can read what they ask.
+#[tokio::test]
+async fn what_is_watched_is_there() {
+    let running = Service::new("graph").start().await;
+    assert_eq!(running.client().get("/vertex/1").await.status, 404);
+    let exported = running.admin().get("/metrics").await.text().to_owned();
+    let folder = memgen_tests::project::repository().join("examples/graph/watch");
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).expect("it is there");
+    let (alerts, dashboard) = (read("alerts.yml"), read("dashboard.json"));
+    let mut asked = BTreeSet::new();
+    for text in [&alerts, &dashboard] {
+        let words = text.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_'));
+        asked.extend(
+            words.filter(|word| word.starts_with("memgen_") || word.starts_with("process_")),
+        );
+    }
+    assert!(asked.len() > 20, "{asked:?}");
+    for name in asked {
+        let sample = |line: &str| {
+            line.strip_prefix(name)
+                .is_some_and(|rest| rest.starts_with(['{', ' ']))
+        };
+        assert!(exported.lines().any(sample), "{name} is not exported");
+    }
+
+    // What the panels ask, as rules.
+    let dashboard: Value = serde_json::from_str(&dashboard).expect("it is JSON");
+    let panels = dashboard["panels"].as_array().expect("a list");
+    let targets = panels
+        .iter()
+        .flat_map(|panel| panel["targets"].as_array())
+        .flatten();
+    let rules = targets.enumerate().map(|(index, target)| {
+        let expr = target["expr"]
+            .as_str()
+            .expect("a text")
+            .replace("$__rate_interval", "1m");
+        json!({ "record": format!("panel:{index}"), "expr": expr })
+    });
+    let rules: Vec<Value> = rules.collect();
+    assert!(rules.len() > 20);
+    let scratch = memgen_tests::Folder::new();
+    let panels = scratch.path().join("panels.yml");
+    let text = json!({ "groups": [{ "name": "panels", "rules": rules }] }).to_string();
+    std::fs::write(&panels, text).expect("it can be written");
+    for file in [folder.join("alerts.yml"), panels] {
+        let checked = std::process::Command::new("promtool")
+            .args(["check", "rules"])
+            .arg(&file)
+            .output();
+        let checked = checked.expect("promtool is installed: tests/run does it");
+        assert!(
+            checked.status.success(),
+            "{}: {}",
+            file.display(),
+            String::from_utf8_lossy(&checked.stderr)
+        );
+    }
+}

@@ -310,6 +310,16 @@ pub(super) static SETTINGS: &[Setting] = &[
     ),
     setting!(
         CLUSTER,
+        "peer-secret",
+        "SECRET",
+        "What nodes show each other, the same at all nodes: without it, no request at --peer is answered. 16 letters or more; better in the file or the \
+        environment, since other users of the machine can read flags",
+        |config| config.peer_secret,
+        |text| values::peer_secret(text).map(Some),
+        |secret| secret.clone().unwrap_or_default()
+    ),
+    setting!(
+        CLUSTER,
         "zone",
         "NAME",
         "Where this node stands, such as a rack or a building: the copies of a partition are spread over zones",
@@ -500,6 +510,7 @@ mod tests {
                         "serve",
                         "node",
                         "zone",
+                        "peer-secret",
                         "advertise",
                         "log-level",
                         "credentials",
@@ -534,6 +545,7 @@ mod tests {
             ("cluster", "c"),
             ("node", "n"),
             ("zone", "z"),
+            ("peer-secret", "sesame, open yourself"),
             ("advertise", "host-7.example"),
             ("coordinator", "zookeeper://user:word@host:2181/root"),
             ("serve", "0,1"),
@@ -605,6 +617,11 @@ mod tests {
             ),
             ("replicas", &["0", "100"], &["101", "x", "-1"]),
             ("zone", &["rack-7"], &["", "a b", ".x"]),
+            (
+                "peer-secret",
+                &["0123456789abcdef"],
+                &["", "0123456789abcde", "0123456789abcdé\n"],
+            ),
             (
                 "advertise",
                 &["node-7", "a.example", "10.0.0.7", "::1"],

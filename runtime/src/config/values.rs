@@ -127,6 +127,20 @@ pub(super) fn hosts(text: &str) -> Result<String, String> {
     Ok(hosts.join(","))
 }
 
+/// The fewest letters of a secret between nodes.
+const PEER_SECRET_MIN: usize = 16;
+
+/// A secret between nodes: it travels in a header.
+pub(super) fn peer_secret(text: &str) -> Result<String, String> {
+    let visible = |byte: u8| (b' '..=b'~').contains(&byte);
+    if text.len() < PEER_SECRET_MIN || text.trim() != text || !text.bytes().all(visible) {
+        return Err(format!(
+            "expected {PEER_SECRET_MIN} letters, digits and signs of ASCII, or more, such as `openssl rand -hex 32` gives"
+        ));
+    }
+    Ok(text.to_owned())
+}
+
 /// Names of security schemes with a secret each, such as `api_key=secret,login=user:password`.
 pub(super) fn credentials(text: &str) -> Result<Vec<(String, String)>, String> {
     let pairs = text.split(',').map(|part| {

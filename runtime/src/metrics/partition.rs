@@ -1,10 +1,11 @@
 //! What is counted of each partition.
 
 use prometheus::{
-    Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
+    Gauge, GaugeVec, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Registry,
 };
 
-use super::{SECONDS, counters, gauges, histograms};
+use super::{SECONDS, counters, gauges, histograms, seconds};
 use crate::log::TopicPartition;
 
 /// How many records went into one write.
@@ -17,6 +18,12 @@ const RECORDS: &[f64] = &[
 pub(super) struct Families {
     commit_seconds: HistogramVec,
     group_records: HistogramVec,
+    lag: GaugeVec,
+    ownerless: GaugeVec,
+    halted: IntGaugeVec,
+    lapsed: IntCounterVec,
+    repeated: IntCounterVec,
+    rolled_forward: IntCounterVec,
     queue: IntGaugeVec,
     keys: IntGaugeVec,
     bytes: IntGaugeVec,
@@ -60,6 +67,42 @@ impl Families {
                 "Records that went to the log in one write.",
                 &["topic"],
                 RECORDS,
+            ),
+            lag: seconds(
+                registry,
+                "memgen_standby_lag_seconds",
+                "How old what a standby shows may be; 0 where this node is none.",
+                &partition,
+            ),
+            ownerless: seconds(
+                registry,
+                "memgen_ownerless_seconds",
+                "For how long this node has seen no node own the partition; 0 while one does.",
+                &partition,
+            ),
+            halted: gauges(
+                registry,
+                "memgen_halted",
+                "1 while this node can't follow the partition's log any further.",
+                &partition,
+            ),
+            lapsed: counters(
+                registry,
+                "memgen_lease_lapsed_total",
+                "Reads that asked the log, since the owner's lease had lapsed.",
+                &partition,
+            ),
+            repeated: counters(
+                registry,
+                "memgen_repeated_total",
+                "Requests that came again and got the first answer.",
+                &partition,
+            ),
+            rolled_forward: counters(
+                registry,
+                "memgen_rolled_forward_total",
+                "Records of torn batches that a new owner wrote.",
+                &partition,
             ),
             queue: gauges(
                 registry,
@@ -189,6 +232,12 @@ impl Families {
         PartitionMetrics {
             commit_seconds: self.commit_seconds.with_label_values(topic),
             group_records: self.group_records.with_label_values(topic),
+            lag: self.lag.with_label_values(&labels),
+            ownerless: self.ownerless.with_label_values(&labels),
+            halted: self.halted.with_label_values(&labels),
+            lapsed: self.lapsed.with_label_values(&labels),
+            repeated: self.repeated.with_label_values(&labels),
+            rolled_forward: self.rolled_forward.with_label_values(&labels),
             queue: self.queue.with_label_values(&labels),
             keys: self.keys.with_label_values(&labels),
             bytes: self.bytes.with_label_values(&labels),
@@ -220,6 +269,18 @@ pub struct PartitionMetrics {
     pub commit_seconds: Histogram,
     /// Records per write to the log; by topic.
     pub group_records: Histogram,
+    /// How old what this standby shows may be, in seconds.
+    pub lag: Gauge,
+    /// For how long no node has owned it, in seconds.
+    pub ownerless: Gauge,
+    /// 1 while this node can't follow the log.
+    pub halted: IntGauge,
+    /// Reads that asked the log, since the lease had lapsed.
+    pub lapsed: IntCounter,
+    /// Requests that came again and got the first answer.
+    pub repeated: IntCounter,
+    /// Records of torn batches that were written at takeovers.
+    pub rolled_forward: IntCounter,
     /// Commands that wait for the writer.
     pub queue: IntGauge,
     /// Keys in memory.

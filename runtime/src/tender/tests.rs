@@ -39,6 +39,7 @@ use crate::{
     metrics::Metrics,
     migration::Readers,
     partitions::{Here, Slot},
+    peer_secret::PeerSecret,
     planner::Planner,
     prelude::*,
     record::Kind,
@@ -96,7 +97,7 @@ impl Node {
     async fn start(sim: &Sim, cluster: &LocalCluster, id: &str, incarnation: u64) -> Self {
         let client = Arc::new(declared(sim).await);
         let coordinator = Arc::new(cluster.node());
-        let seen = Cluster::new(coordinator.clone(), id, Peers::new());
+        let seen = Cluster::new(coordinator.clone(), id, Peers::new(PeerSecret::default()));
         let (stop, told) = watch::channel(false);
         let metrics = Metrics::new().partition(&partition());
         let slot = Arc::new(Slot::new(partition(), seen.clone(), metrics, None));
@@ -301,6 +302,7 @@ async fn serve(sim: &Sim, incarnation: u64) -> Owner {
         mailbox,
         phase: phase_seen,
         lock: lock.clone(),
+        metrics: Metrics::new().partition(&partition()),
     });
     let writer = Writer {
         replica,

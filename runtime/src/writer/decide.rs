@@ -95,6 +95,7 @@ impl<S: State> Running<S> {
         if let Some(request) = &request
             && let Some(known) = self.known(request)
         {
+            self.metrics.repeated.inc();
             return self.answer_again(known, group, slot);
         }
         let before = self.look(&key);

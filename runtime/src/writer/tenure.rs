@@ -43,6 +43,7 @@ impl<S: State> Running<S> {
                 self.metrics.taken_over.set(now);
                 self.tenure = Some(tenure);
                 let torn = self.replica.fold.torn().clone();
+                self.metrics.rolled_forward.inc_by(torn.len() as u64);
                 let group = self.rewrite(torn, Kind::FollowUp);
                 self.append(group);
                 self.repair();
