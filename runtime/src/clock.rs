@@ -57,7 +57,7 @@ impl MachineClock {
     pub(crate) fn new() -> Self {
         // Where the system does not say which start this is, none is the same as another.
         let boot = fs::read("/proc/sys/kernel/random/boot_id")
-            .map_or_else(|_| uuid::Uuid::new_v4().into_bytes().to_vec(), |id| id);
+            .unwrap_or_else(|_| uuid::Uuid::new_v4().into_bytes().to_vec());
         Self {
             boot: xxhash_rust::xxh3::xxh3_64(&boot),
         }

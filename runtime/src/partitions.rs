@@ -50,10 +50,10 @@ pub(crate) struct Slot<S: State> {
     changed: watch::Sender<()>,
     /// Why this node can't own it.
     halted: ArcSwapOption<String>,
-    /// Since when nobody owns it, as this node sees it.
-    ownerless_since: Mutex<Option<Instant>>,
     /// Who keeps its snapshot, if its log is one of which that is worth while.
     pub(crate) keeper: Option<Arc<Keeper>>,
+    /// Since when nobody owns it, as this node sees it.
+    ownerless_since: Mutex<Option<Instant>>,
 }
 
 /// A partition that this node owns, or is about to.

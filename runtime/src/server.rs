@@ -43,8 +43,9 @@ use crate::{
     route::{Endpoint, router},
     service::{Service, Starting, topic},
     snapshot::{
-        Pace, Snapshots, peers,
-        shelf::{Folder, Shelf},
+        Pace, Snapshots,
+        depot::{Depot, Folder},
+        peers,
     },
     tender::Tending,
     writer::Bounds,
@@ -354,13 +355,13 @@ impl Service {
             .filter(|topic| shared.log.retention(&topic.name).is_some())
             .map(|topic| (topic.name, topic.partitions))
             .collect();
-        let shelf = (config.snapshot_records > 0 && !topics.is_empty()).then(|| {
+        let depot = (config.snapshot_records > 0 && !topics.is_empty()).then(|| {
             let folder = config.data.join(SNAPSHOTS_FOLDER);
             let folder = folder.join((index + 1).to_string());
-            Arc::new(Folder::open(folder, &topics)) as Arc<dyn Shelf>
+            Arc::new(Folder::open(folder, &topics)) as Arc<dyn Depot>
         });
         let clock = Arc::new(MachineClock::new());
-        Snapshots::new(clock, shelf, config.snapshot_records, Pace::Threads)
+        Snapshots::new(clock, depot, config.snapshot_records, Pace::Threads)
     }
 
     /// Becomes a member of the cluster: from now on the plan counts on the node.

@@ -25,15 +25,15 @@
 //! | `format` | the bytes |
 //! | `write` | a cut and a walk -> bytes |
 //! | `load` | bytes -> fold and memory |
-//! | `shelf` | the seam to where they are kept |
+//! | `depot` | the seam to where they are kept |
 //! | `peers` | from node to node |
 //! | `restore` | the newest one that can be used -> a replica that goes on from it |
 
+pub(crate) mod depot;
 mod format;
 mod load;
 pub(crate) mod peers;
 mod restore;
-pub(crate) mod shelf;
 mod write;
 
 use std::{
@@ -51,8 +51,8 @@ use tokio::sync::{Semaphore, watch};
 use tracing::{debug, warn};
 
 use self::{
+    depot::Depot,
     format::{Head, Reader, Unusable},
-    shelf::Shelf,
 };
 pub(crate) use self::{restore::restore, write::Cut};
 use crate::{
@@ -70,7 +70,7 @@ const RENEW_EVERY_MIN: Duration = Duration::from_secs(60);
 pub(crate) struct Snapshots {
     pub(crate) clock: Arc<dyn Clock>,
     /// Where they are kept; none if none are made.
-    pub(crate) shelf: Option<Arc<dyn Shelf>>,
+    pub(crate) depot: Option<Arc<dyn Depot>>,
     /// How much the log of a partition grows at least before a new one is made.
     pub(crate) records_min: u64,
     /// One is written at a time: it takes a processor and the disk, and nobody waits for it.
@@ -94,13 +94,13 @@ pub(crate) enum Pace {
 impl Snapshots {
     pub(crate) fn new(
         clock: Arc<dyn Clock>,
-        shelf: Option<Arc<dyn Shelf>>,
+        depot: Option<Arc<dyn Depot>>,
         records_min: u64,
         pace: Pace,
     ) -> Arc<Self> {
         Arc::new(Self {
             clock,
-            shelf,
+            depot,
             records_min,
             turn: Arc::new(Semaphore::new(1)),
             pending: watch::Sender::new(0),
@@ -120,6 +120,7 @@ impl Snapshots {
     }
 
     /// What is awaited after each piece of a walk.
+    #[allow(clippy::unused_async)] // a simulation pauses here
     async fn between(&self) -> io::Result<()> {
         #[cfg(all(test, feature = "simulation"))]
         if self.pace == Pace::Simulated {
@@ -187,10 +188,10 @@ impl Keeper {
 
     /// What is kept, by its head alone.
     fn look(&self) -> Result<Option<Kept>, Unusable> {
-        let Some(shelf) = &self.common.shelf else {
+        let Some(depot) = &self.common.depot else {
             return Ok(None);
         };
-        let Some((input, bytes)) = shelf.open(&self.partition)? else {
+        let Some((input, bytes)) = depot.open(&self.partition)? else {
             return Ok(None);
         };
         let first = Reader::begin(input)?.next()?;
@@ -279,12 +280,12 @@ impl Keeper {
     }
 
     fn makes_any(&self) -> bool {
-        self.common.shelf.is_some()
+        self.common.depot.is_some()
     }
 
     /// Makes a snapshot in the background, unless one is being made.
     pub(crate) fn make<S: State>(self: &Arc<Self>, cut: Cut<S>) {
-        let Some(shelf) = self.common.shelf.clone() else {
+        let Some(depot) = self.common.depot.clone() else {
             return;
         };
         if self.busy.swap(true, Ordering::AcqRel) {
@@ -302,19 +303,19 @@ impl Keeper {
             match pace {
                 Pace::Threads => {
                     let handle = tokio::runtime::Handle::current();
-                    let write = move || handle.block_on(pending.0.write(&*shelf, &cut));
+                    let write = move || handle.block_on(pending.0.write(&*depot, &cut));
                     // A panic is this snapshot's only.
                     drop(tokio::task::spawn_blocking(write).await);
                 }
                 #[cfg(all(test, feature = "simulation"))]
-                Pace::Simulated => pending.0.write(&*shelf, &cut).await,
+                Pace::Simulated => pending.0.write(&*depot, &cut).await,
             }
         });
     }
 
-    async fn write<S: State>(&self, shelf: &dyn Shelf, cut: &Cut<S>) {
+    async fn write<S: State>(&self, depot: &dyn Depot, cut: &Cut<S>) {
         let begun = tokio::time::Instant::now();
-        match self.try_write(shelf, cut).await {
+        match self.try_write(depot, cut).await {
             Ok(kept) => {
                 debug!(
                     partition = %self.partition,
@@ -332,7 +333,7 @@ impl Keeper {
         }
     }
 
-    async fn try_write<S: State>(&self, shelf: &dyn Shelf, cut: &Cut<S>) -> io::Result<Kept> {
+    async fn try_write<S: State>(&self, depot: &dyn Depot, cut: &Cut<S>) -> io::Result<Kept> {
         let ballot = |ballot: crate::record::Ballot| (ballot.epoch, ballot.incarnation);
         let last = cut.fold.last();
         let head = Head {
@@ -345,7 +346,7 @@ impl Keeper {
             last: last.map(|last| (last.offset, ballot(last.ballot), last.timestamp_ms)),
             current: cut.current,
         };
-        let draft = shelf.begin(&self.partition)?;
+        let draft = depot.begin(&self.partition)?;
         let (draft, bytes) = write::write(cut, &head, draft, || self.common.between()).await?;
         draft.keep()?;
         Ok(Kept {
@@ -378,12 +379,12 @@ impl Keeper {
 
     /// The snapshot can't be used, and is removed.
     pub(crate) fn discard(&self, why: &dyn std::fmt::Display) {
-        let Some(shelf) = &self.common.shelf else {
+        let Some(depot) = &self.common.depot else {
             return;
         };
         warn!(partition = %self.partition, "discards the snapshot: {why}");
         self.metrics.snapshots_discarded.inc();
-        if let Err(error) = shelf.discard(&self.partition) {
+        if let Err(error) = depot.discard(&self.partition) {
             warn!(partition = %self.partition, %error, "can't remove the snapshot");
         }
         self.forget();

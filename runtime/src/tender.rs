@@ -124,27 +124,24 @@ impl<S: State> Tender<S> {
     async fn follow(&mut self) -> Result<(), ReplayError> {
         let partition = self.partition().clone();
         let mut begun = tokio::time::Instant::now();
-        let (replica, caught_up) = match self.replica.take() {
-            Some(mut replica) => {
-                let caught_up = replica.catch_up(None, |_, _, _| ()).await;
-                (replica, caught_up)
-            }
-            None => {
-                let _permit = self.common.replays.acquire().await;
-                begun = tokio::time::Instant::now();
-                let replay = replay(self.common.clone(), self.slot.clone(), self.readers.clone());
-                let replayed = if self.common.replay_threads {
-                    let handle = tokio::runtime::Handle::current();
-                    tokio::task::spawn_blocking(move || handle.block_on(replay)).await
-                } else {
-                    tokio::spawn(replay).await
-                };
-                replayed.map_err(|panic| ReplayError::Poison {
-                    partition: partition.clone(),
-                    offset: 0,
-                    what: format!("the replay panicked: {panic}"),
-                })??
-            }
+        let (replica, caught_up) = if let Some(mut replica) = self.replica.take() {
+            let caught_up = replica.catch_up(None, |_, _, _| ()).await;
+            (replica, caught_up)
+        } else {
+            let _permit = self.common.replays.acquire().await;
+            begun = tokio::time::Instant::now();
+            let replay = replay(self.common.clone(), self.slot.clone(), self.readers.clone());
+            let replayed = if self.common.replay_threads {
+                let handle = tokio::runtime::Handle::current();
+                tokio::task::spawn_blocking(move || handle.block_on(replay)).await
+            } else {
+                tokio::spawn(replay).await
+            };
+            replayed.map_err(|panic| ReplayError::Poison {
+                partition: partition.clone(),
+                offset: 0,
+                what: format!("the replay panicked: {panic}"),
+            })??
         };
         let copy = self.slot.copy();
         let copy = copy.unwrap_or_else(|| {

@@ -105,11 +105,11 @@ impl PartitionPhase {
 pub(crate) trait Watched: Send + Sync {
     fn status(&self) -> PartitionStatus;
 
-    /// Brings those of its metrics up to date that nothing but time changes.
-    fn measure(&self);
-
     /// Who keeps its snapshot.
     fn keeper(&self) -> Option<&Arc<Keeper>>;
+
+    /// Brings those of its metrics up to date that nothing but time changes.
+    fn measure(&self);
 }
 
 impl<S: State> Watched for Arc<Slot<S>> {

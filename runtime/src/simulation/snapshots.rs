@@ -6,7 +6,7 @@
 use super::*;
 use crate::{
     clock::{Clock, SimulatedClock},
-    snapshot::{Keeper, Pace, Snapshots, restore, shelf},
+    snapshot::{Keeper, Pace, Snapshots, depot, restore},
 };
 
 /// How much the log grows at least until the next snapshot.
@@ -22,7 +22,7 @@ const DELETES: u64 = 4;
 /// The disk and the clock of a machine.
 #[derive(Clone)]
 struct Machine {
-    shelf: shelf::memory::Memory,
+    depot: depot::memory::Memory,
     clock: Arc<dyn Clock>,
 }
 
@@ -41,7 +41,7 @@ impl Started {
         let log: Arc<dyn Log> = client.clone();
         let snapshots = Snapshots::new(
             machine.clock.clone(),
-            Some(Arc::new(machine.shelf.clone())),
+            Some(Arc::new(machine.depot.clone())),
             SNAPSHOT_RECORDS,
             Pace::Simulated,
         );
@@ -135,6 +135,7 @@ async fn change(
     operation
 }
 
+#[allow(clippy::too_many_lines)] // a history, from its beginning to its end
 async fn run(seed: u64) -> (Vec<String>, Truth, Seen) {
     let mut random = fastrand::Rng::with_seed(seed);
     let sim = Sim::new(
@@ -152,11 +153,11 @@ async fn run(seed: u64) -> (Vec<String>, Truth, Seen) {
     let clock: Arc<dyn Clock> = Arc::new(SimulatedClock::new());
     let machines: Vec<Machine> = (0..NODES)
         .map(|_| Machine {
-            shelf: shelf::memory::Memory::default(),
+            depot: depot::memory::Memory::default(),
             clock: clock.clone(),
         })
         .collect();
-    let mut seen = Seen::default();
+    let mut happened = Seen::default();
     let mut incarnation = 0;
     let mut nodes = Vec::new();
     for machine in &machines {
@@ -194,10 +195,10 @@ async fn run(seed: u64) -> (Vec<String>, Truth, Seen) {
             if ended || away[index].is_some_and(|until| until <= Instant::now()) {
                 incarnation += 1;
                 nodes[index].crash(&sim).await;
-                seen.snapshots += nodes[index].keeper.written();
+                happened.snapshots += nodes[index].keeper.written();
                 nodes[index] = Started::new(&sim, incarnation, &machines[index]).await;
-                seen.from_snapshots += u64::from(nodes[index].from_snapshot);
-                seen.discarded += nodes[index].keeper.discarded();
+                happened.from_snapshots += u64::from(nodes[index].from_snapshot);
+                happened.discarded += nodes[index].keeper.discarded();
                 mailboxes.lock().unwrap()[index] = nodes[index].node.mailbox.clone();
                 away[index] = None;
             }
@@ -220,7 +221,7 @@ async fn run(seed: u64) -> (Vec<String>, Truth, Seen) {
         nodes[index].crash(&sim).await;
         incarnation += 1;
         let started = Started::new(&sim, incarnation, machine).await;
-        seen.from_snapshots += u64::from(started.from_snapshot);
+        happened.from_snapshots += u64::from(started.from_snapshot);
         let fence = started.node.mailbox.ask(Job::Fence);
         if timeout(Duration::from_secs(60), fence).await.is_err() {
             wrong.push(format!("node {index} does not serve again"));
@@ -233,7 +234,7 @@ async fn run(seed: u64) -> (Vec<String>, Truth, Seen) {
     let truth = truth(&sim.history(&partition()));
     for operation in &operations {
         let applied = truth.applied.get(&operation.id).map_or(0, Vec::len);
-        seen.acknowledged += usize::from(operation.acknowledged);
+        happened.acknowledged += usize::from(operation.acknowledged);
         if applied > 1 {
             wrong.push(format!(
                 "request {} took effect {applied} times",
@@ -248,7 +249,7 @@ async fn run(seed: u64) -> (Vec<String>, Truth, Seen) {
             ));
         }
     }
-    (wrong, truth, seen)
+    (wrong, truth, happened)
 }
 
 /// A node's memory, against what the log says.
@@ -282,11 +283,11 @@ fn snapshots_change_nothing_but_time() {
             .start_paused(true)
             .build()
             .unwrap();
-        let (wrong, truth, seen) = runtime.block_on(run(seed));
-        all.acknowledged += seen.acknowledged;
-        all.snapshots += seen.snapshots;
-        all.from_snapshots += seen.from_snapshots;
-        all.discarded += seen.discarded;
+        let (wrong, truth, happened) = runtime.block_on(run(seed));
+        all.acknowledged += happened.acknowledged;
+        all.snapshots += happened.snapshots;
+        all.from_snapshots += happened.from_snapshots;
+        all.discarded += happened.discarded;
         let wrong: Vec<_> = wrong.iter().chain(&truth.wrong).take(3).collect();
         assert!(wrong.is_empty(), "seed {seed}: {wrong:#?}");
     }

@@ -110,6 +110,7 @@ pub(super) struct Section {
 }
 
 impl Section {
+    #[allow(clippy::needless_pass_by_value)] // texts and errors alike, without a sign before each
     pub(super) fn damaged(&self, what: impl ToString) -> Unusable {
         Unusable::Damaged {
             section: self.number,

@@ -59,8 +59,8 @@ fn nothing(partition: &TopicPartition) -> Response {
 
 /// Streams the snapshot that is kept.
 fn give(keeper: &Keeper) -> Response {
-    let shelf = keeper.common.shelf.as_ref();
-    let opened = shelf.map_or(Ok(None), |shelf| shelf.open(&keeper.partition));
+    let depot = keeper.common.depot.as_ref();
+    let opened = depot.map_or(Ok(None), |depot| depot.open(&keeper.partition));
     let (mut input, length) = match opened {
         Ok(Some(opened)) => opened,
         Ok(None) => return nothing(&keeper.partition),
@@ -105,7 +105,7 @@ pub(super) fn in_sync(cluster: &Cluster, partition: &TopicPartition) -> Vec<Peer
         .collect()
 }
 
-/// Copies the snapshot of a peer onto the shelf: whether there is one now. What is in it is looked at when it is loaded.
+/// Copies the snapshot of a peer into the depot: whether there is one now. What is in it is looked at when it is loaded.
 pub(super) async fn copy(keeper: &Keeper, cluster: &Cluster, peer: &Peer) -> bool {
     match try_copy(keeper, cluster, peer).await {
         Ok(Some(bytes)) => {
@@ -121,7 +121,7 @@ pub(super) async fn copy(keeper: &Keeper, cluster: &Cluster, peer: &Peer) -> boo
 }
 
 async fn try_copy(keeper: &Keeper, cluster: &Cluster, peer: &Peer) -> io::Result<Option<u64>> {
-    let Some(shelf) = &keeper.common.shelf else {
+    let Some(depot) = &keeper.common.depot else {
         return Ok(None);
     };
     let envelope = Envelope::own(Instant::now() + PATIENCE);
@@ -136,7 +136,7 @@ async fn try_copy(keeper: &Keeper, cluster: &Cluster, peer: &Peer) -> io::Result
         return Ok(None);
     }
     let mut body = response.into_body();
-    let mut draft = shelf.begin(&keeper.partition)?;
+    let mut draft = depot.begin(&keeper.partition)?;
     let mut bytes = 0;
     while let Some(frame) = timeout(PATIENCE, body.frame()).await? {
         if let Ok(piece) = frame.map_err(io::Error::other)?.into_data() {

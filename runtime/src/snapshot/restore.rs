@@ -90,10 +90,10 @@ fn load_kept<S: State>(
     horizon: Horizon,
     seen: impl Fn(usize),
 ) -> Result<Option<load::Loaded<S>>, Unusable> {
-    let Some(shelf) = &keeper.common.shelf else {
+    let Some(depot) = &keeper.common.depot else {
         return Ok(None);
     };
-    let Some((input, _)) = shelf.open(&keeper.partition)? else {
+    let Some((input, _)) = depot.open(&keeper.partition)? else {
         return Ok(None);
     };
     let admit = |head: &_| keeper.admit(head);

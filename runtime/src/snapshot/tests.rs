@@ -15,7 +15,7 @@ use std::{
 use ::bytes::Bytes;
 use tokio::time::sleep;
 
-use super::{shelf::memory::Memory as Shelf, *};
+use super::{depot::memory::Memory as Depot, *};
 use crate::{
     batch,
     clock::{Clock, Moment},
@@ -85,11 +85,11 @@ impl Clock for SetClock {
     }
 }
 
-/// A log, a shelf and a clock, which outlive the nodes of a test.
+/// A log, a depot and a clock, which outlive the nodes of a test.
 struct World {
     sim: Sim,
     client: Arc<Client>,
-    shelf: Shelf,
+    depot: Depot,
     clock: SetClock,
 }
 
@@ -107,7 +107,7 @@ impl World {
         Self {
             sim,
             client,
-            shelf: Shelf::default(),
+            depot: Depot::default(),
             clock: SetClock::new(),
         }
     }
@@ -120,8 +120,8 @@ impl World {
 
     /// The keeper of a node that starts now.
     fn keeper(&self, retention: Retention, layout: u64) -> Arc<Keeper> {
-        let (clock, shelf) = (Arc::new(self.clock.clone()), Arc::new(self.shelf.clone()));
-        let common = Snapshots::new(clock, Some(shelf), 1, Pace::Simulated);
+        let (clock, depot) = (Arc::new(self.clock.clone()), Arc::new(self.depot.clone()));
+        let common = Snapshots::new(clock, Some(depot), 1, Pace::Simulated);
         let metrics = Metrics::new().partition(&partition());
         Keeper::new(common, partition(), retention, layout, metrics)
     }
@@ -156,11 +156,11 @@ impl World {
     }
 
     fn kept_bytes(&self) -> Option<Vec<u8>> {
-        self.shelf.files.lock().unwrap().get(&partition()).cloned()
+        self.depot.files.lock().unwrap().get(&partition()).cloned()
     }
 
     fn set_kept_bytes(&self, bytes: Vec<u8>) {
-        self.shelf.files.lock().unwrap().insert(partition(), bytes);
+        self.depot.files.lock().unwrap().insert(partition(), bytes);
     }
 }
 
@@ -352,7 +352,7 @@ async fn another_log_is_noticed() {
         world.append(eventful());
         world.snapshot().await;
         let anew = World {
-            shelf: world.shelf.clone(),
+            depot: world.depot.clone(),
             clock: world.clock.clone(),
             ..World::new().await
         };

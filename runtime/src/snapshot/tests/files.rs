@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fs, io::Read as _, path::Path};
 
 use super::{
-    super::shelf::{Folder, Shelf as _},
+    super::depot::{Depot as _, Folder},
     *,
 };
 

@@ -16,7 +16,7 @@ use crate::log::TopicPartition;
 /// 1. What is written is seen by nobody before [`Draft::keep`] returned, and by everybody after that, also after a crash of the machine.
 /// 2. Keeping one replaces the one before as a whole: there is always one of the two.
 /// 3. A draft that is dropped leaves nothing behind.
-pub(crate) trait Shelf: Send + Sync {
+pub(crate) trait Depot: Send + Sync {
     /// Begins a snapshot of a partition.
     fn begin(&self, partition: &TopicPartition) -> io::Result<Box<dyn Draft>>;
 
@@ -93,7 +93,7 @@ fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
     }
 }
 
-impl Shelf for Folder {
+impl Depot for Folder {
     fn begin(&self, partition: &TopicPartition) -> io::Result<Box<dyn Draft>> {
         let file = self.file(partition);
         if let Some(folder) = file.parent() {
@@ -170,7 +170,7 @@ impl Drop for DraftFile {
 
 #[cfg(all(test, feature = "simulation"))]
 pub(crate) mod memory {
-    //! A shelf for simulations.
+    //! A depot for simulations.
 
     use std::{
         collections::HashMap,
@@ -193,7 +193,7 @@ pub(crate) mod memory {
         files: Files,
     }
 
-    impl Shelf for Memory {
+    impl Depot for Memory {
         fn begin(&self, partition: &TopicPartition) -> io::Result<Box<dyn Draft>> {
             Ok(Box::new(DraftBytes {
                 bytes: Vec::new(),
