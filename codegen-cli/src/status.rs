@@ -60,6 +60,26 @@ struct Partition {
     #[serde(default)]
     digest: String,
     queue: u64,
+    snapshot: Option<Snapshot>,
+}
+
+/// What a node keeps of a partition for its next start.
+#[derive(Debug, Deserialize)]
+struct Snapshot {
+    /// None if the node can't say.
+    age_seconds: Option<u64>,
+}
+
+impl Snapshot {
+    fn shown(&self) -> String {
+        match self.age_seconds {
+            None => "?".to_owned(),
+            Some(seconds @ 0..120) => format!("{seconds} s"),
+            Some(seconds @ 120..7200) => format!("{} min", seconds / 60),
+            Some(seconds @ 7200..172_800) => format!("{} h", seconds / 3600),
+            Some(seconds) => format!("{} d", seconds / 86_400),
+        }
+    }
 }
 
 /// What a node has of a partition in memory.
@@ -156,6 +176,10 @@ impl Overview {
             size(u64::try_from(shown.bytes).unwrap_or(0)),
             shown.position.to_string(),
             shown.queue.to_string(),
+            shown
+                .snapshot
+                .as_ref()
+                .map_or_else(|| "-".to_owned(), Snapshot::shown),
         ]
     }
 }
@@ -219,7 +243,7 @@ pub(crate) fn read(asked: &Base) -> Result<Status, Box<dyn std::error::Error>> {
 }
 
 /// The columns. The first ones are text, the others numbers.
-const HEAD: [&str; 9] = [
+const HEAD: [&str; 10] = [
     "PARTITION",
     "PHASE",
     "OWNER",
@@ -229,6 +253,7 @@ const HEAD: [&str; 9] = [
     "MEMORY",
     "POSITION",
     "QUEUE",
+    "SNAPSHOT",
 ];
 const TEXT_COLUMNS: usize = 4;
 
@@ -320,6 +345,21 @@ mod tests {
     }
 
     #[test]
+    fn ages() {
+        let rows = [
+            (None, "?"),
+            (Some(119), "119 s"),
+            (Some(120), "2 min"),
+            (Some(7199), "119 min"),
+            (Some(7200), "2 h"),
+            (Some(172_800), "2 d"),
+        ];
+        for (age_seconds, expected) in rows {
+            assert_eq!(Snapshot { age_seconds }.shown(), expected);
+        }
+    }
+
+    #[test]
     fn a_table() {
         let asked = status(
             r#"{
@@ -331,7 +371,7 @@ mod tests {
             ],
             "partitions": [
                 {"topic": "vertex", "partition": 0, "phase": "serving", "owner": "a", "epoch": 7, "standbys": ["b"],
-                 "keys": 12, "bytes": 100, "position": 40, "queue": 0},
+                 "keys": 12, "bytes": 100, "position": 40, "queue": 0, "snapshot": {"position": 38, "bytes": 100, "age_seconds": 200}},
                 {"topic": "vertex", "partition": 1, "phase": "halted", "halted_because": "a bad record", "owner": null, "standbys": [],
                  "keys": 0, "bytes": 0, "position": 3, "queue": 1},
                 {"topic": "vertex", "partition": 2, "phase": "elsewhere", "owner": "c", "standbys": ["a"],
@@ -359,11 +399,11 @@ graph 0.1.0, node a of c: not ready
 log: embedded, 2.0 KiB
 node a: http://127.0.0.1:1, 0.1.0, zone x, makes the plan
 node b: http://127.0.0.1:3, 0.2.0, drains
-PARTITION  PHASE        OWNER  STANDBYS      EPOCH  KEYS  MEMORY  POSITION  QUEUE
-vertex/0   serving      a      b (-2, 3 ms)      7    12   100 B        40      0
-vertex/1   halted       -                        0     0     0 B         3      1
-vertex/2   unreachable  c      a (?)             0     0     0 B         0      0
-vertex/3   leaderless   -      a (-0, 5 ms)      0     0     0 B         0      0
+PARTITION  PHASE        OWNER  STANDBYS      EPOCH  KEYS  MEMORY  POSITION  QUEUE  SNAPSHOT
+vertex/0   serving      a      b (-2, 3 ms)      7    12   100 B        40      0     3 min
+vertex/1   halted       -                        0     0     0 B         3      1         -
+vertex/2   unreachable  c      a (?)             0     0     0 B         0      0         -
+vertex/3   leaderless   -      a (-0, 5 ms)      0     0     0 B         0      0         -
 vertex/1 halted: a bad record
 ";
         assert_eq!(overview.to_string(), expected);

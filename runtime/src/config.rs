@@ -59,7 +59,7 @@ pub struct Config {
     pub admin: SocketAddr,
     /// Where other nodes forward requests to.
     pub peer: SocketAddr,
-    /// The folder that holds the embedded log.
+    /// The folder that holds the embedded log, or the snapshots of partitions whose log is elsewhere.
     pub data: PathBuf,
     /// Which log.
     pub log: LogChoice,
@@ -87,6 +87,8 @@ pub struct Config {
     pub embedded: EmbeddedConfig,
     /// What is set of Kafka.
     pub kafka: KafkaConfig,
+    /// How many records the log of a partition grows at least before a new snapshot of it is kept; none are if 0.
+    pub snapshot_records: u64,
     /// What opens the operations of a document that demand to know who asks: the name of a security scheme, and a key, a token or `user:password` for it.
     pub credentials: Vec<(String, String)>,
     /// How lines of the operator's log look.
@@ -321,6 +323,7 @@ impl Default for Config {
             limits: Limits::default(),
             embedded: EmbeddedConfig::default(),
             kafka: KafkaConfig::default(),
+            snapshot_records: 10_000,
             credentials: Vec::new(),
             log_format: LogFormat::default(),
             log_level: None,

@@ -13,17 +13,18 @@ use self::replies::Replies;
 pub use self::replies::{Horizon, Remembered};
 use crate::{
     batch,
-    record::{Ballot, Kind, Offset, ROUTED_ID_PREFIX, Record},
+    record::{Answered, Ballot, Kind, Offset, ROUTED_ID_PREFIX, Record},
 };
 
 /// For how long replies to requests that came by another node are remembered: longer than any of them is repeated, since their time is limited.
 const ROUTED_AGE_MS: u64 = 2 * 60 * 1000;
 
 /// The state of the protocol after a prefix of a partition's log. The entities themselves are in `memory`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Fold {
     ballot: Ballot,
     next: Offset,
+    last: Option<Seen>,
     /// Keys whose valid value a stale record may hide from compaction (rule 6).
     dirty: BTreeSet<Bytes>,
     /// Keys of the last batch whose plain record has not been seen (rule 5).
@@ -32,6 +33,39 @@ pub struct Fold {
     replies: Replies,
     /// To requests that came by another node and can be repeated by it for a short time only. They are many, and must not crowd out the others.
     routed: Replies,
+}
+
+/// What tells the record at an offset from any other that could be there: a log that was made anew has others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// Where it is.
+    pub offset: Offset,
+    /// Its ballot: no two starts of processes have the same.
+    pub ballot: Ballot,
+    /// When it was written, as it says itself.
+    pub timestamp_ms: u64,
+}
+
+impl Seen {
+    /// What tells this record.
+    #[must_use]
+    pub fn of(offset: Offset, record: &Record) -> Self {
+        Self {
+            offset,
+            ballot: record.ballot,
+            timestamp_ms: record.timestamp_ms,
+        }
+    }
+}
+
+/// What a snapshot keeps of a fold besides the answers.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) ballot: Ballot,
+    pub(crate) next: Offset,
+    pub(crate) last: Option<Seen>,
+    pub(crate) dirty: BTreeSet<Bytes>,
+    pub(crate) torn: BTreeSet<Bytes>,
 }
 
 /// What a record does to the entities.
@@ -52,6 +86,7 @@ impl Fold {
         Self {
             ballot: Ballot::FOREIGN,
             next: 0,
+            last: None,
             dirty: BTreeSet::new(),
             torn: BTreeSet::new(),
             replies: Replies::new(horizon),
@@ -60,6 +95,39 @@ impl Fold {
                 ..horizon
             }),
         }
+    }
+
+    /// The fold that a snapshot kept. The answers follow, oldest first: see [`recall`](Self::recall).
+    pub(crate) fn resume(horizon: Horizon, kept: Kept) -> Self {
+        Self {
+            ballot: kept.ballot,
+            next: kept.next,
+            last: kept.last,
+            dirty: kept.dirty,
+            torn: kept.torn,
+            ..Self::new(horizon)
+        }
+    }
+
+    /// Remembers an answer that a snapshot kept.
+    pub(crate) fn recall(&mut self, offset: Offset, timestamp_ms: u64, answered: &Answered) {
+        let replies = if is_routed(&answered.id) {
+            &mut self.routed
+        } else {
+            &mut self.replies
+        };
+        replies.remember(offset, timestamp_ms, answered);
+    }
+
+    /// All answers that are remembered, with the ids of their requests; oldest first among those of one kind.
+    pub(crate) fn answers(&self) -> impl Iterator<Item = (&Bytes, &Remembered)> {
+        self.replies.iter().chain(self.routed.iter())
+    }
+
+    /// The last record seen.
+    #[must_use]
+    pub fn last(&self) -> Option<Seen> {
+        self.last
     }
 
     /// The highest ballot seen.
@@ -85,6 +153,7 @@ impl Fold {
     /// If a batch that counts can't be read. Such a partition must halt: skipping would lose writes in silence.
     pub fn step(&mut self, offset: Offset, record: &Record) -> Result<Effect, String> {
         self.next = offset + 1;
+        self.last = Some(Seen::of(offset, record));
         if record.ballot < self.ballot {
             match record.kind {
                 Kind::Data | Kind::FollowUp => {
@@ -122,12 +191,7 @@ impl Fold {
             Kind::Barrier | Kind::Reply | Kind::Fence => Effect::Nothing,
         };
         if let Some(answered) = &record.answered {
-            let replies = if is_routed(&answered.id) {
-                &mut self.routed
-            } else {
-                &mut self.replies
-            };
-            replies.remember(offset, record.timestamp_ms, answered);
+            self.recall(offset, record.timestamp_ms, answered);
         }
         Ok(effect)
     }

@@ -13,6 +13,7 @@ extern crate self as memgen;
 mod admin;
 pub mod batch;
 mod call;
+mod clock;
 mod cluster;
 mod cluster_page;
 mod conditional;
@@ -69,6 +70,7 @@ pub mod server;
 mod service;
 #[cfg(all(test, feature = "simulation"))]
 mod simulation;
+mod snapshot;
 pub mod state;
 mod store;
 mod takeover;

@@ -4,7 +4,7 @@
 //! [`embedded`] keeps them in files of this node; `sim` (feature `simulation`) is a seeded model of a
 //! shared log with everything that may go wrong. All pass `conformance`.
 
-use std::{fmt, io, path::PathBuf, str::FromStr, sync::Arc};
+use std::{fmt, io, path::PathBuf, str::FromStr, sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -156,6 +156,15 @@ pub struct Chunk {
     pub next: Offset,
 }
 
+/// For how long a topic's log shows what was deleted, and which topic it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Tells the topic from every other one, also from one of the same name that was deleted.
+    pub topic_id: String,
+    /// How long a deletion is there for every reader, at least, after it was written.
+    pub deletions: Duration,
+}
+
 /// The offsets that appended records were given, in the order in which they were sent.
 pub type Offsets = Vec<Offset>;
 
@@ -185,6 +194,7 @@ pub type Receipt = BoxFuture<'static, Result<Offsets, AppendError>>;
 ///    topic is.
 /// 9. *No silent gaps.* What is to be read and is not there any more, or was never there, is an error: a partition whose first records were
 ///    deleted, or that was deleted and made again, is never read as if nothing had happened.
+/// 10. *Deletions.* A reader that was at the end of a partition and reads on within [`Retention::deletions`] sees every key's deletion, or a later record of it.
 pub trait Log: Send + Sync + 'static {
     /// Creates the topic if it does not exist, and otherwise compares its shape. Called once per topic before anything else.
     ///
@@ -248,6 +258,10 @@ pub trait Log: Send + Sync + 'static {
     /// The most that the key, the value and the answer of a record of this topic may have in bytes, together. What is longer must not be appended: it
     /// would be refused, and its producer with it.
     fn record_bytes_max(&self, topic: &str) -> usize;
+
+    /// For how long the deletions of a declared topic stay. None of a log where what was deleted can't be missed, and that is read as fast as anything that a node could
+    /// keep beside it: no snapshots are made.
+    fn retention(&self, topic: &str) -> Option<Retention>;
 
     /// Bytes that the log holds on disk, for metrics; none if that is not to be had.
     fn size_bytes(&self) -> Option<u64>;

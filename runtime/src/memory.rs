@@ -43,6 +43,23 @@ impl<S: State> Stored<S> {
         })
     }
 
+    /// Reads an entity from a snapshot, which keeps what is known of its bytes in the log beside the value.
+    ///
+    /// # Errors
+    /// If the bytes are not an `S` in the state's format.
+    pub(crate) fn restore(value: &[u8], etag: u64, bytes: u32) -> Result<Self, serde_json::Error> {
+        Ok(Self {
+            state: serde_json::from_slice(value)?,
+            etag,
+            bytes,
+        })
+    }
+
+    /// The length of its value in the log.
+    pub(crate) fn bytes(&self) -> u32 {
+        self.bytes
+    }
+
     /// An entity whose value in the log was not written by this build, so that the bytes there say less or more than it does. Its tag is that of the value
     /// as it would be written now: it changes with what clients see.
     pub(crate) fn of_older(state: S, value: &[u8]) -> Self {
@@ -111,9 +128,15 @@ impl Summary {
         format!("{:016x}", self.digest)
     }
 
-    fn add<S>(&mut self, stored: &Stored<S>) {
+    pub(crate) fn add<S>(&mut self, stored: &Stored<S>) {
         self.bytes += i64::from(stored.bytes);
         self.digest = self.digest.wrapping_add(stored.etag);
+    }
+
+    /// Adds what other entities add up to.
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.bytes += other.bytes;
+        self.digest = self.digest.wrapping_add(other.digest);
     }
 
     fn remove<S>(&mut self, stored: &Stored<S>) {
@@ -128,6 +151,8 @@ pub struct Memory<S: State> {
     entities: SkipMap<S::Key, ArcSwap<Stored<S>>>,
     /// The same as in `summary`, for readers, who never wait.
     applied: AtomicU64,
+    /// Up to where the log is being applied (exclusive): nothing that a reader sees is of a later record.
+    applying: AtomicU64,
     summary: Mutex<Summary>,
 }
 
@@ -136,6 +161,7 @@ impl<S: State> Default for Memory<S> {
         Self {
             entities: SkipMap::new(),
             applied: AtomicU64::new(0),
+            applying: AtomicU64::new(0),
             summary: Mutex::default(),
         }
     }
@@ -188,9 +214,28 @@ impl<S: State> Memory<S> {
         self.applied.load(Ordering::Acquire)
     }
 
+    /// An offset that lies behind all records of which a reader can have seen anything until now.
+    pub(crate) fn applying(&self) -> Offset {
+        self.applying.load(Ordering::Acquire)
+    }
+
+    /// Puts an entity of a snapshot into a memory that nobody reads yet; several threads may. The entity of this key that is there already, if there is one.
+    pub(crate) fn restore(&self, key: S::Key, stored: Arc<Stored<S>>) -> Option<Arc<Stored<S>>> {
+        self.set(key, stored)
+    }
+
+    /// All entities of a snapshot are there: this is what they add up to.
+    pub(crate) fn restored(&self, summary: Summary) {
+        *self.summary.lock().expect(UNPOISONED) = summary;
+        self.applying.store(summary.applied, Ordering::Release);
+        self.applied.store(summary.applied, Ordering::Release);
+    }
+
     /// Applies what the record before `next` changed. Only the partition's writer calls it.
     pub(crate) fn apply(&self, changes: impl IntoIterator<Item = Change<S>>, next: Offset) {
         let mut summary = self.summary();
+        // Before the first change: who sees a change sees this too.
+        self.applying.store(next, Ordering::SeqCst);
         for Change { key, stored } in changes {
             match stored {
                 Some(stored) => {

@@ -24,6 +24,7 @@ use crate::{
     position::{self, ReadOptions},
     problem::Problem,
     record::Offset,
+    snapshot::Keeper,
     state::State,
     writer::Phase,
 };
@@ -49,6 +50,8 @@ pub(crate) struct Slot<S: State> {
     changed: watch::Sender<()>,
     /// Why this node can't own it.
     halted: ArcSwapOption<String>,
+    /// Who keeps its snapshot, if its log is one of which that is worth while.
+    pub(crate) keeper: Option<Arc<Keeper>>,
     /// Since when nobody owns it, as this node sees it.
     ownerless_since: Mutex<Option<Instant>>,
 }
@@ -179,11 +182,13 @@ impl<S: State> Slot<S> {
         partition: TopicPartition,
         cluster: Cluster,
         metrics: PartitionMetrics,
+        keeper: Option<Arc<Keeper>>,
     ) -> Self {
         Self {
             partition,
             cluster,
             metrics,
+            keeper,
             here: ArcSwapOption::empty(),
             copy: ArcSwapOption::empty(),
             changed: watch::Sender::new(()),

@@ -38,6 +38,11 @@ impl ReplayProgress {
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
+    /// Counts what was read of a snapshot.
+    pub(crate) fn add_bytes(&self, bytes: usize) {
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
     pub(crate) fn records(&self) -> u64 {
         self.records.load(Ordering::Relaxed)
     }

@@ -7,11 +7,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::{
+    clock::Moment,
     fold::{Effect, Fold, Horizon},
     log::{Log, LogError, TopicPartition},
     memory::{Change, Memory},
     migration::Readers,
     record::{Offset, Record},
+    snapshot::{Cut, Keeper},
     state::State,
 };
 
@@ -37,6 +39,16 @@ pub enum ReplayError {
         /// What can't be read, and why.
         what: String,
     },
+    /// The memory is from so long ago that deletions may be gone from the log (rule 11). It is to be made anew.
+    #[error("{partition} can't be followed from offset {from}: {why}")]
+    TooOld {
+        /// The partition.
+        partition: TopicPartition,
+        /// Where the log was to be read next.
+        from: Offset,
+        /// How old it is.
+        why: String,
+    },
     /// The log itself can't be read.
     #[error(transparent)]
     Log(#[from] LogError),
@@ -49,6 +61,16 @@ pub struct Replica<S: State> {
     pub(crate) fold: Fold,
     pub(crate) memory: Arc<Memory<S>>,
     pub(crate) readers: Arc<Readers<S>>,
+    kept: Option<Kept>,
+}
+
+/// What keeps a replica from getting too old, and snapshots of it.
+struct Kept {
+    keeper: Arc<Keeper>,
+    /// When it was last caught up: it shows all that was acknowledged until then.
+    current: Moment,
+    /// Before this offset it shows what never was at one time: it was made from a snapshot.
+    until: Offset,
 }
 
 impl<S: State> Replica<S> {
@@ -65,6 +87,88 @@ impl<S: State> Replica<S> {
             fold: Fold::new(horizon),
             memory: Arc::new(Memory::default()),
             readers,
+            kept: None,
+        }
+    }
+
+    /// Holds to rule 11 from now on, and lets snapshots be made. It was caught up at `current`; before the log was read up to `until`, it is not whole.
+    pub(crate) fn keep(&mut self, keeper: Arc<Keeper>, current: Moment, until: Offset) {
+        self.kept = Some(Kept {
+            keeper,
+            current,
+            until,
+        });
+    }
+
+    /// The time, as far as it matters here.
+    pub(crate) fn moment(&self) -> Option<Moment> {
+        let kept = self.kept.as_ref()?;
+        Some(kept.keeper.common.clock.now())
+    }
+
+    /// It shows all that was acknowledged up to `moment`.
+    pub(crate) fn is_current_as_of(&mut self, moment: Option<Moment>) {
+        if let (Some(kept), Some(moment)) = (&mut self.kept, moment) {
+            kept.current = moment;
+        }
+    }
+
+    /// Makes a snapshot in the background if one is due. To be called between two steps.
+    pub(crate) fn snapshot_if_due(&self) {
+        if let Some(kept) = &self.kept
+            && kept.keeper.is_due(self.fold.next(), self.memory.len())
+        {
+            self.snapshot(kept);
+        }
+    }
+
+    /// Makes a last snapshot in the background, if the tail has become long: this copy is given up.
+    pub(crate) fn last_snapshot(&self) {
+        if let Some(kept) = &self.kept
+            && kept.keeper.is_due_at_the_end(self.fold.next())
+        {
+            self.snapshot(kept);
+        }
+    }
+
+    fn snapshot(&self, kept: &Kept) {
+        if self.fold.next() < kept.until {
+            return;
+        }
+        kept.keeper.make(Cut {
+            fold: self.fold.clone(),
+            memory: self.memory.clone(),
+            current: kept.current,
+        });
+    }
+
+    /// Rule 11: what was read just now continues what is in memory, unless that is too old. Asked after the read, which may have taken long.
+    fn refuse_if_too_old(&self, from: Offset) -> Result<(), ReplayError> {
+        let Some(kept) = &self.kept else {
+            return Ok(());
+        };
+        match kept.keeper.too_old(&kept.current) {
+            None => Ok(()),
+            Some(why) => Err(ReplayError::TooOld {
+                partition: self.partition.clone(),
+                from,
+                why,
+            }),
+        }
+    }
+
+    /// A log whose end lies before what a snapshot of it shows has lost something.
+    fn refuse_if_not_whole(&self) -> Result<(), ReplayError> {
+        let end = self.fold.next();
+        match &self.kept {
+            Some(Kept { until, .. }) if end < *until => Err(LogError::OutOfRange {
+                partition: self.partition.clone(),
+                from: *until,
+                start: 0,
+                end,
+            }
+            .into()),
+            _ => Ok(()),
         }
     }
 
@@ -161,9 +265,13 @@ impl<S: State> Replica<S> {
     ) -> Result<(), ReplayError> {
         let mut from = self.fold.next();
         while until.is_none_or(|until| from < until) {
+            let asked = self.moment();
             let chunk = self.log.read(&self.partition, from, CHUNK_BYTES).await?;
+            self.refuse_if_too_old(from)?;
             if chunk.next == from {
                 if until.is_none() {
+                    self.refuse_if_not_whole()?;
+                    self.is_current_as_of(asked);
                     break;
                 }
                 // What was acknowledged is there, but a log of several brokers may not show it yet.

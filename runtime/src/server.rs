@@ -1,7 +1,7 @@
 //! Starts, watches and stops the nodes of a service: log, replay, listeners; and back.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     net::{IpAddr, SocketAddr},
     sync::Arc,
     time::Duration,
@@ -18,6 +18,7 @@ use uuid::Uuid;
 use crate::{
     admin::{self, Health},
     call::Via,
+    clock::MachineClock,
     cluster::Cluster,
     config::{Config, CoordinatorChoice, LogChoice},
     contract::{Contract, Prepared},
@@ -41,6 +42,11 @@ use crate::{
     replay_progress::ReplayProgress,
     route::{Endpoint, router},
     service::{Service, Starting, topic},
+    snapshot::{
+        Pace, Snapshots,
+        depot::{Depot, Folder},
+        peers,
+    },
     tender::Tending,
     writer::Bounds,
 };
@@ -50,6 +56,9 @@ const DRAIN_POLL: Duration = Duration::from_millis(20);
 
 /// How long the plan waits for more nodes after one has come, so that nodes which start one after another hand nothing around.
 const SETTLE: Duration = Duration::from_millis(300);
+
+/// The folder within the data folder that has a folder of snapshots for each node of the process.
+const SNAPSHOTS_FOLDER: &str = "snapshots";
 
 /// Why a service does not start.
 #[derive(Debug, thiserror::Error)]
@@ -142,6 +151,7 @@ pub struct Running {
     tasks: Tasks,
     clusters: Vec<Cluster>,
     log: Arc<dyn Log>,
+    snapshots: Vec<Arc<Snapshots>>,
     grace: std::time::Duration,
 }
 
@@ -178,6 +188,7 @@ struct Started {
     cluster: Cluster,
     member: Member,
     health: Arc<Health>,
+    snapshots: Arc<Snapshots>,
 }
 
 impl Service {
@@ -232,16 +243,27 @@ impl Service {
             };
             let reached = nodes[index].reached_at(advertised);
             let member = self.member(&shared.config, index, &reached);
-            started.push(self.start_node(&shared, coordinator, member, sockets, &mut tasks));
+            let snapshots = self.snapshots(&shared, index);
+            started.push(self.start_node(
+                &shared,
+                coordinator,
+                member,
+                snapshots,
+                sockets,
+                &mut tasks,
+            ));
         }
         let (mut health, mut clusters) = (Vec::new(), Vec::new());
+        let mut snapshots = Vec::new();
         for Started {
             cluster,
             member,
             health: of_node,
+            snapshots: kept,
         } in started
         {
             self.join(&shared.config, &cluster, member).await?;
+            snapshots.push(kept);
             health.push(of_node);
             clusters.push(cluster);
         }
@@ -254,6 +276,7 @@ impl Service {
             tasks,
             clusters,
             log: shared.log,
+            snapshots,
             grace: shared.config.limits.shutdown_grace,
         })
     }
@@ -264,6 +287,7 @@ impl Service {
         shared: &Shared,
         coordinator: Arc<dyn Coordinator>,
         member: Member,
+        snapshots: Arc<Snapshots>,
         sockets: Sockets,
         tasks: &mut Tasks,
     ) -> Started {
@@ -287,6 +311,7 @@ impl Service {
             incarnation: member.incarnation,
             replays: shared.replays.clone(),
             progress: shared.progress.clone(),
+            snapshots: snapshots.clone(),
             replay_threads: true,
             stop: shared.told_to_leave.clone(),
         });
@@ -318,7 +343,25 @@ impl Service {
             cluster,
             member,
             health,
+            snapshots,
         }
+    }
+
+    /// Where node `index` of this process keeps snapshots, if the log is one of which that is worth while.
+    fn snapshots(&self, shared: &Shared, index: usize) -> Arc<Snapshots> {
+        let config = &shared.config;
+        let topics: BTreeMap<String, u32> = self
+            .topics()
+            .filter(|topic| shared.log.retention(&topic.name).is_some())
+            .map(|topic| (topic.name, topic.partitions))
+            .collect();
+        let depot = (config.snapshot_records > 0 && !topics.is_empty()).then(|| {
+            let folder = config.data.join(SNAPSHOTS_FOLDER);
+            let folder = folder.join((index + 1).to_string());
+            Arc::new(Folder::open(folder, &topics)) as Arc<dyn Depot>
+        });
+        let clock = Arc::new(MachineClock::new());
+        Snapshots::new(clock, depot, config.snapshot_records, Pace::Threads)
     }
 
     /// Becomes a member of the cluster: from now on the plan counts on the node.
@@ -475,7 +518,8 @@ impl Service {
             let router = router(node, &endpoints, contract, Via::Peer);
             let router = router
                 .route(ALIVE_PATH, alive)
-                .merge(admin::peer_router(health));
+                .merge(admin::peer_router(health))
+                .merge(peers::router(health));
             let secret = PeerSecret::new(node.config.peer_secret.as_deref());
             start(socket, Protocol::Http2, secret.guard(router), None);
         }
@@ -525,6 +569,9 @@ impl Running {
         if tokio::time::timeout(self.grace, settled).await.is_err() {
             warn!("writes were not settled when the time to stop was up");
             self.tasks.tenders.abort_all();
+        }
+        for snapshots in &self.snapshots {
+            snapshots.settle(self.grace).await;
         }
         for cluster in &self.clusters {
             cluster.coordinator.leave().await;

@@ -23,6 +23,7 @@ use crate::{
     process::{Verified, Verify},
     replica::ReplayError,
     route::Endpoint,
+    snapshot::Keeper,
     state::{Crud, Definition, State},
     tender::{Tender, Tending},
     watched::Watched,
@@ -338,13 +339,23 @@ impl<S: State> AsPart for PartOfState<S> {
     fn start(&self, starting: &mut Starting<'_>, node: &mut Node) -> Vec<Box<dyn Watched>> {
         let definition = Self::DEFINITION;
         let readers = starting.admitted.readers::<S>();
+        let retention = starting.common.log.retention(definition.topic);
         let mut watched: Vec<Box<dyn Watched>> = Vec::new();
         let mut slots = Vec::new();
         for number in 0..definition.partitions {
             let partition = TopicPartition::new(definition.topic, number);
             let metrics = starting.metrics.partition(&partition);
             let cluster = starting.common.cluster.clone();
-            let slot = Arc::new(Slot::<S>::new(partition, cluster, metrics));
+            let keeper = retention.clone().map(|retention| {
+                Keeper::new(
+                    starting.common.snapshots.clone(),
+                    partition.clone(),
+                    retention,
+                    readers.fingerprint(),
+                    metrics.clone(),
+                )
+            });
+            let slot = Arc::new(Slot::<S>::new(partition, cluster, metrics, keeper));
             let tender = Tender::new(starting.common.clone(), slot.clone(), readers.clone());
             starting.tasks.spawn(tender.run());
             watched.push(Box::new(slot.clone()));

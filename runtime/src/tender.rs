@@ -18,12 +18,16 @@ use crate::{
     record::Record,
     replay_progress::ReplayProgress,
     replica::{ReplayError, Replica},
+    snapshot::{Snapshots, restore},
     state::State,
     writer::{Bounds, Phase, Writer},
 };
 
 /// How long to wait before the next try where the log or the coordinator does not answer.
 const RETRY: Duration = Duration::from_millis(200);
+
+/// How often a standby looks at the end of a log of which it hears nothing, so that it knows that it misses nothing (rule 11).
+const LOOK_EVERY: Duration = Duration::from_secs(600);
 
 /// What tenders of all partitions have in common.
 pub(crate) struct Tending {
@@ -36,6 +40,7 @@ pub(crate) struct Tending {
     /// Replays that run at once.
     pub(crate) replays: Arc<Semaphore>,
     pub(crate) progress: Arc<ReplayProgress>,
+    pub(crate) snapshots: Arc<Snapshots>,
     /// Whether replays run on threads of their own: reading and decoding is work for a processor, so it stays off the threads that serve requests. A simulation
     /// has one thread for all.
     pub(crate) replay_threads: bool,
@@ -70,6 +75,9 @@ impl<S: State> Tender<S> {
         let mut stop = self.common.stop.clone();
         loop {
             if *stop.borrow() {
+                if let Some(replica) = &self.replica {
+                    replica.last_snapshot();
+                }
                 return;
             }
             let view = views.borrow_and_update().clone();
@@ -102,6 +110,8 @@ impl<S: State> Tender<S> {
                 _ = views.changed() => {}
                 _ = stop.changed() => {}
                 () = grown => {}
+                // A log that does not grow is caught up with, and its snapshot may get old.
+                () = tokio::time::sleep(LOOK_EVERY) => {}
             }
         }
     }
@@ -113,45 +123,26 @@ impl<S: State> Tender<S> {
     /// Follows the log to its end. It is never broken off in the middle: memory and fold would disagree then.
     async fn follow(&mut self) -> Result<(), ReplayError> {
         let partition = self.partition().clone();
-        let first = self.replica.is_none();
-        let mut replica = self.replica.take().unwrap_or_else(|| {
-            Replica::new(
-                self.common.log.clone(),
-                partition.clone(),
-                self.common.horizon,
-                self.readers.clone(),
-            )
-        });
-        let begun = tokio::time::Instant::now();
-        let caught_up;
-        if first {
+        let mut begun = tokio::time::Instant::now();
+        let (replica, caught_up) = if let Some(mut replica) = self.replica.take() {
+            let caught_up = replica.catch_up(None, |_, _, _| ()).await;
+            (replica, caught_up)
+        } else {
             let _permit = self.common.replays.acquire().await;
-            let (replayed, progress) = (
-                self.slot.metrics.replayed.clone(),
-                self.common.progress.clone(),
-            );
-            let replay = async move {
-                let seen = |_, record: &Record, _| {
-                    replayed.inc();
-                    progress.add(record);
-                };
-                let caught_up = replica.catch_up(None, seen).await;
-                (replica, caught_up)
-            };
+            begun = tokio::time::Instant::now();
+            let replay = replay(self.common.clone(), self.slot.clone(), self.readers.clone());
             let replayed = if self.common.replay_threads {
                 let handle = tokio::runtime::Handle::current();
                 tokio::task::spawn_blocking(move || handle.block_on(replay)).await
             } else {
                 tokio::spawn(replay).await
             };
-            (replica, caught_up) = replayed.map_err(|panic| ReplayError::Poison {
+            replayed.map_err(|panic| ReplayError::Poison {
                 partition: partition.clone(),
                 offset: 0,
                 what: format!("the replay panicked: {panic}"),
-            })?;
-        } else {
-            caught_up = replica.catch_up(None, |_, _, _| ()).await;
-        }
+            })??
+        };
         let copy = self.slot.copy();
         let copy = copy.unwrap_or_else(|| {
             let (memory, log) = (replica.memory().clone(), self.common.log.clone());
@@ -162,6 +153,9 @@ impl<S: State> Tender<S> {
             .metrics
             .epoch
             .set(i64::try_from(replica.fold.ballot().epoch).unwrap_or(i64::MAX));
+        if caught_up.is_ok() {
+            replica.snapshot_if_due();
+        }
         self.replica = Some(replica);
         caught_up?;
         self.slot.set_copy(Some(copy));
@@ -299,7 +293,8 @@ impl<S: State> Tender<S> {
     }
 
     fn drop_copy(&mut self) {
-        if self.replica.take().is_some() {
+        if let Some(replica) = self.replica.take() {
+            replica.last_snapshot();
             debug!(partition = %self.partition(), "no longer followed here");
         }
         self.slot.set_copy(None);
@@ -308,6 +303,13 @@ impl<S: State> Tender<S> {
 
     /// This node can't follow the log any further. It says so, and tries again after a while only if it was the log that did not answer.
     async fn halt(&mut self, halt: &ReplayError) {
+        if let ReplayError::TooOld { .. } = halt {
+            warn!("{halt}. What is in memory is discarded, and read anew");
+            self.replica = None;
+            self.slot.set_copy(None);
+            self.announce(false);
+            return;
+        }
         error!(partition = %self.partition(), "{halt}");
         self.slot.set_halted(Some(halt.to_string()));
         self.announce(false);
@@ -320,6 +322,48 @@ impl<S: State> Tender<S> {
             drop(stop.wait_for(|stop| *stop).await);
         }
     }
+}
+
+/// Makes a copy of a partition: from its snapshot and the tail of the log, or from the whole log.
+async fn replay<S: State>(
+    common: Arc<Tending>,
+    slot: Arc<Slot<S>>,
+    readers: Arc<Readers<S>>,
+) -> Result<(Replica<S>, Result<(), ReplayError>), ReplayError> {
+    let seen = |_, record: &Record, _| {
+        slot.metrics.replayed.inc();
+        common.progress.add(record);
+    };
+    let (log, horizon) = (&common.log, common.horizon);
+    if let Some(keeper) = &slot.keeper {
+        let loaded = |bytes| common.progress.add_bytes(bytes);
+        let cluster = Some(&common.cluster);
+        let restored = restore(
+            log.clone(),
+            keeper,
+            cluster,
+            horizon,
+            readers.clone(),
+            loaded,
+        );
+        if let Some(mut replica) = restored.await? {
+            match replica.catch_up(None, seen).await {
+                // The log is not what it was, or it took too long to get here.
+                Err(
+                    error @ (ReplayError::TooOld { .. }
+                    | ReplayError::Log(LogError::OutOfRange { .. })),
+                ) => keeper.discard(&error),
+                caught_up => return Ok((replica, caught_up)),
+            }
+        }
+    }
+    let mut replica = Replica::new(log.clone(), slot.partition.clone(), horizon, readers);
+    if let Some(keeper) = &slot.keeper {
+        // An empty memory at the start of the log misses nothing.
+        replica.keep(keeper.clone(), keeper.common.clock.now(), 0);
+    }
+    let caught_up = replica.catch_up(None, seen).await;
+    Ok((replica, caught_up))
 }
 
 #[cfg(all(test, feature = "simulation"))]

@@ -4,7 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use serde::Serialize;
 
-use crate::{cluster::Part, memory::Summary, partitions::Slot, state::State, writer::Phase};
+use crate::{
+    cluster::Part, memory::Summary, partitions::Slot, snapshot::Keeper, state::State, writer::Phase,
+};
 
 /// A partition as `/status` shows it.
 #[derive(Clone, Debug, Serialize)]
@@ -33,6 +35,31 @@ pub(crate) struct PartitionStatus {
     /// What the entities add up to at this position, in hexadecimal: the same at each node.
     pub(crate) digest: String,
     pub(crate) queue: usize,
+    /// What this node keeps of it for its next start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) snapshot: Option<SnapshotStatus>,
+}
+
+/// A snapshot as `/status` shows it.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct SnapshotStatus {
+    /// The offset after the last record that it shows.
+    position: u64,
+    bytes: u64,
+    /// How long ago the partition was as it shows it.
+    age_seconds: Option<u64>,
+}
+
+impl SnapshotStatus {
+    fn of(keeper: &Keeper) -> Option<Self> {
+        let kept = keeper.kept()?;
+        let age = kept.current.age_at(&keeper.common.clock.now());
+        Some(Self {
+            position: kept.position,
+            bytes: kept.bytes,
+            age_seconds: age.map(|age| age.as_secs()),
+        })
+    }
 }
 
 impl PartitionStatus {
@@ -78,11 +105,18 @@ impl PartitionPhase {
 pub(crate) trait Watched: Send + Sync {
     fn status(&self) -> PartitionStatus;
 
+    /// Who keeps its snapshot.
+    fn keeper(&self) -> Option<&Arc<Keeper>>;
+
     /// Brings those of its metrics up to date that nothing but time changes.
     fn measure(&self);
 }
 
 impl<S: State> Watched for Arc<Slot<S>> {
+    fn keeper(&self) -> Option<&Arc<Keeper>> {
+        self.keeper.as_ref()
+    }
+
     fn measure(&self) {
         let status = self.status();
         let lag = status.staleness_ms.map(Duration::from_millis);
@@ -140,6 +174,7 @@ impl<S: State> Watched for Arc<Slot<S>> {
             position: summary.applied,
             digest: summary.shown_digest(),
             queue: here.map_or(0, |here| here.mailbox.waiting()),
+            snapshot: self.keeper.as_deref().and_then(SnapshotStatus::of),
         }
     }
 }

@@ -215,6 +215,7 @@ impl<S: State> Running<S> {
             }
             self.repair();
             self.gauge();
+            self.replica.snapshot_if_due();
         }
     }
 
@@ -264,7 +265,7 @@ impl<S: State> Running<S> {
         Ok(())
     }
 
-    fn append(&mut self, group: Group<S>) {
+    fn append(&mut self, mut group: Group<S>) {
         if group.records.is_empty() {
             return;
         }
@@ -272,6 +273,7 @@ impl<S: State> Running<S> {
         self.metrics
             .group_records
             .observe(group.records.len() as f64);
+        group.sent = self.replica.moment();
         let tenure = self
             .tenure
             .as_mut()

@@ -195,6 +195,12 @@ impl Cluster {
         }
     }
 
+    /// The data folder of one node.
+    #[must_use]
+    pub fn data(&self, node: usize) -> &Path {
+        self.services[node].data()
+    }
+
     /// One node that runs.
     pub fn node(&mut self, node: usize) -> &mut Running {
         self.running[node].as_mut().expect("it runs")

@@ -65,7 +65,8 @@ function show({ asked, now_seconds: now, nodes }) {
       if (copy?.staleness_ms === undefined) return `${standby} (?)`;
       return `${standby} (−${Math.max(0, shown.position - copy.position)}, ${copy.staleness_ms} ms)`;
     });
-    return [name(seen), state, seen.owner, standbys.join(", "), shown.epoch, shown.keys, shown.bytes, shown.position, shown.queue];
+    return [name(seen), state, seen.owner, standbys.join(", "), shown.epoch, shown.keys, shown.bytes, shown.position, shown.queue,
+      shown.snapshot ? shown.snapshot.age_seconds === null ? "?" : ago(shown.snapshot.age_seconds) : ""];
   }));
 
   takeovers.sort((one, other) => other.taken_over_seconds - one.taken_over_seconds || name(one).localeCompare(name(other)));

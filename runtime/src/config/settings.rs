@@ -132,7 +132,7 @@ pub(super) static SETTINGS: &[Setting] = &[
         NODE,
         "data",
         "DIR",
-        "The folder of the embedded log; one process at a time",
+        "The folder of the embedded log, or of snapshots of partitions whose log is in Kafka; one process at a time",
         |config| config.data,
         |text| if text.is_empty() {
             Err("expected a folder".to_owned())
@@ -204,6 +204,16 @@ pub(super) static SETTINGS: &[Setting] = &[
         "compaction-lag-ms",
         |config| config.kafka.compaction_lag,
         "For how long Kafka must not compact what was written. It has to be longer than any spell in which nobody owns a partition"
+    ),
+    setting!(
+        LOG,
+        "snapshot-records",
+        "N",
+        "How many records the log of a partition in Kafka grows, at least, before a new snapshot of it is kept in the data folder, so that a \
+        restart reads only what came since; 0 keeps none",
+        |config| config.snapshot_records,
+        |text| values::number(text, 0..=1_000_000_000),
+        |number| number.to_string()
     ),
     setting!(
         LOG,

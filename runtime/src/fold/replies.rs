@@ -38,7 +38,7 @@ impl Remembered {
 }
 
 /// The replies to requests with ids of one kind.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Replies {
     horizon: Horizon,
     by_id: HashMap<Bytes, Remembered>,
@@ -61,6 +61,12 @@ impl Replies {
 
     pub(super) fn len(&self) -> usize {
         self.by_id.len()
+    }
+
+    /// All of them, oldest first.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Bytes, &Remembered)> {
+        let known = |id| Some((id, self.by_id.get(id)?));
+        self.order.iter().filter_map(known)
     }
 
     /// The reply to the request with this id, if it was carried out within the horizon before `now_ms`.

@@ -58,7 +58,8 @@ pub use self::{
     peek::Peek,
 };
 use super::{
-    AppendError, Chunk, KeptLayout, Log, LogError, Producer, Receipt, Topic, TopicPartition,
+    AppendError, Chunk, KeptLayout, Log, LogError, Producer, Receipt, Retention, Topic,
+    TopicPartition,
 };
 use crate::record::{Offset, Record, codec};
 
@@ -413,6 +414,10 @@ impl Log for Embedded {
 
     fn record_bytes_max(&self, _topic: &str) -> usize {
         APPEND_BYTES_MAX - codec::HEADER_BYTES - 16
+    }
+
+    fn retention(&self, _: &str) -> Option<Retention> {
+        None
     }
 
     fn size_bytes(&self) -> Option<u64> {

@@ -40,7 +40,9 @@ use self::{
     reader::Reader,
     topics::{Admin, Description, Report},
 };
-use super::{AppendError, Chunk, KeptLayout, Log, LogError, Producer, Topic, TopicPartition};
+use super::{
+    AppendError, Chunk, KeptLayout, Log, LogError, Producer, Retention, Topic, TopicPartition,
+};
 use crate::{
     config::{KafkaSettings, REPLICATION_FACTOR},
     record::{Offset, Record},
@@ -48,6 +50,8 @@ use crate::{
 
 /// Why a lock can't be poisoned: nothing panics while one is held.
 const UNPOISONED: &str = "nothing panics while it holds this lock";
+/// Longer than this is as good as for ever.
+const DELETIONS_KEPT_MAX: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 /// How much of the catalog is read at once.
 const CATALOG_BYTES: usize = 1 << 20;
 
@@ -106,11 +110,13 @@ pub struct Kafka {
 }
 
 /// What is known of a topic.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Declared {
     partitions: u32,
     /// The longest record that it takes, in bytes.
     record_bytes_max: usize,
+    /// None if it is only looked at.
+    retention: Option<Retention>,
 }
 
 impl fmt::Debug for Kafka {
@@ -203,7 +209,7 @@ impl Kafka {
             .read()
             .expect(UNPOISONED)
             .get(&partition.topic)
-            .copied()
+            .cloned()
             .filter(|topic| partition.partition < topic.partitions)
             .ok_or_else(|| LogError::UnknownPartition(partition.clone()))
     }
@@ -214,8 +220,17 @@ impl Kafka {
             .follower(partition, &self.name_of(&partition.topic))
     }
 
-    /// Takes a topic in that is as it must be.
-    fn admit(&self, topic: &str, description: &Description) {
+    /// Takes a topic in that is as it must be. `said_at` is where its shape is kept.
+    fn admit(&self, topic: &str, description: &Description, said_at: Option<Offset>) {
+        let deletions = description.settings.get("delete.retention.ms");
+        let deletions = deletions.and_then(|ms| ms.parse().ok());
+        let deletions = deletions.map(Duration::from_millis);
+        let retention = said_at
+            .zip(deletions)
+            .map(|(said_at, deletions)| Retention {
+                topic_id: self.admin.topic_id(&description.name, said_at),
+                deletions: deletions.min(DELETIONS_KEPT_MAX),
+            });
         let limit = description
             .settings
             .get("max.message.bytes")
@@ -225,6 +240,7 @@ impl Kafka {
         let declared = Declared {
             partitions: description.partitions,
             record_bytes_max: limit.min(self.options.record_bytes_max),
+            retention,
         };
         self.topics
             .write()
@@ -265,7 +281,7 @@ impl Kafka {
             }
             let (found, _) = self.require(catalog::NAME, 1).await?;
             self.refuse_unsafe(catalog::NAME, &found, 1)?;
-            self.admit(catalog::NAME, &found);
+            self.admit(catalog::NAME, &found, None);
             *self.has_catalog.lock().expect(UNPOISONED) = true;
         }
         Ok(Some(partition))
@@ -343,10 +359,10 @@ impl Kafka {
         }
     }
 
-    /// Keeps a topic's shape, or compares it with what was kept.
-    async fn agree(&self, topic: &Topic, made: bool) -> Result<(), LogError> {
+    /// Keeps a topic's shape, or compares it with what was kept. Says where that is.
+    async fn agree(&self, topic: &Topic, made: bool) -> Result<Option<Offset>, LogError> {
         let Some(partition) = self.catalog_partition(true).await? else {
-            return Ok(());
+            return Ok(None);
         };
         let shape = Shape::of(topic);
         let mut entries = self.catalog.lock().await;
@@ -363,7 +379,7 @@ impl Kafka {
             self.refresh(&partition, &mut entries).await?;
         }
         match entries.shape(&topic.name)? {
-            Some(kept) => kept.compare(topic),
+            Some((kept, offset)) => kept.compare(topic).map(|()| Some(offset)),
             None => Err(LogError::Shape {
                 topic: topic.name.clone(),
                 what: "its shape was taken away by somebody else; try again".to_owned(),
@@ -377,10 +393,12 @@ impl Log for Kafka {
         async move {
             let (found, made) = self.require(&topic.name, topic.partitions).await?;
             self.refuse_unsafe(&topic.name, &found, topic.partitions)?;
-            if !self.options.read_only {
-                self.agree(topic, made).await?;
-            }
-            self.admit(&topic.name, &found);
+            let said_at = if self.options.read_only {
+                None
+            } else {
+                self.agree(topic, made).await?
+            };
+            self.admit(&topic.name, &found, said_at);
             Ok(())
         }
         .boxed()
@@ -467,6 +485,11 @@ impl Log for Kafka {
                 .record_bytes_max
                 .saturating_sub(producer::OVERHEAD_BYTES)
         })
+    }
+
+    fn retention(&self, topic: &str) -> Option<Retention> {
+        let topics = self.topics.read().expect(UNPOISONED);
+        topics.get(topic)?.retention.clone()
     }
 
     fn size_bytes(&self) -> Option<u64> {

@@ -26,7 +26,8 @@ use tokio::time::{Instant, sleep, sleep_until};
 pub use self::faults::{Compaction, Faults};
 use self::world::{ClientId, ProducerId, World};
 use super::{
-    AppendError, Chunk, KeptLayout, Log, LogError, Producer, Receipt, Topic, TopicPartition,
+    AppendError, Chunk, KeptLayout, Log, LogError, Producer, Receipt, Retention, Topic,
+    TopicPartition,
 };
 use crate::record::{Offset, Record};
 
@@ -206,6 +207,13 @@ impl Log for Client {
 
     fn record_bytes_max(&self, _topic: &str) -> usize {
         usize::MAX
+    }
+
+    fn retention(&self, _: &str) -> Option<Retention> {
+        Some(Retention {
+            topic_id: "simulated".to_owned(),
+            deletions: look(&self.world).deletions_kept(),
+        })
     }
 
     fn size_bytes(&self) -> Option<u64> {

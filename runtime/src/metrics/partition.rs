@@ -38,6 +38,12 @@ pub(super) struct Families {
     repairs: IntCounterVec,
     gaps: IntCounterVec,
     unknown: IntCounterVec,
+    snapshots: IntCounterVec,
+    snapshots_loaded: IntCounterVec,
+    snapshots_copied: IntCounterVec,
+    snapshots_discarded: IntCounterVec,
+    snapshot_seconds: IntGaugeVec,
+    snapshot_bytes: IntGaugeVec,
 }
 
 impl Families {
@@ -177,6 +183,42 @@ impl Families {
                 "Writes to the log whose outcome had to be found out by a new takeover.",
                 &partition,
             ),
+            snapshots: counters(
+                registry,
+                "memgen_snapshots_total",
+                "Snapshots that were written.",
+                &partition,
+            ),
+            snapshots_loaded: counters(
+                registry,
+                "memgen_snapshots_loaded_total",
+                "Snapshots from which memory was built, to read only the tail of the log.",
+                &partition,
+            ),
+            snapshots_copied: counters(
+                registry,
+                "memgen_snapshots_copied_total",
+                "Those of them that came from another node.",
+                &partition,
+            ),
+            snapshots_discarded: counters(
+                registry,
+                "memgen_snapshots_discarded_total",
+                "Snapshots that could not be used: damaged, too old, or of something else.",
+                &partition,
+            ),
+            snapshot_seconds: gauges(
+                registry,
+                "memgen_snapshot_seconds",
+                "Up to when the snapshot that is kept shows the partition, in seconds since the Unix epoch; 0 if there is none.",
+                &partition,
+            ),
+            snapshot_bytes: gauges(
+                registry,
+                "memgen_snapshot_bytes",
+                "The length of the snapshot that is kept.",
+                &partition,
+            ),
         }
     }
 
@@ -210,6 +252,12 @@ impl Families {
             repairs: self.repairs.with_label_values(&labels),
             gaps: self.gaps.with_label_values(&labels),
             unknown: self.unknown.with_label_values(&labels),
+            snapshots: self.snapshots.with_label_values(&labels),
+            snapshots_loaded: self.snapshots_loaded.with_label_values(&labels),
+            snapshots_copied: self.snapshots_copied.with_label_values(&labels),
+            snapshots_discarded: self.snapshots_discarded.with_label_values(&labels),
+            snapshot_seconds: self.snapshot_seconds.with_label_values(&labels),
+            snapshot_bytes: self.snapshot_bytes.with_label_values(&labels),
         }
     }
 }
@@ -261,4 +309,16 @@ pub struct PartitionMetrics {
     pub gaps: IntCounter,
     /// Writes whose outcome had to be found out by a new takeover.
     pub unknown: IntCounter,
+    /// Snapshots that were written.
+    pub snapshots: IntCounter,
+    /// Snapshots from which memory was built.
+    pub snapshots_loaded: IntCounter,
+    /// Those of them that came from another node.
+    pub snapshots_copied: IntCounter,
+    /// Snapshots that could not be used.
+    pub snapshots_discarded: IntCounter,
+    /// Up to when the snapshot that is kept shows the partition, in seconds since the Unix epoch; 0 if there is none.
+    pub snapshot_seconds: IntGauge,
+    /// The length of the snapshot that is kept.
+    pub snapshot_bytes: IntGauge,
 }

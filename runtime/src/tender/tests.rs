@@ -22,6 +22,7 @@ use tokio::{
 
 use super::{Tender, Tending};
 use crate::{
+    clock::SimulatedClock,
     cluster::Cluster,
     conditional::Conditions,
     coordinator::{
@@ -44,6 +45,7 @@ use crate::{
     record::Kind,
     replay_progress::ReplayProgress,
     replica::Replica,
+    snapshot::{Pace, Snapshots},
     writer::{Bounds, Phase, Writer},
 };
 
@@ -98,7 +100,7 @@ impl Node {
         let seen = Cluster::new(coordinator.clone(), id, Peers::new(PeerSecret::default()));
         let (stop, told) = watch::channel(false);
         let metrics = Metrics::new().partition(&partition());
-        let slot = Arc::new(Slot::new(partition(), seen.clone(), metrics));
+        let slot = Arc::new(Slot::new(partition(), seen.clone(), metrics, None));
         let common = Arc::new(Tending {
             log: client.clone(),
             cluster: seen,
@@ -108,6 +110,7 @@ impl Node {
             incarnation,
             replays: Arc::new(Semaphore::new(2)),
             progress: Arc::new(ReplayProgress::new(None)),
+            snapshots: Snapshots::new(Arc::new(SimulatedClock::new()), None, 0, Pace::Simulated),
             replay_threads: false,
             stop: told,
         });

@@ -5,6 +5,7 @@ use std::time::Instant;
 use axum::response::Response;
 
 use crate::{
+    clock::Moment,
     mailbox::{Answer, Refusal, Slot},
     memory::Change,
     record::{Offset, Record},
@@ -20,6 +21,8 @@ pub(super) struct Group<S: State> {
     pub(super) waiting: Vec<Waiting>,
     pub(super) bytes: usize,
     pub(super) started: Instant,
+    /// When it was handed to the log, as far as that matters to the replica.
+    pub(super) sent: Option<Moment>,
 }
 
 impl<S: State> Group<S> {
@@ -31,6 +34,7 @@ impl<S: State> Group<S> {
             waiting: Vec::new(),
             bytes: 0,
             started: Instant::now(),
+            sent: None,
         }
     }
 }

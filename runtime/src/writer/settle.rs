@@ -34,6 +34,7 @@ impl<S: State> Running<S> {
             changes,
             waiting,
             started,
+            sent,
             ..
         } = group;
         let mut waiting = waiting.into_iter().peekable();
@@ -70,6 +71,8 @@ impl<S: State> Running<S> {
                 next.reply.send(Some(given[next.record]));
             }
         }
+        // Whatever others had written until then was read.
+        self.replica.is_current_as_of(sent);
         self.metrics
             .commit_seconds
             .observe(started.elapsed().as_secs_f64());

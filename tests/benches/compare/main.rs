@@ -10,7 +10,7 @@
 //! | module | what |
 //! |---|---|
 //! | `options` | what was asked for |
-//! | `http`, `restart`, `journal` | the sections, and their targets |
+//! | `http`, `restart`, `tail`, `journal` | the sections, and their targets |
 //! | `register`, `bare`, `load` | what the processes do: memgen, the bare server, the clients |
 //! | `entries`, `fill` | the keys and values, and a log that holds them |
 //! | `process`, `report` | starting processes; medians and the table |
@@ -26,6 +26,7 @@ mod process;
 mod register;
 mod report;
 mod restart;
+mod tail;
 
 use std::{env, error::Error, process::ExitCode};
 
@@ -56,6 +57,7 @@ fn role(args: &[String]) -> Outcome<()> {
     match name.as_str() {
         "register" => register::serve(args),
         "restart" => register::restart(args),
+        "start" => tail::start(args),
         "bare" => bare::serve(args),
         "load" => load::run(args),
         // By hand only: a log for `restart` and `register` under a profiler.
@@ -79,7 +81,7 @@ fn compare(options: &Options) -> Outcome<()> {
 type Section = fn(&Options, &mut Report) -> Outcome<()>;
 
 /// The sections, in the order of the table.
-const SECTIONS: [(&str, Section); 7] = [
+const SECTIONS: [(&str, Section); 8] = [
     ("reads", http::reads),
     ("writes", http::writes),
     ("lone", http::lone),
@@ -87,4 +89,5 @@ const SECTIONS: [(&str, Section); 7] = [
     ("memory", restart::memory),
     ("growth", restart::growth),
     ("log", journal::log),
+    ("restart", tail::restart),
 ];

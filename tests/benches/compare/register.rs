@@ -33,7 +33,8 @@ pub(crate) fn topic() -> memgen::log::Topic {
     }
 }
 
-fn config(data: &Path) -> Config {
+/// Free ports and a data folder.
+pub(crate) fn config(data: &Path) -> Config {
     let any = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
     Config {
         http: any,

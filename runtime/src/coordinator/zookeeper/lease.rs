@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use rustix::time::{ClockId, clock_gettime};
+use crate::clock::since_boot;
 
 /// A moment on a clock that goes on while the machine is suspended, in nanoseconds since its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -13,10 +13,7 @@ pub(super) struct Moment(u64);
 
 impl Moment {
     pub(super) fn now() -> Self {
-        let now = clock_gettime(ClockId::Boottime);
-        let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
-        let nanoseconds = u64::try_from(now.tv_nsec).unwrap_or_default();
-        Self(seconds * 1_000_000_000 + nanoseconds)
+        Self(u64::try_from(since_boot().as_nanos()).unwrap_or(u64::MAX))
     }
 }
 

@@ -16,7 +16,7 @@ use super::{
     segment::{Kind, Segment},
 };
 use crate::{
-    log::{Chunk, KeptLayout, Log, LogError, Producer, Topic, TopicPartition},
+    log::{Chunk, KeptLayout, Log, LogError, Producer, Retention, Topic, TopicPartition},
     record::Offset,
 };
 
@@ -181,6 +181,10 @@ impl Log for Peek {
 
     fn record_bytes_max(&self, _topic: &str) -> usize {
         0
+    }
+
+    fn retention(&self, _: &str) -> Option<Retention> {
+        None
     }
 
     fn size_bytes(&self) -> Option<u64> {

@@ -83,17 +83,20 @@ impl Entries {
         self.next = next;
     }
 
-    /// The shape that was kept first.
-    pub(super) fn shape(&self, topic: &str) -> Result<Option<Shape>, LogError> {
+    /// The shape that was kept first, and where: a topic that is made anew has it elsewhere.
+    pub(super) fn shape(&self, topic: &str) -> Result<Option<(Shape, Offset)>, LogError> {
         let first = self.of(topic, SHAPE).min_by_key(|(_, offset, _)| *offset);
         first
-            .map(|(key, _, value)| {
-                serde_json::from_slice(value).map_err(|error| LogError::Shape {
-                    topic: topic.to_owned(),
-                    what: format!(
-                        "what is kept of it at `{key}` in `{NAME}` can't be read: {error}"
-                    ),
-                })
+            .map(|(key, offset, value)| {
+                let shape = serde_json::from_slice(value);
+                shape
+                    .map(|shape| (shape, offset))
+                    .map_err(|error| LogError::Shape {
+                        topic: topic.to_owned(),
+                        what: format!(
+                            "what is kept of it at `{key}` in `{NAME}` can't be read: {error}"
+                        ),
+                    })
             })
             .transpose()
     }
@@ -186,7 +189,7 @@ mod tests {
         entries.take(records, 9);
         assert_eq!(
             entries.shape("vertex").ok(),
-            Some(Some(shape("murmur2 key")))
+            Some(Some((shape("murmur2 key"), 3)))
         );
         assert_eq!(entries.shape("edge").ok(), Some(None));
         assert_eq!(entries.layouts("vertex").ok(), Some(vec![layout]));

@@ -10,7 +10,7 @@ use serde::Serialize;
 use tracing::info;
 
 use super::{Options, context::Context, error::client_error, settings};
-use crate::log::LogError;
+use crate::{log::LogError, record::Offset};
 
 /// How long a call may take.
 const CALL: Duration = Duration::from_secs(10);
@@ -158,6 +158,8 @@ impl Report {
 pub struct Admin {
     client: Arc<Client>,
     options: Options,
+    /// What Kafka calls its cluster.
+    cluster_id: String,
 }
 
 impl fmt::Debug for Admin {
@@ -174,26 +176,35 @@ impl Admin {
     /// # Errors
     /// [`LogError::Setup`] if no broker answers in time, or a setting is wrong.
     pub async fn connect(options: &Options) -> Result<Self, LogError> {
-        let admin = Self {
+        let mut admin = Self {
             client: Arc::new(Client(Some(
                 settings::admin(&options.settings, &options.brokers)
                     .create_with_context(Context("admin"))
                     .map_err(client_error("start a client"))?,
             ))),
             options: options.clone(),
+            cluster_id: String::new(),
         };
         let within = options.connect_timeout;
         let known = admin
             .blocking(move |client| Ok(client.inner().fetch_cluster_id(within)))
             .await?;
         match known {
-            Some(_) => Ok(admin),
+            Some(id) => {
+                admin.cluster_id = id;
+                Ok(admin)
+            }
             None => Err(LogError::Setup(format!(
                 "no broker of Kafka at {} answers within {} s; the lines before this one say why",
                 options.brokers,
                 within.as_secs()
             ))),
         }
+    }
+
+    /// What tells a topic from every other one, of which memgen's own topic says something at an offset.
+    pub(super) fn topic_id(&self, name: &str, said_at: Offset) -> String {
+        format!("{}/{name}@{said_at}", self.cluster_id)
     }
 
     /// The topic of this name, if there is one.

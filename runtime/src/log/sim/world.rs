@@ -580,6 +580,16 @@ impl World {
         Ok(self.partition(partition)?.history.len() as Offset)
     }
 
+    /// For how long a deletion is there at least.
+    pub(super) fn deletions_kept(&self) -> Duration {
+        /// As good as for ever.
+        const LONG: Duration = Duration::from_secs(u32::MAX as u64);
+        let compaction = self.faults.compaction.as_ref();
+        compaction
+            .and_then(|compaction| compaction.deletions)
+            .unwrap_or(LONG)
+    }
+
     pub(super) fn size_bytes(&self) -> u64 {
         self.partitions
             .values()

@@ -1,0 +1,243 @@
+//! Loading: the bytes of a snapshot -> memory and fold. Several threads decode; what they make is seen by nobody before all of it was found to be right.
+
+use std::{
+    collections::BTreeSet,
+    io::Read,
+    num::NonZero,
+    sync::{Arc, mpsc},
+    thread,
+};
+
+use bytes::Bytes;
+
+use super::format::{End, Head, Items, Kind, Reader, Section, Unusable};
+use crate::{
+    fold::{Fold, Horizon, Kept, Seen},
+    key::parse_key,
+    memory::{Memory, Stored, Summary},
+    record::{Answered, Ballot, Offset},
+    state::State,
+};
+
+/// Sections that wait for a thread. With those that are being decoded, they are all of a snapshot that is in memory as bytes.
+const WAITING_MAX: usize = 4;
+
+/// A snapshot in memory.
+pub(super) struct Loaded<S: State> {
+    pub(super) head: Head,
+    pub(super) memory: Memory<S>,
+    pub(super) fold: Fold,
+    /// Before the log was read up to here, memory shows what never was at one time.
+    pub(super) until: Offset,
+    pub(super) keys: u64,
+}
+
+/// What one thread has decoded.
+#[derive(Default)]
+struct Decoded {
+    entities: u64,
+    summary: Summary,
+}
+
+/// Loads a snapshot. `admit` says whether it is one of the partition, and new enough; `seen` is told of the bytes of each section.
+pub(super) fn load<S: State>(
+    input: impl Read,
+    horizon: Horizon,
+    threads: NonZero<usize>,
+    admit: impl FnOnce(&Head) -> Result<(), Unusable>,
+    seen: impl Fn(usize),
+) -> Result<Loaded<S>, Unusable> {
+    let mut reader = Reader::begin(input)?;
+    let head = match reader.next()? {
+        Some(section) => section.head()?,
+        None => return Err(Unusable::NoSnapshot),
+    };
+    admit(&head)?;
+    let memory = Memory::<S>::default();
+    let (rest, decoded) = thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads.get())
+            .map(|_| {
+                let (sender, sections) = mpsc::sync_channel::<Section>(WAITING_MAX);
+                let memory = &memory;
+                (sender, scope.spawn(move || decode_all(memory, &sections)))
+            })
+            .collect();
+        let mut turn = workers.iter().cycle();
+        let rest = read_rest(&mut reader, horizon, &head, &seen, |section| {
+            // A thread that has ended found something wrong, and says so below.
+            turn.next()
+                .is_some_and(|(sender, _)| sender.send(section).is_ok())
+        });
+        let mut decoded = Decoded::default();
+        for (sender, worker) in workers {
+            drop(sender);
+            let part = worker
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+            decoded.entities += part.entities;
+            decoded.summary.merge(part.summary);
+        }
+        Ok::<_, Unusable>((rest?, decoded))
+    })?;
+    let Rest {
+        end,
+        fold,
+        counts,
+        last_section,
+    } = rest;
+    let counted = End {
+        entities: decoded.entities,
+        digest: decoded.summary.digest,
+        until: end.until,
+        ..counts
+    };
+    if counted != end || end.until < head.next {
+        return Err(Unusable::Damaged {
+            section: last_section,
+            what: format!("it should be {end:?}, and is {counted:?}"),
+        });
+    }
+    memory.restored(Summary {
+        applied: head.next,
+        ..decoded.summary
+    });
+    Ok(Loaded {
+        head,
+        memory,
+        fold,
+        until: end.until,
+        keys: decoded.entities,
+    })
+}
+
+/// What is in the sections without entities.
+struct Rest {
+    end: End,
+    fold: Fold,
+    counts: End,
+    last_section: u64,
+}
+
+fn read_rest(
+    reader: &mut Reader<impl Read>,
+    horizon: Horizon,
+    head: &Head,
+    seen: impl Fn(usize),
+    mut decode: impl FnMut(Section) -> bool,
+) -> Result<Rest, Unusable> {
+    let ballot = |(epoch, incarnation)| Ballot::new(epoch, incarnation);
+    let mut kept = Kept {
+        ballot: ballot(head.ballot),
+        next: head.next,
+        last: head.last.map(|(offset, by, timestamp_ms)| Seen {
+            offset,
+            ballot: ballot(by),
+            timestamp_ms,
+        }),
+        dirty: BTreeSet::new(),
+        torn: BTreeSet::new(),
+    };
+    let mut answers = Vec::new();
+    let mut end = None;
+    let mut last_section = 0;
+    while let Some(section) = reader.next()? {
+        seen(section.bytes.len());
+        last_section = section.number;
+        let mut items = section.items();
+        match section.kind {
+            Kind::Head => return Err(section.damaged("there is a second head")),
+            Kind::Dirty => {
+                while items.more()? {
+                    kept.dirty.insert(key(&mut items)?);
+                }
+            }
+            Kind::Torn => {
+                while items.more()? {
+                    kept.torn.insert(key(&mut items)?);
+                }
+            }
+            Kind::Answers => {
+                while items.more()? {
+                    answers.push(answer(&mut items)?);
+                }
+            }
+            Kind::Entities => {
+                if !decode(section) {
+                    break;
+                }
+            }
+            Kind::End => end = Some(section.end()?),
+        }
+    }
+    let Some(end) = end else {
+        return Err(Unusable::Damaged {
+            section: last_section,
+            what: "it has no end".to_owned(),
+        });
+    };
+    let counts = End {
+        answers: answers.len() as u64,
+        dirty: kept.dirty.len() as u64,
+        torn: kept.torn.len() as u64,
+        ..End::default()
+    };
+    let mut fold = Fold::resume(horizon, kept);
+    for (offset, timestamp_ms, answered) in &answers {
+        fold.recall(*offset, *timestamp_ms, answered);
+    }
+    Ok(Rest {
+        end,
+        fold,
+        counts,
+        last_section,
+    })
+}
+
+fn key(items: &mut Items<'_>) -> Result<Bytes, Unusable> {
+    let length = items.length()?;
+    Ok(Bytes::copy_from_slice(items.bytes(length)?))
+}
+
+fn answer(items: &mut Items<'_>) -> Result<(Offset, u64, Answered), Unusable> {
+    let (id, reply) = (items.length()?, items.length()?);
+    let (fingerprint, offset, timestamp_ms) = (items.u128()?, items.u64()?, items.u64()?);
+    let answered = Answered {
+        id: Bytes::copy_from_slice(items.bytes(id)?),
+        fingerprint,
+        reply: Bytes::copy_from_slice(items.bytes(reply)?),
+    };
+    Ok((offset, timestamp_ms, answered))
+}
+
+fn decode_all<S: State>(
+    memory: &Memory<S>,
+    sections: &mpsc::Receiver<Section>,
+) -> Result<Decoded, Unusable> {
+    let mut decoded = Decoded::default();
+    for section in sections {
+        decode(memory, &section, &mut decoded)?;
+    }
+    Ok(decoded)
+}
+
+fn decode<S: State>(
+    memory: &Memory<S>,
+    section: &Section,
+    decoded: &mut Decoded,
+) -> Result<(), Unusable> {
+    let mut items = section.items();
+    while items.more()? {
+        let (key, value) = (items.length()?, items.length()?);
+        let (etag, bytes) = (items.u64()?, items.u32()?);
+        let key = std::str::from_utf8(items.bytes(key)?).map_err(|error| section.damaged(error))?;
+        let key = parse_key::<S>(key).map_err(|error| section.damaged(error))?;
+        let stored = Stored::restore(items.bytes(value)?, etag, bytes)
+            .map_err(|error| section.damaged(error))?;
+        decoded.summary.add(&stored);
+        decoded.entities += 1;
+        if memory.restore(key, Arc::new(stored)).is_some() {
+            return Err(section.damaged("a key is there twice"));
+        }
+    }
+    Ok(())
+}

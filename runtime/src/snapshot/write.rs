@@ -1,0 +1,104 @@
+//! Writing: a cut of a partition -> the bytes of a snapshot.
+
+use std::{io, io::Write, ops::Bound, ops::ControlFlow, sync::Arc};
+
+use bytes::Bytes;
+
+use super::format::{End, Head, Kind, Sections};
+use crate::{clock::Moment, fold::Fold, key::key_text, memory::Memory, state::State};
+
+/// What a snapshot is made of: the fold as it was, and the memory as it goes on.
+pub(crate) struct Cut<S: State> {
+    pub(crate) fold: Fold,
+    pub(crate) memory: Arc<Memory<S>>,
+    /// When the partition was last caught up.
+    pub(crate) current: Moment,
+}
+
+/// Writes a snapshot. Memory is walked in pieces, while records go on being applied; `between` is awaited after each piece, and says whether to go on.
+pub(super) async fn write<S, W, B>(
+    cut: &Cut<S>,
+    head: &Head,
+    out: W,
+    mut between: impl FnMut() -> B,
+) -> io::Result<(W, u64)>
+where
+    S: State,
+    W: Write,
+    B: Future<Output = io::Result<()>>,
+{
+    let mut sections = Sections::begin(out, head)?;
+    let mut end = End::default();
+    for (kind, keys, count) in [
+        (Kind::Dirty, cut.fold.dirty(), &mut end.dirty),
+        (Kind::Torn, cut.fold.torn(), &mut end.torn),
+    ] {
+        for key in keys {
+            sections.item(kind, |buffer| {
+                put_length(buffer, key);
+                buffer.extend_from_slice(key);
+            })?;
+            *count += 1;
+        }
+    }
+    for (id, answer) in cut.fold.answers() {
+        sections.item(Kind::Answers, |buffer| {
+            put_length(buffer, id);
+            put_length(buffer, &answer.reply);
+            buffer.extend_from_slice(&answer.fingerprint.to_le_bytes());
+            buffer.extend_from_slice(&answer.offset.to_le_bytes());
+            buffer.extend_from_slice(&answer.timestamp_ms.to_le_bytes());
+            buffer.extend_from_slice(id);
+            buffer.extend_from_slice(&answer.reply);
+        })?;
+        end.answers += 1;
+    }
+    let mut from: Option<S::Key> = None;
+    loop {
+        sections.close()?;
+        between().await?;
+        let mut last = None;
+        let mut outcome = Ok(());
+        let bound = from.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
+        cut.memory.walk(bound, |key, stored| {
+            outcome = entity(&mut sections, key, &stored);
+            end.entities += 1;
+            end.digest = end.digest.wrapping_add(stored.etag);
+            if sections.is_full() || outcome.is_err() {
+                last = Some(key.clone());
+                return ControlFlow::Break(());
+            }
+            ControlFlow::Continue(())
+        });
+        outcome?;
+        match last {
+            Some(last) => from = Some(last),
+            None => break,
+        }
+    }
+    end.until = cut.memory.applying();
+    sections.end(&end)
+}
+
+fn entity<S: State, W: Write>(
+    sections: &mut Sections<W>,
+    key: &S::Key,
+    stored: &crate::memory::Stored<S>,
+) -> io::Result<()> {
+    let key = key_text::<S>(key);
+    let value = Bytes::from(serde_json::to_vec(&stored.state)?);
+    sections.item(Kind::Entities, |buffer| {
+        put_length(buffer, key.as_bytes());
+        put_length(buffer, &value);
+        buffer.extend_from_slice(&stored.etag.to_le_bytes());
+        buffer.extend_from_slice(&stored.bytes().to_le_bytes());
+        buffer.extend_from_slice(key.as_bytes());
+        buffer.extend_from_slice(&value);
+    })
+}
+
+/// Whatever is too long for it makes the section too long, which is refused.
+fn put_length(buffer: &mut Vec<u8>, bytes: &[u8]) {
+    let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+    buffer.extend_from_slice(&length.to_le_bytes());
+}
