@@ -388,7 +388,7 @@ async fn what_is_watched_is_there() {
     let panels = dashboard["panels"].as_array().expect("a list");
     let targets = panels
         .iter()
-        .flat_map(|panel| panel["targets"].as_array())
+        .filter_map(|panel| panel["targets"].as_array())
         .flatten();
     let rules = targets.enumerate().map(|(index, target)| {
         let expr = target["expr"]
