@@ -182,6 +182,31 @@ async fn what_was_acknowledged_survives_a_crash() {
     assert_eq!(client.get(&path).await.status, 404);
 }
 
+/// What may be left out and may be null stays what it was, also after a replay.
+#[tokio::test]
+async fn null_and_nothing_are_two_things() {
+    let service = petstore();
+    let mut running = service.start().await;
+    let client = running.client();
+    let mut paths = Vec::new();
+    for notes in [None, Some(Value::Null), Some("shy".into())] {
+        let mut pet = json!({ "name": "Ann", "species": "cat" });
+        if let Some(notes) = &notes {
+            pet["notes"] = notes.clone();
+        }
+        let created = post(&client, "/pets", &pet).await;
+        assert_eq!(created.json().get("notes"), notes.as_ref(), "{created:?}");
+        paths.push((format!("/pets/{}", created.json()["id"]), notes));
+    }
+    running.kill_9();
+    let running = service.start().await;
+    for (path, notes) in paths {
+        let read = running.client().get(&path).await;
+        assert_eq!(read.status, 200, "{read:?}");
+        assert_eq!(read.json().get("notes"), notes.as_ref(), "{read:?}");
+    }
+}
+
 #[tokio::test]
 async fn lists_have_pages_and_filters() {
     let running = petstore().start().await;

@@ -168,7 +168,7 @@ async fn run(seed: u64) -> (Vec<String>, Truth, Seen) {
         nodes.iter().map(|it| it.node.mailbox.clone()).collect(),
     ));
     // Until when each node is away.
-    let mut away = vec![None; NODES];
+    let mut away = [None; NODES];
     let mut clients = Vec::new();
     let begun = Instant::now();
     let mut id = 0;

@@ -164,12 +164,12 @@ impl World {
     }
 }
 
-fn value(key: &str, text: &str) -> Option<Bytes> {
+fn value(key: &str, text: &str) -> Bytes {
     let note = Note {
         name: key.to_owned(),
         text: text.to_owned(),
     };
-    Some(serde_json::to_vec(&note).unwrap().into())
+    serde_json::to_vec(&note).unwrap().into()
 }
 
 fn record(epoch: u64, kind: Kind, key: &str, value: Option<Bytes>) -> Record {
@@ -185,7 +185,7 @@ fn record(epoch: u64, kind: Kind, key: &str, value: Option<Bytes>) -> Record {
 }
 
 fn note(epoch: u64, key: &str, text: &str) -> Record {
-    record(epoch, Kind::Data, key, value(key, text))
+    record(epoch, Kind::Data, key, Some(value(key, text)))
 }
 
 fn deletion(epoch: u64, key: &str) -> Record {
@@ -205,7 +205,7 @@ fn answering(mut record: Record, id: &[u8]) -> Record {
 fn eventful() -> Vec<Record> {
     let change = |key: &'static str| batch::Change {
         key: Bytes::from_static(key.as_bytes()),
-        value: value(key, "batch"),
+        value: Some(value(key, "batch")),
     };
     let batch = batch::encode(&[change("p"), change("q"), change("r")]);
     vec![
@@ -222,7 +222,7 @@ fn eventful() -> Vec<Record> {
             std::str::from_utf8(BATCH_KEY).unwrap(),
             Some(batch),
         ),
-        record(3, Kind::FollowUp, "p", value("p", "batch")),
+        record(3, Kind::FollowUp, "p", Some(value("p", "batch"))),
     ]
 }
 

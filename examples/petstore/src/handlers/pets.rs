@@ -104,7 +104,7 @@ impl PetsApi for Handlers {
 
 /// Whether each word is in the name, the notes or a tag.
 fn has_all(pet: &Pet, words: &[String]) -> bool {
-    let texts = [Some(&pet.name), pet.notes.as_ref()];
+    let texts = [Some(&pet.name), pet.notes.as_ref().and_then(Option::as_ref)];
     let tags = pet.tags.iter().flatten();
     let texts: Vec<String> = texts
         .into_iter()
