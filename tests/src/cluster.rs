@@ -244,6 +244,16 @@ impl Cluster {
             .collect()
     }
 
+    /// The first standby of each partition of a topic, as a node sees it.
+    pub async fn standbys(&mut self, node: usize, topic: &str) -> Vec<Option<String>> {
+        let status = self.status(node).await;
+        let partitions = status["partitions"].as_array().expect("partitions");
+        let of_topic = partitions.iter().filter(|one| one["topic"] == topic);
+        of_topic
+            .map(|one| one["standbys"][0].as_str().map(str::to_owned))
+            .collect()
+    }
+
     /// How often partitions of a topic were taken over so far, in all: each takeover has an epoch of its own.
     pub async fn epochs(&mut self, topic: &str) -> u64 {
         let mut epochs: Vec<u64> = Vec::new();
