@@ -66,7 +66,6 @@ async fn too_few_replicas_in_sync_delay_their_partition_only() {
     let log = log.await.expect("the brokers answer");
     let strict = declare(&log, "strict").await;
     let beside = declare(&log, "beside").await;
-    let ballot = Ballot::new(1, 1);
     append(&log, &strict, "before")
         .await
         .expect("all are in sync");
@@ -92,30 +91,16 @@ async fn too_few_replicas_in_sync_delay_their_partition_only() {
     };
     timeout(SOON, missed).await.expect("it is missed");
 
-    let refused = Notify::new();
-    let fail = async {
-        let outcome = append(&log, &strict, "meanwhile").await;
-        assert!(
-            matches!(outcome, Err(AppendError::Unknown(_))),
-            "three replicas were wanted, and two were there: {outcome:?}"
-        );
-        refused.notify_one();
-    };
-    let go_on = async {
-        let mut producer = log.producer(&beside).expect("a producer");
-        let mut landed = 0;
-        loop {
-            let record = [data(ballot, "key", Some("value"))];
-            tokio::select! {
-                biased;
-                () = refused.notified() => break landed,
-                outcome = producer.append(&record) => outcome.expect("two copies are enough"),
-            };
-            landed += 1;
-        }
-    };
-    let ((), landed) = tokio::join!(fail, go_on);
+    // Both share a client at first, which fails with the record that is refused: what is outstanding beside it then is unknown, too.
+    let (failed, landed) = beside_a_refusal(&log, &strict, &beside).await;
     assert!(landed > 0, "nothing landed beside it");
+    if let Some(error) = failed {
+        assert!(matches!(error, AppendError::Unknown(_)), "{error:?}");
+    }
+    // From then on the suspect has a client of its own.
+    let (failed, landed) = beside_a_refusal(&log, &strict, &beside).await;
+    assert!(failed.is_none(), "two copies are enough: {failed:?}");
+    assert!(landed > 0, "nothing landed beside a suspect");
     let there = read_all(&log, &strict).await;
     assert_eq!(there[0].1.key, "before");
 
@@ -124,6 +109,38 @@ async fn too_few_replicas_in_sync_delay_their_partition_only() {
     timeout(SOON, again).await.expect("in sync again");
     let there = read_all(&log, &strict).await;
     assert_eq!(there.last().expect("it landed").1.key, "after");
+}
+
+/// Appends to a partition that refuses, and meanwhile to another with one producer: why that failed, if it did, and how often it landed.
+async fn beside_a_refusal(
+    log: &Kafka,
+    strict: &TopicPartition,
+    beside: &TopicPartition,
+) -> (Option<AppendError>, usize) {
+    let refused = Notify::new();
+    let fail = async {
+        let outcome = append(log, strict, "meanwhile").await;
+        assert!(
+            matches!(outcome, Err(AppendError::Unknown(_))),
+            "three replicas were wanted, and two were there: {outcome:?}"
+        );
+        refused.notify_one();
+    };
+    let go_on = async {
+        let mut producer = log.producer(beside).expect("a producer");
+        let mut landed = 0;
+        loop {
+            let record = [data(Ballot::new(1, 1), "key", Some("value"))];
+            tokio::select! {
+                () = refused.notified() => return (None, landed),
+                outcome = producer.append(&record) => if let Err(error) = outcome {
+                    return (Some(error), landed);
+                },
+            }
+            landed += 1;
+        }
+    };
+    tokio::join!(fail, go_on).1
 }
 
 /// A record that the brokers refuse for good is fatal to its producer, and to no other that comes after it.
