@@ -1,7 +1,7 @@
 //! Becoming a partition's owner: rule 2 of the log protocol.
 //!
 //! Read the log to its end, append a barrier with a new ballot, read back through that barrier. If a higher ballot turns up
-//! before it, someone else was faster. Then nothing that an earlier owner sent and that lies behind the barrier will ever count.
+//! before it, someone else was faster; a barrier that lies where the reading ended has nothing before it. Then nothing that an earlier owner sent and that lies behind the barrier will ever count.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -68,10 +68,16 @@ pub(crate) async fn take_over<S: State>(
             key: Bytes::from_static(BARRIER_KEY),
             value: None,
         };
-        match producer.append(&[barrier]).await {
+        match producer.append(std::slice::from_ref(&barrier)).await {
             Ok(offsets) => {
-                let next = offsets[0] + 1;
-                replica.catch_up(Some(next), &mut seen).await?;
+                let (at, next) = (offsets[0], offsets[0] + 1);
+                if at == replica.fold.next() {
+                    // Nothing lies between what was read and the barrier: to read it back would tell what is known.
+                    seen(at, &barrier, true);
+                    replica.step_own(at, &barrier, None)?;
+                } else {
+                    replica.catch_up(Some(next), &mut seen).await?;
+                }
                 if replica.fold.ballot() == ballot {
                     debug!(partition = %replica.partition, epoch = ballot.epoch, "took over");
                     return Ok(Tenure {

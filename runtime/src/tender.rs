@@ -169,23 +169,26 @@ impl<S: State> Tender<S> {
         views: &mut watch::Receiver<Arc<View>>,
         stop: &mut watch::Receiver<bool>,
     ) -> Result<(), ReplayError> {
-        // Before the lock is asked for, so that nobody waits for a node that has yet to read.
-        self.follow().await?;
         let partition = self.partition().clone();
         let me = self.common.cluster.me.clone();
         let coordinator = self.common.cluster.coordinator.clone();
         let view = views.borrow().clone();
-        if let Some(holder) = view.holder(&partition)
-            && *holder.node != *me
-        {
-            if !self.common.cluster.is_gone(holder) {
-                return Ok(());
-            }
+        let holder = view.holder(&partition);
+        let holder = holder.filter(|holder| *holder.node != *me);
+        let is_held = holder.is_some_and(|holder| !self.common.cluster.is_gone(holder));
+        // Before the lock is asked for, so that nobody waits for a node that has yet to read. One that is in sync reads what little it lacks as the owner.
+        if is_held || !self.announced {
+            self.follow().await?;
+        }
+        if is_held {
+            return Ok(());
+        }
+        if let Some(holder) = holder {
             match coordinator.remove(&partition, holder).await {
                 Ok(true) => {
                     info!(%partition, of = holder.node, "removed the lock of a process that is gone");
                 }
-                Ok(false) => return Ok(()),
+                Ok(false) => return self.follow().await,
                 Err(error) => return self.later(&error, views).await,
             }
         }
@@ -193,7 +196,7 @@ impl<S: State> Tender<S> {
             Ok(Some(lock)) => lock,
             Ok(None) => {
                 debug!(%partition, "another node was faster");
-                return Ok(());
+                return self.follow().await;
             }
             Err(error) => return self.later(&error, views).await,
         };

@@ -32,6 +32,8 @@ const KEYS: usize = 12;
 /// Sessions of two seconds; the ensemble has ticks of half a second.
 const SESSION: [&str; 2] = ["--session-timeout-ms", "2000"];
 
+/// So much do clients want unless they are told otherwise: as much as two processors can do, brokers included.
+const REST_MS_MAX: u32 = 10;
 /// How long a load runs before something happens: what it saw then is what it is compared with.
 const BEFORE: Duration = Duration::from_millis(1500);
 /// What is waited for takes less, however busy the machine is.
@@ -45,6 +47,8 @@ pub struct Chaos {
     pub cluster: Cluster,
     /// What was seen so far.
     pub report: Report,
+    /// How long a client rests at most between two operations, in milliseconds: more than 0.
+    pub rest_ms_max: u32,
     network: Option<Network>,
     random: Random,
     parts: usize,
@@ -64,6 +68,7 @@ impl Chaos {
             servers,
             cluster,
             report: Report::default(),
+            rest_ms_max: REST_MS_MAX,
             network,
             random: Random::new(),
             parts: 0,
@@ -89,6 +94,10 @@ impl Chaos {
             .collect()
     }
 
+    fn load(&mut self, nodes: &[Client], keys: &Keys) -> Load {
+        Load::start(nodes, keys, self.rest_ms_max, &mut self.random)
+    }
+
     /// A load at all nodes that run but one, which is running for a while.
     async fn load_besides(&mut self, node: usize, keys: &Keys) -> Load {
         let others: Vec<Client> = self
@@ -98,7 +107,7 @@ impl Chaos {
             .filter(|(other, _)| *other != node)
             .map(|(_, client)| client)
             .collect();
-        let load = Load::start(&others, keys, &mut self.random);
+        let load = self.load(&others, keys);
         tokio::time::sleep(BEFORE).await;
         load
     }

@@ -19,9 +19,6 @@ use crate::{
 
 /// How long a client repeats a request before it gives up.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// A client rests for so long at most between two operations.
-const REST_MS_MAX: u32 = 10;
-
 /// Keys, by partition.
 pub type Keys = Vec<Vec<String>>;
 
@@ -58,9 +55,9 @@ pub struct Wait {
 }
 
 impl Load {
-    /// Starts one client at each of the nodes for each partition.
+    /// Starts one client at each of the nodes for each partition. It rests for less than `rest_ms_max` between two operations.
     #[must_use]
-    pub fn start(nodes: &[Client], keys: &Keys, random: &mut Random) -> Self {
+    pub fn start(nodes: &[Client], keys: &Keys, rest_ms_max: u32, random: &mut Random) -> Self {
         static ITEM: AtomicU64 = AtomicU64::new(1);
         let stop = Arc::new(AtomicBool::new(false));
         let mut clients = JoinSet::new();
@@ -84,7 +81,7 @@ impl Load {
                             took: operation.ended - began,
                         });
                         done.history.add(key, operation);
-                        let rest = u64::from(random.below(REST_MS_MAX));
+                        let rest = u64::from(random.below(rest_ms_max));
                         tokio::time::sleep(Duration::from_millis(rest)).await;
                     }
                     done

@@ -2,7 +2,7 @@
 
 use std::{
     env, fs,
-    io::{BufRead as _, BufReader, Read},
+    io::{BufRead as _, BufReader, Read, Write as _},
     path::{Path, PathBuf},
     process::{self, Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -137,9 +137,10 @@ impl Service {
             .spawn()
             .unwrap_or_else(|error| panic!("{}: {error}", self.binary.display()));
         let output = Output::default();
+        let kept = kept(child.id());
         let readers = [
-            output.follow(child.stdout.take().expect("it is piped")),
-            output.follow(child.stderr.take().expect("it is piped")),
+            output.follow(child.stdout.take().expect("it is piped"), None),
+            output.follow(child.stderr.take().expect("it is piped"), kept),
         ];
         let nodes = self.args.iter().skip_while(|arg| *arg != "--nodes").nth(1);
         Running {
@@ -190,6 +191,13 @@ impl Service {
     }
 }
 
+/// Where a process's log is kept as well, if `MEMGEN_TEST_LOGS` names a folder: for looking at what happened in a long run.
+fn kept(process: u32) -> Option<fs::File> {
+    let folder = env::var_os("MEMGEN_TEST_LOGS")?;
+    let file = Path::new(&folder).join(format!("{process}.log"));
+    Some(fs::File::create(file).expect("the folder is there"))
+}
+
 /// All that a process printed so far.
 #[derive(Clone, Debug, Default)]
 struct Output(Arc<Mutex<String>>);
@@ -199,13 +207,20 @@ impl Output {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn follow(&self, source: impl Read + Send + 'static) -> thread::JoinHandle<()> {
+    fn follow(
+        &self,
+        source: impl Read + Send + 'static,
+        mut kept: Option<fs::File>,
+    ) -> thread::JoinHandle<()> {
         let output = self.clone();
         thread::spawn(move || {
             let mut source = BufReader::new(source);
             let mut line = Vec::new();
             while matches!(source.read_until(b'\n', &mut line), Ok(1..)) {
                 output.text().push_str(&String::from_utf8_lossy(&line));
+                if let Some(kept) = &mut kept {
+                    kept.write_all(&line).expect("the folder can be written");
+                }
                 line.clear();
             }
         })

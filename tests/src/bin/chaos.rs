@@ -14,8 +14,9 @@ use memgen_tests::{
     network::Network,
 };
 
-/// What can be done, so many times.
-const PARTS: [&str; 8] = [
+/// What can be done, so many times; but `--rest-ms` says how long clients rest at most between two operations from then on.
+const PARTS: [&str; 9] = [
+    "--rest-ms",
     "--kills",
     "--pauses",
     "--restarts",
@@ -40,7 +41,7 @@ fn main() -> ExitCode {
         _ => None,
     });
     let Some(wanted) = wanted.collect::<Option<Vec<(&str, usize)>>>() else {
-        eprintln!("usage: chaos [{} ROUNDS]…", PARTS.join(" | "));
+        eprintln!("usage: chaos [{} NUMBER]…", PARTS.join(" | "));
         return ExitCode::from(2);
     };
     let on_hosts = wanted.iter().any(|(part, _)| ON_HOSTS.contains(part));
@@ -64,6 +65,10 @@ async fn run(wanted: &[(&str, usize)], on_hosts: bool) -> ExitCode {
     let mut chaos = Chaos::start(network).await;
     for (part, rounds) in wanted {
         match *part {
+            "--rest-ms" => {
+                chaos.rest_ms_max = u32::try_from(*rounds).unwrap_or(u32::MAX).max(1);
+                continue;
+            }
             "--kills" => chaos.kills(*rounds).await,
             "--pauses" => chaos.pauses(*rounds).await,
             "--restarts" => chaos.restarts(*rounds).await,

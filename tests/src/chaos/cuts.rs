@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{Chaos, NODES};
 use crate::{
-    load::{Done, Keys, Load},
+    load::{Done, Keys},
     network::Net,
 };
 
@@ -90,7 +90,7 @@ impl Chaos {
             None
         } else {
             let client = [self.cluster.node(victim).client()];
-            Some(Load::start(&client, &keys, &mut self.random))
+            Some(self.load(&client, &keys))
         };
         let load = self.load_besides(victim, &keys).await;
         let probes = self.keys();
@@ -124,7 +124,7 @@ impl Chaos {
         } else {
             // It was out of reach, and answers again.
             let client = [self.cluster.node(victim).client()];
-            let load = Load::start(&client, &keys, &mut self.random);
+            let load = self.load(&client, &keys);
             tokio::time::sleep(AFTER).await;
             load.stop().await
         };

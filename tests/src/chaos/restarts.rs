@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tokio::process::Command;
 
 use super::{Chaos, NODES};
-use crate::{binaries::binary, load::Load};
+use crate::binaries::binary;
 
 impl Chaos {
     /// Restarts all nodes, one after another, so many times.
@@ -77,7 +77,7 @@ impl Chaos {
             let keys = self.keys();
             self.balanced(3).await;
             let client = [self.cluster.node(0).client()];
-            let load = Load::start(&client, &keys, &mut self.random);
+            let load = self.load(&client, &keys);
             for (node, running) in [(2, 2), (1, 1)] {
                 let before = self.before().await;
                 self.cluster.stop(node).await;
@@ -104,7 +104,7 @@ impl Chaos {
         for round in 0..rounds {
             let keys = self.keys();
             let clients = [self.cluster.node(0).client(), self.cluster.node(1).client()];
-            let load = Load::start(&clients, &keys, &mut self.random);
+            let load = self.load(&clients, &keys);
             self.servers.restart_brokers().await;
             self.servers.restart_ensemble().await;
             self.cluster.ready().await;

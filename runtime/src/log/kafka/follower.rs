@@ -53,6 +53,8 @@ pub(super) struct Follower {
     topic: String,
     number: i32,
     consumer: Arc<BaseConsumer<Context>>,
+    /// Asks leaders, and is not behind what they are asked to send.
+    asker: Arc<BaseConsumer<Context>>,
     /// Told when there is something in the queue.
     filled: Arc<Notify>,
     /// Those who wait for more.
@@ -95,6 +97,7 @@ enum Event {
 impl Follower {
     pub(super) fn new(
         consumer: &Arc<BaseConsumer<Context>>,
+        asker: &Arc<BaseConsumer<Context>>,
         partition: &TopicPartition,
         topic: &str,
         closed: Arc<AtomicBool>,
@@ -113,6 +116,7 @@ impl Follower {
             topic: topic.to_owned(),
             number,
             consumer: Arc::clone(consumer),
+            asker: Arc::clone(asker),
             filled,
             waiting: AtomicUsize::new(0),
             closed,
@@ -429,10 +433,7 @@ impl Follower {
     /// Asks the leader what there is.
     fn ask(&self, mut trouble: Trouble) -> Result<(Offset, Offset), LogError> {
         loop {
-            match self
-                .consumer
-                .fetch_watermarks(&self.topic, self.number, CALL)
-            {
+            match self.asker.fetch_watermarks(&self.topic, self.number, CALL) {
                 Ok((start, end)) => {
                     let offset = |it: i64| Offset::try_from(it).unwrap_or(0);
                     return Ok((offset(start), offset(end)));

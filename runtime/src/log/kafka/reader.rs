@@ -4,7 +4,8 @@
 //! assigned while somebody reads it or waits for it, and given back when nobody did for a while: an owner need not be sent what it wrote.
 //!
 //! What is assigned has no group. The offset to begin at is given, and a wrong one is an error. Whether there is anything to be read is asked of the
-//! partition's leader, since a queue that is empty says nothing.
+//! partition's leader, since a queue that is empty says nothing. A second consumer asks, which fetches nothing: a broker answers the requests of a connection in turn, and a fetch
+//! waits there for something to come.
 
 use std::{
     collections::HashMap,
@@ -29,25 +30,31 @@ const GOING: Duration = Duration::from_millis(20);
 /// The consumer of a node.
 pub(super) struct Reader {
     consumer: Arc<BaseConsumer<Context>>,
+    asker: Arc<BaseConsumer<Context>>,
     followers: Mutex<HashMap<TopicPartition, Arc<Follower>>>,
     closed: Arc<AtomicBool>,
 }
 
 impl Reader {
     pub(super) fn start(config: &ClientConfig) -> Result<Arc<Self>, LogError> {
-        let consumer: BaseConsumer<Context> = config
-            .create_with_context(Context("consumer"))
-            .map_err(client_error("start a consumer"))?;
+        let consumer = |name| {
+            let consumer: Result<BaseConsumer<Context>, _> =
+                config.create_with_context(Context(name));
+            consumer
+                .map(Arc::new)
+                .map_err(client_error("start a consumer"))
+        };
         let reader = Arc::new(Self {
-            consumer: Arc::new(consumer),
+            consumer: consumer("consumer")?,
+            asker: consumer("asker")?,
             followers: Mutex::default(),
             closed: Arc::default(),
         });
         let weak = Arc::downgrade(&reader);
-        let consumer = Arc::clone(&reader.consumer);
+        let (consumer, asker) = (Arc::clone(&reader.consumer), Arc::clone(&reader.asker));
         std::thread::Builder::new()
             .name("memgen-kafka-read".to_owned())
-            .spawn(move || serve(&weak, &consumer))
+            .spawn(move || serve(&weak, &consumer, &asker))
             .map_err(|source| LogError::Io {
                 what: "can't start the thread of a consumer".to_owned(),
                 source,
@@ -67,6 +74,7 @@ impl Reader {
         }
         let follower = Arc::new(Follower::new(
             &self.consumer,
+            &self.asker,
             partition,
             topic,
             Arc::clone(&self.closed),
@@ -87,8 +95,12 @@ impl Drop for Reader {
     }
 }
 
-/// Looks after the consumer's events, and gives back what is idle. The consumer is dropped here, since that takes a while.
-fn serve(reader: &Weak<Reader>, consumer: &Arc<BaseConsumer<Context>>) {
+/// Looks after the consumers' events, and gives back what is idle. The consumers are dropped here, since that takes a while.
+fn serve(
+    reader: &Weak<Reader>,
+    consumer: &Arc<BaseConsumer<Context>>,
+    asker: &Arc<BaseConsumer<Context>>,
+) {
     while let Some(reader) = reader.upgrade() {
         let followers: Vec<_> = {
             let followers = reader.followers.lock().expect(UNPOISONED);
@@ -98,10 +110,12 @@ fn serve(reader: &Weak<Reader>, consumer: &Arc<BaseConsumer<Context>>) {
         for follower in followers {
             follower.give_back_if_idle();
         }
-        match consumer.poll(SERVE) {
-            // Messages go to the queues of their partitions.
-            None | Some(Ok(_) | Err(KafkaError::PartitionEOF(_))) => {}
-            Some(Err(error)) => debug!(%error, "the consumer"),
+        for event in [consumer.poll(SERVE), asker.poll(Duration::ZERO)] {
+            match event {
+                // Messages go to the queues of their partitions.
+                None | Some(Ok(_) | Err(KafkaError::PartitionEOF(_))) => {}
+                Some(Err(error)) => debug!(%error, "a consumer"),
+            }
         }
     }
     // The queues of partitions go before the consumer that they belong to.
