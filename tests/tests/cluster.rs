@@ -2,6 +2,9 @@
 //!
 //! The program `chaos` does the same more often, for the figures in BENCHMARKS.md.
 
+#[path = "cluster/upgrade.rs"]
+mod upgrade;
+
 use std::{env, process::Command};
 
 use memgen_tests::{
@@ -25,6 +28,7 @@ async fn a_cluster() {
     chaos.all_have_the_same().await;
     chaos.report.assert_sound();
     a_page_shows_it(&mut chaos).await;
+    upgrade::a_service_is_upgraded(&chaos.servers).await;
     chaos.cluster.assert_sound();
     drop(chaos);
     nodes_that_are_cut_off();
