@@ -78,6 +78,8 @@ pub struct Change<S: State> {
     pub(crate) key: S::Key,
     /// None deletes.
     pub(crate) stored: Option<Arc<Stored<S>>>,
+    /// The value as a newer build wrote it, if one did.
+    pub(crate) newer: Option<Box<Newer>>,
 }
 
 impl<S: State> Clone for Change<S> {
@@ -85,8 +87,17 @@ impl<S: State> Clone for Change<S> {
         Self {
             key: self.key.clone(),
             stored: self.stored.clone(),
+            newer: self.newer.clone(),
         }
     }
+}
+
+/// A value that a newer build wrote, while this one goes on: it may say more than this build can read, and has to be written again as it is.
+#[derive(Clone, Debug)]
+pub(crate) struct Newer {
+    /// Its layout.
+    pub(crate) schema: u64,
+    pub(crate) value: Bytes,
 }
 
 impl<S: State> Change<S> {
@@ -102,11 +113,17 @@ impl<S: State> Change<S> {
     ) -> Result<Self, String> {
         let text = std::str::from_utf8(key).map_err(|error| format!("its key: {error}"))?;
         let key = crate::key::parse_key::<S>(text).map_err(|error| format!("its key: {error}"))?;
+        let newer = value.filter(|_| readers.is_newer(schema)).map(|value| {
+            Box::new(Newer {
+                schema,
+                value: value.clone(),
+            })
+        });
         let stored = value
             .map(|value| readers.read(schema, &key, value).map(Arc::new))
             .transpose()
             .map_err(|error| format!("its value: {error}"))?;
-        Ok(Self { key, stored })
+        Ok(Self { key, stored, newer })
     }
 }
 
@@ -236,7 +253,7 @@ impl<S: State> Memory<S> {
         let mut summary = self.summary();
         // Before the first change: who sees a change sees this too.
         self.applying.store(next, Ordering::SeqCst);
-        for Change { key, stored } in changes {
+        for Change { key, stored, .. } in changes {
             match stored {
                 Some(stored) => {
                     summary.add(&stored);
@@ -289,6 +306,7 @@ mod tests {
                 let json = format!(r#"{{"name":"{name}","value":{value}}}"#);
                 Arc::new(Stored::decode(json.as_bytes()).unwrap())
             }),
+            newer: None,
         }
     }
 

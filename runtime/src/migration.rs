@@ -1,6 +1,10 @@
 //! Older types of a state's values: `#[migrate(from = VertexV1)]`.
 
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    sync::Arc,
+};
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -46,17 +50,23 @@ pub(crate) struct Readers<S> {
     current: u64,
     /// Those that an older type reads.
     migrated: HashMap<u64, (&'static str, Read<S>)>,
+    /// All that were kept with the log when this node started.
+    known: HashSet<u64>,
 }
 
 impl<S: State> Readers<S> {
     /// Reads all as what this build writes.
     #[cfg(all(test, feature = "simulation"))]
     pub(crate) fn current(fingerprint: u64) -> Arc<Self> {
-        Self::new(fingerprint, &HashMap::new())
+        Self::new(fingerprint, &HashMap::new(), HashSet::new())
     }
 
-    /// `migrated` says which of the migrations reads a layout.
-    pub(crate) fn new(fingerprint: u64, migrated: &HashMap<u64, usize>) -> Arc<Self> {
+    /// `migrated` says which of the migrations reads a layout; `known` are all layouts that are kept with the log.
+    pub(crate) fn new(
+        fingerprint: u64,
+        migrated: &HashMap<u64, usize>,
+        known: HashSet<u64>,
+    ) -> Arc<Self> {
         let migrations = S::migrations();
         let migrated = migrated.iter().filter_map(|(fingerprint, index)| {
             let migration = migrations.get(*index)?;
@@ -65,7 +75,14 @@ impl<S: State> Readers<S> {
         Arc::new(Self {
             current: fingerprint,
             migrated: migrated.collect(),
+            known,
         })
+    }
+
+    /// Whether values of this layout are written by a build that came after this node had started, and so may say more than this build can read. What is written by
+    /// other tools names no layout.
+    pub(crate) fn is_newer(&self, schema: u64) -> bool {
+        schema != 0 && schema != self.current && !self.known.contains(&schema)
     }
 
     /// The fingerprint of what this build writes.

@@ -2,7 +2,7 @@
 //!
 //! Standby and start-up replay move forward by [`Replica::catch_up`], the owner by `step_own`; both by the one fold, so they agree byte for byte.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 
@@ -10,7 +10,7 @@ use crate::{
     clock::Moment,
     fold::{Effect, Fold, Horizon},
     log::{Log, LogError, TopicPartition},
-    memory::{Change, Memory},
+    memory::{Change, Memory, Newer},
     migration::Readers,
     record::{Offset, Record},
     snapshot::{Cut, Keeper},
@@ -61,6 +61,8 @@ pub struct Replica<S: State> {
     pub(crate) fold: Fold,
     pub(crate) memory: Arc<Memory<S>>,
     pub(crate) readers: Arc<Readers<S>>,
+    /// What a newer build wrote, for as long as this one changes nothing of it.
+    newer: BTreeMap<S::Key, Newer>,
     kept: Option<Kept>,
 }
 
@@ -87,6 +89,7 @@ impl<S: State> Replica<S> {
             fold: Fold::new(horizon),
             memory: Arc::new(Memory::default()),
             readers,
+            newer: BTreeMap::new(),
             kept: None,
         }
     }
@@ -132,7 +135,8 @@ impl<S: State> Replica<S> {
     }
 
     fn snapshot(&self, kept: &Kept) {
-        if self.fold.next() < kept.until {
+        // A snapshot holds what this build can read, and that is not all.
+        if self.fold.next() < kept.until || !self.newer.is_empty() {
             return;
         }
         kept.keeper.make(Cut {
@@ -169,6 +173,19 @@ impl<S: State> Replica<S> {
             }
             .into()),
             _ => Ok(()),
+        }
+    }
+
+    /// The value of a key as a newer build wrote it, if it is of one.
+    pub(crate) fn newer(&self, key: &S::Key) -> Option<&Newer> {
+        self.newer.get(key)
+    }
+
+    fn note_newer(&mut self, change: &Change<S>) {
+        match &change.newer {
+            Some(newer) => drop(self.newer.insert(change.key.clone(), (**newer).clone())),
+            None if self.newer.is_empty() => {}
+            None => drop(self.newer.remove(&change.key)),
         }
     }
 
@@ -233,6 +250,9 @@ impl<S: State> Replica<S> {
                 offset,
                 what,
             })?;
+        if let Some(change) = &change {
+            self.note_newer(change);
+        }
         self.memory.apply(change, offset + 1);
         Ok(())
     }
@@ -253,8 +273,24 @@ impl<S: State> Replica<S> {
         };
         let outcome = self.gather(until, &mut seen, &mut gathered).await;
         // Whatever it ended with, what came before it happened.
-        gathered.apply(&self.memory);
+        self.apply(&mut gathered);
         outcome
+    }
+
+    /// Applies by key, and what has the same key in order. So what is searched for in turn lies side by side in the
+    /// map, whose upper levels stay in the processor's cache: replays spend most of their time there.
+    fn apply(&mut self, gathered: &mut Gathered<S>) {
+        let Gathered {
+            changes,
+            bytes,
+            applied,
+        } = gathered;
+        changes.sort_by(|one, other| one.key.cmp(&other.key));
+        for change in &*changes {
+            self.note_newer(change);
+        }
+        self.memory.apply(changes.drain(..), *applied);
+        *bytes = 0;
     }
 
     async fn gather(
@@ -291,7 +327,7 @@ impl<S: State> Replica<S> {
             self.fold.skip_to(from);
             gathered.applied = from;
             if gathered.is_enough() {
-                gathered.apply(&self.memory);
+                self.apply(gathered);
             }
         }
         Ok(())
@@ -320,13 +356,5 @@ impl<S: State> Default for Gathered<S> {
 impl<S: State> Gathered<S> {
     fn is_enough(&self) -> bool {
         self.changes.len() >= GATHERED_MAX || self.bytes >= GATHERED_BYTES_MAX
-    }
-
-    /// Applies by key, and what has the same key in order. So what is searched for in turn lies side by side in the
-    /// map, whose upper levels stay in the processor's cache: replays spend most of their time there.
-    fn apply(&mut self, memory: &Memory<S>) {
-        self.changes.sort_by(|one, other| one.key.cmp(&other.key));
-        memory.apply(self.changes.drain(..), self.applied);
-        self.bytes = 0;
     }
 }

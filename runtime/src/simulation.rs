@@ -532,3 +532,56 @@ async fn a_torn_batch_is_rolled_forward() {
         );
     }
 }
+
+/// During a rolling upgrade an owner of the old build writes again what one of the new build wrote: the batch that is rolled forward, and what a stale record hides (rules 5
+/// and 6). What it can't read of that is not lost.
+#[tokio::test(start_paused = true)]
+async fn what_a_newer_build_wrote_is_written_again_as_it_is() {
+    const NEWER: u64 = 99;
+    let sim = Sim::new(1, Faults::none());
+    let client = sim.client();
+    client.declare(&topic()).await.unwrap();
+    let value = |key: &str, items: &str| {
+        let value = format!(r#"{{"key":"{key}","items":[{items}],"weight":7}}"#);
+        Some(Bytes::from(value))
+    };
+    let record = |epoch, kind, schema, key: &'static str, value| Record {
+        ballot: Ballot::new(epoch, 7),
+        kind,
+        timestamp_ms: 0,
+        schema,
+        answered: None,
+        key: Bytes::from_static(key.as_bytes()),
+        value,
+    };
+    let batch = batch::encode(&[batch::Change {
+        key: Bytes::from_static(b"torn"),
+        value: value("torn", "2"),
+    }]);
+    let before = [
+        record(2, Kind::Data, NEWER, "hidden", value("hidden", "1")),
+        record(1, Kind::Data, 0, "hidden", value("hidden", "0")),
+        record(
+            2,
+            Kind::Batch,
+            NEWER,
+            std::str::from_utf8(BATCH_KEY).unwrap(),
+            Some(batch),
+        ),
+    ];
+    let mut producer = client.producer(&partition()).unwrap();
+    producer.append(&before).await.unwrap();
+
+    let node = start(&sim, 8);
+    node.mailbox.ask(Job::Fence).await.unwrap();
+    let again: BTreeMap<Bytes, (u64, Option<Bytes>)> = sim
+        .history(&partition())
+        .into_iter()
+        .filter(|(_, record)| record.ballot.incarnation == 8)
+        .filter(|(_, record)| matches!(record.kind, Kind::Data | Kind::FollowUp))
+        .map(|(_, record)| (record.key, (record.schema, record.value)))
+        .collect();
+    let expected = [("hidden", "1"), ("torn", "2")];
+    let expected = expected.map(|(key, items)| (Bytes::from(key), (NEWER, value(key, items))));
+    assert_eq!(again, BTreeMap::from(expected));
+}

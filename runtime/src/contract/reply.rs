@@ -19,14 +19,34 @@ use crate::problem::Problem;
 /// `text/event-stream`: a reply that goes on, each item of which is an event with JSON.
 ///
 /// ```
-/// use futures_util::stream;
 /// use memgen::contract::EventStream;
-/// let counted: EventStream<u32> = EventStream::new(stream::iter([1, 2, 3]));
+/// let counted: EventStream<u32> = EventStream::unfold(1, |number| async move {
+///     (number <= 3).then_some((number, number + 1))
+/// });
 /// ```
+///
+/// What is a stream already, such as one of the crates `futures-util` or `tokio-stream`, is taken as it is by [`new`](Self::new).
 pub struct EventStream<T>(Pin<Box<dyn Stream<Item = T> + Send>>);
 
 impl<T> EventStream<T> {
+    /// Events that are made one after another: `next` is given what it left the last time, `first` at the beginning, and gives an item and what it leaves for the
+    /// next time. The reply ends when it gives nothing. It is called when there is room for more: a slow client is waited for.
+    pub fn unfold<L, F>(first: L, next: impl FnMut(L) -> F + Send + 'static) -> Self
+    where
+        L: Send + 'static,
+        F: Future<Output = Option<(T, L)>> + Send + 'static,
+        T: 'static,
+    {
+        Self::new(futures_util::stream::unfold(first, next))
+    }
+
     /// Events of what the stream yields. The reply ends with it.
+    ///
+    /// ```
+    /// use futures_util::stream;
+    /// use memgen::contract::EventStream;
+    /// let counted: EventStream<u32> = EventStream::new(stream::iter([1, 2, 3]));
+    /// ```
     pub fn new(stream: impl Stream<Item = T> + Send + 'static) -> Self {
         Self(Box::pin(stream))
     }

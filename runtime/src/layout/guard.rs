@@ -28,13 +28,15 @@ pub(super) struct AdmittedTopic {
     pub(super) fingerprint: u64,
     /// Which migration reads the values of a layout.
     pub(super) migrated: HashMap<u64, usize>,
+    /// All layouts that are kept with the log.
+    pub(super) known: HashSet<u64>,
 }
 
 impl Admitted {
     /// How the values of a state are read.
     pub(crate) fn readers<S: State>(&self) -> Arc<Readers<S>> {
         let topic = self.topic(S::DEFINITION.topic);
-        Readers::new(topic.fingerprint, &topic.migrated)
+        Readers::new(topic.fingerprint, &topic.migrated, topic.known.clone())
     }
 
     /// How the values of a topic are read.
@@ -114,6 +116,7 @@ async fn judge<'s>(
         }
         let mut topic = AdmittedTopic {
             fingerprint: state.fingerprint,
+            known: kept.iter().map(|kept| kept.fingerprint).collect(),
             ..AdmittedTopic::default()
         };
         for layout in &layouts {

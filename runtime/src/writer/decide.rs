@@ -128,9 +128,17 @@ impl<S: State> Running<S> {
                 Change {
                     key,
                     stored: Some(Arc::new(stored)),
+                    newer: None,
                 },
             )),
-            DecidedEdit::Removed => Some((None, Change { key, stored: None })),
+            DecidedEdit::Removed => {
+                let change = Change {
+                    key,
+                    stored: None,
+                    newer: None,
+                };
+                Some((None, change))
+            }
         }
         .map(|(value, change)| {
             let key = Bytes::from(key_text::<S>(&change.key));
@@ -272,7 +280,7 @@ impl<S: State> Running<S> {
         record: Record,
         change: Option<Change<S>>,
     ) -> usize {
-        if let Some(Change { key, stored }) = &change {
+        if let Some(Change { key, stored, .. }) = &change {
             let (group, record) = (group.number, group.records.len());
             let speculative = Speculative {
                 group,

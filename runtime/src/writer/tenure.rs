@@ -120,7 +120,7 @@ impl<S: State> Running<S> {
         self.append(group);
     }
 
-    /// A group that writes the current values of `keys` once more.
+    /// A group that writes the current values of `keys` once more; those of a newer build as that wrote them.
     pub(super) fn rewrite(
         &mut self,
         keys: impl IntoIterator<Item = Bytes>,
@@ -134,15 +134,29 @@ impl<S: State> Running<S> {
             else {
                 continue;
             };
-            let again = self.look(&typed).map(|stored| {
-                self.encode(&stored.state)
-                    .expect("an entity in memory was encoded before")
-            });
-            let (stored, value) = again.unzip();
-            let record = self.record(kind, key, value);
-            let change = Change {
-                key: typed,
-                stored: stored.map(Arc::new),
+            let newer = self.replica.newer(&typed);
+            let newer = newer.filter(|_| !self.speculation.contains_key(&typed));
+            let (record, change) = if let Some(newer) = newer.cloned() {
+                let mut record = self.record(kind, key, Some(newer.value.clone()));
+                record.schema = newer.schema;
+                let change = Change {
+                    stored: self.memory().get(&typed),
+                    key: typed,
+                    newer: Some(Box::new(newer)),
+                };
+                (record, change)
+            } else {
+                let again = self.look(&typed).map(|stored| {
+                    self.encode(&stored.state)
+                        .expect("an entity in memory was encoded before")
+                });
+                let (stored, value) = again.unzip();
+                let change = Change {
+                    key: typed,
+                    stored: stored.map(Arc::new),
+                    newer: None,
+                };
+                (self.record(kind, key, value), change)
             };
             self.push(&mut group, record, Some(change));
         }

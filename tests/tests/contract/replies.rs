@@ -1,6 +1,5 @@
 //! Replies of functions: several statuses, media types and headers, bytes and events, and errors in the document's own form.
 
-use futures_util::stream;
 use memgen::contract::prelude::*;
 use memgen_tests::Reply as Received;
 use serde_json::json;
@@ -167,8 +166,11 @@ impl Reports for Handlers {
     }
 
     async fn watch(_: Cx, parameters: WatchParameters) -> Result<WatchReply> {
-        let reports = (0..parameters.count).map(|id| Report { id });
-        Ok(WatchReply::Ok(EventStream::new(stream::iter(reports))))
+        let count = parameters.count;
+        let reports = EventStream::unfold(0, move |id| async move {
+            (id < count).then_some((Report { id }, id + 1))
+        });
+        Ok(WatchReply::Ok(reports))
     }
 
     async fn remove(_: Cx) -> Result<RemoveReply> {
