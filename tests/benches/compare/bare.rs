@@ -1,4 +1,4 @@
-//! The bare server: the least that could be called the same. The same map as memgen's, a file, and axum.
+//! The bare server: the least that could be called the same. The same map as memgen's, a file or a producer, and axum.
 
 use std::{
     fs::OpenOptions,
@@ -16,6 +16,13 @@ use axum::{
     routing::get,
 };
 use crossbeam_skiplist::SkipMap;
+use rdkafka::{
+    ClientConfig,
+    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
+    client::DefaultClientContext,
+    producer::{FutureProducer, FutureRecord},
+    util::Timeout,
+};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
@@ -36,6 +43,10 @@ struct Body {
     value: String,
 }
 
+/// The topic of the server that has its log in Kafka, and its partitions: as many as memgen's has.
+const TOPIC: &str = "bare";
+const PARTITIONS: i32 = 8;
+
 /// A record and whom to tell once the disk has it.
 type Write = (Vec<u8>, oneshot::Sender<()>);
 
@@ -43,7 +54,34 @@ type Write = (Vec<u8>, oneshot::Sender<()>);
 #[derive(Clone)]
 struct Shared {
     map: Arc<SkipMap<String, ArcSwap<Entry>>>,
-    writes: mpsc::Sender<Write>,
+    log: Log,
+}
+
+/// Where records go.
+#[derive(Clone)]
+enum Log {
+    /// To the thread that writes the file.
+    File(mpsc::Sender<Write>),
+    Kafka(FutureProducer),
+}
+
+impl Log {
+    /// Waits until the record is durable.
+    async fn append(&self, key: &str, record: Vec<u8>) -> Outcome<()> {
+        match self {
+            Self::File(writes) => {
+                let (done, durable) = oneshot::channel();
+                writes.send((record, done))?;
+                durable.await?;
+            }
+            Self::Kafka(producer) => {
+                let record = FutureRecord::to(TOPIC).key(key).payload(&record);
+                let sent = producer.send(record, Timeout::Never).await;
+                sent.map_err(|(error, _)| error)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 async fn read(State(shared): State<Shared>, Path(key): Path<String>) -> Response {
@@ -64,14 +102,8 @@ async fn write(
     };
     let mut record = serde_json::to_vec(&entry).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
     record.push(b'\n');
-    let (done, durable) = oneshot::channel();
-    shared
-        .writes
-        .send((record, done))
-        .map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
-    durable
-        .await
-        .map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
+    let appended = shared.log.append(&entry.key, record).await;
+    appended.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
     let entry = Arc::new(entry);
     let status = if let Some(cell) = shared.map.get(&entry.key) {
         cell.value().store(Arc::clone(&entry));
@@ -102,12 +134,22 @@ fn commit(mut file: std::fs::File, waiting: &mpsc::Receiver<Write>) {
     }
 }
 
-/// Serves, with all entries in memory: `FILE`.
+/// Serves, with all entries in memory: `FILE`, or `kafka BROKERS`.
 pub(crate) fn serve(args: &[String]) -> Outcome<()> {
-    let [file] = args else {
-        return Err("a bare server needs a file".into());
+    // As memgen's own `main` makes it.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let log = match args {
+        [file] => {
+            let file = OpenOptions::new().create(true).append(true).open(file)?;
+            let (writes, waiting) = mpsc::channel();
+            thread::spawn(move || commit(file, &waiting));
+            Log::File(writes)
+        }
+        [_, brokers] => Log::Kafka(runtime.block_on(producer(brokers))?),
+        _ => return Err("a bare server needs a file, or brokers".into()),
     };
-    let file = OpenOptions::new().create(true).append(true).open(file)?;
     let map = Arc::new(SkipMap::new());
     for number in shuffled(ENTRIES) {
         let entry = Entry {
@@ -116,15 +158,9 @@ pub(crate) fn serve(args: &[String]) -> Outcome<()> {
         };
         map.insert(entry.key.clone(), ArcSwap::from_pointee(entry));
     }
-    let (writes, waiting) = mpsc::channel();
-    thread::spawn(move || commit(file, &waiting));
     let router = Router::new()
         .route("/r/{key}", get(read).put(write))
-        .with_state(Shared { map, writes });
-    // As memgen's own `main` makes it.
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
+        .with_state(Shared { map, log });
     let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))?;
     let address = listener.local_addr()?;
     let listener = axum::serve::ListenerExt::tap_io(listener, |stream| {
@@ -134,4 +170,21 @@ pub(crate) fn serve(args: &[String]) -> Outcome<()> {
     runtime.spawn(async move { axum::serve(listener, router).await });
     announce_and_wait(address);
     Ok(())
+}
+
+/// A producer that waits for as many brokers as memgen does, and a topic for it.
+async fn producer(brokers: &str) -> Outcome<FutureProducer> {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", brokers);
+    let admin: AdminClient<DefaultClientContext> = config.create()?;
+    let topic = NewTopic::new(TOPIC, PARTITIONS, TopicReplication::Fixed(3));
+    let topic = topic.set("min.insync.replicas", "2");
+    for made in admin.create_topics([&topic], &AdminOptions::new()).await? {
+        made.map_err(|(_, error)| error.to_string())?;
+    }
+    config
+        .set("acks", "all")
+        .set("enable.idempotence", "true")
+        .set("linger.ms", "0");
+    Ok(config.create()?)
 }

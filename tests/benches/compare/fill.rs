@@ -1,10 +1,10 @@
 //! A log that holds entries, made without the service: ten million over HTTP would take too long.
 
-use std::path::Path;
+use std::{collections::VecDeque, path::Path};
 
 use memgen::{
     log::{
-        Log as _, TopicPartition,
+        Log, TopicPartition,
         embedded::{Embedded, Options},
     },
     partitioner::partition,
@@ -15,8 +15,8 @@ use crate::{Outcome, entries, register};
 
 /// Records per append.
 const APPEND: usize = 1000;
-/// Appends that are under way per partition: enough to keep the disk busy.
-const UNDER_WAY: usize = 4;
+/// Appends that are under way per partition: enough to keep a disk or brokers busy.
+const UNDER_WAY: usize = 8;
 
 /// What a record of the log holds besides its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,40 +62,43 @@ pub(crate) fn fill(data: &Path, count: usize, size: Size, compacted: bool) -> Ou
     let log = Embedded::open(folder, options)?;
     let topic = register::topic();
     runtime.block_on(log.declare(&topic))?;
-    runtime.block_on(async {
-        let mut partitions = Vec::new();
-        for number in 0..topic.partitions {
-            let producer = log.producer(&TopicPartition::new(&*topic.name, number))?;
-            let under_way = std::collections::VecDeque::new();
-            partitions.push((producer, Vec::with_capacity(APPEND), under_way));
-        }
-        for number in entries::shuffled(count) {
-            let record = record(number, size);
-            let index = partition(&record.key, topic.partitions);
-            let (producer, records, under_way) = &mut partitions[usize::try_from(index)?];
-            records.push(record);
-            if records.len() == APPEND {
-                under_way.push_back(producer.append(records));
-                records.clear();
-                if under_way.len() > UNDER_WAY
-                    && let Some(receipt) = under_way.pop_front()
-                {
-                    receipt.await?;
-                }
-            }
-        }
-        for (mut producer, records, under_way) in partitions {
-            for receipt in under_way {
-                receipt.await?;
-            }
-            producer.append(&records).await?;
-        }
-        Outcome::Ok(())
-    })?;
+    let records = entries::shuffled(count).map(|number| record(number, size));
+    runtime.block_on(append_all(&log, records))?;
     if compacted {
         log.compact()?;
     }
     runtime.block_on(log.close());
+    Ok(())
+}
+
+/// Appends records of the state to a log that has its topic, many at once.
+pub(crate) async fn append_all(log: &impl Log, all: impl Iterator<Item = Record>) -> Outcome<()> {
+    let topic = register::topic();
+    let mut partitions = Vec::new();
+    for number in 0..topic.partitions {
+        let producer = log.producer(&TopicPartition::new(&*topic.name, number))?;
+        partitions.push((producer, Vec::with_capacity(APPEND), VecDeque::new()));
+    }
+    for record in all {
+        let index = partition(&record.key, topic.partitions);
+        let (producer, records, under_way) = &mut partitions[usize::try_from(index)?];
+        records.push(record);
+        if records.len() == APPEND {
+            under_way.push_back(producer.append(records));
+            records.clear();
+            if under_way.len() > UNDER_WAY
+                && let Some(receipt) = under_way.pop_front()
+            {
+                receipt.await?;
+            }
+        }
+    }
+    for (mut producer, records, under_way) in partitions {
+        for receipt in under_way {
+            receipt.await?;
+        }
+        producer.append(&records).await?;
+    }
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! Reads and writes over HTTP.
 
-use memgen_tests::Folder;
+use memgen_tests::{Folder, cluster};
 
 use crate::{
     Outcome,
@@ -14,12 +14,17 @@ use crate::{
 
 const CONNECTIONS: [usize; 3] = [1, 32, 128];
 
+/// Those that a durable write waits for Kafka with.
+const CONNECTIONS_ON_KAFKA: [usize; 3] = [1, 32, 256];
+
 /// Both servers, with the same entries.
 struct Servers {
     ours: Server,
     bare: Server,
     /// Their files.
     _folder: Folder,
+    /// What they have their logs in, if that is not files.
+    _kafka: Option<cluster::Servers>,
 }
 
 impl Servers {
@@ -33,6 +38,21 @@ impl Servers {
             ours: Server::start(options, &["register", &text(&data)])?,
             bare: Server::start(options, &["bare", &text(&file)])?,
             _folder: folder,
+            _kafka: None,
+        })
+    }
+
+    /// The same with three brokers, each record at all of them, without any entries at first.
+    fn on_kafka(options: &Options) -> Outcome<Self> {
+        let folder = Folder::new();
+        let kafka = cluster::Servers::start(3, 1);
+        let brokers = kafka.kafka.addresses();
+        let data = folder.path().join("data").display().to_string();
+        Ok(Self {
+            ours: Server::start(options, &["register", &data, &brokers])?,
+            bare: Server::start(options, &["bare", "kafka", &brokers])?,
+            _folder: folder,
+            _kafka: Some(kafka),
         })
     }
 
@@ -118,5 +138,43 @@ pub(crate) fn lone(options: &Options, report: &mut Report) -> Outcome<()> {
         compared(&rounds, |seen| seen.p99_us),
         target,
     );
+    Ok(())
+}
+
+/// A durable `PUT` of a random key by three brokers, against a handler that awaits the report of a `FutureProducer`.
+pub(crate) fn kafka(options: &Options, report: &mut Report) -> Outcome<()> {
+    let servers = Servers::on_kafka(options)?;
+    for connections in CONNECTIONS_ON_KAFKA {
+        let rounds = servers.measure(options, "put", connections)?;
+        let what = format!("writes through Kafka, {connections} connections");
+        for (what, unit, of, target) in [
+            (
+                what.clone(),
+                "/s",
+                (|seen| seen.per_second) as fn(&Seen) -> f64,
+                Target::AtLeast(0.8),
+            ),
+            (
+                format!("{what}: median"),
+                "µs",
+                |seen| seen.median_us,
+                Target::AtMost(1.25),
+            ),
+            (
+                format!("{what}: p99"),
+                "µs",
+                |seen| seen.p99_us,
+                Target::None,
+            ),
+            (
+                format!("{what}: server's processor time each"),
+                "µs",
+                |seen| seen.server_us,
+                Target::None,
+            ),
+        ] {
+            report.ratio(&what, unit, compared(&rounds, of), target);
+        }
+    }
     Ok(())
 }

@@ -58,6 +58,7 @@ fn role(args: &[String]) -> Outcome<()> {
         "register" => register::serve(args),
         "restart" => register::restart(args),
         "start" => tail::start(args),
+        "consume" => tail::consume(args),
         "bare" => bare::serve(args),
         "load" => load::run(args),
         // By hand only: a log for `restart` and `register` under a profiler.
@@ -81,7 +82,7 @@ fn compare(options: &Options) -> Outcome<()> {
 type Section = fn(&Options, &mut Report) -> Outcome<()>;
 
 /// The sections, in the order of the table.
-const SECTIONS: [(&str, Section); 8] = [
+const SECTIONS: [(&str, Section); 10] = [
     ("reads", http::reads),
     ("writes", http::writes),
     ("lone", http::lone),
@@ -90,4 +91,6 @@ const SECTIONS: [(&str, Section); 8] = [
     ("growth", restart::growth),
     ("log", journal::log),
     ("restart", tail::restart),
+    ("kafka", http::kafka),
+    ("tail", tail::replay),
 ];

@@ -4,7 +4,11 @@
 
 use std::{path::Path, time::Instant};
 
-use memgen::{Config, State, prelude::*};
+use memgen::{
+    Config, State,
+    config::{KafkaConfig, LogChoice},
+    prelude::*,
+};
 
 use crate::{
     Outcome,
@@ -45,19 +49,31 @@ pub(crate) fn config(data: &Path) -> Config {
     }
 }
 
-/// Serves what is in a data folder: `FOLDER`.
+/// The same with the log in Kafka, each record at so many brokers.
+pub(crate) fn on_kafka(data: &Path, brokers: &str, replication_factor: u32) -> Config {
+    Config {
+        log: LogChoice::Kafka(brokers.to_owned()),
+        kafka: KafkaConfig {
+            replication_factor,
+            ..KafkaConfig::default()
+        },
+        ..config(data)
+    }
+}
+
+/// Serves what is in a data folder, or in Kafka: `FOLDER [BROKERS]`.
 pub(crate) fn serve(args: &[String]) -> Outcome<()> {
-    let [folder] = args else {
-        return Err("a service needs a folder".into());
+    let config = match args {
+        [folder] => config(folder.as_ref()),
+        [folder, brokers] => on_kafka(folder.as_ref(), brokers, 3),
+        _ => return Err("a service needs a folder".into()),
     };
     // As `memgen::main!` makes it.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
     let running = runtime.block_on(async {
-        let running = memgen::service!(Register)
-            .start(config(folder.as_ref()))
-            .await?;
+        let running = memgen::service!(Register).start(config).await?;
         running.ready().await?;
         Outcome::Ok(running)
     })?;

@@ -2,42 +2,39 @@
 
 #![allow(clippy::print_stdout, reason = "its parent reads the outcome")]
 
-use std::{path::Path, time::Instant};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use memgen::{
     Config,
-    config::{KafkaConfig, LogChoice},
     log::{
-        Log as _, TopicPartition,
+        Log as _,
         kafka::{Kafka, Options as KafkaOptions},
     },
-    partitioner::partition,
-    record::Ballot,
+    record::{Ballot, Record},
 };
 use memgen_tests::{Folder, cluster::Servers};
+use rdkafka::{
+    ClientConfig, Message as _, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer as _},
+    error::KafkaError,
+};
 
 use crate::{
     Outcome, entries,
-    fill::{Size, record},
+    fill::{Size, append_all, record},
     options::Options,
     process,
     register::{self, Register, topic},
     report::{Compared, Report, Target, in_turn, median},
 };
 
-/// Records per append, and appends under way per partition.
-const APPEND: usize = 1000;
-const UNDER_WAY: usize = 8;
-
 fn config(data: &Path, brokers: &str, snapshot_records: u64) -> Config {
     Config {
-        log: LogChoice::Kafka(brokers.to_owned()),
-        kafka: KafkaConfig {
-            replication_factor: 1,
-            ..KafkaConfig::default()
-        },
         snapshot_records,
-        ..register::config(data)
+        ..register::on_kafka(data, brokers, 1)
     }
 }
 
@@ -129,6 +126,74 @@ pub(crate) fn restart(options: &Options, report: &mut Report) -> Outcome<()> {
     Ok(())
 }
 
+/// A start with 1,000,000 keys from the topic against a consumer that decodes the same records, in turn, on one broker of this machine.
+#[allow(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+pub(crate) fn replay(options: &Options, report: &mut Report) -> Outcome<()> {
+    let keys = options.amount(1_000_000);
+    let servers = Servers::start(1, 1);
+    let brokers = servers.kafka.addresses();
+    let folder = Folder::new();
+    started(folder.path(), &brokers, 0)?;
+    fill(&brokers, keys)?;
+    let rounds = in_turn(options.rounds, |ours, _| {
+        if ours {
+            started(folder.path(), &brokers, 0).map(|(_, replay)| keys as f64 / replay)
+        } else {
+            let text = process::run(&["consume", &brokers, &keys.to_string()])?;
+            Ok(keys as f64 / text.trim().parse::<f64>()?)
+        }
+    })?;
+    report.ratio(
+        &format!("replay of {keys} keys from Kafka"),
+        "keys/s",
+        Compared::new(&rounds),
+        Target::AtLeast(0.8),
+    );
+    Ok(())
+}
+
+/// Reads the topic to its end and decodes what memgen would, prints how long it took: `BROKERS KEYS`.
+pub(crate) fn consume(args: &[String]) -> Outcome<()> {
+    let [brokers, keys] = args else {
+        return Err("a consumer needs brokers and how many keys there are".into());
+    };
+    let keys: usize = keys.parse()?;
+    let topic = topic();
+    let mut all = TopicPartitionList::new();
+    for number in 0..topic.partitions {
+        all.add_partition_offset(&topic.name, i32::try_from(number)?, Offset::Beginning)?;
+    }
+    let started = Instant::now();
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", brokers)
+        .set("group.id", "bare")
+        .set("enable.auto.commit", "false")
+        .set("enable.partition.eof", "true")
+        .create()?;
+    consumer.assign(&all)?;
+    let (mut decoded, mut ended) = (0, 0);
+    while ended < topic.partitions {
+        match consumer.poll(Duration::from_secs(60)) {
+            None => return Err("the broker is silent".into()),
+            Some(Err(KafkaError::PartitionEOF(_))) => ended += 1,
+            Some(Err(error)) => return Err(error.into()),
+            Some(Ok(message)) => {
+                // Barriers have no value.
+                if let Some(value) = message.payload() {
+                    let entity: Register = serde_json::from_slice(value)?;
+                    decoded += usize::from(message.key() == Some(entity.key.as_bytes()));
+                }
+            }
+        }
+    }
+    println!("{}", started.elapsed().as_secs_f64());
+    if decoded == keys {
+        Ok(())
+    } else {
+        Err(format!("{decoded} of {keys} keys were there").into())
+    }
+}
+
 /// Puts keys into the topic, as this build would have written them: each once, in no order.
 fn fill(brokers: &str, keys: usize) -> Outcome<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -145,36 +210,13 @@ fn fill(brokers: &str, keys: usize) -> Outcome<()> {
         log.declare(&topic).await?;
         let layouts = log.layouts(&topic.name).await?;
         let layout = layouts.first().ok_or("the service has kept no layout")?;
-        let mut partitions = Vec::new();
-        for number in 0..topic.partitions {
-            let producer = log.producer(&TopicPartition::new(&*topic.name, number))?;
-            let under_way = std::collections::VecDeque::new();
-            partitions.push((producer, Vec::with_capacity(APPEND), under_way));
-        }
-        for number in entries::shuffled(keys) {
-            let mut record = record(number, Size::Json);
-            record.schema = layout.fingerprint;
+        let records = entries::shuffled(keys).map(|number| Record {
+            schema: layout.fingerprint,
             // Above that of the start that made the topic.
-            record.ballot = Ballot::new(1000, 1);
-            let index = partition(&record.key, topic.partitions);
-            let (producer, records, under_way) = &mut partitions[usize::try_from(index)?];
-            records.push(record);
-            if records.len() == APPEND {
-                under_way.push_back(producer.append(records));
-                records.clear();
-                if under_way.len() > UNDER_WAY
-                    && let Some(receipt) = under_way.pop_front()
-                {
-                    receipt.await?;
-                }
-            }
-        }
-        for (mut producer, records, under_way) in partitions {
-            for receipt in under_way {
-                receipt.await?;
-            }
-            producer.append(&records).await?;
-        }
+            ballot: Ballot::new(1000, 1),
+            ..record(number, Size::Json)
+        });
+        append_all(&log, records).await?;
         log.close().await;
         Ok(())
     })
