@@ -8,7 +8,7 @@ use crate::{
     fill::{Size, fill},
     load::Seen,
     options::Options,
-    process::Server,
+    process::{Keys, Server},
     report::{Compared, Report, Target, in_turn},
 };
 
@@ -64,7 +64,7 @@ impl Servers {
     ) -> Outcome<Vec<(Seen, Seen)>> {
         in_turn(options.rounds, |ours, round| {
             let server = if ours { &self.ours } else { &self.bare };
-            server.load(kind, connections, options.load, round)
+            server.load(kind, Keys::All, connections, options.load, round)
         })
     }
 }
@@ -175,6 +175,27 @@ pub(crate) fn kafka(options: &Options, report: &mut Report) -> Outcome<()> {
         ] {
             report.ratio(&what, unit, compared(&rounds, of), target);
         }
+    }
+    Ok(())
+}
+
+/// `GET` of a random key that the other of two nodes owns, against one that the node which is asked owns. Both nodes share what the server has of processors.
+pub(crate) fn forwarded(options: &Options, report: &mut Report) -> Outcome<()> {
+    let folder = Folder::new();
+    let data = folder.path().join("data");
+    fill(&data, ENTRIES, Size::Value, false)?;
+    let server = Server::start(options, &["two", &data.display().to_string()])?;
+    for connections in CONNECTIONS {
+        let rounds = in_turn(options.rounds, |forwarded, round| {
+            let keys = if forwarded { Keys::Others } else { Keys::Owned };
+            server.load("get", keys, connections, options.load, round)
+        })?;
+        let what = format!("forwarded reads against local ones, {connections} connections");
+        let speeds = compared(&rounds, |seen| seen.per_second);
+        report.ratio(&what, "/s", speeds, Target::AtLeast(0.5));
+        let what = format!("{what}: server's processor time each");
+        let times = compared(&rounds, |seen| seen.server_us);
+        report.ratio(&what, "µs", times, Target::None);
     }
     Ok(())
 }

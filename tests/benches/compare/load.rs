@@ -11,6 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use memgen::partitioner::partition;
 use memgen_tests::Random;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -21,6 +22,7 @@ use tokio::{
 use crate::{
     Outcome,
     entries::{ENTRIES, KEY_BYTES, VALUE_BYTES, key, overwrite, value},
+    register::topic,
 };
 
 /// Digits of a value that change.
@@ -61,11 +63,11 @@ enum Kind {
     Put,
 }
 
-/// Sends requests with random keys: `ADDRESS get|put CONNECTIONS SECONDS SEED`. Prints their number, the seconds that they took, and
+/// Sends requests with random keys: `ADDRESS get|put CONNECTIONS SECONDS SEED all|of:PARTITIONS|not-of:PARTITIONS`. Prints their number, the seconds that they took, and
 /// the median and the 99th percentile of their latencies in microseconds.
 pub(crate) fn run(args: &[String]) -> Outcome<()> {
-    let [address, kind, connections, seconds, seed] = args else {
-        return Err("a load has five arguments".into());
+    let [address, kind, connections, seconds, seed, of] = args else {
+        return Err("a load has six arguments".into());
     };
     let kind = match kind.as_str() {
         "get" => Kind::Get,
@@ -75,6 +77,7 @@ pub(crate) fn run(args: &[String]) -> Outcome<()> {
     let connections: usize = connections.parse()?;
     let time = Duration::from_secs_f64(seconds.parse()?);
     let seed: usize = seed.parse()?;
+    let numbers = numbers(of)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -83,7 +86,7 @@ pub(crate) fn run(args: &[String]) -> Outcome<()> {
     let elapsed = runtime.block_on(local.run_until(async {
         let mut clients = Vec::new();
         for number in 0..connections {
-            clients.push(Client::open(address, kind, seed, number).await?);
+            clients.push(Client::open(address, kind, seed, number, Rc::clone(&numbers)).await?);
         }
         let started = Instant::now();
         let tasks: Vec<_> = clients
@@ -120,11 +123,29 @@ pub(crate) fn run(args: &[String]) -> Outcome<()> {
     Ok(())
 }
 
+/// The entries that are asked for: all, or those of some partitions, or those of all others.
+fn numbers(of: &str) -> Outcome<Rc<[usize]>> {
+    let (list, wanted) = match of.split_once(':') {
+        Some(("of", list)) => (list, true),
+        Some(("not-of", list)) => (list, false),
+        _ => return Ok((0..ENTRIES).collect()),
+    };
+    let listed: Result<Vec<u32>, _> = list.split(',').map(str::parse).collect();
+    let (listed, partitions) = (listed?, topic().partitions);
+    let is_of = |number: &usize| {
+        let partition = partition(key(*number).as_bytes(), partitions);
+        listed.contains(&partition) == wanted
+    };
+    Ok((0..ENTRIES).filter(is_of).collect())
+}
+
 /// One connection.
 struct Client {
     stream: TcpStream,
     kind: Kind,
     random: Random,
+    /// The entries that it asks for.
+    numbers: Rc<[usize]>,
     /// The request, whose digits are overwritten, and where they are.
     request: Vec<u8>,
     request_key: usize,
@@ -137,7 +158,13 @@ struct Client {
 }
 
 impl Client {
-    async fn open(address: &str, kind: Kind, seed: usize, number: usize) -> Outcome<Self> {
+    async fn open(
+        address: &str,
+        kind: Kind,
+        seed: usize,
+        number: usize,
+        numbers: Rc<[usize]>,
+    ) -> Outcome<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         let mut request = match kind {
@@ -167,6 +194,7 @@ impl Client {
             stream,
             kind,
             random: Random::from_seed(seed as u64),
+            numbers,
             request,
             request_key,
             request_value,
@@ -178,8 +206,8 @@ impl Client {
 
     /// Sends a request and checks its reply.
     async fn exchange(&mut self) -> Outcome<()> {
-        let bound = u32::try_from(ENTRIES)?;
-        let number = usize::try_from(self.random.below(bound))?;
+        let bound = u32::try_from(self.numbers.len())?;
+        let number = self.numbers[usize::try_from(self.random.below(bound))?];
         overwrite(&mut self.request[self.request_key..][..KEY_BYTES], number);
         let value = match self.kind {
             Kind::Get => number,

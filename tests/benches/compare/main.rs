@@ -56,6 +56,7 @@ fn role(args: &[String]) -> Outcome<()> {
     let (name, args) = args.split_first().ok_or("a role is missing")?;
     match name.as_str() {
         "register" => register::serve(args),
+        "two" => register::serve_two(args),
         "restart" => register::restart(args),
         "start" => tail::start(args),
         "consume" => tail::consume(args),
@@ -82,7 +83,7 @@ fn compare(options: &Options) -> Outcome<()> {
 type Section = fn(&Options, &mut Report) -> Outcome<()>;
 
 /// The sections, in the order of the table.
-const SECTIONS: [(&str, Section); 10] = [
+const SECTIONS: [(&str, Section); 11] = [
     ("reads", http::reads),
     ("writes", http::writes),
     ("lone", http::lone),
@@ -91,6 +92,7 @@ const SECTIONS: [(&str, Section); 10] = [
     ("growth", restart::growth),
     ("log", journal::log),
     ("restart", tail::restart),
+    ("forwarded", http::forwarded),
     ("kafka", http::kafka),
     ("tail", tail::replay),
 ];

@@ -55,7 +55,19 @@ pub(crate) struct Server {
     child: Child,
     _input: Option<ChildStdin>,
     address: String,
+    /// The partitions of the node at this address, where there is another one.
+    owned: Option<String>,
     shared: bool,
+}
+
+/// Which keys are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keys {
+    All,
+    /// Those that the node which is asked owns.
+    Owned,
+    /// Those that another one owns.
+    Others,
 }
 
 impl Server {
@@ -71,22 +83,24 @@ impl Server {
         let output = child.stdout.take().ok_or("no output")?;
         BufReader::new(output).read_line(&mut line)?;
         let input = child.stdin.take();
-        let server = Self {
+        let mut words = line.split_whitespace().map(str::to_owned);
+        let Some(address) = words.next() else {
+            return Err(format!("the server {args:?} did not start").into());
+        };
+        Ok(Self {
             child,
             _input: input,
-            address: line.trim().to_owned(),
+            address,
+            owned: words.next(),
             shared: options.shared,
-        };
-        if server.address.is_empty() {
-            return Err(format!("the server {args:?} did not start").into());
-        }
-        Ok(server)
+        })
     }
 
     /// Sends a load for `time`. `seed` decides which keys and values.
     pub(crate) fn load(
         &self,
         kind: &str,
+        keys: Keys,
         connections: usize,
         time: Duration,
         seed: usize,
@@ -95,6 +109,12 @@ impl Server {
         let cores = if self.shared { Cores::All } else { Cores::Load };
         let seconds = time.as_secs_f64().to_string();
         let numbers = [connections.to_string(), seed.to_string()];
+        let owned = self.owned.as_deref().unwrap_or_default();
+        let of = match keys {
+            Keys::All => "all".to_owned(),
+            Keys::Owned => format!("of:{owned}"),
+            Keys::Others => format!("not-of:{owned}"),
+        };
         let output = command(
             cores,
             &[
@@ -104,6 +124,7 @@ impl Server {
                 &numbers[0],
                 &seconds,
                 &numbers[1],
+                &of,
             ],
         )?
         .stderr(Stdio::inherit())
@@ -147,10 +168,10 @@ pub(crate) fn run(args: &[&str]) -> Outcome<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// Says where this process serves, and serves until the process that started it closes its input.
+/// Says where this process serves, and perhaps more, and serves until the process that started it closes its input.
 #[allow(clippy::print_stdout, reason = "its parent reads the address")]
-pub(crate) fn announce_and_wait(address: std::net::SocketAddr) {
-    println!("{address}");
+pub(crate) fn announce_and_wait(line: impl std::fmt::Display) {
+    println!("{line}");
     // Nothing is ever written there.
     let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
 }

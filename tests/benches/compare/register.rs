@@ -2,13 +2,18 @@
 
 #![allow(clippy::print_stdout, reason = "its parent reads the outcome")]
 
-use std::{path::Path, time::Instant};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use memgen::{
     Config, State,
     config::{KafkaConfig, LogChoice},
     prelude::*,
 };
+
+use memgen_tests::Client;
 
 use crate::{
     Outcome,
@@ -80,6 +85,49 @@ pub(crate) fn serve(args: &[String]) -> Outcome<()> {
     announce_and_wait(running.nodes()[0].http);
     runtime.block_on(running.stop());
     Ok(())
+}
+
+/// Serves what is in a data folder by two nodes, of which the first has half of the partitions: `FOLDER`.
+pub(crate) fn serve_two(args: &[String]) -> Outcome<()> {
+    let [folder] = args else {
+        return Err("a service needs a folder".into());
+    };
+    let config = Config {
+        nodes: 2,
+        ..config(folder.as_ref())
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let (running, owned) = runtime.block_on(async {
+        let running = memgen::service!(Register).start(config).await?;
+        running.ready().await?;
+        let owned = owned_by_the_first(&running).await?;
+        Outcome::Ok((running, owned))
+    })?;
+    announce_and_wait(format_args!("{} {owned}", running.nodes()[0].http));
+    runtime.block_on(running.stop());
+    Ok(())
+}
+
+/// The partitions that the first node owns, once each has an owner and both have as many.
+async fn owned_by_the_first(running: &memgen::Running) -> Outcome<String> {
+    let admin = Client::new(format!("http://{}", running.nodes()[0].admin));
+    for _ in 0..200 {
+        let status = admin.get("/status").await.json();
+        let partitions = status["partitions"].as_array().ok_or("no partitions")?;
+        let owned: Vec<&serde_json::Value> = partitions
+            .iter()
+            .filter(|one| one["owner"] == status["node"] && one["topic"] == topic().name)
+            .map(|one| &one["partition"])
+            .collect();
+        if owned.len() * 2 == partitions.len() {
+            let owned: Vec<String> = owned.iter().map(ToString::to_string).collect();
+            return Ok(owned.join(","));
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Err("the partitions are not shared by both nodes".into())
 }
 
 /// What a start on a log came to.
