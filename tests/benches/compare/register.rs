@@ -111,7 +111,7 @@ pub(crate) fn serve_two(args: &[String]) -> Outcome<()> {
 }
 
 /// The partitions that the first node owns, once each has an owner and both have as many.
-async fn owned_by_the_first(running: &memgen::Running) -> Outcome<String> {
+async fn owned_by_the_first(running: &memgen::server::Running) -> Outcome<String> {
     let admin = Client::new(format!("http://{}", running.nodes()[0].admin));
     for _ in 0..200 {
         let status = admin.get("/status").await.json();
