@@ -116,7 +116,8 @@ impl<S: State> Change<S> {
         let newer = value.filter(|_| readers.is_newer(schema)).map(|value| {
             Box::new(Newer {
                 schema,
-                value: value.clone(),
+                // Not a window on the chunk of the log that it came with, which would stay as long.
+                value: Bytes::copy_from_slice(value),
             })
         });
         let stored = value

@@ -1,6 +1,7 @@
 //! A service is brought from one build to the next, node by node, under load.
 
 use std::{
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -38,11 +39,7 @@ pub(crate) async fn a_service_is_upgraded(servers: &Servers) {
 
     // The first node is new, the second one old.
     let load = Load::start(&cluster.node(1).client());
-    cluster.stop(0).await;
-    cluster.install(0, versions.program("rolling_wider"));
-    cluster.launch(0);
-    cluster.ready().await;
-    balanced(&mut cluster).await;
+    restart_with(&mut cluster, 0, versions.program("rolling_wider")).await;
     load.stop().await;
     let (at_new, at_old) = (key_at(&mut cluster, 0).await, key_at(&mut cluster, 1).await);
     let (new, old) = (cluster.node(0).client(), cluster.node(1).client());
@@ -73,11 +70,7 @@ pub(crate) async fn a_service_is_upgraded(servers: &Servers) {
     // Both are new.
     let new = cluster.node(0).client();
     let load = Load::start(&new);
-    cluster.stop(1).await;
-    cluster.install(1, versions.program("rolling_wider"));
-    cluster.launch(1);
-    cluster.ready().await;
-    balanced(&mut cluster).await;
+    restart_with(&mut cluster, 1, versions.program("rolling_wider")).await;
     load.stop().await;
     for node in 0..2 {
         let client = cluster.node(node).client();
@@ -97,6 +90,15 @@ pub(crate) async fn a_service_is_upgraded(servers: &Servers) {
     balanced(&mut cluster).await;
     load.stop().await;
     cluster.assert_sound();
+}
+
+/// Restarts a node with another build.
+async fn restart_with(cluster: &mut Cluster, node: usize, program: PathBuf) {
+    cluster.stop(node).await;
+    cluster.install(node, program);
+    cluster.launch(node);
+    cluster.ready().await;
+    balanced(cluster).await;
 }
 
 async fn get(client: &Client, key: u32) -> Value {
