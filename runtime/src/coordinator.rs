@@ -35,6 +35,9 @@ pub struct Node {
     pub incarnation: u64,
     /// Where other nodes reach it.
     pub peer: SocketAddr,
+    /// The name that its certificate is for, where nodes speak TLS (`--advertise`); the address if `None`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
     /// Where clients reach it.
     pub http: SocketAddr,
     /// Where its operator reaches it.

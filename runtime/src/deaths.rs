@@ -23,7 +23,7 @@ use tokio::{net::TcpStream, sync::watch, task::AbortHandle, time::Instant};
 use tracing::info;
 
 use crate::{
-    cluster::Peer,
+    cluster::{Peer, Unanswered},
     coordinator::{Node, View},
     forward::{Envelope, Peers},
 };
@@ -35,6 +35,8 @@ const INCARNATION: HeaderName = HeaderName::from_static("memgen-incarnation");
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 const CONNECT_MAX: Duration = Duration::from_millis(500);
 const RETRY: Duration = Duration::from_millis(20);
+/// The same where one of the two has to be mended first.
+const REFUSED_RETRY: Duration = Duration::from_secs(1);
 
 /// The answer at [`ALIVE_PATH`].
 pub(crate) fn alive(incarnation: u64, mut stopped: watch::Receiver<bool>) -> Response {
@@ -111,6 +113,10 @@ async fn watch_over(
             .call(&peer, Method::GET, ALIVE_PATH, &[], Bytes::new(), envelope)
             .await;
         let mut other = false;
+        let retry = match &answer {
+            Err(Unanswered::Refused(_)) => REFUSED_RETRY,
+            _ => RETRY,
+        };
         if let Ok(response) = answer {
             let named = response.headers().get(&INCARNATION);
             let named = named.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
@@ -126,7 +132,7 @@ async fn watch_over(
             dead.send_if_modified(|dead| dead.insert(incarnation));
             return;
         }
-        tokio::time::sleep(RETRY).await;
+        tokio::time::sleep(retry).await;
     }
 }
 

@@ -13,7 +13,7 @@ use axum::{
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
+    client::legacy::Client,
     rt::{TokioExecutor, TokioTimer},
 };
 use tokio::time::Instant;
@@ -21,6 +21,7 @@ use tokio::time::Instant;
 use crate::{
     cluster::{Peer, Unanswered},
     mailbox::RETRY_AFTER_SECONDS,
+    peer_link::{Connector, Refusal},
     peer_secret::{self, PeerSecret},
     problem::Problem,
 };
@@ -59,7 +60,7 @@ const HOP_BY_HOP: [HeaderName; 6] = [
 /// The way to the other nodes.
 #[derive(Clone)]
 pub(crate) struct Peers {
-    client: Client<HttpConnector, Body>,
+    client: Client<Connector, Body>,
     secret: PeerSecret,
 }
 
@@ -84,11 +85,8 @@ impl Envelope<'_> {
 }
 
 impl Peers {
-    /// Nodes that know this secret.
-    pub(crate) fn new(secret: PeerSecret) -> Self {
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(SILENT_MAX));
+    /// Nodes that know this secret, and are connected to in this way.
+    pub(crate) fn new(secret: PeerSecret, connector: Connector) -> Self {
         let client = Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
             .http2_only(true)
@@ -169,7 +167,10 @@ impl Peers {
         let sent = async {
             let response = self.client.request(request).await.map_err(|error| {
                 tracing::debug!(node = &*peer.node, %error, "a peer does not answer");
-                if error.is_connect() {
+                if let Some(refusal) = Refusal::behind(&error) {
+                    let what = format!("no connection to node {}: {refusal}", peer.node);
+                    Unanswered::Refused(Problem::unavailable(what, RETRY_AFTER_SECONDS))
+                } else if error.is_connect() {
                     Unanswered::Moved
                 } else {
                     Unanswered::Unknown

@@ -51,6 +51,7 @@ pub mod operation;
 pub mod partitioner;
 mod partitions;
 mod peer_api;
+mod peer_link;
 mod peer_secret;
 pub mod plan;
 pub mod planner;

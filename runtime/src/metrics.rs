@@ -65,6 +65,8 @@ pub struct Metrics {
     pub compaction_lag: IntGauge,
     /// Connections that were closed at once, since there were too many.
     pub connections_refused: IntCounter,
+    /// Connections to the peer address that were not those of a node.
+    pub peer_connections_refused: IntCounter,
 }
 
 impl Metrics {
@@ -131,17 +133,18 @@ impl Metrics {
                 "memgen_connections",
                 "Connections that are open.",
             ),
-            connections_refused: IntCounter::new(
+            connections_refused: counter(
+                &registry,
                 "memgen_connections_refused_total",
                 "Connections closed at once, since there were too many.",
-            )
-            .expect("the name is legal"),
+            ),
+            peer_connections_refused: counter(
+                &registry,
+                "memgen_peer_connections_refused_total",
+                "Connections to the peer address that were refused: not those of a node.",
+            ),
             registry,
         };
-        metrics
-            .registry
-            .register(Box::new(metrics.connections_refused.clone()))
-            .expect("the name is used once");
         metrics
     }
 
@@ -276,6 +279,14 @@ fn gauge(registry: &Registry, name: &str, help: &str) -> IntGauge {
         .register(Box::new(gauge.clone()))
         .expect("the name is used once");
     gauge
+}
+
+fn counter(registry: &Registry, name: &str, help: &str) -> IntCounter {
+    let counter = IntCounter::new(name, help).expect("the name is legal");
+    registry
+        .register(Box::new(counter.clone()))
+        .expect("the name is used once");
+    counter
 }
 
 fn histograms(

@@ -4,7 +4,7 @@ mod addresses;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
@@ -40,6 +40,7 @@ use crate::{
     metrics::Metrics,
     node::Node,
     openapi::OpenApi,
+    peer_link::{Connector, Entrance, PeerTls, certified_host},
     peer_secret::PeerSecret,
     planner::Planner,
     replay_progress::ReplayProgress,
@@ -142,6 +143,7 @@ struct Shared {
     document: Arc<serde_json::Value>,
     contract: Option<Arc<Prepared>>,
     admitted: Admitted,
+    tls: Option<Arc<PeerTls>>,
     stopped: watch::Receiver<bool>,
     told_to_leave: watch::Receiver<bool>,
 }
@@ -169,6 +171,7 @@ impl Service {
         self.check_partitions(&config)?;
         let config = Arc::new(config);
         let advertised = advertised(&config).await?;
+        let tls = peer_tls(&config, advertised)?;
         let sockets = bind_all(&config).await?;
         let log = self.open_log(&config).await?;
         let admitted = self.admit(&*log).await?;
@@ -187,9 +190,13 @@ impl Service {
             log,
             contract,
             admitted,
+            tls,
             stopped,
             told_to_leave,
         };
+        if let Some(tls) = shared.tls.clone() {
+            tokio::spawn(tls.follow(shared.stopped.clone()));
+        }
         let local = LocalCluster::new();
         let mut tasks = Tasks::default();
         let mut started = Vec::new();
@@ -264,7 +271,8 @@ impl Service {
                 .set(i64::try_from(lag).unwrap_or(i64::MAX));
         }
         let secret = PeerSecret::new(config.peer_secret.as_deref());
-        let cluster = Cluster::new(coordinator, &member.id, Peers::new(secret));
+        let connector = Connector::new(shared.tls.clone(), coordinator.view());
+        let cluster = Cluster::new(coordinator, &member.id, Peers::new(secret, connector));
         let common = Arc::new(Tending {
             log: shared.log.clone(),
             cluster: cluster.clone(),
@@ -370,6 +378,7 @@ impl Service {
             incarnation: incarnation(),
             // A node alone has nobody to talk to.
             peer: addresses.peer.unwrap_or(config.peer),
+            host: certified_host(config).map(str::to_owned),
             http: addresses.http,
             admin: addresses.admin,
             zone: config.zone.clone(),
@@ -484,7 +493,9 @@ impl Service {
                 .merge(admin::peer_router(health))
                 .merge(peers::router(health));
             let secret = PeerSecret::new(node.config.peer_secret.as_deref());
-            start(socket, Protocol::Http2, secret.guard(router), None);
+            let entrance = Entrance::new(shared.tls.clone(), node.metrics.clone());
+            let protocol = Protocol::Http2(Arc::new(entrance));
+            start(socket, protocol, secret.guard(router), None);
         }
     }
 }
@@ -560,6 +571,19 @@ impl Running {
             }
         }
     }
+}
+
+/// What nodes need to speak TLS with each other, if there are others and the settings say so.
+fn peer_tls(
+    config: &Config,
+    advertised: Option<IpAddr>,
+) -> Result<Option<Arc<PeerTls>>, StartError> {
+    if is_alone(config) {
+        return Ok(None);
+    }
+    let address = advertised.filter(|_| config.peer.ip().is_unspecified());
+    let address = address.unwrap_or(config.peer.ip());
+    PeerTls::of(config, address).map_err(StartError::Setting)
 }
 
 /// Bytes of remembered replies that one partition keeps in memory.

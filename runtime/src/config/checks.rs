@@ -36,12 +36,31 @@ pub(super) fn check(config: &Config) -> Vec<Found> {
         let what = "other nodes can't reach this address: say by --advertise HOST at which name or address of this machine they can";
         found.push(("peer", what.to_owned()));
     }
+    peer_tls(config, &mut found);
     let limits = &config.limits;
     if limits.list_limit_default > limits.list_limit_max {
         let what = format!("it is more than list-limit-max, {}", limits.list_limit_max);
         found.push(("list-limit-default", what));
     }
     found
+}
+
+/// A certificate is of no use without its key, and neither without an authority.
+fn peer_tls(config: &Config, found: &mut Vec<Found>) {
+    let files = [
+        ("peer-tls-cert", &config.peer_tls_cert),
+        ("peer-tls-key", &config.peer_tls_key),
+        ("peer-tls-ca", &config.peer_tls_ca),
+    ];
+    if files.iter().all(|(_, file)| file.is_none()) {
+        return;
+    }
+    for (name, file) in files {
+        if file.is_none() {
+            let what = "TLS between nodes takes all three: `peer-tls-cert`, `peer-tls-key` and `peer-tls-ca`";
+            found.push((name, what.to_owned()));
+        }
+    }
 }
 
 /// Each listener of each node needs a port of its own.

@@ -320,6 +320,34 @@ pub(super) static SETTINGS: &[Setting] = &[
     ),
     setting!(
         CLUSTER,
+        "peer-tls-cert",
+        "FILE",
+        "The certificate that this node shows others at --peer (PEM), for the name or address at which they reach it; with --peer-tls-key and --peer-tls-ca \
+        nodes speak TLS with each other, and with nobody else. Each file may be replaced while the node runs",
+        |config| config.peer_tls_cert,
+        |text| values::file(text).map(Some),
+        |file| values::show_file(file.as_deref())
+    ),
+    setting!(
+        CLUSTER,
+        "peer-tls-key",
+        "FILE",
+        "The key of that certificate (PEM)",
+        |config| config.peer_tls_key,
+        |text| values::file(text).map(Some),
+        |file| values::show_file(file.as_deref())
+    ),
+    setting!(
+        CLUSTER,
+        "peer-tls-ca",
+        "FILE",
+        "The authority whose certificates make a node (PEM): what it signs gets in at --peer",
+        |config| config.peer_tls_ca,
+        |text| values::file(text).map(Some),
+        |file| values::show_file(file.as_deref())
+    ),
+    setting!(
+        CLUSTER,
         "zone",
         "NAME",
         "Where this node stands, such as a rack or a building: the copies of a partition are spread over zones",
@@ -511,6 +539,9 @@ mod tests {
                         "node",
                         "zone",
                         "peer-secret",
+                        "peer-tls-cert",
+                        "peer-tls-key",
+                        "peer-tls-ca",
                         "advertise",
                         "log-level",
                         "credentials",
@@ -546,6 +577,9 @@ mod tests {
             ("node", "n"),
             ("zone", "z"),
             ("peer-secret", "sesame, open yourself"),
+            ("peer-tls-cert", "tls/node.pem"),
+            ("peer-tls-key", "/etc/tls/node.key"),
+            ("peer-tls-ca", "ca.pem"),
             ("advertise", "host-7.example"),
             ("coordinator", "zookeeper://user:word@host:2181/root"),
             ("serve", "0,1"),
@@ -652,6 +686,7 @@ mod tests {
             ("log-format", &["text", "json"], &["xml"]),
             ("segment-bytes", &["64KiB", "4GiB"], &["1", "5GiB"]),
             ("data", &["x", "/a b"], &[""]),
+            ("peer-tls-key", &["x", "/a b"], &[""]),
         ] {
             let setting = find(name).unwrap();
             for text in legal {

@@ -36,6 +36,7 @@ pub fn node(id: &str, incarnation: u64) -> Node {
         id: id.to_owned(),
         incarnation,
         peer: at(1),
+        host: Some("node-7.example".to_owned()),
         http: at(2),
         admin: at(3),
         zone: Some("x".to_owned()),

@@ -15,6 +15,7 @@ fn node(id: &str) -> Node {
         id: id.to_owned(),
         incarnation: 1,
         peer: nowhere,
+        host: None,
         http: nowhere,
         admin: nowhere,
         zone: None,

@@ -39,6 +39,7 @@ use crate::{
     metrics::Metrics,
     migration::Readers,
     partitions::{Here, Slot},
+    peer_link::Connector,
     peer_secret::PeerSecret,
     planner::Planner,
     prelude::*,
@@ -97,7 +98,9 @@ impl Node {
     async fn start(sim: &Sim, cluster: &LocalCluster, id: &str, incarnation: u64) -> Self {
         let client = Arc::new(declared(sim).await);
         let coordinator = Arc::new(cluster.node());
-        let seen = Cluster::new(coordinator.clone(), id, Peers::new(PeerSecret::default()));
+        let connector = Connector::new(None, coordinator.view());
+        let peers = Peers::new(PeerSecret::default(), connector);
+        let seen = Cluster::new(coordinator.clone(), id, peers);
         let (stop, told) = watch::channel(false);
         let metrics = Metrics::new().partition(&partition());
         let slot = Arc::new(Slot::new(partition(), seen.clone(), metrics, None));
@@ -125,6 +128,7 @@ impl Node {
                 id: id.to_owned(),
                 incarnation,
                 peer: address,
+                host: None,
                 http: address,
                 admin: address,
                 zone: None,
