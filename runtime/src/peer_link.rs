@@ -112,5 +112,5 @@ impl Connection for PeerStream {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "simulation"))]
 mod tests;

@@ -93,7 +93,9 @@ impl Service<Uri> for Connector {
     fn call(&mut self, uri: Uri) -> Self::Future {
         let connector = self.clone();
         Box::pin(async move {
-            let authority = uri.authority().map(|authority| authority.as_str().parse());
+            let authority = uri
+                .authority()
+                .map(|authority| authority.as_str().parse::<SocketAddr>());
             let address = authority.and_then(Result::ok);
             let address = address.ok_or_else(|| io::Error::other("nodes have addresses"))?;
             connector.connect(address).await.map(TokioIo::new)
