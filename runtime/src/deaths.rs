@@ -1,7 +1,8 @@
 //! Proof of death (rule 12): a process that is gone serves no reads, so nobody need wait for its session to end.
 //!
 //! A connection to each other node stays open. If it breaks, and a new one is *refused*, or answered by another incarnation, the process is gone. A process that is paused
-//! still accepts, since the kernel does; silence, a time-out or an unconfirmed reset prove nothing, and then the session decides.
+//! still accepts, since the kernel does; silence, a time-out or an unconfirmed reset prove nothing, and then the session decides. Where nodes speak TLS, whoever answers has shown a certificate for that address; a
+//! handshake that fails proves nothing either.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
