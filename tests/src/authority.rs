@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf, sync::Arc};
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tokio::{io::AsyncBufReadExt as _, net::TcpStream};
 use tokio_rustls::{
     TlsConnector,
@@ -24,11 +24,12 @@ pub struct Authority {
 }
 
 impl Authority {
-    /// A new one, with a key of its own.
+    /// A new one of this name, with a key of its own.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn new(name: &str) -> Self {
         let key = KeyPair::generate().expect("there is chance");
         let mut params = CertificateParams::new([]).expect("no name is wrong");
+        params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let pem = params.self_signed(&key).expect("it has a key").pem();
         let (issuer, folder) = (Issuer::new(params, key), Folder::new());
@@ -117,11 +118,5 @@ impl Authority {
             return Err(std::io::ErrorKind::UnexpectedEof.into());
         }
         Ok(stream)
-    }
-}
-
-impl Default for Authority {
-    fn default() -> Self {
-        Self::new()
     }
 }

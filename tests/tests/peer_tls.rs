@@ -16,7 +16,7 @@ const NODES: usize = 3;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_else_gets_in_and_certificates_are_renewed() {
-    let (ours, theirs) = (Authority::new(), Authority::new());
+    let (ours, theirs) = (Authority::new("ours"), Authority::new("theirs"));
     let flags = ours.flags();
     let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
     let service = Service::new("register")
@@ -201,7 +201,7 @@ impl Load {
 /// On several processes, with what else goes between them: snapshots, and the proof that a process is gone.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_speaks_tls() {
-    let ours = Authority::new();
+    let ours = Authority::new("ours");
     let flags = ours.flags();
     let mut args = vec!["--replication-factor", "1", "--snapshot-records", "3"];
     args.extend(flags.iter().map(String::as_str));

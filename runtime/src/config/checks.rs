@@ -52,14 +52,14 @@ fn peer_tls(config: &Config, found: &mut Vec<Found>) {
         ("peer-tls-key", &config.peer_tls_key),
         ("peer-tls-ca", &config.peer_tls_ca),
     ];
-    if files.iter().all(|(_, file)| file.is_none()) {
-        return;
-    }
-    for (name, file) in files {
-        if file.is_none() {
-            let what = "TLS between nodes takes all three: `peer-tls-cert`, `peer-tls-key` and `peer-tls-ca`";
-            found.push((name, what.to_owned()));
-        }
+    let (set, missing): (Vec<_>, Vec<_>) = files.iter().partition(|(_, file)| file.is_some());
+    if let (Some((set, _)), false) = (set.first(), missing.is_empty()) {
+        let missing: Vec<String> = missing
+            .iter()
+            .map(|(name, _)| format!("`{name}`"))
+            .collect();
+        let what = format!("TLS between nodes also takes {}", missing.join(" and "));
+        found.push((set, what));
     }
 }
 

@@ -488,7 +488,7 @@ fn settings_that_do_not_fit_together() {
         ("--peer 0.0.0.0:7081", None),
         (
             "--peer-tls-cert a --peer-tls-ca b",
-            Some("peer-tls-key: TLS between nodes takes all three"),
+            Some("--peer-tls-cert a: TLS between nodes also takes `peer-tls-key`"),
         ),
         ("--peer-tls-cert a --peer-tls-ca b --peer-tls-key c", None),
         (

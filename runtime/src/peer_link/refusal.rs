@@ -34,7 +34,7 @@ impl Refusal {
     }
 
     /// The refusal that lies behind an error.
-    pub(crate) fn behind(error: &(dyn Error + 'static)) -> Option<&Self> {
+    pub(crate) fn behind<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e Self> {
         let mut at = Some(error);
         while let Some(error) = at {
             if let Some(refusal) = error.downcast_ref() {
