@@ -77,7 +77,7 @@ impl Metrics {
     #[must_use]
     pub fn new() -> Self {
         let registry = Registry::new();
-        let metrics = Self {
+        Self {
             requests: counters(
                 &registry,
                 "memgen_http_requests_total",
@@ -144,8 +144,7 @@ impl Metrics {
                 "Connections to the peer address that were refused: not those of a node.",
             ),
             registry,
-        };
-        metrics
+        }
     }
 
     /// Sets what `memgen_build_info` says.

@@ -40,14 +40,14 @@ impl Entrance {
         let why = match begun {
             Ok(Ok(stream)) => return Some(stream),
             Err(_) => format!("it said nothing for {} s", BEGIN_MAX.as_secs()),
-            Ok(Err(error)) => match Refusal::behind(&error) {
-                Some(refusal) => refusal.to_string(),
-                None => {
+            Ok(Err(error)) => {
+                let Some(refusal) = Refusal::behind(&error) else {
                     // Somebody who looked whether anybody is here, as nodes do, or who died.
                     debug!(%address, %error, "a connection of a node did not begin");
                     return None;
-                }
-            },
+                };
+                refusal.to_string()
+            }
         };
         self.metrics.peer_connections_refused.inc();
         if self.told.is_due() {

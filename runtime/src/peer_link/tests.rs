@@ -334,7 +334,7 @@ async fn what_is_renewed_is_used_and_what_is_broken_is_not() {
     let server = tls(&folder.config("one.pem", "one.key", "ours.pem"));
     let client = tls(&folder.config("two.pem", "two.key", "ours.pem"));
     let first = shown(&server, &client).await;
-    let seen = server.look(None);
+    let seen = Some(server.look(None));
     assert_eq!(shown(&server, &client).await, first, "nothing has changed");
 
     // The certificate is there already, its key not yet.
@@ -342,19 +342,19 @@ async fn what_is_renewed_is_used_and_what_is_broken_is_not() {
     ours.sign(&folder, "one", &["127.0.0.1"]);
     let renewed = fs::read(file("one.key")).unwrap();
     fs::write(file("one.key"), key).unwrap();
-    let seen = server.look(seen);
+    let seen = Some(server.look(seen));
     assert_eq!(shown(&server, &client).await, first);
     fs::write(file("one.key"), renewed).unwrap();
-    let seen = server.look(seen);
+    let seen = Some(server.look(seen));
     let second = shown(&server, &client).await;
     assert_ne!(second, first);
 
     // Half of a file, and none.
     let whole = fs::read(file("ours.pem")).unwrap();
     fs::write(file("ours.pem"), &whole[..100]).unwrap();
-    let seen = server.look(seen);
+    let seen = Some(server.look(seen));
     fs::remove_file(file("ours.pem")).unwrap();
-    let seen = server.look(seen);
+    let seen = Some(server.look(seen));
     assert_eq!(shown(&server, &client).await, second);
     fs::write(file("ours.pem"), whole).unwrap();
     server.look(seen);

@@ -69,19 +69,19 @@ impl PeerTls {
             }
             let tls = self.clone();
             let look = tokio::task::spawn_blocking(move || tls.look(seen));
-            seen = look.await.unwrap_or(seen);
+            seen = look.await.map_or(seen, Some);
         }
     }
 
     /// What the files were like when they were looked at.
-    pub(super) fn look(&self, seen: Option<u128>) -> Option<u128> {
+    pub(super) fn look(&self, seen: Option<u128>) -> u128 {
         let texts = Texts::read(&self.files);
         let now = match &texts {
             Ok(texts) => texts.hash(),
             Err(error) => Texts::hash_of_error(error),
         };
         if seen == Some(now) || self.current.load().made_of == now {
-            return Some(now);
+            return now;
         }
         match texts.and_then(|texts| Identity::of(&self.files, &texts, &self.name)) {
             Ok(identity) => {
@@ -96,7 +96,7 @@ impl PeerTls {
                 );
             }
         }
-        Some(now)
+        now
     }
 
     /// A connection to a node that has a certificate for this name, and takes ours.
