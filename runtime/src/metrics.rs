@@ -57,6 +57,8 @@ pub struct Metrics {
     pub log_size_bytes: IntGauge,
     /// Connections that are open now.
     pub connections: IntGauge,
+    /// 1 while anything of the log answers.
+    pub log_reached: IntGauge,
     /// 1 while this node is in touch with the coordinator.
     pub coordinator_connected: IntGauge,
     /// Processes of other nodes that this one has proved to be gone.
@@ -111,6 +113,11 @@ impl Metrics {
                 "memgen_log_size_bytes",
                 "Bytes that the log holds on disk.",
             ),
+            log_reached: gauge(
+                &registry,
+                "memgen_log_reached",
+                "1 while anything of the log answers this node.",
+            ),
             coordinator_connected: gauge(
                 &registry,
                 "memgen_coordinator_connected",
@@ -142,6 +149,8 @@ impl Metrics {
             .registry
             .register(Box::new(metrics.connections_refused.clone()))
             .expect("the name is used once");
+        // Until it is known better.
+        metrics.log_reached.set(1);
         metrics
     }
 
