@@ -18,7 +18,7 @@ use crate::{
     record::Record,
     replay_progress::ReplayProgress,
     replica::{ReplayError, Replica},
-    snapshot::{Snapshots, restore},
+    snapshot::{Asked, Snapshots, restore},
     state::State,
     writer::{Bounds, Order, Phase, Writer},
 };
@@ -144,9 +144,12 @@ impl<S: State> Tender<S> {
             };
             (replica, caught_up)
         } else {
+            let keeper = self.slot.keeper.as_ref();
+            let asked = keeper.and_then(|keeper| keeper.ask(&self.common.log));
             let _permit = self.common.replays.acquire().await;
             begun = tokio::time::Instant::now();
-            let replay = replay(self.common.clone(), self.slot.clone(), self.readers.clone());
+            let (common, slot) = (self.common.clone(), self.slot.clone());
+            let replay = replay(common, slot, self.readers.clone(), asked);
             let replayed = if self.common.replay_threads {
                 let handle = tokio::runtime::Handle::current();
                 tokio::task::spawn_blocking(move || handle.block_on(replay)).await
@@ -353,11 +356,12 @@ impl<S: State> Tender<S> {
     }
 }
 
-/// Makes a copy of a partition: from its snapshot and the tail of the log, or from the whole log.
+/// Makes a copy of a partition: from its snapshot and the tail of the log, or from the whole log. `asked` is on its way already, if there is a snapshot.
 async fn replay<S: State>(
     common: Arc<Tending>,
     slot: Arc<Slot<S>>,
     readers: Arc<Readers<S>>,
+    asked: Option<Asked>,
 ) -> Result<(Replica<S>, Result<(), ReplayError>), ReplayError> {
     let seen = |_, record: &Record, _| {
         slot.metrics.replayed.inc();
@@ -373,6 +377,7 @@ async fn replay<S: State>(
             cluster,
             horizon,
             readers.clone(),
+            asked,
             loaded,
         );
         if let Some(mut replica) = restored.await? {

@@ -43,8 +43,9 @@ use crate::{
     record::{Offset, Record},
 };
 
-/// How long the thread of a client waits for reports before it looks whether the client failed, or is needed no more.
-const POLL: Duration = Duration::from_millis(20);
+/// How long the thread of a client waits for reports before it looks whether the client failed, or is needed no more. The last millisecond of it is waited for on a processor, by
+/// the client's library, which counts in whole ones.
+const POLL: Duration = Duration::from_millis(100);
 /// What is added to a record that is alone in its batch, at most: the batch's head, the record's lengths, and a header with a fingerprint.
 pub(super) const OVERHEAD_BYTES: usize = 61 + 64 + header::BYTES_MAX;
 /// Why a closed log refuses.

@@ -23,7 +23,12 @@ use rdkafka::{
 };
 use tracing::debug;
 
-use super::{UNPOISONED, context::Context, error::client_error, follower::Follower};
+use super::{
+    UNPOISONED,
+    context::Context,
+    error::client_error,
+    follower::{Follower, KnownTopics},
+};
 use crate::log::{LogError, TopicPartition};
 
 /// How often the consumer's own events are looked after, and idle partitions given back.
@@ -38,6 +43,7 @@ pub(super) struct Reader {
     consumer: Arc<BaseConsumer<Context>>,
     asker: Arc<BaseConsumer<Context>>,
     followers: Mutex<HashMap<TopicPartition, Arc<Follower>>>,
+    known: Arc<KnownTopics>,
     closed: Arc<AtomicBool>,
 }
 
@@ -54,6 +60,7 @@ impl Reader {
             consumer: consumer("consumer")?,
             asker: consumer("asker")?,
             followers: Mutex::default(),
+            known: Arc::default(),
             closed: Arc::default(),
         });
         let weak = Arc::downgrade(&reader);
@@ -83,6 +90,7 @@ impl Reader {
             &self.asker,
             partition,
             topic,
+            Arc::clone(&self.known),
             Arc::clone(&self.closed),
         )?);
         followers.insert(partition.clone(), Arc::clone(&follower));
