@@ -104,11 +104,11 @@ impl Reader {
             let ask = move || client.fetch_metadata(Some(&topic), ANSWER);
             async { tokio::task::spawn_blocking(ask).await.ok()?.ok() }
         });
-        let [asker, consumer] = asked;
-        tokio::pin!(asker, consumer);
+        let [one, other] = asked;
+        tokio::pin!(one, other);
         tokio::select! {
-            Some(_) = &mut asker => true,
-            Some(_) = &mut consumer => true,
+            Some(_) = &mut one => true,
+            Some(_) = &mut other => true,
             else => false,
         }
     }
