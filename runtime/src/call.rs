@@ -465,14 +465,10 @@ pub(crate) async fn patiently<T>(
     match timeout_at(deadline, asked).await {
         Ok(Ok(outcome)) => Ok(outcome),
         Ok(Err(Refusal::Moved)) => Err(Unanswered::Moved),
+        Ok(Err(Refusal::Unknown)) => Err(Unanswered::Unknown),
         Ok(Err(refusal @ Refusal::Undone(_))) => Err(Unanswered::Undone(refusal.into())),
         Ok(Err(refusal)) => Err(Problem::from(refusal).into()),
-        Err(_) => Err(Problem::unavailable(
-            "the log did not confirm in time; the write may still happen. Repeat it with the same \
-             `Idempotency-Key` to be sure that it happens once",
-            RETRY_AFTER_SECONDS,
-        )
-        .into()),
+        Err(_) => Err(Problem::from(Refusal::Unknown).into()),
     }
 }
 

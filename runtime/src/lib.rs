@@ -40,6 +40,7 @@ mod layout;
 mod list;
 mod listener;
 pub mod log;
+mod log_watch;
 pub mod logging;
 mod mailbox;
 pub mod memory;

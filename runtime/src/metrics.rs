@@ -57,6 +57,8 @@ pub struct Metrics {
     pub log_size_bytes: IntGauge,
     /// Connections that are open now.
     pub connections: IntGauge,
+    /// 1 while anything of the log answers.
+    pub log_reached: IntGauge,
     /// 1 while this node is in touch with the coordinator.
     pub coordinator_connected: IntGauge,
     /// Processes of other nodes that this one has proved to be gone.
@@ -77,7 +79,7 @@ impl Metrics {
     #[must_use]
     pub fn new() -> Self {
         let registry = Registry::new();
-        Self {
+        let metrics = Self {
             requests: counters(
                 &registry,
                 "memgen_http_requests_total",
@@ -113,6 +115,11 @@ impl Metrics {
                 "memgen_log_size_bytes",
                 "Bytes that the log holds on disk.",
             ),
+            log_reached: gauge(
+                &registry,
+                "memgen_log_reached",
+                "1 while anything of the log answers this node.",
+            ),
             coordinator_connected: gauge(
                 &registry,
                 "memgen_coordinator_connected",
@@ -144,7 +151,10 @@ impl Metrics {
                 "Connections to the peer address that were refused: not those of a node.",
             ),
             registry,
-        }
+        };
+        // Until it is known better.
+        metrics.log_reached.set(1);
+        metrics
     }
 
     /// Sets what `memgen_build_info` says.

@@ -37,6 +37,7 @@ use crate::{
     layout::{self, Admitted, AskedState, Refused},
     listener::{Listener, Protocol},
     log::{self, Log, LogError},
+    log_watch::LogWatch,
     metrics::Metrics,
     node::Node,
     openapi::OpenApi,
@@ -270,6 +271,7 @@ impl Service {
                 .compaction_lag
                 .set(i64::try_from(lag).unwrap_or(i64::MAX));
         }
+        let (cut_off, told_cut_off) = watch::channel(false);
         let secret = PeerSecret::new(config.peer_secret.as_deref());
         let connector = Connector::new(shared.tls.clone(), coordinator.view());
         let cluster = Cluster::new(coordinator, &member.id, Peers::new(secret, connector));
@@ -284,8 +286,19 @@ impl Service {
             progress: shared.progress.clone(),
             snapshots: snapshots.clone(),
             replay_threads: true,
+            cut_off: told_cut_off,
             stop: shared.told_to_leave.clone(),
         });
+        // The embedded log is where the process is.
+        if config.log != LogChoice::Embedded {
+            let watch = LogWatch {
+                log: shared.log.clone(),
+                coordinator: cluster.coordinator.clone(),
+                metrics: metrics.clone(),
+                cut_off,
+            };
+            tokio::spawn(watch.run());
+        }
         let mut node = Node::new(config.clone(), metrics.clone(), cluster.clone());
         let mut watched = Vec::new();
         for part in &self.parts {
@@ -386,6 +399,7 @@ impl Service {
             topics: topics.collect(),
             version: self.version.to_owned(),
             draining: false,
+            cut_off: false,
             in_sync: BTreeSet::new(),
         }
     }
@@ -564,7 +578,7 @@ impl Running {
             loop {
                 let (view, mut views) = cluster.view();
                 let mut others = view.nodes.values().filter(|node| *node.id != *cluster.me);
-                if !others.any(|node| !node.draining) || !health.readiness().owns_any() {
+                if !others.any(Member::can_own) || !health.readiness().owns_any() {
                     break;
                 }
                 drop(tokio::time::timeout(DRAIN_POLL, views.changed()).await);

@@ -39,7 +39,7 @@ use crate::{
     prelude::*,
     record::{BATCH_KEY, Ballot, Kind, Offset, Record},
     replica::Replica,
-    writer::{Bounds, Phase, Writer},
+    writer::{Bounds, Order, Phase, Writer},
 };
 
 const NODES: usize = 3;
@@ -98,12 +98,12 @@ fn serve(client: Arc<Client>, replica: Replica<Pile>, incarnation: u64) -> Node 
     let memory = replica.memory().clone();
     let (mailbox, inbox) = Mailbox::new(64);
     let (phase, _) = watch::channel(Phase::Starting);
-    let (_, leave) = watch::channel(false);
+    let (_, orders) = watch::channel(Order::Serve);
     let writer = Writer {
         replica,
         inbox,
         phase,
-        leave,
+        orders,
         lock: Arc::new(Everybodys),
         bounds: Bounds {
             group_records_max: 8,

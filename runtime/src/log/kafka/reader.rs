@@ -16,7 +16,11 @@ use std::{
     time::Duration,
 };
 
-use rdkafka::{ClientConfig, consumer::BaseConsumer, error::KafkaError};
+use rdkafka::{
+    ClientConfig,
+    consumer::{BaseConsumer, Consumer as _},
+    error::KafkaError,
+};
 use tracing::debug;
 
 use super::{
@@ -29,6 +33,8 @@ use crate::log::{LogError, TopicPartition};
 
 /// How often the consumer's own events are looked after, and idle partitions given back.
 const SERVE: Duration = Duration::from_millis(200);
+/// How long a broker may take to say that it is there.
+const ANSWER: Duration = Duration::from_secs(1);
 /// How often it is looked whether the last queue of a consumer is gone.
 const GOING: Duration = Duration::from_millis(20);
 
@@ -89,6 +95,22 @@ impl Reader {
         )?);
         followers.insert(partition.clone(), Arc::clone(&follower));
         Ok(follower)
+    }
+
+    /// Whether any broker answers. Both consumers ask, since each asks one broker that chance chooses, and that one may be the one that is ill.
+    pub(super) async fn answers(&self, topic: String) -> bool {
+        let asked = [&self.asker, &self.consumer].map(|client| {
+            let (client, topic) = (Arc::clone(client), topic.clone());
+            let ask = move || client.fetch_metadata(Some(&topic), ANSWER);
+            async { tokio::task::spawn_blocking(ask).await.ok()?.ok() }
+        });
+        let [one, other] = asked;
+        tokio::pin!(one, other);
+        tokio::select! {
+            Some(_) = &mut one => true,
+            Some(_) = &mut other => true,
+            else => false,
+        }
     }
 
     /// From now on nobody waits for a broker.

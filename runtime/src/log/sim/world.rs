@@ -34,12 +34,15 @@ pub(super) struct World {
     ids: u64,
     producers: BTreeMap<ProducerId, ProducerModel>,
     closed: HashSet<ClientId>,
+    cut_off: HashSet<ClientId>,
     requests: BTreeMap<RequestId, Request>,
     /// What lands when: the request, and how many of its records.
     landings: BTreeMap<(Instant, u64), (RequestId, usize)>,
     next_compaction: Option<Instant>,
     /// Told when something is sent, or appended by others.
     sent: Arc<Notify>,
+    /// Told when a client is not cut off any more.
+    mended: Arc<Notify>,
 }
 
 #[derive(Debug, Default)]
@@ -101,10 +104,12 @@ impl World {
             ids: 0,
             producers: BTreeMap::new(),
             closed: HashSet::new(),
+            cut_off: HashSet::new(),
             requests: BTreeMap::new(),
             landings: BTreeMap::new(),
             next_compaction: None,
             sent: Arc::default(),
+            mended: Arc::default(),
         };
         world.set_faults(faults, now);
         world
@@ -172,6 +177,43 @@ impl World {
 
     pub(super) fn new_client(&mut self) -> ClientId {
         self.id()
+    }
+
+    pub(super) fn set_cut_off(&mut self, client: ClientId, cut_off: bool, now: Instant) {
+        if !cut_off {
+            self.cut_off.remove(&client);
+            self.mended.notify_waiters();
+            return;
+        }
+        self.cut_off.insert(client);
+        // What is on its way lands, and its acknowledgement gets lost.
+        let known = now + self.faults.ack_timeout;
+        let producers = self.producers.iter_mut();
+        let mut cut = HashSet::new();
+        for (id, producer) in producers.filter(|(_, producer)| producer.client == client) {
+            cut.insert(*id);
+            if producer.state == ProducerState::Working {
+                producer.last_ack = producer.last_ack.max(known);
+                producer.state = ProducerState::Failing {
+                    known,
+                    may_land: false,
+                };
+            }
+        }
+        for request in self.requests.values_mut() {
+            if cut.contains(&request.producer) && request.acknowledged > now {
+                request.acknowledged = request.acknowledged.max(known);
+                request.error.get_or_insert_with(unknown);
+            }
+        }
+    }
+
+    pub(super) fn is_cut_off(&self, client: ClientId) -> bool {
+        self.cut_off.contains(&client)
+    }
+
+    pub(super) fn mended(&self) -> Arc<Notify> {
+        Arc::clone(&self.mended)
     }
 
     pub(super) fn declare(&mut self, topic: &Topic) -> Result<(), LogError> {
@@ -262,6 +304,16 @@ impl World {
             self.producer(id).state = ProducerState::Failing {
                 known,
                 may_land: true,
+            };
+        }
+        if self.cut_off.contains(&client) {
+            let known = self
+                .producer(id)
+                .last_ack
+                .max(now + self.faults.ack_timeout);
+            self.producer(id).state = ProducerState::Failing {
+                known,
+                may_land: false,
             };
         }
         let lands = match self.producer(id).state {
