@@ -31,6 +31,7 @@ mod entry;
 mod filter;
 pub mod fold;
 mod forward;
+mod gather;
 mod home;
 mod idempotency;
 mod json;

@@ -27,6 +27,7 @@ use self::error_pages::ErrorPages;
 use crate::{
     call::Caller,
     config::Limits,
+    gather::gather,
     metrics::Metrics,
     peer_link::{Entrance, PeerStream, Pending},
     problem::Problem,
@@ -117,7 +118,7 @@ impl Listener {
                         };
                         let connection = watcher.watch(http2(router, stream, address));
                         tokio::spawn(async move {
-                            if let Err(error) = connection.await {
+                            if let Err(error) = gather(connection).await {
                                 debug!(%address, %error, "connection ended");
                             }
                             drop(slot);
@@ -162,6 +163,8 @@ fn http2(
     hyper::server::conn::http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .max_concurrent_streams(PEER_STREAMS_MAX)
+        // Whoever passes the answer on dates it.
+        .auto_date_header(false)
         .serve_connection(
             TokioIo::new(stream),
             service_fn(move |request| serve(router.clone(), request, address)),

@@ -278,6 +278,11 @@ pub trait Producer: Send {
     /// Hands records over, in order, and returns at once; the receipt resolves when their outcome is known.
     /// Dropping the receipt changes nothing. Never blocks; what is outstanding is bounded by the caller.
     fn append(&mut self, records: &[Record]) -> Receipt;
+
+    /// While so many records are on their way, more of them would only wait in the log's own queues: they are better kept back, so that what comes meanwhile goes with them.
+    fn records_in_flight_max(&self) -> usize {
+        usize::MAX
+    }
 }
 
 /// Why an append has no offsets.

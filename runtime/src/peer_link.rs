@@ -14,7 +14,6 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use hyper_util::client::legacy::connect::{Connected, Connection};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -103,12 +102,6 @@ impl AsyncWrite for PeerStream {
             Self::Plain(stream, _) => Pin::new(stream).poll_shutdown(context),
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(context),
         }
-    }
-}
-
-impl Connection for PeerStream {
-    fn connected(&self) -> Connected {
-        Connected::new()
     }
 }
 

@@ -242,9 +242,15 @@ impl<S: State> Running<S> {
             bounds,
             look,
             orders,
+            tenure,
             ..
         } = self;
-        let room = in_flight.len() < GROUPS_IN_FLIGHT_MAX;
+        let records_max = tenure
+            .as_ref()
+            .map_or(usize::MAX, |tenure| tenure.producer.records_in_flight_max());
+        let records = in_flight.iter().map(|(group, _)| group.records.len());
+        let records: usize = records.sum();
+        let room = in_flight.len() < GROUPS_IN_FLIGHT_MAX && records < records_max;
         let idle = in_flight.is_empty();
         let open = !inbox.is_closed();
         let mut jobs = Vec::new();

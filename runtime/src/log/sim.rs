@@ -274,6 +274,10 @@ struct SimProducer {
 }
 
 impl Producer for SimProducer {
+    fn records_in_flight_max(&self) -> usize {
+        look(&self.world).records_in_flight_max()
+    }
+
     fn append(&mut self, records: &[Record]) -> Receipt {
         let request = match look(&self.world).send(self.id, records.to_vec(), Instant::now()) {
             Ok(request) => request,

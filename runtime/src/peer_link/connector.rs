@@ -1,19 +1,9 @@
 //! Opens connections to other nodes.
 
-use std::{
-    io,
-    net::SocketAddr,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::http::Uri;
-use futures_util::future::BoxFuture;
-use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, sync::watch, time::timeout};
 use tokio_rustls::rustls::pki_types::ServerName;
-use tower::Service;
 use tracing::warn;
 
 use super::{
@@ -54,7 +44,11 @@ impl Connector {
         Ok((node.id.clone(), name))
     }
 
-    async fn connect(self, address: SocketAddr) -> io::Result<PeerStream> {
+    /// Opens a connection to the node at an address.
+    ///
+    /// # Errors
+    /// Why there is none; behind it a [`Refusal`] if one of the two is to be mended.
+    pub(crate) async fn connect(self, address: SocketAddr) -> io::Result<PeerStream> {
         let stream = timeout(SILENT_MAX, TcpStream::connect(address)).await??;
         // Only loses time if it fails.
         drop(stream.set_nodelay(true));
@@ -78,28 +72,6 @@ impl Connector {
                 Err(refusal.into())
             }
         }
-    }
-}
-
-impl Service<Uri> for Connector {
-    type Response = TokioIo<PeerStream>;
-    type Error = io::Error;
-    type Future = BoxFuture<'static, io::Result<Self::Response>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, uri: Uri) -> Self::Future {
-        let connector = self.clone();
-        Box::pin(async move {
-            let authority = uri
-                .authority()
-                .map(|authority| authority.as_str().parse::<SocketAddr>());
-            let address = authority.and_then(Result::ok);
-            let address = address.ok_or_else(|| io::Error::other("nodes have addresses"))?;
-            connector.connect(address).await.map(TokioIo::new)
-        })
     }
 }
 

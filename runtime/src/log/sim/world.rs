@@ -115,6 +115,10 @@ impl World {
         world
     }
 
+    pub(super) fn records_in_flight_max(&self) -> usize {
+        self.faults.records_in_flight_max
+    }
+
     pub(super) fn set_faults(&mut self, faults: Faults, now: Instant) {
         self.next_compaction = faults
             .compaction
