@@ -495,6 +495,7 @@ async fn a_torn_batch_is_rolled_forward() {
         value: pile(key),
     };
     let record = |kind, key: &'static [u8], value| Record {
+        place: None,
         ballot: Ballot::new(1, 7),
         kind,
         timestamp_ms: 0,
@@ -546,6 +547,7 @@ async fn what_a_newer_build_wrote_is_written_again_as_it_is() {
         Some(Bytes::from(value))
     };
     let record = |epoch, kind, schema, key: &'static str, value| Record {
+        place: None,
         ballot: Ballot::new(epoch, 7),
         kind,
         timestamp_ms: 0,

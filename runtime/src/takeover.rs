@@ -60,6 +60,7 @@ pub(crate) async fn take_over<S: State>(
             .producer(&replica.partition)
             .map_err(ReplayError::from)?;
         let barrier = Record {
+            place: None,
             ballot,
             kind: Kind::Barrier,
             timestamp_ms: now_ms(),
@@ -71,7 +72,10 @@ pub(crate) async fn take_over<S: State>(
         match producer.append(std::slice::from_ref(&barrier)).await {
             Ok(offsets) => {
                 let (at, next) = (offsets[0], offsets[0] + 1);
-                if at == replica.fold.next() {
+                if at < replica.fold.next() {
+                    return Err(replica.lost_its_tail(at).into());
+                }
+                if at == replica.fold.next() && !replica.may_lose_its_tail() {
                     // Nothing lies between what was read and the barrier: to read it back would tell what is known.
                     seen(at, &barrier, true);
                     replica.step_own(at, &barrier, None)?;

@@ -98,7 +98,7 @@ impl<S: State> Tender<S> {
                 match &self.replica {
                     // A log that can't say so is asked again after a while.
                     Some(replica) => {
-                        let grown = self.common.log.grown(self.partition(), replica.fold.next());
+                        let grown = self.common.log.grown(self.partition(), replica.reads_from());
                         if grown.await.is_err() {
                             tokio::time::sleep(RETRY).await;
                         }
@@ -306,8 +306,14 @@ impl<S: State> Tender<S> {
 
     /// This node can't follow the log any further. It says so, and tries again after a while only if it was the log that did not answer.
     async fn halt(&mut self, halt: &ReplayError) {
-        if let ReplayError::TooOld { .. } = halt {
-            warn!("{halt}. What is in memory is discarded, and read anew");
+        if let ReplayError::TooOld { .. } | ReplayError::LostTail { .. } = halt {
+            if let ReplayError::LostTail { lost, .. } = halt {
+                self.slot.metrics.tails_lost.inc();
+                self.slot.metrics.records_lost.inc_by(*lost);
+                error!("{halt}. What is in memory is discarded, and read anew");
+            } else {
+                warn!("{halt}. What is in memory is discarded, and read anew");
+            }
             self.replica = None;
             self.slot.set_copy(None);
             self.announce(false);

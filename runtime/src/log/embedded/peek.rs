@@ -183,6 +183,11 @@ impl Log for Peek {
         0
     }
 
+    fn ack(&self, _topic: &str) -> Ack {
+        // Nothing is written.
+        Ack::Fsync
+    }
+
     fn retention(&self, _: &str) -> Option<Retention> {
         None
     }

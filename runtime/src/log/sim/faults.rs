@@ -24,6 +24,11 @@ pub struct Faults {
     pub split: f64,
     /// Share of appends before which someone who knows nothing of memgen writes to a key that is in use.
     pub foreign: f64,
+    /// How long it takes at most until readers see what was appended: until then it may be lost. Where this is not 0, the log may lose its tail
+    /// ([`Ack::Leader`](crate::log::Ack)), and barriers are acknowledged when readers see them.
+    pub replication_max: Duration,
+    /// Share of appends after which the tail is lost, or a part of it.
+    pub tail_lost: f64,
     /// Compaction in the background.
     pub compaction: Option<Compaction>,
 }
@@ -53,6 +58,8 @@ impl Faults {
             late_max: Duration::ZERO,
             split: 0.0,
             foreign: 0.0,
+            replication_max: Duration::ZERO,
+            tail_lost: 0.0,
             compaction: None,
         }
     }
