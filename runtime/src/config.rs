@@ -3,6 +3,7 @@
 //! [`Config`] and [`Limits`] are plain data whose `Default` is the only place where a default is written.
 //! `config/settings.rs` is the only place where a setting is defined: its name, its legal values, its help.
 
+mod ack;
 mod checks;
 mod file;
 mod flags;
@@ -22,6 +23,7 @@ use std::{
     time::Duration,
 };
 
+pub use ack::AckConfig;
 #[cfg(feature = "kafka")]
 pub(crate) use kafka::is_secret;
 pub use kafka::{KafkaConfig, KafkaSettings, REPLICATION_FACTOR, Topics};

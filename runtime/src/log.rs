@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[cfg(feature = "kafka")]
 pub(crate) use self::open::topics;
 pub(crate) use self::{
-    open::{open, open_to_read},
+    open::{Acks, open, open_to_read},
     written::written,
 };
 use crate::record::{Offset, Record};
@@ -189,6 +189,20 @@ impl Ack {
             Self::Fsync => "fsync",
             Self::Os => "os",
         }
+    }
+
+    /// The level of this word.
+    #[must_use]
+    pub fn of(word: &str) -> Option<Self> {
+        [Self::All, Self::Leader, Self::Fsync, Self::Os]
+            .into_iter()
+            .find(|ack| ack.word() == word)
+    }
+
+    /// Whether it is a level of Kafka. The others are those of the embedded log.
+    #[must_use]
+    pub fn is_for_kafka(self) -> bool {
+        matches!(self, Self::All | Self::Leader)
     }
 
     /// What a weaker level gives up, as an operator is told.

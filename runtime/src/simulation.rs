@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used)] // the whole file is a test
 
+mod leader;
 mod snapshots;
 
 use std::{
@@ -229,7 +230,7 @@ fn truth(history: &[(Offset, Record)]) -> Truth {
         wrong: Vec::new(),
     };
     for (offset, record) in history {
-        let counts = record.ballot >= fold.ballot();
+        let counts = fold.counts(*offset, record);
         truth.stale += usize::from(!counts);
         truth.takeovers += usize::from(record.kind == Kind::Barrier && counts);
         let changes = match fold.step(*offset, record).unwrap() {

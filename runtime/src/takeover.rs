@@ -72,7 +72,7 @@ pub(crate) async fn take_over<S: State>(
         match producer.append(std::slice::from_ref(&barrier)).await {
             Ok(offsets) => {
                 let (at, next) = (offsets[0], offsets[0] + 1);
-                if at < replica.fold.next() {
+                if replica.may_lose_its_tail() && at < replica.fold.next() {
                     return Err(replica.lost_its_tail(at).into());
                 }
                 if at == replica.fold.next() && !replica.may_lose_its_tail() {

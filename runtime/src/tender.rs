@@ -98,7 +98,10 @@ impl<S: State> Tender<S> {
                 match &self.replica {
                     // A log that can't say so is asked again after a while.
                     Some(replica) => {
-                        let grown = self.common.log.grown(self.partition(), replica.reads_from());
+                        let grown = self
+                            .common
+                            .log
+                            .grown(self.partition(), replica.reads_from());
                         if grown.await.is_err() {
                             tokio::time::sleep(RETRY).await;
                         }

@@ -35,9 +35,9 @@ use futures_util::{FutureExt, future::BoxFuture};
 use tracing::{info, warn};
 
 use self::{
-    leader_acked::LeaderAcked,
     catalog::{Entries, Shape, layout_entry, shape_entry},
     follower::Follower,
+    leader_acked::LeaderAcked,
     producer::Clients,
     reader::Reader,
     topics::{Admin, Description, Report},

@@ -98,9 +98,8 @@ impl<S: State> Running<S> {
         if !self.replica.may_lose_its_tail() {
             return Ok(None);
         }
-        let misplaced = offsets.iter().zip(tenure.next..);
-        let misplaced = misplaced.into_iter().find(|(offset, place)| *offset != place);
-        match misplaced {
+        let mut places = offsets.iter().zip(tenure.next..);
+        match places.find(|(offset, place)| **offset != *place) {
             Some((offset, place)) if *offset < place => Err(self.replica.lost_its_tail(*offset)),
             Some(_) => {
                 self.metrics.gaps.inc();

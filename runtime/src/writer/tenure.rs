@@ -90,6 +90,7 @@ impl<S: State> Running<S> {
         let Some(tenure) = &self.tenure else {
             return Ok(());
         };
+        let (ballot, expected) = (tenure.ballot, tenure.next);
         if !self.in_flight.is_empty() {
             return Ok(());
         }
@@ -108,7 +109,6 @@ impl<S: State> Running<S> {
         if self.vain > 0 {
             return Ok(());
         }
-        let (ballot, expected) = (tenure.ballot, tenure.next);
         self.replica.catch_up(None, |_, _, _| ()).await?;
         if self.replica.fold.ballot() > ballot {
             self.deposed(Vec::new());

@@ -183,9 +183,9 @@ impl Log for Peek {
         0
     }
 
-    fn ack(&self, _topic: &str) -> Ack {
+    fn ack(&self, _topic: &str) -> crate::log::Ack {
         // Nothing is written.
-        Ack::Fsync
+        crate::log::Ack::Fsync
     }
 
     fn retention(&self, _: &str) -> Option<Retention> {

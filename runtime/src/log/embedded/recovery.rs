@@ -108,7 +108,8 @@ pub(super) fn open(folder: &Path, options: &Options) -> Result<Opened, LogError>
 
     // Everything is as it should be: only now is anything changed.
     remove_leftovers(&manifest, &names)?;
-    write_lock(&lock, options.relies_on_the_system()).map_err(io_error("write", &folder.join(LOCK)))?;
+    write_lock(&lock, options.relies_on_the_system())
+        .map_err(io_error("write", &folder.join(LOCK)))?;
     let (active, scan) = if let Some((active, scan)) = active {
         (active, Some(scan))
     } else {

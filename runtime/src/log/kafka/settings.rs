@@ -181,7 +181,13 @@ mod tests {
         ] {
             assert_eq!(config.get(name), value, "{name}");
         }
-        let leader = producer(&settings, "host:1", Duration::from_secs(5), 500, Ack::Leader);
+        let leader = producer(
+            &settings,
+            "host:1",
+            Duration::from_secs(5),
+            500,
+            Ack::Leader,
+        );
         assert_eq!(leader.get("acks"), Some("1"));
         let clients = [
             config,

@@ -378,7 +378,7 @@ impl World {
         if request.is_barrier {
             request.acknowledged = request.acknowledged.max(seen_at.unwrap_or(at));
         }
-        if self.chance(self.faults.tail_lost) {
+        if self.faults.tail_lost > 0.0 && self.chance(self.faults.tail_lost) {
             self.lose_tail(&partition, at);
         }
     }
