@@ -325,7 +325,9 @@ pub struct PartitionMetrics {
     pub gaps: IntCounter,
     /// Writes whose outcome had to be found out by a new takeover.
     pub unknown: IntCounter,
+    /// Times that the log had lost what it had acknowledged.
     pub tails_lost: IntCounter,
+    /// The records of those times.
     pub records_lost: IntCounter,
     /// Snapshots that were written.
     pub snapshots: IntCounter,

@@ -112,7 +112,7 @@ async fn run(seed: u64) -> (Vec<String>, Truth, Seen) {
 
 #[test]
 fn a_lost_tail_doubles_nothing_and_all_memories_agree() {
-    let seeds = (seeds() / 4).max(1);
+    let seeds = (seeds() / 8).max(1);
     let mut all = Seen::default();
     for seed in 0..seeds {
         let runtime = tokio::runtime::Builder::new_current_thread()
