@@ -116,12 +116,12 @@ async fn the_weaker_level_does_not_wait_for_the_disk() {
         log.producer(&weak).expect("a producer"),
         log.producer(&strong).expect("a producer"),
     );
+    let asked = disk.asked();
     disk.answers(None);
     let outcome = timeout(SOON, of_weak.append(&record)).await;
     assert_eq!(outcome.expect("it does not wait"), Ok(vec![0]));
     assert_eq!(read_all(&log, &weak).await.len(), 1, "it is seen");
     let mut waiting = of_strong.append(&record);
-    let asked = disk.asked();
     while disk.asked() == asked {
         tokio::task::yield_now().await;
     }
