@@ -13,7 +13,9 @@ use syn::{
 use crate::{
     errors::Errors,
     near::{did_you_mean, list},
-    symbols::{CRUD, Crud, GLOBAL, Method, PARTITIONS, PARTITIONS_MAX, PATH, STATE_WORDS, TOPIC},
+    symbols::{
+        ACK, Ack, CRUD, Crud, GLOBAL, Method, PARTITIONS, PARTITIONS_MAX, PATH, STATE_WORDS, TOPIC,
+    },
     template::{Root, Template},
 };
 
@@ -28,6 +30,7 @@ pub(crate) struct StateAttr {
     pub(crate) partitions: Option<u32>,
     pub(crate) global: bool,
     pub(crate) crud: Vec<Crud>,
+    pub(crate) ack: Vec<Ack>,
     /// Where `path` and `crud` stand.
     pub(crate) of_paths: Vec<Ident>,
 }
@@ -71,6 +74,7 @@ impl StateAttr {
                 PARTITIONS => attr.partitions = partitions(&name, &value, errors),
                 GLOBAL => attr.global = flag(&name, &value, errors),
                 CRUD => attr.crud = crud(&name, &value, errors),
+                ACK => attr.ack = ack(&name, &value, errors),
                 _ => errors.push(
                     &name,
                     match (Crud::of(&word), did_you_mean(&word, &STATE_WORDS)) {
@@ -497,6 +501,63 @@ fn crud(name: &Ident, value: &Value, errors: &Errors) -> Vec<Crud> {
                     (None, near) => format!("`{text}` is no operation{near}"),
                 },
             ),
+        }
+    }
+    found
+}
+
+/// How `ack` is written.
+const ACK_FORM: &str =
+    "`ack(leader, os)`: `all` or `leader` for Kafka, `fsync` or `os` for the embedded log";
+
+fn ack(name: &Ident, value: &Value, errors: &Errors) -> Vec<Ack> {
+    let Value::List(group) = value else {
+        let what = quote!(#name #value);
+        errors.push(
+            what,
+            format!("`{name}` lists levels in parentheses: {ACK_FORM}"),
+        );
+        return Vec::new();
+    };
+    if group.stream().is_empty() {
+        errors.push(
+            quote!(#name #group),
+            format!("`{name}()` lists nothing: remove it, or write {ACK_FORM}"),
+        );
+    }
+    let mut found: Vec<Ack> = Vec::new();
+    for (part, comma) in split(group.stream()) {
+        if part.is_empty() {
+            errors.push(comma, format!("a level is missing here: {ACK_FORM}"));
+            continue;
+        }
+        let parser = Ident::parse_any;
+        let Ok(word) = parser.parse2(part.clone()) else {
+            let message = match syn::parse2::<LitStr>(part.clone()) {
+                Ok(text) => format!("a level is a plain word: `{}`", text.value()),
+                Err(_) => format!("this is no level: {ACK_FORM}"),
+            };
+            errors.push(part, message);
+            continue;
+        };
+        let text = word.unraw().to_string();
+        let Some(ack) = Ack::of(&text) else {
+            let near = did_you_mean(&text, &Ack::WORDS);
+            let rest = if near.is_empty() {
+                format!(": {ACK_FORM}")
+            } else {
+                near
+            };
+            errors.push(word, format!("`{text}` is no level{rest}"));
+            continue;
+        };
+        if found.iter().any(|other| other.log() == ack.log()) {
+            errors.push(
+                word,
+                format!("{} has one level: keep one of them", ack.log()),
+            );
+        } else {
+            found.push(ack);
         }
     }
     found

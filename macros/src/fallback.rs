@@ -31,6 +31,7 @@ pub(crate) fn state(item: &StateItem) -> Option<TokenStream> {
                 topic: "",
                 partitions: 1,
                 global: false,
+                ack: &[],
                 crud: &[],
                 key_fields: &[],
                 key_names: &[],

@@ -4,7 +4,7 @@ use proc_macro2::Ident;
 use syn::{Attribute, LitStr, Type, Visibility};
 
 use crate::{
-    symbols::{Crud, Method},
+    symbols::{Ack, Crud, Method},
     template::Template,
 };
 
@@ -19,6 +19,8 @@ pub(crate) struct State {
     pub(crate) partitions: u32,
     pub(crate) global: bool,
     pub(crate) crud: Vec<Crud>,
+    /// At most one of each log.
+    pub(crate) ack: Vec<Ack>,
     /// At least one.
     pub(crate) key: Vec<KeyField>,
     /// Names of key fields; empty if all decide.

@@ -24,8 +24,47 @@ pub(crate) const GLOBAL: &str = "global";
 /// The operations that need no code.
 pub(crate) const CRUD: &str = "crud";
 
+/// When a write counts.
+pub(crate) const ACK: &str = "ack";
+
 /// What `#[stateful_api(…)]` knows.
-pub(crate) const STATE_WORDS: [&str; 5] = [PATH, TOPIC, PARTITIONS, GLOBAL, CRUD];
+pub(crate) const STATE_WORDS: [&str; 6] = [PATH, TOPIC, PARTITIONS, GLOBAL, CRUD, ACK];
+
+/// When a write counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ack {
+    All,
+    Leader,
+    Fsync,
+    Os,
+}
+
+impl Ack {
+    pub(crate) const WORDS: [&str; 4] = ["all", "leader", "fsync", "os"];
+
+    pub(crate) fn of(word: &str) -> Option<Self> {
+        Some(match word {
+            "all" => Self::All,
+            "leader" => Self::Leader,
+            "fsync" => Self::Fsync,
+            "os" => Self::Os,
+            _ => return None,
+        })
+    }
+
+    /// The log that it is a level of.
+    pub(crate) fn log(self) -> &'static str {
+        match self {
+            Self::All | Self::Leader => "Kafka",
+            Self::Fsync | Self::Os => "the embedded log",
+        }
+    }
+
+    /// The variant of `memgen::state::Ack`.
+    pub(crate) fn variant(self) -> Ident {
+        Ident::new(&format!("{self:?}"), Span::call_site())
+    }
+}
 
 /// The most partitions that a topic may have.
 pub(crate) const PARTITIONS_MAX: u32 = 4096;

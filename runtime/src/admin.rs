@@ -16,7 +16,7 @@ use crate::{
     cluster::Cluster,
     cluster_page,
     config::{Config, LogChoice},
-    log::Log,
+    log::{Ack, Log},
     mailbox::RETRY_AFTER_SECONDS,
     metrics::Metrics,
     problem::Problem,
@@ -107,6 +107,8 @@ struct Status<'a> {
     coordinator: CoordinatorStatus,
     /// All nodes that are there, this one too.
     nodes: Vec<NodeStatus<'a>>,
+    /// When the writes of each topic count.
+    acks: BTreeMap<String, Ack>,
     partitions: Vec<PartitionStatus>,
 }
 
@@ -258,6 +260,11 @@ pub(crate) fn status(health: &Health) -> Value {
             plan: view.plan.version,
         },
         nodes: nodes.collect(),
+        acks: readiness
+            .0
+            .iter()
+            .map(|status| (status.topic.clone(), health.log.ack(&status.topic)))
+            .collect(),
         partitions: readiness.0,
     };
     serde_json::to_value(&status).unwrap_or_default()

@@ -3,6 +3,7 @@
 //! [`Config`] and [`Limits`] are plain data whose `Default` is the only place where a default is written.
 //! `config/settings.rs` is the only place where a setting is defined: its name, its legal values, its help.
 
+mod ack;
 mod checks;
 mod file;
 mod flags;
@@ -22,6 +23,7 @@ use std::{
     time::Duration,
 };
 
+pub use ack::AckConfig;
 #[cfg(feature = "kafka")]
 pub(crate) use kafka::is_secret;
 pub use kafka::{KafkaConfig, KafkaSettings, REPLICATION_FACTOR, Topics};
@@ -89,6 +91,8 @@ pub struct Config {
     pub partitions: Option<u32>,
     /// The bounds.
     pub limits: Limits,
+    /// How sure the acknowledgement of a write is: for all states, and for single ones.
+    pub ack: AckConfig,
     /// How the embedded log writes.
     pub embedded: EmbeddedConfig,
     /// What is set of Kafka.
@@ -148,20 +152,8 @@ pub struct Limits {
 /// How the embedded log writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EmbeddedConfig {
-    /// When a write counts as done.
-    pub ack: Ack,
     /// The size at which a new segment file begins, in bytes.
     pub segment_bytes: u64,
-}
-
-/// When a write to the embedded log is acknowledged.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Ack {
-    /// Once it is on the disk: it survives a crash of the machine.
-    #[default]
-    Fsync,
-    /// Once the system has it: it survives a crash of the process, not of the machine.
-    Os,
 }
 
 /// Which log keeps the records.
@@ -330,6 +322,7 @@ impl Default for Config {
             session_timeout: Duration::from_secs(6),
             partitions: None,
             limits: Limits::default(),
+            ack: AckConfig::default(),
             embedded: EmbeddedConfig::default(),
             kafka: KafkaConfig::default(),
             snapshot_records: 10_000,
@@ -368,7 +361,6 @@ impl Default for Limits {
 impl Default for EmbeddedConfig {
     fn default() -> Self {
         Self {
-            ack: Ack::default(),
             segment_bytes: 64 << 20,
         }
     }

@@ -2,6 +2,9 @@
 //!
 //! *A record counts if and only if no record before it carries a higher ballot.* See `log-protocol.md` of the design, rules 1,
 //! 5, 6 and 10; the names here are those of its executable model.
+//!
+//! Where the log may lose its tail ([`Ack::Leader`](crate::log::Ack)), what an owner writes next may have been decided upon what was lost. There a record names its
+//! place, and counts only there, right behind a record of the same ballot that counts: so what counts of an owner is a prefix of what it sent.
 
 mod replies;
 
@@ -25,6 +28,8 @@ pub struct Fold {
     ballot: Ballot,
     next: Offset,
     last: Option<Seen>,
+    /// Whether `last` counts.
+    last_counts: bool,
     /// Keys whose valid value a stale record may hide from compaction (rule 6).
     dirty: BTreeSet<Bytes>,
     /// Keys of the last batch whose plain record has not been seen (rule 5).
@@ -87,6 +92,7 @@ impl Fold {
             ballot: Ballot::FOREIGN,
             next: 0,
             last: None,
+            last_counts: true,
             dirty: BTreeSet::new(),
             torn: BTreeSet::new(),
             replies: Replies::new(horizon),
@@ -136,6 +142,27 @@ impl Fold {
         self.ballot
     }
 
+    /// Whether the last record seen counts. Snapshots are made where it does.
+    pub(crate) fn last_counts(&self) -> bool {
+        self.last_counts
+    }
+
+    /// Whether the next record counts.
+    #[must_use]
+    pub fn counts(&self, offset: Offset, record: &Record) -> bool {
+        if record.ballot < self.ballot {
+            return false;
+        }
+        let Some(place) = record.place else {
+            return true;
+        };
+        // What compaction has taken from before it is not asked for: it was seen when it was there, and repaired.
+        let follows = |last: Seen| {
+            last.offset + 1 != offset || (self.last_counts && last.ballot == record.ballot)
+        };
+        place == offset && self.last.is_none_or(follows)
+    }
+
     /// Where the log goes on: the offset after the last record seen, or after those that compaction removed behind it.
     #[must_use]
     pub fn next(&self) -> Offset {
@@ -152,9 +179,10 @@ impl Fold {
     /// # Errors
     /// If a batch that counts can't be read. Such a partition must halt: skipping would lose writes in silence.
     pub fn step(&mut self, offset: Offset, record: &Record) -> Result<Effect, String> {
+        self.last_counts = self.counts(offset, record);
         self.next = offset + 1;
         self.last = Some(Seen::of(offset, record));
-        if record.ballot < self.ballot {
+        if !self.last_counts {
             match record.kind {
                 Kind::Data | Kind::FollowUp => {
                     self.dirty.insert(copy(&record.key));

@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[cfg(feature = "kafka")]
 pub(crate) use self::open::topics;
 pub(crate) use self::{
-    open::{open, open_to_read},
+    open::{Acks, open, open_to_read},
     written::written,
 };
 use crate::record::{Offset, Record};
@@ -165,6 +165,68 @@ pub struct Retention {
     pub deletions: Duration,
 }
 
+/// When a record counts as written: how sure its acknowledgement is. Chosen for each topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ack {
+    /// All replicas in sync have it.
+    All,
+    /// The partition's leader has it: what it alone has is lost with it. Barriers are acknowledged by all replicas all the same.
+    Leader,
+    /// The disk has it.
+    Fsync,
+    /// The operating system has it: it survives a crash of the process, but not one of the machine.
+    Os,
+}
+
+impl Ack {
+    /// The word by which it is chosen.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Leader => "leader",
+            Self::Fsync => "fsync",
+            Self::Os => "os",
+        }
+    }
+
+    /// The level of this word.
+    #[must_use]
+    pub fn of(word: &str) -> Option<Self> {
+        [Self::All, Self::Leader, Self::Fsync, Self::Os]
+            .into_iter()
+            .find(|ack| ack.word() == word)
+    }
+
+    /// Whether it is a level of Kafka. The others are those of the embedded log.
+    #[must_use]
+    pub fn is_for_kafka(self) -> bool {
+        matches!(self, Self::All | Self::Leader)
+    }
+
+    /// What a weaker level gives up, as an operator is told.
+    #[must_use]
+    pub fn gives_up(self) -> Option<&'static str> {
+        match self {
+            Self::All | Self::Fsync => None,
+            Self::Leader => Some(
+                "if the broker that leads a partition is lost, so are the acknowledged writes of the last moments, with the answers that were remembered for them; \
+                 until then reads, `strict` ones too, may show them, and a `Memgen-Position` given for them means others afterwards",
+            ),
+            Self::Os => Some(
+                "if the machine crashes or loses power, the acknowledged writes of the last second are lost, with the answers that were remembered for them",
+            ),
+        }
+    }
+
+    /// Whether a log that goes on may lose what it acknowledged, and give the same offsets to other records.
+    #[must_use]
+    pub fn may_lose_its_tail(self) -> bool {
+        self == Self::Leader
+    }
+}
+
 /// The offsets that appended records were given, in the order in which they were sent.
 pub type Offsets = Vec<Offset>;
 
@@ -194,6 +256,10 @@ pub type Receipt = BoxFuture<'static, Result<Offsets, AppendError>>;
 ///    topic is.
 /// 9. *No silent gaps.* What is to be read and is not there any more, or was never there, is an error: a partition whose first records were
 ///    deleted, or that was deleted and made again, is never read as if nothing had happened.
+///
+///    At [`Ack::Leader`] a *tail* may be lost: records that were appended and that no reader has seen yet, from some offset on. What is appended next gets their
+///    offsets, whoever sends it. It is for the fold and for whoever appends to notice. What was read is there for ever, and so is everything before a [`Kind::Barrier`](crate::record::Kind::Barrier) that was
+///    acknowledged. Rule 2 holds of barriers only: of what was sent behind a failure, something may land.
 /// 10. *Deletions.* A reader that was at the end of a partition and reads on within [`Retention::deletions`] sees every key's deletion, or a later record of it.
 pub trait Log: Send + Sync + 'static {
     /// Creates the topic if it does not exist, and otherwise compares its shape. Called once per topic before anything else.
@@ -261,6 +327,9 @@ pub trait Log: Send + Sync + 'static {
     /// The most that the key, the value and the answer of a record of this topic may have in bytes, together. What is longer must not be appended: it
     /// would be refused, and its producer with it.
     fn record_bytes_max(&self, topic: &str) -> usize;
+
+    /// How sure the acknowledgements of a topic are.
+    fn ack(&self, topic: &str) -> Ack;
 
     /// For how long the deletions of a declared topic stay. None of a log where what was deleted can't be missed, and that is read as fast as anything that a node could
     /// keep beside it: no snapshots are made.

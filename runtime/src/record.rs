@@ -117,6 +117,9 @@ pub struct Record {
     pub schema: u64,
     /// The request that it answers, where the client gave it an id.
     pub answered: Option<Answered>,
+    /// The offset at which its writer expects it, where the log may lose its tail
+    /// ([`Ack::Leader`](crate::log::Ack)). Elsewhere it counts for nothing.
+    pub place: Option<Offset>,
     /// The state's key as UTF-8 text, or a control record's reserved key.
     pub key: Bytes,
     /// The state's value; none deletes the key.

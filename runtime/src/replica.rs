@@ -2,14 +2,17 @@
 //!
 //! Standby and start-up replay move forward by [`Replica::catch_up`], the owner by `step_own`; both by the one fold, so they agree byte for byte.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 
 use crate::{
     clock::Moment,
-    fold::{Effect, Fold, Horizon},
-    log::{Log, LogError, TopicPartition},
+    fold::{Effect, Fold, Horizon, Seen},
+    log::{Chunk, Log, LogError, TopicPartition},
     memory::{Change, Memory, Newer},
     migration::Readers,
     record::{Offset, Record},
@@ -49,6 +52,20 @@ pub enum ReplayError {
         /// How old it is.
         why: String,
     },
+    /// What an owner wrote, and what only the partition's leader had acknowledged, was lost with it (see [`Ack::Leader`](crate::log::Ack)). The memory has it, and is
+    /// to be made anew.
+    #[error(
+        "{partition} has lost {lost} acknowledged records, from offset {from} on: the broker that led it went before others had them, and `ack` of its state \
+         is `leader`"
+    )]
+    LostTail {
+        /// The partition.
+        partition: TopicPartition,
+        /// The first offset that was lost.
+        from: Offset,
+        /// How many.
+        lost: u64,
+    },
     /// The log itself can't be read.
     #[error(transparent)]
     Log(#[from] LogError),
@@ -63,6 +80,10 @@ pub struct Replica<S: State> {
     pub(crate) readers: Arc<Readers<S>>,
     /// What a newer build wrote, for as long as this one changes nothing of it.
     newer: BTreeMap<S::Key, Newer>,
+    /// Whether the log may lose its tail.
+    may_lose_its_tail: bool,
+    /// What was taken in as an owner and was not read back yet, the last records before `fold.next()`: the log may lose it.
+    tail: VecDeque<Seen>,
     kept: Option<Kept>,
     /// What the fold has taken in and memory has not yet.
     gathered: Gathered<S>,
@@ -85,7 +106,10 @@ impl<S: State> Replica<S> {
         horizon: Horizon,
         readers: Arc<Readers<S>>,
     ) -> Self {
+        let may_lose_its_tail = log.ack(&partition.topic).may_lose_its_tail();
         Self {
+            may_lose_its_tail,
+            tail: VecDeque::new(),
             partition,
             log,
             fold: Fold::new(horizon),
@@ -142,6 +166,10 @@ impl<S: State> Replica<S> {
         if self.fold.next() < kept.until || !self.newer.is_empty() {
             return;
         }
+        // Nor what may be lost, or what the next record could not be judged by.
+        if !self.tail.is_empty() || !self.fold.last_counts() {
+            return;
+        }
         kept.keeper.make(Cut {
             fold: self.fold.clone(),
             memory: self.memory.clone(),
@@ -176,6 +204,67 @@ impl<S: State> Replica<S> {
             }
             .into()),
             _ => Ok(()),
+        }
+    }
+
+    /// Whether what this replica takes in as an owner may be lost.
+    pub(crate) fn may_lose_its_tail(&self) -> bool {
+        self.may_lose_its_tail
+    }
+
+    /// How many records may be lost.
+    pub(crate) fn tail(&self) -> usize {
+        self.tail.len()
+    }
+
+    /// Where the log is to be read next.
+    pub(crate) fn reads_from(&self) -> Offset {
+        self.tail
+            .front()
+            .map_or(self.fold.next(), |first| first.offset)
+    }
+
+    /// The records from `from` on are lost.
+    pub(crate) fn lost_its_tail(&self, from: Offset) -> ReplayError {
+        ReplayError::LostTail {
+            partition: self.partition.clone(),
+            from,
+            lost: self.fold.next().saturating_sub(from),
+        }
+    }
+
+    /// Reads back what was taken in as an owner, as far as it is there for good by now.
+    ///
+    /// # Errors
+    /// [`ReplayError::LostTail`] if something else is there.
+    pub(crate) async fn read_back(&mut self) -> Result<(), ReplayError> {
+        while let Some(first) = self.tail.front() {
+            let from = first.offset;
+            let chunk = self.log.read(&self.partition, from, CHUNK_BYTES).await?;
+            if chunk.next == from {
+                break;
+            }
+            self.confirm(&chunk)?;
+        }
+        Ok(())
+    }
+
+    /// What was read is what was taken in. Gives how many of its records are from before `fold.next()`.
+    fn confirm(&mut self, chunk: &Chunk) -> Result<usize, ReplayError> {
+        let mut known = 0;
+        for (offset, record) in &chunk.records {
+            let Some(taken_in) = self.tail.pop_front() else {
+                return Ok(known);
+            };
+            // No two records of one ballot have the same place.
+            if taken_in != Seen::of(*offset, record) || record.place != Some(*offset) {
+                return Err(self.lost_its_tail(taken_in.offset));
+            }
+            known += 1;
+        }
+        match self.tail.front() {
+            Some(first) if first.offset < chunk.next => Err(self.lost_its_tail(first.offset)),
+            _ => Ok(known),
         }
     }
 
@@ -250,6 +339,12 @@ impl<S: State> Replica<S> {
                 offset,
                 what,
             })?;
+        if self.may_lose_its_tail {
+            self.tail.extend(self.fold.last());
+            if let Some(kept) = &self.kept {
+                kept.keeper.spoil();
+            }
+        }
         if let Some(change) = &change {
             self.note_newer(change);
         }
@@ -296,7 +391,7 @@ impl<S: State> Replica<S> {
         until: Option<Offset>,
         seen: &mut impl FnMut(Offset, &Record, bool),
     ) -> Result<(), ReplayError> {
-        let mut from = self.fold.next();
+        let mut from = self.reads_from();
         while until.is_none_or(|until| from < until) {
             let asked = self.moment();
             let chunk = self.log.read(&self.partition, from, CHUNK_BYTES).await?;
@@ -311,16 +406,17 @@ impl<S: State> Replica<S> {
                 self.log.grown(&self.partition, from).await?;
                 continue;
             }
-            for (offset, record) in &chunk.records {
+            let known = self.confirm(&chunk)?;
+            for (offset, record) in &chunk.records[known..] {
                 if until.is_some_and(|until| *offset >= until) {
                     return Ok(());
                 }
-                seen(*offset, record, record.ballot >= self.fold.ballot());
+                seen(*offset, record, self.fold.counts(*offset, record));
                 self.fold_in(*offset, record)?;
             }
             from = chunk.next;
             self.fold.skip_to(from);
-            self.gathered.applied = from;
+            self.gathered.applied = self.gathered.applied.max(from);
             if self.gathered.is_enough() {
                 self.apply_gathered();
             }

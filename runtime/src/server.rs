@@ -170,11 +170,24 @@ impl Service {
         let contract = self.contract.take().map(Contract::prepare).transpose();
         let contract = contract.map_err(StartError::Parts)?.map(Arc::new);
         self.check_partitions(&config)?;
+        let acks = self.acks(&config);
+        if let Some(topic) = config.ack.topics.keys().find(|it| !acks.contains_key(*it)) {
+            let topics: Vec<_> = acks.keys().map(|topic| format!("`{topic}`")).collect();
+            return Err(StartError::Setting(format!(
+                "`ack` is set for `{topic}`, which is no topic of this service: it has {}",
+                topics.join(", ")
+            )));
+        }
         let config = Arc::new(config);
         let advertised = advertised(&config).await?;
         let tls = peer_tls(&config, advertised)?;
         let sockets = bind_all(&config).await?;
-        let log = self.open_log(&config).await?;
+        let log = log::open(&config, &acks).await?;
+        for (topic, ack) in &acks {
+            if let Some(given_up) = ack.gives_up() {
+                warn!(topic, ack = ack.word(), "{given_up}");
+            }
+        }
         let admitted = self.admit(&*log).await?;
 
         let (stop, stopped) = watch::channel(false);
@@ -428,10 +441,6 @@ impl Service {
             }
         }
         Ok(())
-    }
-
-    async fn open_log(&self, config: &Config) -> Result<Arc<dyn Log>, StartError> {
-        Ok(log::open(config).await?)
     }
 
     /// Makes sure that what is in the log can be read before anything is replayed, or written.

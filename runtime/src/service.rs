@@ -9,11 +9,12 @@ use futures_util::{FutureExt, future::BoxFuture};
 
 use crate::{
     call::{Call, CallFuture},
+    config::Config,
     contract::Contract,
     crud,
     layout::{Admitted, AskedState},
     list,
-    log::{Topic, TopicPartition},
+    log::{Acks, Topic, TopicPartition},
     metrics::Metrics,
     node::Node,
     openapi::OpenApi,
@@ -162,6 +163,20 @@ impl Service {
     pub(crate) fn topics(&self) -> impl Iterator<Item = Topic> {
         let definitions = self.parts.iter().filter_map(|part| part.definition());
         definitions.map(topic)
+    }
+
+    /// When the writes of each state count, by its topic.
+    pub(crate) fn acks(&self, config: &Config) -> Acks {
+        let definitions = self.parts.iter().filter_map(|part| part.definition());
+        definitions
+            .map(|definition| {
+                let topic = definition.topic;
+                (
+                    topic.to_owned(),
+                    config.ack.of(topic, definition.ack, &config.log),
+                )
+            })
+            .collect()
     }
 
     /// Replays a partition of one of the states.

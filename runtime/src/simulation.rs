@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used)] // the whole file is a test
 
+mod leader;
 mod snapshots;
 
 use std::{
@@ -232,7 +233,7 @@ fn truth(history: &[(Offset, Record)]) -> Truth {
         wrong: Vec::new(),
     };
     for (offset, record) in history {
-        let counts = record.ballot >= fold.ballot();
+        let counts = fold.counts(*offset, record);
         truth.stale += usize::from(!counts);
         truth.takeovers += usize::from(record.kind == Kind::Barrier && counts);
         let changes = match fold.step(*offset, record).unwrap() {
@@ -535,6 +536,7 @@ async fn a_torn_batch_is_rolled_forward() {
         value: pile(key),
     };
     let record = |kind, key: &'static [u8], value| Record {
+        place: None,
         ballot: Ballot::new(1, 7),
         kind,
         timestamp_ms: 0,
@@ -586,6 +588,7 @@ async fn what_a_newer_build_wrote_is_written_again_as_it_is() {
         Some(Bytes::from(value))
     };
     let record = |epoch, kind, schema, key: &'static str, value| Record {
+        place: None,
         ballot: Ballot::new(epoch, 7),
         kind,
         timestamp_ms: 0,

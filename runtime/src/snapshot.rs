@@ -165,6 +165,8 @@ pub(crate) struct Keeper {
     /// When, in milliseconds since the machine's start.
     tried_ms: AtomicU64,
     busy: AtomicBool,
+    /// The one that is being made shows what may be lost.
+    spoilt: AtomicBool,
     metrics: PartitionMetrics,
 }
 
@@ -188,6 +190,7 @@ impl Keeper {
             tried: AtomicU64::new(0),
             tried_ms: AtomicU64::new(0),
             busy: AtomicBool::new(false),
+            spoilt: AtomicBool::new(false),
             metrics,
         };
         match keeper.look() {
@@ -298,6 +301,11 @@ impl Keeper {
         grown >= self.common.records_min && self.makes_any()
     }
 
+    /// The memory gets what may be lost: a snapshot that is being made of it is given up.
+    pub(crate) fn spoil(&self) {
+        self.spoilt.store(true, Ordering::Release);
+    }
+
     fn makes_any(&self) -> bool {
         self.common.depot.is_some()
     }
@@ -310,6 +318,7 @@ impl Keeper {
         if self.busy.swap(true, Ordering::AcqRel) {
             return;
         }
+        self.spoilt.store(false, Ordering::Release);
         self.tried.store(cut.fold.next(), Ordering::Release);
         let now = self.common.clock.now();
         self.tried_ms.store(now.since_boot_ms, Ordering::Release);
@@ -368,6 +377,9 @@ impl Keeper {
         };
         let draft = depot.begin(&self.partition)?;
         let (draft, bytes) = write::write(cut, &head, draft, || self.common.between()).await?;
+        if self.spoilt.load(Ordering::Acquire) {
+            return Err(io::Error::other("the memory got what may be lost"));
+        }
         draft.keep()?;
         Ok(Kept {
             position: head.next,

@@ -3,6 +3,7 @@
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::key::{KeyError, KeyReader, KeyWriter};
+pub use crate::log::Ack;
 pub use crate::migration::Migration;
 
 /// What was declared of a state.
@@ -22,6 +23,8 @@ pub struct Definition {
     pub partitions: u32,
     /// One owner and, in a cluster, a copy on every node.
     pub global: bool,
+    /// When a write counts, unless the settings say so: at most one level for each kind of log.
+    pub ack: &'static [Ack],
     /// The operations that need no code.
     pub crud: &'static [Crud],
     /// The key's fields in the order of the key.

@@ -60,6 +60,7 @@ pub(crate) async fn take_over<S: State>(
             .producer(&replica.partition)
             .map_err(ReplayError::from)?;
         let barrier = Record {
+            place: None,
             ballot,
             kind: Kind::Barrier,
             timestamp_ms: now_ms(),
@@ -73,6 +74,9 @@ pub(crate) async fn take_over<S: State>(
             Ok(offsets) => {
                 let (at, next) = (offsets[0], offsets[0] + 1);
                 let from = replica.fold.next();
+                if at < from && replica.may_lose_its_tail() {
+                    return Err(replica.lost_its_tail(at).into());
+                }
                 if at < from {
                     // What was read is not there any more.
                     return Err(TakeoverError::Replay(ReplayError::Log(
@@ -84,7 +88,7 @@ pub(crate) async fn take_over<S: State>(
                         },
                     )));
                 }
-                if at == from {
+                if at == from && !replica.may_lose_its_tail() {
                     // Nothing lies between what was read and the barrier: to read it back would tell what is known.
                     seen(at, &barrier, true);
                     replica.step_own(at, &barrier, None)?;

@@ -104,7 +104,10 @@ impl<S: State> Tender<S> {
                 match &self.replica {
                     // A log that can't say so is asked again after a while.
                     Some(replica) => {
-                        let grown = self.common.log.grown(self.partition(), replica.fold.next());
+                        let grown = self
+                            .common
+                            .log
+                            .grown(self.partition(), replica.reads_from());
                         if grown.await.is_err() {
                             tokio::time::sleep(RETRY).await;
                         }
@@ -248,6 +251,7 @@ impl<S: State> Tender<S> {
         };
         let partition = self.partition().clone();
         let (mailbox, inbox) = Mailbox::new(self.common.queue_max);
+        let may_lose_its_tail = replica.may_lose_its_tail();
         let (phase, phase_seen) = watch::channel(Phase::Starting);
         let (order, orders) = watch::channel(Order::Serve);
         let here = Arc::new(Here {
@@ -292,8 +296,11 @@ impl<S: State> Tender<S> {
                 } else {
                     Order::Abandon
                 });
-                // While it settles: the log keeps its writes apart from those of the next owner, and without the lock it answers nothing by its lease.
-                drop(lock.release());
+                // While it settles: the log keeps its writes apart from those of the next owner, and without the lock it answers nothing by its lease. Where the log may lose its
+                // tail, an acknowledgement needs the lease.
+                if !may_lose_its_tail {
+                    drop(lock.release());
+                }
             }
         };
         self.slot.set_here(None);
@@ -335,8 +342,14 @@ impl<S: State> Tender<S> {
 
     /// This node can't follow the log any further. It says so, and tries again after a while only if it was the log that did not answer.
     async fn halt(&mut self, halt: &ReplayError) {
-        if let ReplayError::TooOld { .. } = halt {
-            warn!("{halt}. What is in memory is discarded, and read anew");
+        if let ReplayError::TooOld { .. } | ReplayError::LostTail { .. } = halt {
+            if let ReplayError::LostTail { lost, .. } = halt {
+                self.slot.metrics.tails_lost.inc();
+                self.slot.metrics.records_lost.inc_by(*lost);
+                error!("{halt}. What is in memory is discarded, and read anew");
+            } else {
+                warn!("{halt}. What is in memory is discarded, and read anew");
+            }
             self.replica = None;
             self.slot.set_copy(None);
             self.announce(false);

@@ -17,7 +17,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    time::MissedTickBehavior,
+};
 use tracing::warn;
 
 use self::{decide::Speculative, group::Group, once::PendingReply};
@@ -28,6 +31,7 @@ use crate::{
     mailbox::{Job, Refusal},
     memory::Memory,
     metrics::PartitionMetrics,
+    record::Offset,
     replica::{ReplayError, Replica},
     state::State,
     takeover::Tenure,
@@ -40,6 +44,12 @@ const GROUPS_IN_FLIGHT_MAX: usize = 64;
 /// How often an owner looks at the end of its log although it writes nothing. A late record of a deposed owner may hide the valid value
 /// of its key; if nobody saw it for the whole compaction lag, that value would be lost (rules 6 and 7).
 const LOOK_EVERY: Duration = Duration::from_secs(10);
+
+/// How often it reads back what it wrote, where the log may lose its tail.
+const READ_BACK_EVERY: Duration = Duration::from_millis(200);
+
+/// With so many records that may be lost no more are written: it is the most that the log may lose, and what is remembered of them is bounded.
+const TAIL_RECORDS_MAX: usize = 100_000;
 
 /// The bounds of a writer.
 #[derive(Clone, Copy, Debug)]
@@ -147,6 +157,8 @@ struct Running<S: State> {
     outside: HashMap<Bytes, u128>,
     group_number: u64,
     look: tokio::time::Interval,
+    /// How often what may be lost was to be read back in vain.
+    vain: u32,
 }
 
 /// What woke the writer.
@@ -165,6 +177,13 @@ impl<S: State> Running<S> {
         let schema = writer.replica.readers.fingerprint();
         let partition = &writer.replica.partition;
         let record_bytes_max = writer.replica.log.record_bytes_max(&partition.topic);
+        let look_every = if writer.replica.may_lose_its_tail() {
+            READ_BACK_EVERY
+        } else {
+            LOOK_EVERY
+        };
+        let mut look = tokio::time::interval(look_every);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
             record_bytes_max,
             replica: writer.replica,
@@ -185,7 +204,8 @@ impl<S: State> Running<S> {
             pending_replies: HashMap::new(),
             outside: HashMap::new(),
             group_number: 0,
-            look: tokio::time::interval(LOOK_EVERY),
+            look,
+            vain: 0,
         }
     }
 
@@ -231,7 +251,9 @@ impl<S: State> Running<S> {
             }
             self.repair();
             self.gauge();
-            self.replica.snapshot_if_due();
+            if !self.replica.may_lose_its_tail() {
+                self.replica.snapshot_if_due();
+            }
         }
     }
 
@@ -243,6 +265,7 @@ impl<S: State> Running<S> {
             look,
             orders,
             tenure,
+            replica,
             ..
         } = self;
         let records_max = tenure
@@ -250,8 +273,11 @@ impl<S: State> Running<S> {
             .map_or(usize::MAX, |tenure| tenure.producer.records_in_flight_max());
         let records = in_flight.iter().map(|(group, _)| group.records.len());
         let records: usize = records.sum();
-        let room = in_flight.len() < GROUPS_IN_FLIGHT_MAX && records < records_max;
+        let room = in_flight.len() < GROUPS_IN_FLIGHT_MAX
+            && records < records_max
+            && replica.tail() < TAIL_RECORDS_MAX;
         let idle = in_flight.is_empty();
+        let looks = idle || replica.may_lose_its_tail();
         let open = !inbox.is_closed();
         let mut jobs = Vec::new();
         tokio::select! {
@@ -261,7 +287,7 @@ impl<S: State> Running<S> {
             count = inbox.recv_many(&mut jobs, bounds.group_records_max), if room => {
                 if count == 0 { Event::Closed } else { Event::Jobs(jobs) }
             }
-            _ = look.tick(), if idle => Event::Look,
+            _ = look.tick(), if looks => Event::Look,
         }
     }
 
@@ -296,10 +322,17 @@ impl<S: State> Running<S> {
             .group_records
             .observe(group.records.len() as f64);
         group.sent = self.replica.moment();
+        let before: usize = self.in_flight.iter().map(|(it, _)| it.records.len()).sum();
         let tenure = self
             .tenure
             .as_mut()
             .expect("a group is made only with a tenure");
+        if self.replica.may_lose_its_tail() {
+            let places = tenure.next + before as Offset..;
+            for (record, place) in group.records.iter_mut().zip(places) {
+                record.place = Some(place);
+            }
+        }
         let receipt = tenure.producer.append(&group.records);
         self.in_flight.push_back((group, receipt));
     }

@@ -18,6 +18,7 @@ impl ::memgen::State for Vertex {
         topic: "vertex",
         partitions: 1u32,
         global: false,
+        ack: &[],
         crud: &[],
         key_fields: &["id"],
         key_names: &["id"],

@@ -21,6 +21,7 @@ impl ::memgen::State for Counter {
         topic: "counter",
         partitions: 1u32,
         global: false,
+        ack: &[],
         crud: &[],
         key_fields: &["group", "name"],
         key_names: &["group", "name"],

@@ -33,6 +33,7 @@ impl ::memgen::State for Thing {
         topic: "thing",
         partitions: 1u32,
         global: false,
+        ack: &[],
         crud: &[::memgen::state::Crud::Get],
         key_fields: &["key"],
         key_names: &["key"],

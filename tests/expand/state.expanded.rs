@@ -23,6 +23,7 @@ impl ::memgen::State for Vertex {
         topic: "graph",
         partitions: 4u32,
         global: false,
+        ack: &[],
         crud: &[::memgen::state::Crud::Get, ::memgen::state::Crud::List],
         key_fields: &["id"],
         key_names: &["id"],

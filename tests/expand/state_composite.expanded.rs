@@ -27,6 +27,7 @@ impl ::memgen::State for OrderLine {
         topic: "order_line",
         partitions: 1u32,
         global: false,
+        ack: &[],
         crud: &[
             ::memgen::state::Crud::Get,
             ::memgen::state::Crud::List,

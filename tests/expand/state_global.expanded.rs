@@ -19,6 +19,7 @@ impl ::memgen::State for Setting {
         topic: "setting",
         partitions: 1u32,
         global: true,
+        ack: &[],
         crud: &[],
         key_fields: &["name"],
         key_names: &["name"],

@@ -13,23 +13,36 @@ was on its way has outlived its time-out. With `nonominate` it decides under tha
 
 Rule 2 has the log read to its end before the barrier is sent. With `blind` it is not: reading through the barrier tells the same, and a ballot that turns out to be too low is
 void. With `unread` it is read neither before nor after.
+
+`leader` (with `nominated`) is the level at which the partition's leader alone acknowledges: readers see what all replicas have, and the rest of the log, its tail, may be lost at
+any moment; what is written next gets the same offsets. Acknowledged writes may be lost then, and reads may have shown them; everything else must hold, and all memories must agree
+with the log again. Its rules: a barrier is acknowledged by all replicas (not: `leader-weakbarrier`); an owner reads back what it wrote, and discards its memory if something else is there
+(not: `leader-trust`); a record says at which offset its writer expects it, and counts only there, behind a record of the same ballot that counts (not: `leader-noplace`; `leader-nochain`
+leaves out the record before).
 """
 import random, sys
-BARRIER, DATA, BATCH = "barrier", "data", "batch"
+BARRIER, DATA, BATCH, FENCE = "barrier", "data", "batch", "fence"
 T = 40          # session timeout, ticks
 LAG = 400       # min.compaction.lag, ticks: must outlast the longest spell without a working owner
 HORIZON = 120   # dedupe horizon, ticks (< LAG)
 KEYS = list("abcdefgh")
 
 class E:  # a log entry
-    __slots__ = ("o","key","val","bal","kind","req","ts","fol","puts")
-    def __init__(s,key,val,bal,kind,req=None,fol=None,puts=None): s.o=None;s.key=key;s.val=val;s.bal=bal;s.kind=kind;s.req=req;s.ts=0;s.fol=fol;s.puts=puts
+    __slots__ = ("o","key","val","bal","kind","req","ts","fol","puts","place")
+    def __init__(s,key,val,bal,kind,req=None,fol=None,puts=None): s.o=None;s.place=None;s.key=key;s.val=val;s.bal=bal;s.kind=kind;s.req=req;s.ts=0;s.fol=fol;s.puts=puts
 
 class Fold:
-    def __init__(s): s.cur=(0,0); s.kv={}; s.dirty=set(); s.torn=set(); s.done={}; s.valid=set(); s.pos=0
+    def __init__(s): s.cur=(0,0); s.kv={}; s.dirty=set(); s.torn=set(); s.done={}; s.valid=set(); s.pos=0; s.last=(-1,None)
+    def counts(s,e):
+        if e.bal < s.cur and BUG!="nofence": return False
+        if e.place is None or LEADER=="noplace": return True
+        # at its place, and so is all that its writer sent before it; what compaction has taken is not asked for
+        o,bal=s.last
+        return e.o==e.place and (o!=e.o-1 or bal==e.bal or LEADER=="nochain")
     def step(s,e):
         s.pos=e.o+1
-        if e.bal < s.cur and BUG!="nofence":
+        ok=s.counts(e); s.last=(e.o,e.bal if ok else None)
+        if not ok:
             if e.kind==DATA: s.dirty.add(e.key)
             if e.kind==BATCH: s.dirty|=set(k for k,_ in e.puts)
             return False
@@ -49,16 +62,27 @@ class Fold:
 
 class World:
     def __init__(w,seed):
-        w.r=random.Random(seed); w.t=0; w.log=[]; w.full=[]; w.end=0; w.cleaned=0
+        w.r=random.Random(seed); w.t=0; w.log=[]; w.full=[]; w.end=0; w.cleaned=0; w.hw=0; w.losses=0; w.lost=set(); w.broken=set(); w.discards=0
         w.lock=None; w.session={}    # node -> last contact
         w.flight=[]                   # (producer, entries) FIFO per producer
         w.nodes=[Node(w,i) for i in range(3)]; w.ops=[]; w.reqid=0; w.uniq=0; w.burst=w.r.choice([60,150,400]); pass
     def append(w,es):
         for e in es:
             e.o=w.end; w.end+=1; e.ts=w.t; w.log.append(e); w.full.append(e)
+    def replicate(w):
+        """Replicas get more of the log; or its tail is lost with its leader."""
+        r=w.r
+        if not LEADER: w.hw=w.end; return
+        if r.random()<0.3: w.hw=r.randint(w.hw,w.end)
+        elif w.end>w.hw and r.random()<0.02 and w.t<1350:
+            w.losses+=1; cut=r.randint(w.hw,w.end-1)
+            for e in w.full[cut:]:
+                if e.req is not None: w.lost.add(e.req)
+                w.broken.add(e.bal)
+            w.full=w.full[:cut]; w.log=[e for e in w.log if e.o<cut]; w.end=cut
     def compact(w):
         lag = 0 if BUG=="nolag" else LAG
-        old=[e for e in w.log if w.t-e.ts>lag]
+        old=[e for e in w.log if w.t-e.ts>lag and e.o<w.hw]
         if not old: return
         cut=old[w.r.randrange(len(old))].o+1
         last={}
@@ -67,12 +91,12 @@ class World:
         w.log=[e for e in w.log if e.o>=cut or last[e.key]==e.o]
 
 class Producer:
-    def __init__(p,node): p.node=node; p.q=[]; p.acks=[]; p.dead=False
+    def __init__(p,node): p.node=node; p.q=[]; p.acks=[]; p.dead=False; p.held=None
 
 class Node:
     def __init__(n,w,i): n.w=w; n.i=i; n.inc=i; n.reset()
     def reset(n):
-        n.fold=Fold(); n.role="f"; n.prod=None; n.pend=[]; n.lease=-1; n.paused=0; n.wait=None; n.retake=False; n.long=False; n.sure=True; n.inc+=10; n.zk=False
+        n.fold=Fold(); n.tail=[]; n.repairs=set(); n.role="f"; n.prod=None; n.pend=[]; n.lease=-1; n.paused=0; n.wait=None; n.retake=False; n.long=False; n.sure=True; n.inc+=10; n.zk=False
     # --- session
     def contact(n):
         sent=n.w.t
@@ -80,8 +104,19 @@ class Node:
         n.w.session[n.i]=n.w.t; n.zk=True
         if n.w.lock==n.i: n.lease=sent+ (10**9 if BUG=="nolease" else int(T*0.75))
         return n.w.lock==n.i
+    def read_back(n):
+        """Whether what this owner wrote, and only the leader had acknowledged, is what the replicas have now."""
+        if LEADER=="trust": n.tail=[]
+        while n.tail and n.tail[0][0]<n.w.hw:
+            o,e=n.tail.pop(0)
+            if n.w.full[o] is not e: n.discard(); return False
+        return True
+    def discard(n):
+        n.w.discards+=1
+        n.stepdown(); n.fold=Fold(); n.tail=[]
     def read_log(n,limit=None,end=None):
-        end=n.w.end if end is None else end
+        if not n.read_back(): return
+        end=n.w.hw if end is None else end
         c=0
         for e in n.w.log:
             if e.o>=n.fold.pos and e.o<end:
@@ -106,12 +141,15 @@ class Node:
             if r.random()<0.5: n.read_log(limit=r.randrange(1,6)) if r.random()<.5 else n.read_log()
             if held is False and w.lock is None and r.random()<0.5:
                 w.lock=n.i; held=True
+            # what is on its way lands before the next barrier, so that it does not come between what counts then
+            if n.retake and n.prod and not n.prod.dead and n.prod.q: return
             if held or (BUG in ("nonominate","nominated") and n.retake): n.retake=False; n.candidate(); n.sure=bool(held)
         elif n.role=="c":
             # waiting for our barrier's ack
             if n.prod.dead: n.stepdown(); n.retake=True; return
             if n.prod.acks:
                 es=n.prod.acks.pop(0); b=es[0]
+                if LEADER and LEADER!="trust" and b.o<n.fold.pos: n.discard(); n.retake=True; return
                 if BUG=="unread": n.fold.step(b); n.fold.pos=b.o+1
                 else: n.read_log(end=b.o+1)
                 if n.fold.cur!=b.bal: n.stepdown(); return
@@ -125,38 +163,50 @@ class Node:
         elif n.role=="m":
             if n.prod.dead: n.stepdown(); n.retake=True; return
             if held: n.sure=True
+            if LEADER and r.random()<0.3 and not n.read_back(): return
+            # a tail that is not seen to come is not waited for: the next record's place shows whether it is there
+            if LEADER and n.tail and not n.pend and r.random()<0.05: n.emit(FENCE,"\0fence",None,None)
             while n.prod.acks:
                 es=n.prod.acks.pop(0)
                 for e in es:
+                    if LEADER and LEADER!="trust" and e.o<n.next: n.discard(); return
+                    # it does not count, and what is behind it won't
+                    if LEADER and e.o!=n.next: n.stepdown(dead=False); n.retake=True; return
                     if BUG!="noctg" and e.o!=n.next:
                         for g in [g for g in w.log if n.next<=g.o<e.o]: n.fold.step(g)
                         if n.fold.cur>n.bal: n.stepdown(); return
                         n.fold.pos=e.o
                     n.fold.step(e); n.next=e.o+1
+                    if LEADER: n.tail.append((e.o,e))
                     op,_=n.pend.pop(0)
                     if op: n.reply(op,e.req)
                 n.repair()
             if held is False: n.stepdown()
     def repair(n):
         if BUG=="norepair": return
-        for k in sorted(n.fold.dirty):
+        for k in sorted(n.fold.dirty-n.repairs):
             n.emit(DATA,k,n.look(k),None)
-        n.fold.dirty=set()
+        # a repair that is lost with the tail is owed again
+        if LEADER: n.repairs=set(n.fold.dirty)
+        else: n.fold.dirty=set()
     def look(n,k): return n.over[k] if k in n.over else n.fold.kv.get(k)
     def emit(n,kind,k,v,op,fol=None,puts=None,req=None):
-        e=E(k,v,n.bal,kind,req,fol,puts); n.pend.append((op,e)); n.over.update(puts or {k:v}); n.buf.append(e)
+        e=E(k,v,n.bal,kind,req,fol,puts)
+        if LEADER: e.place=n.next+len(n.pend)
+        n.pend.append((op,e)); n.over.update(puts or {k:v}); n.buf.append(e)
         if n.w.r.random()<0.5 or not op: n.flush()
     def flush(n):
         if n.buf: n.prod.q.append(n.buf); n.buf=[]
     def candidate(n):
-        if BUG not in ("blind","unread"): n.read_log()
+        if BUG not in ("blind","unread") and not LEADER: n.read_log()
+        if n.prod: n.prod.dead=True
         n.prod=Producer(n); n.bal=(n.fold.cur[0]+1,n.inc); n.buf=[]; n.over={}; n.unsure=getattr(n,"unsure",[])
         n.w.flight.append(n.prod); n.prod.q.append([E("\0epoch",None,n.bal,BARRIER)]); n.role="c"
-    def stepdown(n):
-        n.unsure=getattr(n,"unsure",[])+[op for op,_ in n.pend if op]; n.pend=[]
+    def stepdown(n,dead=True):
+        n.unsure=getattr(n,"unsure",[])+[op for op,_ in n.pend if op]; n.pend=[]; n.repairs=set()
         n.role="f"; n.lease=-1
         # memory may hold nothing uncommitted: overlay is dropped
-        if n.prod: n.prod.dead=True
+        if n.prod and dead: n.prod.dead=True
         if n.w.r.random()<.3:
             for op in n.unsure: op["unk"]=True
             n.unsure=[]
@@ -204,15 +254,20 @@ def run(seed):
         # session expiry
         if w.lock is not None and t-w.session.get(w.lock,-999)>T: w.lock=None
         if w.lock is not None and r.random()<0.002: w.lock=None if t-w.session.get(w.lock,0)>T else w.lock
+        w.replicate()
         for n in r.sample(w.nodes,3): n.step()
         # network: producers deliver in FIFO, any delay; dead ones may still deliver what was sent (zombie), then vanish
         for p in list(w.flight):
+            # a barrier waits until all replicas have it
+            if p.held and w.full[p.held[0].o:p.held[0].o+1]!=p.held: p.held=None; p.dead=True
+            if p.held and p.held[0].o<w.hw: p.acks.append(p.held); p.held=None
             if p.q and r.random()<(0.5 if not p.dead else 0.05):
                 if not p.dead and r.random()<0.01: p.dead=True     # ack lost / timeout
                 es=p.q.pop(0); k=len(es)
                 if p.dead and r.random()<0.3: k=r.randrange(0,len(es)+1)   # torn: only a prefix was sent
                 w.append(es[:k])
                 if k<len(es): p.q=[]
+                elif not p.dead and LEADER and LEADER!="weakbarrier" and es[0].kind==BARRIER: p.held=es
                 elif not p.dead: p.acks.append(es)
             if p.dead and (not p.q or r.random()<0.02): w.flight.remove(p)
         for n in w.nodes:
@@ -244,22 +299,30 @@ def run(seed):
                 if v is not None and v[:-1]!=before.get(k,()): fails.append(f"lost update of {k} at {e.o}: {before.get(k)} -> {v}")
         if ok and e.req is not None: applied.setdefault(e.req,[]).append(e.o)
         states.append(dict(truth.kv) if ok else (states[-1] if states else {}))
+    # what was lost, and what its writer sent before it had noticed
+    lost=w.lost|set(e.req for e in w.full if e.bal in w.broken and e.o not in truth.valid)
     for op in w.ops:
         if op["kind"]!="read":
             a=applied.get(op["req"],[])
             if len(a)>1: fails.append(f"applied twice {op['req']} {a}")
-            if op["ok"] and not a: fails.append(f"acked write lost {op['req']}")
+            if op["ok"] and not a and op["req"] not in lost: fails.append(f"acked write lost {op['req']}")
             op["at"]=a[0] if a else None
     # reads: must match a state at position >= every op acked before its start, monotone with earlier reads
     done=[o for o in w.ops if o["ok"] and o["kind"]!="read" and o["at"] is not None]
     for op in w.ops:
-        if op["kind"]=="read" and op["ok"]:
+        if op["kind"]=="read" and op["ok"] and not w.losses:
             lo=max([o["at"] for o in done if o["end"]<op["start"]] or [-1])
             for q in w.ops:
                 if q["kind"]=="read" and q["ok"] and q.get("rmin") is not None and q["t_end"]<op["start"]: lo=max(lo,q["rmin"])
             ok=[p for p in range(lo,min(op["pos_end"],len(states))) if {k:(states[p] if p>=0 else {}).get(k) for k in KEYS}==op["val"]]
             if not ok: fails.append(f"stale read at {op['start']} lo={lo} val={op['val']}")
             else: op["rmin"]=ok[0]
+    # who has read all that there is agrees with the log
+    w.hw=w.end
+    for n in w.nodes:
+        if n.role=="c": continue
+        n.read_log(); n.read_log()
+        if LEADER and any(n.fold.kv.get(k)!=truth.kv.get(k) for k in KEYS if k not in truth.dirty|truth.torn): fails.append(f"node {n.i} differs from the log")
     # replay of the compacted log, after a last clean takeover
     n=w.nodes[0]; n.reset(); w.lock=0
     for p in w.flight: pass
@@ -267,15 +330,18 @@ def run(seed):
     if {k:n.fold.kv.get(k) for k in KEYS}!={k:truth.kv.get(k) for k in KEYS} :
         d=truth.dirty|truth.torn
         if not all(n.fold.kv.get(k)==truth.kv.get(k) or k in d for k in KEYS): fails.append("replay of compacted log differs")
-    return fails,len([o for o in w.ops if o["ok"]]),sum(1 for e in w.full if e.kind==BARRIER),sum(1 for e in w.full if e.o not in truth.valid)
+    return fails,len([o for o in w.ops if o["ok"]]),sum(1 for e in w.full if e.kind==BARRIER),sum(1 for e in w.full if e.o not in truth.valid),w.losses,len(lost&set(o["req"] for o in w.ops if o["ok"])),w.discards
 
 if __name__=="__main__":
     seeds=int(sys.argv[1]) if len(sys.argv)>1 else 500; first=int(sys.argv[2]) if len(sys.argv)>2 else 0
     BUG=sys.argv[3] if len(sys.argv)>3 else None
-    bad=0; ok=bar=stale=0
+    LEADER=None
+    if BUG and BUG.startswith("leader"): LEADER=BUG.partition("-")[2] or "sound"; BUG="nominated"
+    bad=0; ok=bar=stale=losses=lost=discards=0
     for s in range(first,first+seeds):
-        f,a,b,st=run(s); ok+=a; bar+=b; stale+=st
+        f,a,b,st,l,lo,di=run(s); ok+=a; bar+=b; stale+=st; losses+=l; lost+=lo; discards+=di
         if f:
             bad+=1
             if bad<=5: print("seed",s,f[:3])
     print(f"bug={BUG} seeds={seeds} failing={bad} acked={ok} takeovers={bar} stale_records={stale}")
+    if LEADER: print(f"leader={LEADER} tails_lost={losses} acked_lost={lost} memories_discarded={discards}")

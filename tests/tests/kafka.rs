@@ -6,6 +6,8 @@ mod common;
 mod conformance;
 #[path = "kafka/faults.rs"]
 mod faults;
+#[path = "kafka/leader.rs"]
+mod leader;
 #[path = "kafka/others.rs"]
 mod others;
 #[path = "kafka/service.rs"]

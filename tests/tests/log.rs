@@ -12,6 +12,8 @@ mod damage;
 mod format;
 #[path = "log/full.rs"]
 mod full;
+#[path = "log/levels.rs"]
+mod levels;
 #[path = "log/peek.rs"]
 mod peek;
 #[path = "log/sim.rs"]

@@ -25,6 +25,7 @@ fn wrong_programs() {
         "attribute",
         "partitions",
         "crud",
+        "ack",
         "topic",
         "path",
         "key",

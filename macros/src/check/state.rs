@@ -65,6 +65,7 @@ pub(crate) fn state(attr: StateAttr, item: &StateItem, errors: &Errors) -> Optio
         partitions: attr.partitions.unwrap_or(1),
         global: attr.global,
         crud: attr.crud,
+        ack: attr.ack,
         key,
         partition_by,
         entity,

@@ -134,6 +134,7 @@ fn definition(state: &State) -> TokenStream {
         partitions,
         global,
         crud,
+        ack,
         key,
         partition_by,
         entity,
@@ -146,6 +147,7 @@ fn definition(state: &State) -> TokenStream {
         format!("{item}/{{{}}}", field.name)
     });
     let item = at_place_of(collection, &item);
+    let ack = ack.iter().map(|level| level.variant());
     let crud = crud.iter().map(|operation| operation.variant());
     let names: Vec<_> = key.iter().map(|field| &field.name).collect();
     let entity = if let Some(field) = entity {
@@ -164,6 +166,7 @@ fn definition(state: &State) -> TokenStream {
             topic: #topic,
             partitions: #partitions,
             global: #global,
+            ack: &[#(::memgen::state::Ack::#ack),*],
             crud: &[#(::memgen::state::Crud::#crud),*],
             key_fields: &[#(#names),*],
             key_names: &[#(#json_names),*],

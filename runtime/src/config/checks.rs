@@ -131,12 +131,6 @@ pub(super) fn warnings(config: &Config, sourced: &Sourced) -> Vec<String> {
             sourced.shown("admin")
         ));
     }
-    if config.embedded.ack == super::Ack::Os {
-        warnings.push(format!(
-            "{}: a crash of the machine may lose writes that were acknowledged",
-            sourced.shown("ack")
-        ));
-    }
     if matches!(config.log, LogChoice::Kafka(_))
         && config.kafka.replication_factor < REPLICATION_FACTOR
     {

@@ -1,7 +1,7 @@
 //! The table of all settings. Flags, variables, keys of the file, the help, and what is legal all come from here.
 
 use super::{
-    Ack, Config, CoordinatorChoice, LogChoice, LogFormat, NODES_MAX, REPLICAS_MAX, Topics, values,
+    Config, CoordinatorChoice, LogChoice, LogFormat, NODES_MAX, REPLICAS_MAX, Topics, ack, values,
 };
 use crate::key::KEY_BYTES_MAX;
 
@@ -219,11 +219,12 @@ pub(super) static SETTINGS: &[Setting] = &[
         LOG,
         "ack",
         "WHEN",
-        "When a write to the embedded log counts: `fsync`, once it is on the disk; `os`, once the system has \
-        it, which survives a crash of the process but not of the machine",
-        |config| config.embedded.ack,
-        |text| values::word(text, ACKS),
-        |ack| show_word(ACKS, *ack)
+        "When a write counts, instead of what its state says: in Kafka `all`, once all replicas in sync have it, or `leader`, once the broker that leads its \
+        partition has it; in the embedded log `fsync`, once it is on the disk, or `os`, once the system has it, which survives a crash of the process but not of \
+        the machine. For single topics as in `vertex=leader`; several with commas in between",
+        |config| config.ack,
+        |text| ack::parse(text),
+        |config| ack::show(config)
     ),
     setting!(
         LOG,
@@ -490,7 +491,6 @@ pub(super) static SETTINGS: &[Setting] = &[
     ),
 ];
 
-const ACKS: &[(&str, Ack)] = &[("fsync", Ack::Fsync), ("os", Ack::Os)];
 const FORMATS: &[(&str, LogFormat)] = &[("text", LogFormat::Text), ("json", LogFormat::Json)];
 
 fn show_word<T: PartialEq + Copy>(words: &[(&str, T)], value: T) -> String {
@@ -535,6 +535,7 @@ mod tests {
             if text.is_empty() {
                 assert!(
                     [
+                        "ack",
                         "serve",
                         "node",
                         "zone",
@@ -682,7 +683,19 @@ mod tests {
                 &["local", "zookeeper://host:2181/root"],
                 &["zookeeper://", "http://host", "zk"],
             ),
-            ("ack", &["fsync", "os"], &["none", "FSYNC"]),
+            (
+                "ack",
+                &["fsync", "os", "leader,os", "vertex=leader,a.b=all"],
+                &[
+                    "",
+                    "none",
+                    "FSYNC",
+                    "os,fsync",
+                    "vertex=",
+                    "=os",
+                    "a=os,a=fsync",
+                ],
+            ),
             ("log-format", &["text", "json"], &["xml"]),
             ("segment-bytes", &["64KiB", "4GiB"], &["1", "5GiB"]),
             ("data", &["x", "/a b"], &[""]),

@@ -1,6 +1,7 @@
 use std::{fs, path::Path};
 
 use super::*;
+use crate::log::Ack;
 
 mod kafka;
 mod tasks;
@@ -90,7 +91,7 @@ fn flag_beats_variable_beats_file_beats_default() {
     assert_eq!(config.http.port(), 3, "flag");
     assert_eq!(config.limits.queue_max, 2, "variable");
     assert_eq!(config.limits.list_limit_max, 300, "file");
-    assert_eq!(config.embedded.ack, Ack::Os, "file");
+    assert_eq!(config.ack.all, [Ack::Os], "file");
     assert_eq!(config.limits.list_limit_default, 100, "default");
 }
 
@@ -111,6 +112,7 @@ fn every_setting_can_be_set_from_each_source() {
             }
             _ if setting.name == "peer-secret" => "0123456789abcdef".to_owned(),
             _ if setting.name == "serve" => "0,1".to_owned(),
+            _ if setting.name == "ack" => "leader,os,vertex=all".to_owned(),
             _ if setting.name == "credentials" => "key=secret,login=user:password".to_owned(),
             _ => "debug".to_owned(),
         };
@@ -227,7 +229,7 @@ fn mistakes_on_the_command_line() {
             &[
                 "--bogus: there is no such flag",
                 "--nodes 0: expected",
-                "--ack never: expected `fsync` or `os`",
+                "--ack never: expected `all` or `leader`",
             ],
         ),
     ] {
@@ -387,8 +389,8 @@ fn the_positional_form() {
     let with_flags = [&["--data", "/x"], &form[..], &["--ack", "os"]].concat();
     let config = load(&with_flags).unwrap();
     assert_eq!(
-        (config.data, config.embedded.ack),
-        (PathBuf::from("/x"), Ack::Os)
+        (config.data, config.ack.all),
+        (PathBuf::from("/x"), vec![Ack::Os])
     );
     let over_variables = load_in(
         Path::new("/nonexistent"),
@@ -622,11 +624,6 @@ fn what_is_likely_not_meant_is_warned_of() {
             Some("--admin 0.0.0.0:9081 is not on loopback"),
         ),
         (&["--admin", "[::1]:9081"], &[], None),
-        (
-            &[],
-            &[("MEMGEN_ACK", "os")],
-            Some("MEMGEN_ACK=os: a crash of the machine may lose writes"),
-        ),
         (
             &[],
             &[("MEMGEN_HTPP", "x")],

@@ -43,6 +43,7 @@ pub fn topic(name: &str, partitions: u32) -> Topic {
 #[must_use]
 pub fn data(ballot: Ballot, key: &str, value: Option<&str>) -> Record {
     Record {
+        place: None,
         ballot,
         kind: Kind::Data,
         timestamp_ms: 1_700_000_000_000,

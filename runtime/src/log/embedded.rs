@@ -12,6 +12,9 @@
 //! | `compaction` | the one thread that rewrites what is sealed |
 //! | `peek` | a look at a log that is in use |
 //!
+//! A topic whose records count once the system has them ([`Sync::Os`]) shares the journal with the others. What it appends is acknowledged when it is written, and is
+//! made durable with the next group that somebody waits for, or a second later.
+//!
 //! # Disk
 //! Let *live* be the bytes of what the last compaction kept: the last record of each key, and the remembered
 //! replies. At rest the log takes less than
@@ -32,7 +35,7 @@ mod recovery;
 mod segment;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fs::File,
     path::{Path, PathBuf},
     sync::{
@@ -58,7 +61,7 @@ pub use self::{
     peek::Peek,
 };
 use super::{
-    AppendError, Chunk, KeptLayout, Log, LogError, Producer, Receipt, Retention, Topic,
+    Ack, AppendError, Chunk, KeptLayout, Log, LogError, Producer, Receipt, Retention, Topic,
     TopicPartition,
 };
 use crate::record::{Offset, Record, codec};
@@ -79,7 +82,7 @@ pub enum Sync {
     /// Once the disk has it: it survives a crash of the machine.
     #[default]
     Fsync,
-    /// Once the operating system has it: it survives a crash of the process only.
+    /// Once the operating system has it: it survives a crash of the process only. The disk has it about a second later.
     Os,
 }
 
@@ -88,6 +91,8 @@ pub enum Sync {
 pub struct Options {
     /// When a record counts as written.
     pub sync: Sync,
+    /// When it does in these topics.
+    pub syncs: BTreeMap<String, Sync>,
     /// A journal is sealed, and can be compacted, once it is this long. Between 4 KiB and 1 GiB.
     pub segment_bytes: u64,
     /// Compaction begins once sealed journals hold at least a segment's bytes, and this share of what the
@@ -107,6 +112,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             sync: Sync::Fsync,
+            syncs: BTreeMap::new(),
             segment_bytes: 64 << 20,
             growth_percent: 100,
             compact: true,
@@ -114,6 +120,17 @@ impl Default for Options {
             answers_max: 100_000,
             hook: Hook::default(),
         }
+    }
+}
+
+impl Options {
+    fn sync_of(&self, topic: &str) -> Sync {
+        self.syncs.get(topic).copied().unwrap_or(self.sync)
+    }
+
+    /// Whether records count anywhere before the disk has them.
+    fn relies_on_the_system(&self) -> bool {
+        self.sync == Sync::Os || self.syncs.values().any(|sync| *sync == Sync::Os)
     }
 }
 
@@ -134,6 +151,7 @@ impl Default for Options {
 /// let partition = TopicPartition::new("vertex", 3);
 /// let mut producer = log.producer(&partition).unwrap();
 /// let record = Record {
+///     place: None,
 ///     ballot: Ballot::new(1, 1), kind: Kind::Data, timestamp_ms: 0, schema: 0, answered: None,
 ///     key: "7".into(), value: Some("{}".into()),
 /// };
@@ -150,6 +168,7 @@ pub struct Embedded {
 
 struct Shared {
     folder: PathBuf,
+    options: Options,
     index: Arc<Index>,
     queue: Arc<Queue>,
     /// Declaring and compacting both replace it.
@@ -210,6 +229,7 @@ impl Embedded {
         let log = Self {
             shared: Arc::new(Shared {
                 folder,
+                options: options.clone(),
                 index,
                 queue,
                 manifest,
@@ -360,6 +380,7 @@ impl Log for Embedded {
         Ok(Box::new(EmbeddedProducer {
             stream,
             queue: Arc::clone(&self.shared.queue),
+            sync: self.shared.options.sync_of(&partition.topic),
             state: Arc::default(),
             refused: AtomicBool::new(false),
         }))
@@ -420,6 +441,13 @@ impl Log for Embedded {
         APPEND_BYTES_MAX - codec::HEADER_BYTES - 16
     }
 
+    fn ack(&self, topic: &str) -> Ack {
+        match self.shared.options.sync_of(topic) {
+            Sync::Fsync => Ack::Fsync,
+            Sync::Os => Ack::Os,
+        }
+    }
+
     fn retention(&self, _: &str) -> Option<Retention> {
         None
     }
@@ -440,6 +468,7 @@ impl Log for Embedded {
 
 struct EmbeddedProducer {
     stream: u32,
+    sync: Sync,
     queue: Arc<Queue>,
     state: Arc<ProducerState>,
     /// An append was refused before it reached the queue.
@@ -464,6 +493,7 @@ impl Producer for EmbeddedProducer {
         let (receipt, outcome) = oneshot::channel();
         let accepted = self.queue.push(Job {
             stream: self.stream,
+            sync: self.sync,
             bytes,
             frames,
             records: records.len() as u64,

@@ -9,7 +9,7 @@
 //! | `topics` | what Kafka must promise of a topic |
 //! | `catalog` | what is kept of topics beside their records |
 //! | `header`, `chunk` | records as messages, and back |
-//! | `producer` | appending |
+//! | `producer`, `leader_acked` | appending |
 //! | `reader`, `follower` | reading, and waiting for more |
 
 mod catalog;
@@ -18,13 +18,14 @@ mod context;
 mod error;
 mod follower;
 pub mod header;
+mod leader_acked;
 mod producer;
 mod reader;
 mod settings;
 pub mod topics;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     fmt,
     sync::{Arc, Mutex, RwLock},
     time::{Duration, Instant},
@@ -36,12 +37,13 @@ use tracing::{info, warn};
 use self::{
     catalog::{Entries, Shape, layout_entry, shape_entry},
     follower::Follower,
+    leader_acked::LeaderAcked,
     producer::Clients,
     reader::Reader,
     topics::{Admin, Description, Report},
 };
 use super::{
-    AppendError, Chunk, KeptLayout, Log, LogError, Producer, Retention, Topic, TopicPartition,
+    Ack, AppendError, Chunk, KeptLayout, Log, LogError, Producer, Retention, Topic, TopicPartition,
 };
 use crate::{
     config::{KafkaSettings, REPLICATION_FACTOR},
@@ -78,6 +80,8 @@ pub struct Options {
     pub read_only: bool,
     /// How many brokers hold each record, at least. With fewer than three, what was acknowledged may be lost with one of them.
     pub replication_factor: u32,
+    /// The topics whose records count once a partition's leader has them ([`Ack::Leader`]).
+    pub leader_acks: BTreeSet<String>,
 }
 
 impl Default for Options {
@@ -93,6 +97,7 @@ impl Default for Options {
             create_topics: true,
             read_only: false,
             replication_factor: REPLICATION_FACTOR,
+            leader_acks: BTreeSet::new(),
         }
     }
 }
@@ -102,6 +107,8 @@ pub struct Kafka {
     options: Options,
     admin: Admin,
     clients: Clients,
+    /// Those of topics where a leader's acknowledgement is enough, if there are any.
+    leader_clients: Option<Clients>,
     reader: Arc<Reader>,
     topics: RwLock<HashMap<Arc<str>, Declared>>,
     catalog: tokio::sync::Mutex<Entries>,
@@ -138,21 +145,21 @@ impl Kafka {
         let Options {
             brokers, settings, ..
         } = &options;
-        let clients = Clients::new(
-            settings::producer(
-                settings,
-                brokers,
-                options.append_timeout,
-                options.record_bytes_max,
-            ),
-            options.append_timeout,
-        );
-        clients.start()?;
+        let clients = |ack| {
+            let (timeout, bytes_max) = (options.append_timeout, options.record_bytes_max);
+            let config = settings::producer(settings, brokers, timeout, bytes_max, ack);
+            let clients = Clients::new(config, timeout);
+            clients.start().map(|()| clients)
+        };
+        let leader_clients = (!options.leader_acks.is_empty()).then(|| clients(Ack::Leader));
+        let leader_clients = leader_clients.transpose()?;
+        let clients = clients(Ack::All)?;
         let reader = Reader::start(&settings::consumer(settings, brokers))?;
         info!(brokers, ?settings, "the log is on Kafka");
         Ok(Self {
             admin,
             clients,
+            leader_clients,
             reader,
             topics: RwLock::default(),
             catalog: tokio::sync::Mutex::default(),
@@ -237,6 +244,9 @@ impl Kafka {
             .and_then(|bytes| bytes.parse().ok())
             .unwrap_or(self.options.record_bytes_max);
         self.clients.limit_batches(limit);
+        if let Some(clients) = &self.leader_clients {
+            clients.limit_batches(limit);
+        }
         let declared = Declared {
             partitions: description.partitions,
             record_bytes_max: limit.min(self.options.record_bytes_max),
@@ -446,11 +456,20 @@ impl Log for Kafka {
                 "this log was opened to be read only".to_owned(),
             ));
         }
-        self.clients.producer(
-            partition,
-            self.name_of(&partition.topic),
-            declared.record_bytes_max,
-        )
+        let producer = |clients: &Clients| {
+            let name = self.name_of(&partition.topic);
+            clients.producer(partition, name, declared.record_bytes_max)
+        };
+        let sure = producer(&self.clients)?;
+        match &self.leader_clients {
+            Some(clients) if self.ack(&partition.topic) == Ack::Leader => {
+                Ok(Box::new(LeaderAcked {
+                    barriers: sure,
+                    others: producer(clients)?,
+                }))
+            }
+            _ => Ok(sure),
+        }
     }
 
     fn read<'a>(
@@ -491,6 +510,14 @@ impl Log for Kafka {
         })
     }
 
+    fn ack(&self, topic: &str) -> Ack {
+        if self.options.leader_acks.contains(topic) {
+            Ack::Leader
+        } else {
+            Ack::All
+        }
+    }
+
     fn retention(&self, topic: &str) -> Option<Retention> {
         let topics = self.topics.read().expect(UNPOISONED);
         topics.get(topic)?.retention.clone()
@@ -503,7 +530,10 @@ impl Log for Kafka {
 
     fn close(&self) -> BoxFuture<'_, ()> {
         async move {
-            let clients = self.clients.close();
+            let mut clients = self.clients.close();
+            if let Some(others) = &self.leader_clients {
+                clients.extend(others.close());
+            }
             let settled = tokio::task::spawn_blocking(move || {
                 for client in clients {
                     client.settle();

@@ -1,7 +1,8 @@
 //! The log that the settings ask for.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
+use super::Ack;
 use super::{
     Log, LogError,
     embedded::{self, Embedded, Peek},
@@ -11,16 +12,21 @@ use super::{
     Topic,
     kafka::{Kafka, topics::Report},
 };
-use crate::config::{Ack, Config, LogChoice};
+use crate::config::{Config, LogChoice};
 
 /// The folder of the embedded log within the data folder.
 const LOG_FOLDER: &str = "log";
 
+/// How sure the acknowledgements of each topic are.
+pub(crate) type Acks = BTreeMap<String, Ack>;
+
 /// Opens the log of a service. It is empty or not; nothing is declared.
-pub(crate) async fn open(config: &Config) -> Result<Arc<dyn Log>, LogError> {
+pub(crate) async fn open(config: &Config, acks: &Acks) -> Result<Arc<dyn Log>, LogError> {
     match &config.log {
-        LogChoice::Embedded => open_embedded(config).await,
-        LogChoice::Kafka(brokers) => Ok(Arc::new(open_kafka(config, brokers, Use::Write).await?)),
+        LogChoice::Embedded => open_embedded(config, acks).await,
+        LogChoice::Kafka(brokers) => Ok(Arc::new(
+            open_kafka(config, brokers, Use::Write, acks).await?,
+        )),
     }
 }
 
@@ -28,7 +34,9 @@ pub(crate) async fn open(config: &Config) -> Result<Arc<dyn Log>, LogError> {
 pub(crate) async fn open_to_read(config: &Config) -> Result<Arc<dyn Log>, LogError> {
     match &config.log {
         LogChoice::Embedded => Ok(Arc::new(Peek::open(config.data.join(LOG_FOLDER))?)),
-        LogChoice::Kafka(brokers) => Ok(Arc::new(open_kafka(config, brokers, Use::Read).await?)),
+        LogChoice::Kafka(brokers) => Ok(Arc::new(
+            open_kafka(config, brokers, Use::Read, &Acks::new()).await?,
+        )),
     }
 }
 
@@ -43,17 +51,20 @@ enum Use {
     Make,
 }
 
-async fn open_embedded(config: &Config) -> Result<Arc<dyn Log>, LogError> {
+async fn open_embedded(config: &Config, acks: &Acks) -> Result<Arc<dyn Log>, LogError> {
     let folder = config.data.join(LOG_FOLDER);
     std::fs::create_dir_all(&folder).map_err(|source| LogError::Io {
         what: format!("`--data` {}", config.data.display()),
         source,
     })?;
     let options = embedded::Options {
-        sync: match config.embedded.ack {
-            Ack::Fsync => embedded::Sync::Fsync,
-            Ack::Os => embedded::Sync::Os,
-        },
+        syncs: acks
+            .iter()
+            .map(|(topic, ack)| match ack {
+                Ack::Os => (topic.clone(), embedded::Sync::Os),
+                _ => (topic.clone(), embedded::Sync::Fsync),
+            })
+            .collect(),
         segment_bytes: config.embedded.segment_bytes,
         answer_horizon: config.limits.idempotency_horizon,
         answers_max: config.limits.idempotency_replies_max,
@@ -80,14 +91,19 @@ pub(crate) async fn topics(
         ));
     };
     let usage = if make { Use::Make } else { Use::Read };
-    let log = open_kafka(config, brokers, usage).await?;
+    let log = open_kafka(config, brokers, usage, &Acks::new()).await?;
     let reports = log.report(topics, make).await;
     log.close().await;
     reports
 }
 
 #[cfg(feature = "kafka")]
-async fn open_kafka(config: &Config, brokers: &str, usage: Use) -> Result<Kafka, LogError> {
+async fn open_kafka(
+    config: &Config,
+    brokers: &str,
+    usage: Use,
+    acks: &Acks,
+) -> Result<Kafka, LogError> {
     use super::kafka::Options;
     use crate::{config::Topics, writer::Bounds};
 
@@ -113,13 +129,23 @@ async fn open_kafka(config: &Config, brokers: &str, usage: Use) -> Result<Kafka,
         create_topics: usage == Use::Make || kafka.topics == Topics::Create,
         read_only: usage == Use::Read,
         replication_factor: kafka.replication_factor,
+        leader_acks: acks
+            .iter()
+            .filter(|(_, ack)| **ack == Ack::Leader)
+            .map(|(topic, _)| topic.clone())
+            .collect(),
         ..Options::default()
     };
     Kafka::open(options).await
 }
 
 #[cfg(not(feature = "kafka"))]
-async fn open_kafka(_config: &Config, brokers: &str, _usage: Use) -> Result<Embedded, LogError> {
+async fn open_kafka(
+    _config: &Config,
+    brokers: &str,
+    _usage: Use,
+    _acks: &Acks,
+) -> Result<Embedded, LogError> {
     Err(LogError::Setup(format!(
         "`--log` kafka://{brokers}: this service was built without the feature `kafka` of memgen"
     )))

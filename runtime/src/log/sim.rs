@@ -29,7 +29,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 pub use self::faults::{Compaction, Faults};
 use self::world::{ClientId, ProducerId, World};
 use super::{
-    AppendError, Chunk, KeptLayout, Log, LogError, Producer, Receipt, Retention, Topic,
+    Ack, AppendError, Chunk, KeptLayout, Log, LogError, Producer, Receipt, Retention, Topic,
     TopicPartition,
 };
 use crate::record::{Offset, Record};
@@ -96,6 +96,12 @@ impl Sim {
     #[must_use]
     pub fn history(&self, partition: &TopicPartition) -> Vec<(Offset, Record)> {
         self.now().history(partition)
+    }
+
+    /// How often the tail of a partition was lost.
+    #[must_use]
+    pub fn tails_lost(&self) -> usize {
+        self.now().tails_lost
     }
 
     /// The model, once everything that is due has happened.
@@ -241,6 +247,14 @@ impl Log for Client {
 
     fn record_bytes_max(&self, _topic: &str) -> usize {
         usize::MAX
+    }
+
+    fn ack(&self, _topic: &str) -> Ack {
+        if look(&self.world).may_lose_its_tail() {
+            Ack::Leader
+        } else {
+            Ack::All
+        }
     }
 
     fn retention(&self, _: &str) -> Option<Retention> {

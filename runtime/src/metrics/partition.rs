@@ -38,6 +38,8 @@ pub(super) struct Families {
     repairs: IntCounterVec,
     gaps: IntCounterVec,
     unknown: IntCounterVec,
+    tails_lost: IntCounterVec,
+    records_lost: IntCounterVec,
     snapshots: IntCounterVec,
     snapshots_loaded: IntCounterVec,
     snapshots_copied: IntCounterVec,
@@ -183,6 +185,18 @@ impl Families {
                 "Writes to the log whose outcome had to be found out by a new takeover.",
                 &partition,
             ),
+            tails_lost: counters(
+                registry,
+                "memgen_log_tails_lost_total",
+                "Times that the log had lost acknowledged records together with the broker that led the partition (`ack(leader)`), so that memory was read anew.",
+                &partition,
+            ),
+            records_lost: counters(
+                registry,
+                "memgen_log_records_lost_total",
+                "Acknowledged records that the log had lost.",
+                &partition,
+            ),
             snapshots: counters(
                 registry,
                 "memgen_snapshots_total",
@@ -252,6 +266,8 @@ impl Families {
             repairs: self.repairs.with_label_values(&labels),
             gaps: self.gaps.with_label_values(&labels),
             unknown: self.unknown.with_label_values(&labels),
+            tails_lost: self.tails_lost.with_label_values(&labels),
+            records_lost: self.records_lost.with_label_values(&labels),
             snapshots: self.snapshots.with_label_values(&labels),
             snapshots_loaded: self.snapshots_loaded.with_label_values(&labels),
             snapshots_copied: self.snapshots_copied.with_label_values(&labels),
@@ -309,6 +325,10 @@ pub struct PartitionMetrics {
     pub gaps: IntCounter,
     /// Writes whose outcome had to be found out by a new takeover.
     pub unknown: IntCounter,
+    /// Times that the log had lost what it had acknowledged.
+    pub tails_lost: IntCounter,
+    /// The records of those times.
+    pub records_lost: IntCounter,
     /// Snapshots that were written.
     pub snapshots: IntCounter,
     /// Snapshots from which memory was built.

@@ -48,6 +48,7 @@ impl State for Order {
             Crud::Patch,
             Crud::Delete,
         ],
+        ack: &[],
         key_fields: &["customer", "order"],
         key_names: &["customer", "order"],
         partition_by: &["customer"],

@@ -103,6 +103,7 @@ mod tests {
         topic: "orders",
         partitions: 1,
         global: false,
+        ack: &[],
         crud: &[],
         key_fields: &["customer", "order"],
         key_names: &["customer", "order"],

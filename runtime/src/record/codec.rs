@@ -216,6 +216,7 @@ pub fn decode(
         })
     };
     let record = Record {
+        place: None,
         ballot: Ballot {
             epoch: u64_at(header, 40),
             incarnation: u64_at(header, 48),

@@ -262,7 +262,7 @@ async fn run(seed: u64) -> (Vec<String>, Truth, Seen) {
 }
 
 /// A node's memory, against what the log says.
-fn check_memory(node: usize, memory: &Memory<Pile>, truth: &Truth) -> Vec<String> {
+pub(super) fn check_memory(node: usize, memory: &Memory<Pile>, truth: &Truth) -> Vec<String> {
     let mut wrong = Vec::new();
     for (key, value) in &truth.entities {
         let text = std::str::from_utf8(key).unwrap().to_owned();

@@ -179,6 +179,7 @@ fn value(key: &str, text: &str) -> Bytes {
 
 fn record(epoch: u64, kind: Kind, key: &str, value: Option<Bytes>) -> Record {
     Record {
+        place: None,
         ballot: Ballot::new(epoch, 1),
         kind,
         timestamp_ms: 1_700_000_000_000,

@@ -611,6 +611,7 @@ async fn a_tenure_without_the_lock_acknowledges_nothing() {
 fn a_stale_record_stays_owed_until_a_valid_one_follows() {
     let mut fold = Fold::new(HORIZON);
     let record = |epoch, value: &'static str| crate::record::Record {
+        place: None,
         ballot: crate::record::Ballot::new(epoch, 1),
         kind: Kind::Data,
         timestamp_ms: 0,

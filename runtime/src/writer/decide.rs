@@ -264,6 +264,7 @@ impl<S: State> Running<S> {
             .as_ref()
             .expect("jobs are decided only with a tenure");
         Record {
+            place: None,
             ballot: tenure.ballot,
             kind,
             timestamp_ms: now_ms(),

@@ -23,6 +23,13 @@ const RETRY_MIN: Duration = Duration::from_millis(10);
 impl<S: State> Running<S> {
     /// The log acknowledged the oldest group in flight: check rule 3, apply, reply.
     pub(super) async fn acknowledge(&mut self, offsets: &Offsets) -> Result<(), ReplayError> {
+        if let Some(doubt) = self.doubt(offsets)? {
+            // What is on its way lands before the next barrier, so that it does not come between what counts then.
+            for (_, receipt) in self.in_flight.iter_mut().skip(1) {
+                drop(receipt.await);
+            }
+            return self.fail(&AppendError::Unknown(doubt)).await;
+        }
         let (group, _) = self
             .in_flight
             .pop_front()
@@ -77,6 +84,30 @@ impl<S: State> Running<S> {
             .commit_seconds
             .observe(started.elapsed().as_secs_f64());
         Ok(())
+    }
+
+    /// Where the log may lose its tail: why the oldest group in flight, which has these offsets, may not count. A leader that was replaced and does not know it yet acknowledges as
+    /// ever, so that only who has the lease may believe it; and a record counts at the place that it names alone.
+    ///
+    /// # Errors
+    /// [`ReplayError::LostTail`] if they show that it has.
+    fn doubt(&self, offsets: &Offsets) -> Result<Option<String>, ReplayError> {
+        let Some(tenure) = &self.tenure else {
+            return Ok(None);
+        };
+        if !self.replica.may_lose_its_tail() {
+            return Ok(None);
+        }
+        let mut places = offsets.iter().zip(tenure.next..);
+        match places.find(|(offset, place)| **offset != *place) {
+            Some((offset, place)) if *offset < place => Err(self.replica.lost_its_tail(*offset)),
+            Some(_) => {
+                self.metrics.gaps.inc();
+                Ok(Some("records of others lie between".to_owned()))
+            }
+            None if !self.lock.holds() => Ok(Some("the lease has lapsed".to_owned())),
+            None => Ok(None),
+        }
     }
 
     /// A higher ballot is in the log: nothing that lies behind it counts, and nothing in flight ever will.

@@ -8,7 +8,7 @@ use super::{Order, Running, group::Group};
 use crate::{
     mailbox::Refusal,
     memory::Change,
-    record::{Kind, Offset, Record},
+    record::{FENCE_KEY, Kind, Offset, Record},
     replica::ReplayError,
     state::State,
     takeover::{TakeoverError, now_ms, take_over},
@@ -86,15 +86,41 @@ impl<S: State> Running<S> {
     }
 
     /// Takes in what others appended while this owner wrote nothing.
+    ///
+    /// Where the log may lose its tail, what this one wrote is read back first. If it is not to be had, another record is written: its place shows whether it is lost.
     pub(super) async fn look_at_the_end(&mut self) -> Result<(), ReplayError> {
+        self.replica.read_back().await?;
         let Some(tenure) = &self.tenure else {
             return Ok(());
         };
-        let ballot = tenure.ballot;
+        let (ballot, expected) = (tenure.ballot, tenure.next);
+        if !self.in_flight.is_empty() {
+            return Ok(());
+        }
+        self.vain = if self.replica.tail() > 0 {
+            self.vain.saturating_add(1)
+        } else {
+            0
+        };
+        // Less and less often: replicas may be away for long.
+        if self.vain.is_power_of_two() {
+            let mut group = self.new_group();
+            let fence = self.record(Kind::Fence, Bytes::from_static(FENCE_KEY), None);
+            self.push(&mut group, fence, None);
+            self.append(group);
+        }
+        if self.vain > 0 {
+            return Ok(());
+        }
         self.replica.catch_up(None, |_, _, _| ()).await?;
         if self.replica.fold.ballot() > ballot {
             self.deposed(Vec::new());
             return Ok(());
+        }
+        if self.replica.may_lose_its_tail() && self.replica.fold.next() != expected {
+            // Nothing of this ballot counts behind records of others. The next barrier is followed by what does.
+            self.tenure = None;
+            return self.try_take_over(|_, _, _| ()).await.map(drop);
         }
         if let Some(tenure) = &mut self.tenure {
             tenure.next = self.replica.fold.next();

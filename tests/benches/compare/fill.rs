@@ -37,6 +37,7 @@ pub(crate) fn record(number: usize, size: Size) -> Record {
         json.replace_range(start..start + over, "");
     }
     Record {
+        place: None,
         ballot: Ballot::new(1, 1),
         kind: Kind::Data,
         timestamp_ms: 0,

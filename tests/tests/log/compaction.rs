@@ -125,6 +125,7 @@ impl Author {
         let timestamp_ms = if self.rng.bool() { now_ms() } else { 1000 };
         let ballot = Ballot::new(self.epoch, 1);
         Record {
+            place: None,
             ballot,
             kind,
             timestamp_ms,

@@ -91,6 +91,7 @@ async fn refused<S: State>(log: &Client) -> String {
 async fn write<S: State>(log: &Client, value: Option<&'static str>) {
     let mut producer = log.producer(&partition()).unwrap();
     let record = Record {
+        place: None,
         kind: Kind::Data,
         key: Bytes::from_static(b"1"),
         value: value.map(|text| Bytes::from_static(text.as_bytes())),

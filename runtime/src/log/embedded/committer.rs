@@ -9,6 +9,7 @@ use std::{
         Arc, Condvar, Mutex,
         atomic::{AtomicBool, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use tokio::sync::oneshot;
@@ -41,9 +42,14 @@ const AHEAD_GROUP_BYTES_MAX: usize = 64 << 10;
 /// How many zeros.
 const AHEAD_BYTES: u64 = 256 << 10;
 
+/// What counts once the system has it ([`Sync::Os`]) is on the disk so long after it was acknowledged, and the time that a sync takes.
+const SYNC_WITHIN: Duration = Duration::from_secs(1);
+
 /// One append.
 pub(super) struct Job {
     pub(super) stream: u32,
+    /// When it counts as written.
+    pub(super) sync: Sync,
     /// Frames, complete but for their headers.
     pub(super) bytes: Vec<u8>,
     pub(super) frames: Vec<JobFrame>,
@@ -134,15 +140,22 @@ impl Queue {
         self.state.lock().expect(UNPOISONED).refusal.clone()
     }
 
-    /// Waits for jobs and takes a group of them; none once everything is refused and the queue is empty.
-    fn take(&self) -> Option<Vec<Job>> {
+    /// Waits for jobs and takes a group of them, an empty one if none came until `until`; none once everything is refused and the queue is empty.
+    fn take(&self, until: Option<Instant>) -> Option<Vec<Job>> {
         let mut state = self.state.lock().expect(UNPOISONED);
         while state.jobs.is_empty() {
             if state.refusal.is_some() {
                 return None;
             }
             state.idle = true;
-            state = self.filled.wait(state).expect(UNPOISONED);
+            state = match until.map(|until| until.saturating_duration_since(Instant::now())) {
+                None => self.filled.wait(state).expect(UNPOISONED),
+                Some(left) if left.is_zero() => {
+                    state.idle = false;
+                    return Some(Vec::new());
+                }
+                Some(left) => self.filled.wait_timeout(state, left).expect(UNPOISONED).0,
+            };
             // On a busy processor, those who are about to append go first. On an idle one this takes no time.
             drop(state);
             std::thread::yield_now();
@@ -169,7 +182,6 @@ impl Queue {
 /// The journal that is being written, and everything that writing needs.
 pub(super) struct Committer {
     pub(super) folder: PathBuf,
-    pub(super) sync: Sync,
     pub(super) segment_bytes: u64,
     pub(super) hook: Hook,
     pub(super) index: Arc<Index>,
@@ -178,6 +190,8 @@ pub(super) struct Committer {
     /// The offset that the next record of each stream is given.
     pub(super) ends: Vec<Offset>,
     pub(super) active: Active,
+    /// When what is written and acknowledged is to be durable, if it is not yet.
+    pub(super) sync_until: Option<Instant>,
     /// Where a group of several appends is put together; kept, since fresh memory costs more than the copy.
     pub(super) buffer: Vec<u8>,
 }
@@ -195,6 +209,8 @@ pub(super) struct Active {
     pub(super) durable: u64,
     /// The highest `durable` that a frame in it carries.
     pub(super) marked: u64,
+    /// The same, of frames that may not be durable themselves.
+    pub(super) said: u64,
 }
 
 /// The journals, in order, and who waits for one to be sealed.
@@ -207,8 +223,9 @@ impl Committer {
     /// Writes until the queue refuses everything and is empty, then seals what was written.
     pub(super) fn run(mut self, sealed: &dyn Fn()) {
         let _guard = Guard(Arc::clone(&self.queue));
-        while let Some(group) = self.queue.take() {
-            if let Err(stop) = self.commit(group, sealed) {
+        while let Some(group) = self.queue.take(self.sync_until) {
+            let committed = self.commit(group, sealed);
+            if let Err(stop) = committed.and_then(|()| self.sync_if_due()) {
                 tracing::error!(
                     reason = stop,
                     "the log stops: it can't know what is on the disk. Restart to find out"
@@ -275,7 +292,8 @@ impl Committer {
             }
         }
 
-        let written = self.write(if single { &group[0].bytes } else { &buffer });
+        let durably = group.iter().any(|job| job.sync == Sync::Fsync);
+        let written = self.write(if single { &group[0].bytes } else { &buffer }, durably);
         buffer.shrink_to(BUFFER_BYTES_KEPT);
         self.buffer = buffer;
         match written {
@@ -293,10 +311,62 @@ impl Committer {
             }
         }
         self.active.data_end = self.active.end;
+        let mut frames = frames.into_iter();
+        let appends: Vec<_> = group
+            .into_iter()
+            .zip(firsts)
+            .map(|(job, first)| {
+                let frames: Vec<_> = frames.by_ref().take(job.frames.len()).collect();
+                (job, first, frames)
+            })
+            .collect();
+        let (waiting, written): (Vec<_>, Vec<_>) = appends
+            .into_iter()
+            .partition(|(job, ..)| job.sync == Sync::Fsync);
+        if !written.is_empty() {
+            self.acknowledge(written);
+            self.sync_until
+                .get_or_insert_with(|| Instant::now() + SYNC_WITHIN);
+        }
+        if durably {
+            if let Err(failure) = self.make_durable() {
+                let reason = failure.to_string();
+                settle_unknown(waiting.into_iter().map(|(job, ..)| job).collect(), &reason);
+                return Err(reason);
+            }
+            self.acknowledge(waiting);
+        }
+        Ok(())
+    }
+
+    /// Lets readers see appends, and says where they are.
+    fn acknowledge(&self, appends: Vec<(Job, Offset, Vec<Header>)>) {
+        let frames: Vec<_> = appends
+            .iter()
+            .flat_map(|(_, _, frames)| frames.iter().copied())
+            .collect();
         self.publish(&frames);
-        for (job, first) in group.into_iter().zip(firsts) {
+        for (job, first, _) in appends {
             let _ = job.receipt.send(Ok((first..first + job.records).collect()));
         }
+    }
+
+    /// Makes durable what was acknowledged a while ago.
+    fn sync_if_due(&mut self) -> Result<(), String> {
+        match self.sync_until {
+            Some(until) if until <= Instant::now() => {
+                self.make_durable().map_err(|failure| failure.to_string())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes everything durable that was written.
+    fn make_durable(&mut self) -> Result<(), Failure> {
+        self.sync_data()?;
+        self.active.marked = self.active.marked.max(self.active.said);
+        self.active.durable = self.active.end;
+        self.sync_until = None;
         Ok(())
     }
 
@@ -335,29 +405,25 @@ impl Committer {
         }
     }
 
-    /// Writes at the end of the journal and makes it durable as far as the level says.
-    fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+    /// Writes at the end of the journal. It is made durable next, if somebody waits for that.
+    fn write(&mut self, bytes: &[u8], durably: bool) -> Result<(), Failure> {
         let end = self.active.end + bytes.len() as u64;
-        if let Err(error) = self.write_bytes(bytes, end) {
+        if let Err(error) = self.write_bytes(bytes, end, durably) {
             return Err(self.undo(error));
         }
-        if self.sync == Sync::Fsync {
-            self.sync_data()?;
-            self.active.marked = self.active.durable;
-            self.active.durable = end;
-        }
+        self.active.said = self.active.durable;
         self.active.end = end;
         Ok(())
     }
 
-    fn write_bytes(&mut self, bytes: &[u8], end: u64) -> std::io::Result<()> {
+    fn write_bytes(&mut self, bytes: &[u8], end: u64, durably: bool) -> std::io::Result<()> {
         self.hook.at(Step::Write)?;
         let segment = &self.active.segment;
         if end <= segment.length() {
             return segment.file.write_all_at(bytes, self.active.end);
         }
         let ahead = AHEAD_BYTES.min(self.segment_bytes.saturating_sub(end));
-        if self.sync == Sync::Fsync && bytes.len() <= AHEAD_GROUP_BYTES_MAX && ahead > 0 {
+        if durably && bytes.len() <= AHEAD_GROUP_BYTES_MAX && ahead > 0 {
             let mut padded = bytes.to_vec();
             padded.resize(bytes.len() + usize::try_from(ahead).unwrap_or(0), 0);
             if segment.file.write_all_at(&padded, self.active.end).is_ok() {
@@ -460,6 +526,7 @@ impl Committer {
                 ))
             })?;
         active.durable = active.end;
+        self.sync_until = None;
         Ok(())
     }
 
@@ -509,6 +576,7 @@ impl Committer {
         self.active.segment.length.store(length, Ordering::Relaxed);
         self.sync_data()?;
         self.active.marked = header.durable;
+        self.active.said = header.durable;
         self.active.durable = end;
         self.active.end = end;
         Ok(())
@@ -536,6 +604,7 @@ impl Active {
             data_end: end,
             durable: end,
             marked: end,
+            said: end,
         }
     }
 }

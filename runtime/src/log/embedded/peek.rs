@@ -187,6 +187,11 @@ impl Log for Peek {
         0
     }
 
+    fn ack(&self, _topic: &str) -> crate::log::Ack {
+        // Nothing is written.
+        crate::log::Ack::Fsync
+    }
+
     fn retention(&self, _: &str) -> Option<Retention> {
         None
     }

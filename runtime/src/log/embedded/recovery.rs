@@ -15,7 +15,7 @@ use std::{
 };
 
 use super::{
-    Options, Sync,
+    Options,
     committer::{Active, Committer, Journals, Queue},
     compaction::Compacted,
     error::{corrupt, io_error},
@@ -108,7 +108,8 @@ pub(super) fn open(folder: &Path, options: &Options) -> Result<Opened, LogError>
 
     // Everything is as it should be: only now is anything changed.
     remove_leftovers(&manifest, &names)?;
-    write_lock(&lock, options.sync).map_err(io_error("write", &folder.join(LOCK)))?;
+    write_lock(&lock, options.relies_on_the_system())
+        .map_err(io_error("write", &folder.join(LOCK)))?;
     let (active, scan) = if let Some((active, scan)) = active {
         (active, Some(scan))
     } else {
@@ -123,7 +124,6 @@ pub(super) fn open(folder: &Path, options: &Options) -> Result<Opened, LogError>
     };
     let mut committer = Committer {
         folder: folder.to_owned(),
-        sync: options.sync,
         segment_bytes: options.segment_bytes,
         hook: options.hook.clone(),
         index,
@@ -131,6 +131,7 @@ pub(super) fn open(folder: &Path, options: &Options) -> Result<Opened, LogError>
         journals: Arc::new(list),
         ends,
         active,
+        sync_until: None,
         buffer: Vec::new(),
     };
     if let Some(scan) = scan {
@@ -158,7 +159,7 @@ fn create_folder(folder: &Path) -> io::Result<()> {
 /// Under which circumstances the log was last written.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct LastRun {
-    /// The level was [`Sync::Os`], and the machine has not been restarted since: what was written is there.
+    /// Some records counted once the system had them ([`Sync::Os`](super::Sync)), and the machine has not been restarted since: what was written is there.
     intact: bool,
 }
 
@@ -191,11 +192,8 @@ fn lock(folder: &Path) -> Result<(File, LastRun), LogError> {
     Ok((lock, LastRun { intact }))
 }
 
-fn write_lock(lock: &File, sync: Sync) -> io::Result<()> {
-    let level = match sync {
-        Sync::Fsync => "fsync",
-        Sync::Os => "os",
-    };
+fn write_lock(lock: &File, relies_on_the_system: bool) -> io::Result<()> {
+    let level = if relies_on_the_system { "os" } else { "fsync" };
     // Always as long, and in place: it must not need room on a full disk.
     let text = format!("sync {level:5}\nboot {:36}\n", boot().unwrap_or_default());
     lock.write_all_at(text.as_bytes(), 0)
@@ -356,6 +354,7 @@ fn settle_tail(committer: &mut Committer, scan: &Scan) -> Result<(), LogError> {
     active.durable = scan.end;
     active.data_end = scan.data_end;
     active.marked = scan.durable;
+    active.said = scan.durable;
     // From here on, damage to the tail is told from a tail that was torn.
     if let Err(failure) = committer.mark() {
         match failure {

@@ -151,6 +151,7 @@ pub(super) fn layout_entry(topic: &str, layout: &KeptLayout) -> Record {
 
 fn entry(key: String, value: Option<String>) -> Record {
     Record {
+        place: None,
         ballot: Ballot::FOREIGN,
         kind: Kind::Data,
         timestamp_ms: crate::takeover::now_ms(),

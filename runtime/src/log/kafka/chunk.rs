@@ -34,6 +34,7 @@ struct Pieces {
     kind: Kind,
     timestamp_ms: u64,
     schema: u64,
+    place: Option<Offset>,
     /// Id, fingerprint, reply.
     answered: Option<(Range<usize>, u128, Range<usize>)>,
     key: Range<usize>,
@@ -74,6 +75,7 @@ impl ChunkBuilder {
                         .and_then(|ms| ms.try_into().ok())
                         .unwrap_or(0),
                     schema: 0,
+                    place: None,
                     answered: None,
                 },
             };
@@ -83,6 +85,7 @@ impl ChunkBuilder {
                 kind: head.kind,
                 timestamp_ms: head.timestamp_ms,
                 schema: head.schema,
+                place: head.place,
                 answered: head
                     .answered
                     .map(|(id, fingerprint, reply)| (self.keep(id), fingerprint, self.keep(reply))),
@@ -105,6 +108,7 @@ impl ChunkBuilder {
         let bytes = Bytes::from(self.bytes);
         let records = self.records.into_iter().map(|pieces| {
             let record = Record {
+                place: pieces.place,
                 ballot: pieces.ballot,
                 kind: pieces.kind,
                 timestamp_ms: pieces.timestamp_ms,

@@ -1,6 +1,6 @@
 //! What memgen adds to a record of Kafka, beside its key and value: one header. It is drawn in ARCHITECTURE.md.
 
-use crate::record::{Ballot, Kind};
+use crate::record::{Ballot, Kind, Offset};
 
 /// The header's name.
 pub const NAME: &str = "memgen";
@@ -9,10 +9,13 @@ const VERSION: u8 = 1;
 /// The bytes that each has.
 const HEAD_BYTES: usize = 36;
 const FINGERPRINT_BYTES: usize = 16;
+const PLACE_BYTES: usize = 8;
 /// The most that it takes beside an id and a reply.
-pub(super) const BYTES_MAX: usize = HEAD_BYTES + FINGERPRINT_BYTES;
+pub(super) const BYTES_MAX: usize = HEAD_BYTES + PLACE_BYTES + FINGERPRINT_BYTES;
 /// A bit of the flags: the record answers a request.
 const ANSWERS: u8 = 1;
+/// A bit of the flags: the record names the offset at which its writer expects it.
+const PLACED: u8 = 2;
 
 /// The longest id of a request.
 const ID_BYTES_MAX: usize = u8::MAX as usize;
@@ -28,6 +31,8 @@ pub struct Header<'a> {
     pub timestamp_ms: u64,
     /// The layout of the state.
     pub schema: u64,
+    /// Where its writer expects it.
+    pub place: Option<Offset>,
     /// The id, fingerprint and reply of a request.
     pub answered: Option<(&'a [u8], u128, &'a [u8])>,
 }
@@ -61,7 +66,7 @@ impl<'a> Header<'a> {
         let answered = self.answered.map_or(0, |(id, _, reply)| {
             FINGERPRINT_BYTES + id.len() + reply.len()
         });
-        HEAD_BYTES + answered
+        HEAD_BYTES + self.place.map_or(0, |_| PLACE_BYTES) + answered
     }
 
     /// Writes it behind what is in `out`.
@@ -72,7 +77,8 @@ impl<'a> Header<'a> {
         let (id, ..) = self.answered.unwrap_or_default();
         let id_bytes = u8::try_from(id.len()).map_err(|_| HeaderError::Id(id.len()))?;
         out.reserve(self.encoded_bytes());
-        let flags = if self.answered.is_some() { ANSWERS } else { 0 };
+        let flags = if self.answered.is_some() { ANSWERS } else { 0 }
+            | if self.place.is_some() { PLACED } else { 0 };
         out.extend_from_slice(&[VERSION, self.kind as u8, flags, id_bytes]);
         for number in [
             self.timestamp_ms,
@@ -81,6 +87,9 @@ impl<'a> Header<'a> {
             self.ballot.incarnation,
         ] {
             out.extend_from_slice(&number.to_le_bytes());
+        }
+        if let Some(place) = self.place {
+            out.extend_from_slice(&place.to_le_bytes());
         }
         if let Some((id, fingerprint, reply)) = self.answered {
             out.extend_from_slice(&fingerprint.to_le_bytes());
@@ -108,21 +117,30 @@ impl<'a> Header<'a> {
             u64::from_le_bytes(bytes.unwrap_or_default())
         };
         let kind = Kind::from_number(kind).ok_or(HeaderError::Kind(kind))?;
-        let answered = match flags {
+        if flags & !(ANSWERS | PLACED) != 0 {
+            return Err(HeaderError::Flags(flags));
+        }
+        let (place, rest) = if flags & PLACED == 0 {
+            (None, rest)
+        } else {
+            let (place, rest) = rest.split_first_chunk().ok_or(short)?;
+            (Some(u64::from_le_bytes(*place)), rest)
+        };
+        let answered = match flags & ANSWERS {
             0 if rest.is_empty() && id_bytes == 0 => None,
             0 => return Err(short),
-            ANSWERS => {
+            _ => {
                 let (fingerprint, rest) = rest.split_first_chunk().ok_or(short)?;
                 let (id, reply) = rest.split_at_checked(id_bytes).ok_or(short)?;
                 Some((id, u128::from_le_bytes(*fingerprint), reply))
             }
-            other => return Err(HeaderError::Flags(other)),
         };
         Ok(Self {
             ballot: Ballot::new(number(20), number(28)),
             kind,
             timestamp_ms: number(4),
             schema: number(12),
+            place,
             answered,
         })
     }
@@ -138,19 +156,25 @@ mod tests {
             kind: Kind::FollowUp,
             timestamp_ms: 1_700_000_000_000,
             schema: 0x0123_4567_89ab_cdef,
+            place: None,
             answered,
         }
     }
 
     #[test]
     fn headers_come_back_as_they_were() {
-        for answered in [
-            None,
-            Some((&b"id"[..], u128::MAX - 1, &b"reply"[..])),
-            Some((b"", 0, b"")),
-            Some((&[b'i'; 255], 1, b"")),
+        for (answered, place) in [
+            (None, None),
+            (None, Some(u64::MAX - 7)),
+            (Some((&b"id"[..], u128::MAX - 1, &b"reply"[..])), None),
+            (Some((&b"id"[..], u128::MAX - 1, &b"reply"[..])), Some(0)),
+            (Some((b"", 0, b"")), None),
+            (Some((&[b'i'; 255], 1, b"")), None),
         ] {
-            let header = header(answered);
+            let header = Header {
+                place,
+                ..header(answered)
+            };
             let mut bytes = Vec::new();
             header.encode(&mut bytes).expect("the id is short enough");
             assert_eq!(bytes.len(), header.encoded_bytes());
@@ -192,6 +216,17 @@ mod tests {
         let mut bytes = Vec::new();
         header.encode(&mut bytes).expect("the id is short enough");
         assert_eq!(bytes, frozen);
+        // With a place, which was added later.
+        frozen[2] = 3;
+        frozen.splice(36..36, [9, 0, 0, 0, 0, 0, 0, 1]);
+        let placed = Header {
+            place: Some(0x0100_0000_0000_0009),
+            ..header
+        };
+        assert_eq!(Header::decode(&frozen), Ok(placed));
+        bytes.clear();
+        placed.encode(&mut bytes).expect("the id is short enough");
+        assert_eq!(bytes, frozen);
     }
 
     #[test]
@@ -202,7 +237,8 @@ mod tests {
             (0, 2, HeaderError::Version(2)),
             (1, 0, HeaderError::Kind(0)),
             (1, 9, HeaderError::Kind(9)),
-            (2, 2, HeaderError::Flags(2)),
+            (2, 4, HeaderError::Flags(4)),
+            (2, 2, HeaderError::Length(36)),
             (2, 1, HeaderError::Length(36)),
             (3, 1, HeaderError::Length(36)),
         ] {

@@ -577,6 +577,7 @@ fn header_of(record: &Record) -> Header<'_> {
         kind: record.kind,
         timestamp_ms: record.timestamp_ms,
         schema: record.schema,
+        place: record.place,
         answered: record
             .answered
             .as_ref()

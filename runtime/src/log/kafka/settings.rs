@@ -5,7 +5,10 @@ use std::time::Duration;
 use rdkafka::{ClientConfig, config::RDKafkaLogLevel};
 
 use super::error::client_error;
-use crate::{config::KafkaSettings, log::LogError};
+use crate::{
+    config::KafkaSettings,
+    log::{Ack, LogError},
+};
 
 /// Whether librdkafka knows a setting, and takes its value.
 pub(super) fn check(settings: &KafkaSettings) -> Result<(), LogError> {
@@ -75,6 +78,7 @@ pub(super) fn producer(
     brokers: &str,
     message_timeout: Duration,
     batch_bytes_max: usize,
+    ack: Ack,
 ) -> ClientConfig {
     // A broker that does not answer is given up before the record is, so that another can take it.
     let socket = (message_timeout / 2).clamp(SOCKET_TIMEOUT_MIN, SOCKET_TIMEOUT_MAX);
@@ -82,7 +86,21 @@ pub(super) fn producer(
     // A batch of several records must fit as well.
     let batch = batch_bytes_max.min(1_000_000).to_string();
     let message = batch_bytes_max.max(1000).to_string();
-    config(
+    let sure: &[_] = if ack == Ack::Leader {
+        // A client is idempotent only where all replicas acknowledge. So nothing is sent twice, and what goes wrong is found out by a new ballot.
+        &[
+            ("acks", "1"),
+            ("enable.idempotence", "false"),
+            ("message.send.max.retries", "0"),
+        ]
+    } else {
+        &[
+            ("acks", "all"),
+            ("enable.idempotence", "true"),
+            ("enable.gapless.guarantee", "true"),
+        ]
+    };
+    let mut config = config(
         settings,
         &with_common(&[
             // A lone write is sent at once; what comes meanwhile is the next batch.
@@ -94,14 +112,15 @@ pub(super) fn producer(
         ]),
         &[
             ("bootstrap.servers", brokers),
-            ("acks", "all"),
-            ("enable.idempotence", "true"),
-            ("enable.gapless.guarantee", "true"),
             // Time-outs are counted by whoever sends: see `producer`.
             ("message.timeout.ms", "0"),
             ("message.max.bytes", &message),
         ],
-    )
+    );
+    for (name, value) in sure {
+        config.set(*name, *value);
+    }
+    config
 }
 
 /// For reading any number of partitions.
@@ -151,7 +170,7 @@ mod tests {
             settings.set(name, value).expect("it is open to choice");
         }
         check(&settings).expect("every name and value is legal");
-        let config = producer(&settings, "host:1", Duration::from_secs(5), 500);
+        let config = producer(&settings, "host:1", Duration::from_secs(5), 500, Ack::All);
         for (name, value) in [
             ("linger.ms", Some("2")),
             ("queue.buffering.max.ms", None),
@@ -162,8 +181,17 @@ mod tests {
         ] {
             assert_eq!(config.get(name), value, "{name}");
         }
+        let leader = producer(
+            &settings,
+            "host:1",
+            Duration::from_secs(5),
+            500,
+            Ack::Leader,
+        );
+        assert_eq!(leader.get("acks"), Some("1"));
         let clients = [
             config,
+            leader,
             consumer(&settings, "host:1"),
             admin(&settings, "host:1"),
         ];

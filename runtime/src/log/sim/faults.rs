@@ -26,6 +26,11 @@ pub struct Faults {
     pub foreign: f64,
     /// While so many records are on their way, a producer wants no more of them: no fault, but logs differ in it.
     pub records_in_flight_max: usize,
+    /// How long it takes at most until readers see what was appended: until then it may be lost. Where this is not 0, the log may lose its tail
+    /// ([`Ack::Leader`](crate::log::Ack)), and barriers are acknowledged when readers see them.
+    pub replication_max: Duration,
+    /// Share of appends after which the tail is lost, or a part of it.
+    pub tail_lost: f64,
     /// Compaction in the background.
     pub compaction: Option<Compaction>,
 }
@@ -56,6 +61,8 @@ impl Faults {
             split: 0.0,
             foreign: 0.0,
             records_in_flight_max: usize::MAX,
+            replication_max: Duration::ZERO,
+            tail_lost: 0.0,
             compaction: None,
         }
     }

@@ -39,6 +39,7 @@ pub(super) struct World {
     /// What lands when: the request, and how many of its records.
     landings: BTreeMap<(Instant, u64), (RequestId, usize)>,
     next_compaction: Option<Instant>,
+    pub(super) tails_lost: usize,
     /// Told when something is sent, or appended by others.
     sent: Arc<Notify>,
     /// Told when a client is not cut off any more.
@@ -49,6 +50,15 @@ pub(super) struct World {
 struct Partition {
     log: Vec<Entry>,
     history: Vec<(Offset, Record)>,
+    /// When readers see each record of the history. Until then it may be lost.
+    seen_at: Vec<Instant>,
+}
+
+impl Partition {
+    /// As far as readers see.
+    fn seen_end(&self, now: Instant) -> Offset {
+        self.seen_at.partition_point(|at| *at <= now) as Offset
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -88,6 +98,8 @@ struct Request {
     records: Vec<Record>,
     landed: Offsets,
     acknowledged: Instant,
+    /// It is acknowledged when readers see it.
+    is_barrier: bool,
     /// The error that it ends with; none if it is acknowledged once everything landed.
     error: Option<AppendError>,
 }
@@ -108,6 +120,7 @@ impl World {
             requests: BTreeMap::new(),
             landings: BTreeMap::new(),
             next_compaction: None,
+            tails_lost: 0,
             sent: Arc::default(),
             mended: Arc::default(),
         };
@@ -366,10 +379,12 @@ impl World {
             _ => (producer.last_ack.max(at.max(now) + delay), None),
         };
         producer.last_ack = acknowledged;
+        let is_barrier = records.iter().any(|record| record.kind == Kind::Barrier);
         self.requests.insert(
             request,
             Request {
                 producer: id,
+                is_barrier,
                 records,
                 landed: Vec::new(),
                 acknowledged,
@@ -414,6 +429,38 @@ impl World {
                 .landed
                 .push(offset);
         }
+        let seen_at = self.partitions[&partition].seen_at.last().copied();
+        let request = self.requests.get_mut(&id).expect("it is still there");
+        if request.is_barrier {
+            request.acknowledged = request.acknowledged.max(seen_at.unwrap_or(at));
+        }
+        if self.faults.tail_lost > 0.0 && self.chance(self.faults.tail_lost) {
+            self.lose_tail(&partition, at);
+        }
+    }
+
+    /// The leader of a partition is lost, and with it some of what readers have not seen.
+    fn lose_tail(&mut self, partition: &TopicPartition, now: Instant) {
+        let of = self
+            .partitions
+            .get_mut(partition)
+            .expect("the partition is declared");
+        let (seen, end) = (of.seen_end(now), of.history.len() as Offset);
+        if seen == end {
+            return;
+        }
+        let cut = self.rng.u64(seen..end);
+        of.history.retain(|(offset, _)| *offset < cut);
+        of.seen_at.truncate(of.history.len());
+        of.log.retain(|entry| entry.offset < cut);
+        self.tails_lost += 1;
+        for request in self.requests.values_mut() {
+            let of = &self.producers[&request.producer].partition;
+            let is_lost = request.landed.iter().any(|offset| *offset >= cut);
+            if request.is_barrier && of == partition && is_lost && request.acknowledged > now {
+                request.error.get_or_insert_with(unknown);
+            }
+        }
     }
 
     /// Nothing of this request, nor of what its producer sent behind it, lands.
@@ -450,6 +497,7 @@ impl World {
             .bool()
             .then(|| Bytes::from(format!("{}", self.rng.u32(..))));
         Some(Record {
+            place: None,
             ballot: Ballot::FOREIGN,
             kind: Kind::Data,
             timestamp_ms: 0,
@@ -466,12 +514,21 @@ impl World {
         record: Record,
         landed: Instant,
     ) -> Offset {
+        let seen_at = if self.faults.replication_max.is_zero() {
+            landed
+        } else {
+            landed + self.up_to(Duration::ZERO, self.faults.replication_max)
+        };
         let partition = self
             .partitions
             .get_mut(partition)
             .expect("the partition is declared");
         let offset = partition.history.len() as Offset;
         partition.history.push((offset, record.clone()));
+        let last = partition.seen_at.last().copied();
+        partition
+            .seen_at
+            .push(last.map_or(seen_at, |last| last.max(seen_at)));
         partition.log.push(Entry {
             offset,
             record,
@@ -591,7 +648,7 @@ impl World {
             next: from,
         };
         let mut bytes = 0;
-        for entry in &log[first..] {
+        for entry in log[first..].iter().take_while(|entry| entry.offset < end) {
             bytes += codec::encoded_bytes(&entry.record);
             if bytes > bytes_max && !chunk.records.is_empty() {
                 return Ok(chunk);
@@ -627,13 +684,24 @@ impl World {
         Arc::clone(&self.sent)
     }
 
-    /// When the next record lands, as far as it is known.
+    /// When the next record lands, or is seen by readers, as far as it is known.
     pub(super) fn next_landing(&self) -> Option<Instant> {
-        self.landings.keys().next().map(|(at, _)| *at)
+        let now = Instant::now();
+        let landing = self.landings.keys().next().map(|(at, _)| *at);
+        let seen = self.partitions.values().filter_map(|partition| {
+            let next = partition.seen_at.partition_point(|at| *at <= now);
+            partition.seen_at.get(next).copied()
+        });
+        seen.chain(landing).min()
     }
 
     pub(super) fn end(&self, partition: &TopicPartition) -> Result<Offset, LogError> {
-        Ok(self.partition(partition)?.history.len() as Offset)
+        Ok(self.partition(partition)?.seen_end(Instant::now()))
+    }
+
+    /// Whether the log may lose its tail.
+    pub(super) fn may_lose_its_tail(&self) -> bool {
+        !self.faults.replication_max.is_zero()
     }
 
     /// For how long a deletion is there at least.
@@ -672,7 +740,10 @@ impl World {
         };
         let age = |entry: &Entry| now.saturating_duration_since(entry.landed);
         // The log is in the order of landing, so the old ones come first.
-        let old = partition.log.partition_point(|entry| age(entry) > lag);
+        let seen = partition.seen_end(now);
+        let old = partition
+            .log
+            .partition_point(|entry| age(entry) > lag && entry.offset < seen);
         if old == 0 {
             return;
         }
