@@ -35,6 +35,7 @@ fn note(number: usize) -> Record {
         text,
     };
     Record {
+        place: None,
         ballot: Ballot::new(1, 1),
         kind: Kind::Data,
         timestamp_ms: 0,

@@ -4,11 +4,11 @@
 
 use super::{snapshots::check_memory, *};
 
-fn faults() -> Faults {
+fn faults(seed: u64) -> Faults {
     Faults {
         replication_max: Duration::from_millis(30),
         tail_lost: 0.01,
-        ..super::faults()
+        ..super::faults(seed)
     }
 }
 
@@ -23,7 +23,7 @@ struct Seen {
 
 async fn run(seed: u64) -> (Vec<String>, Truth, Seen) {
     let mut random = fastrand::Rng::with_seed(seed);
-    let sim = Sim::new(seed, faults());
+    let sim = Sim::new(seed, faults(seed));
     sim.client().declare(&topic()).await.unwrap();
     let mut happened = Seen::default();
     let mut incarnation = 0;
