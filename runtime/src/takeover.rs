@@ -53,6 +53,10 @@ pub(crate) async fn take_over<S: State>(
 ) -> Result<Tenure, TakeoverError> {
     let mut backoff = BACKOFF_MIN;
     loop {
+        if replica.may_lose_its_tail() {
+            // What this replica took in may have been lost, and the reading through the barrier begins behind it.
+            replica.catch_up(None, &mut seen).await?;
+        }
         *epoch = 1 + replica.fold.ballot().epoch.max(*epoch);
         let ballot = Ballot::new(*epoch, incarnation);
         let mut producer = replica

@@ -198,7 +198,7 @@ class Node:
     def flush(n):
         if n.buf: n.prod.q.append(n.buf); n.buf=[]
     def candidate(n):
-        if BUG not in ("blind","unread") and not LEADER: n.read_log()
+        if BUG not in ("blind","unread"): n.read_log()
         if n.prod: n.prod.dead=True
         n.prod=Producer(n); n.bal=(n.fold.cur[0]+1,n.inc); n.buf=[]; n.over={}; n.unsure=getattr(n,"unsure",[])
         n.w.flight.append(n.prod); n.prod.q.append([E("\0epoch",None,n.bal,BARRIER)]); n.role="c"
