@@ -23,53 +23,60 @@ pub(crate) async fn gather<F: Future>(connection: F) -> F::Output {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        cell::{Cell, RefCell},
-        rc::Rc,
+    use std::sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
     };
 
-    use tokio::{sync::Notify, task::LocalSet};
+    use tokio::{runtime::Builder, sync::Notify};
 
     use super::*;
 
-    #[tokio::test]
-    async fn what_many_tasks_ask_for_is_done_at_once() {
-        let local = LocalSet::new();
-        let (asked, batches) = (Rc::new(Cell::new(0)), Rc::new(RefCell::new(Vec::new())));
-        let (wake, done) = (Rc::new(Notify::new()), Rc::clone(&batches));
+    /// What runs next is what was woken last only where a worker runs tasks: neither in the task of a test nor in a `LocalSet`.
+    #[test]
+    fn what_many_tasks_ask_for_is_done_at_once() {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .build()
+            .expect("a thread can be started");
+        let batches = runtime.block_on(async {
+            tokio::spawn(batches_of(10))
+                .await
+                .expect("it does not panic")
+        });
+        assert_eq!(batches, [10]);
+    }
+
+    /// How many of `count` requests, which are all ready at the same time, a connection saw together each time.
+    async fn batches_of(count: usize) -> Vec<usize> {
+        let (asked, wake) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
+        let batches = Arc::new(Mutex::new(Vec::new()));
         let connection = {
-            let (asked, wake) = (Rc::clone(&asked), Rc::clone(&wake));
+            let (asked, wake, batches) =
+                (Arc::clone(&asked), Arc::clone(&wake), Arc::clone(&batches));
             async move {
-                loop {
+                let mut seen = 0;
+                while seen < count {
                     wake.notified().await;
-                    let together = asked.take();
+                    let together = asked.swap(0, Ordering::SeqCst);
                     if together > 0 {
-                        done.borrow_mut().push(together);
+                        batches.lock().expect("no holder panics").push(together);
                     }
+                    seen += together;
                 }
             }
         };
-        local.spawn_local(gather(connection));
-        local
-            .run_until(async {
-                tokio::task::yield_now().await;
-                let tasks: Vec<_> = (0..10)
-                    .map(|_| {
-                        let (asked, wake) = (Rc::clone(&asked), Rc::clone(&wake));
-                        tokio::task::spawn_local(async move {
-                            asked.set(asked.get() + 1);
-                            wake.notify_one();
-                        })
-                    })
-                    .collect();
-                for task in tasks {
-                    task.await.expect("it does not panic");
-                }
-                while asked.get() > 0 {
-                    tokio::task::yield_now().await;
-                }
-            })
-            .await;
-        assert_eq!(*batches.borrow(), [10]);
+        let connection = tokio::spawn(gather(connection));
+        tokio::task::yield_now().await;
+        for _ in 0..count {
+            let (asked, wake) = (Arc::clone(&asked), Arc::clone(&wake));
+            tokio::spawn(async move {
+                asked.fetch_add(1, Ordering::SeqCst);
+                wake.notify_one();
+            });
+        }
+        connection.await.expect("it does not panic");
+        let batches = batches.lock().expect("no holder panics");
+        batches.clone()
     }
 }

@@ -178,6 +178,24 @@ impl Node {
     }
 }
 
+/// `n1` to `n3`.
+async fn three(sim: &Sim, cluster: &LocalCluster) -> Vec<Node> {
+    let mut nodes = Vec::new();
+    for number in 1..=3 {
+        nodes.push(Node::start(sim, cluster, &format!("n{number}"), number).await);
+    }
+    nodes
+}
+
+fn stop(nodes: Vec<Node>) {
+    for node in nodes {
+        node.stop.send_replace(true);
+        for task in node.tasks {
+            task.abort();
+        }
+    }
+}
+
 /// Whoever serves, as soon as somebody does.
 async fn owner(nodes: &[Node]) -> (usize, Arc<Here<Pile>>) {
     let found = async {
@@ -250,10 +268,7 @@ async fn a_partition_goes_from_node_to_node_and_loses_nothing() {
     for seed in 0..20 {
         let sim = Sim::new(seed, Faults::none());
         let cluster = LocalCluster::new();
-        let mut nodes = Vec::new();
-        for number in 1..=3 {
-            nodes.push(Node::start(&sim, &cluster, &format!("n{number}"), number).await);
-        }
+        let mut nodes = three(&sim, &cluster).await;
         append_all(&nodes, 0..10).await;
         // It is given away while others write: nobody is refused but for a moment.
         let (first, _) = owner(&nodes).await;
@@ -285,12 +300,7 @@ async fn a_partition_goes_from_node_to_node_and_loses_nothing() {
                 assert_eq!(pile.state.items.len(), 60);
             }
         }
-        for node in nodes {
-            node.stop.send_replace(true);
-            for task in node.tasks {
-                task.abort();
-            }
-        }
+        stop(nodes);
     }
 }
 
@@ -314,10 +324,7 @@ async fn an_owner_that_is_cut_off_from_the_log_gives_its_partition_away() {
     for seed in 0..20 {
         let sim = Sim::new(seed, Faults::none());
         let cluster = LocalCluster::new();
-        let mut nodes = Vec::new();
-        for number in 1..=3 {
-            nodes.push(Node::start(&sim, &cluster, &format!("n{number}"), number).await);
-        }
+        let nodes = three(&sim, &cluster).await;
         append_all(&nodes, 0..10).await;
         let (first, here) = owner(&nodes).await;
         let id = |number: u8| {
@@ -362,12 +369,7 @@ async fn an_owner_that_is_cut_off_from_the_log_gives_its_partition_away() {
             .coordinator
             .update(&mut |node| node.draining = true);
         owner_besides(&nodes, last).await;
-        for node in nodes {
-            node.stop.send_replace(true);
-            for task in node.tasks {
-                task.abort();
-            }
-        }
+        stop(nodes);
     }
 }
 
@@ -376,10 +378,7 @@ async fn an_owner_that_is_cut_off_from_the_log_gives_its_partition_away() {
 async fn a_log_that_answers_nobody_moves_nothing() {
     let sim = Sim::new(1, Faults::none());
     let cluster = LocalCluster::new();
-    let mut nodes = Vec::new();
-    for number in 1..=3 {
-        nodes.push(Node::start(&sim, &cluster, &format!("n{number}"), number).await);
-    }
+    let nodes = three(&sim, &cluster).await;
     append_all(&nodes, 0..10).await;
     let (first, here) = owner(&nodes).await;
     for cut_off in [true, false] {
