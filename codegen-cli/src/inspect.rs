@@ -178,6 +178,7 @@ pub fn json(api: &Api, sources: &Sources) -> Value {
             "key": key.collect::<Vec<_>>(),
             "partitions": resource.partitions,
             "topic": resource.topic,
+            "ack": resource.ack,
         })
     });
     json!({ "operations": operations.collect::<Vec<_>>(), "resources": resources.collect::<Vec<_>>() })

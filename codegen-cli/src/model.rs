@@ -354,6 +354,8 @@ pub struct Resource {
     pub partitions: u32,
     /// The topic of its changelog.
     pub topic: String,
+    /// When its writes count: `all` or `leader` in Kafka, `fsync` or `os` in the embedded log, one of each at most.
+    pub ack: Vec<String>,
     /// Types of the user's crate that its values had before, as paths.
     pub migrate: Vec<String>,
 }

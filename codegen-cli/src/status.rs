@@ -20,6 +20,9 @@ pub(crate) struct Status {
     log: Log,
     #[serde(default)]
     pub(crate) nodes: Vec<Node>,
+    /// Older builds don't say.
+    #[serde(default)]
+    acks: BTreeMap<String, Ack>,
     partitions: Vec<Partition>,
 }
 
@@ -27,6 +30,14 @@ pub(crate) struct Status {
 struct Log {
     kind: String,
     bytes: Option<u64>,
+}
+
+/// When the writes of a topic count.
+#[derive(Debug, Deserialize)]
+struct Ack {
+    level: String,
+    /// What a weaker level gives up.
+    gives_up: Option<String>,
 }
 
 /// A node of the cluster.
@@ -270,6 +281,7 @@ impl fmt::Display for Overview {
             log,
             ready,
             nodes,
+            acks,
             partitions,
         } = &self.asked;
         let ready = if *ready { "ready" } else { "not ready" };
@@ -277,6 +289,11 @@ impl fmt::Display for Overview {
         match log.bytes {
             Some(bytes) => writeln!(f, "log: {}, {}", log.kind, size(bytes))?,
             None => writeln!(f, "log: {}", log.kind)?,
+        }
+        for (topic, Ack { level, gives_up }) in acks {
+            if let Some(gives_up) = gives_up {
+                writeln!(f, "ack of {topic}: {level}, so {gives_up}")?;
+            }
         }
         if nodes.len() > 1 {
             for node in nodes {
@@ -373,6 +390,7 @@ mod tests {
             r#"{
             "service": "graph", "version": "0.1.0", "cluster": "c", "node": "a", "ready": false,
             "log": {"kind": "embedded", "bytes": 2048, "later": 1},
+            "acks": {"edge": {"level": "fsync", "gives_up": null}, "vertex": {"level": "os", "gives_up": "some are lost"}},
             "nodes": [
                 {"id": "a", "http": "127.0.0.1:1", "admin": "127.0.0.1:2", "zone": "x", "version": "0.1.0", "draining": false, "planner": true},
                 {"id": "b", "http": "127.0.0.1:3", "admin": "127.0.0.1:4", "zone": null, "version": "0.2.0", "draining": true, "planner": false}
@@ -405,6 +423,7 @@ mod tests {
         let expected = "\
 graph 0.1.0, node a of c: not ready
 log: embedded, 2.0 KiB
+ack of vertex: os, so some are lost
 node a: http://127.0.0.1:1, 0.1.0, zone x, makes the plan
 node b: http://127.0.0.1:3, 0.2.0, drains
 PARTITION  PHASE        OWNER  STANDBYS      EPOCH  KEYS  MEMORY  POSITION  QUEUE  SNAPSHOT

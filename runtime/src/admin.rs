@@ -108,8 +108,16 @@ struct Status<'a> {
     /// All nodes that are there, this one too.
     nodes: Vec<NodeStatus<'a>>,
     /// When the writes of each topic count.
-    acks: BTreeMap<String, Ack>,
+    acks: BTreeMap<String, AckStatus>,
     partitions: Vec<PartitionStatus>,
+}
+
+/// When the writes of a topic count.
+#[derive(Serialize)]
+struct AckStatus {
+    level: Ack,
+    /// What a weaker level gives up.
+    gives_up: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -263,7 +271,11 @@ pub(crate) fn status(health: &Health) -> Value {
         acks: readiness
             .0
             .iter()
-            .map(|status| (status.topic.clone(), health.log.ack(&status.topic)))
+            .map(|status| {
+                let level = health.log.ack(&status.topic);
+                let gives_up = level.gives_up();
+                (status.topic.clone(), AckStatus { level, gives_up })
+            })
             .collect(),
         partitions: readiness.0,
     };

@@ -170,14 +170,7 @@ impl Service {
         let contract = self.contract.take().map(Contract::prepare).transpose();
         let contract = contract.map_err(StartError::Parts)?.map(Arc::new);
         self.check_partitions(&config)?;
-        let acks = self.acks(&config);
-        if let Some(topic) = config.ack.topics.keys().find(|it| !acks.contains_key(*it)) {
-            let topics: Vec<_> = acks.keys().map(|topic| format!("`{topic}`")).collect();
-            return Err(StartError::Setting(format!(
-                "`ack` is set for `{topic}`, which is no topic of this service: it has {}",
-                topics.join(", ")
-            )));
-        }
+        let acks = self.acks(&config)?;
         let config = Arc::new(config);
         let advertised = advertised(&config).await?;
         let tls = peer_tls(&config, advertised)?;

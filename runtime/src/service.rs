@@ -24,6 +24,7 @@ use crate::{
     process::{Verified, Verify},
     replica::ReplayError,
     route::Endpoint,
+    server::StartError,
     snapshot::{Keeper, build::required},
     state::{Crud, Definition, State},
     tender::{Tender, Tending},
@@ -166,9 +167,12 @@ impl Service {
     }
 
     /// When the writes of each state count, by its topic.
-    pub(crate) fn acks(&self, config: &Config) -> Acks {
+    ///
+    /// # Errors
+    /// If a level is set for a topic that there is not.
+    pub(crate) fn acks(&self, config: &Config) -> Result<Acks, StartError> {
         let definitions = self.parts.iter().filter_map(|part| part.definition());
-        definitions
+        let acks: Acks = definitions
             .map(|definition| {
                 let topic = definition.topic;
                 (
@@ -176,7 +180,15 @@ impl Service {
                     config.ack.of(topic, definition.ack, &config.log),
                 )
             })
-            .collect()
+            .collect();
+        if let Some(topic) = config.ack.topics.keys().find(|it| !acks.contains_key(*it)) {
+            let topics: Vec<_> = acks.keys().map(|topic| format!("`{topic}`")).collect();
+            return Err(StartError::Setting(format!(
+                "`ack` is set for `{topic}`, which is no topic of this service: it has {}",
+                topics.join(", ")
+            )));
+        }
+        Ok(acks)
     }
 
     /// Replays a partition of one of the states.

@@ -216,11 +216,21 @@ async fn value(client: &Client, path: &str) -> Option<Value> {
 /// Kills the process after a while of chance, again and again, while the workers write.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_acknowledged_survives_kill_9() {
-    let rounds = env::var("MEMGEN_CRASH_ROUNDS");
-    let rounds = rounds.map_or(ROUNDS, |rounds| rounds.parse().expect("a number of rounds"));
-    let mut random = Random::new();
     // Small segments, so that the log begins new ones and is compacted while processes die.
-    let service = Service::new("register").args(&["--segment-bytes", "1MiB"]);
+    survives_kill_9(&["--segment-bytes", "1MiB"], ROUNDS).await;
+}
+
+/// The weaker level gives up what a crash of the machine takes, and nothing of this.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_system_has_survives_kill_9() {
+    survives_kill_9(&["--segment-bytes", "1MiB", "--ack", "os"], ROUNDS / 5).await;
+}
+
+async fn survives_kill_9(args: &[&str], rounds: u32) {
+    let asked = env::var("MEMGEN_CRASH_ROUNDS");
+    let rounds = asked.map_or(rounds, |asked| asked.parse().expect("a number of rounds"));
+    let mut random = Random::new();
+    let service = Service::new("register").args(args);
     let mut workers: Vec<_> = (0..WORKERS)
         .map(|number| Worker::new(number, random.split()))
         .collect();

@@ -110,6 +110,34 @@ async fn status() {
 }
 
 #[tokio::test]
+async fn a_weaker_level_says_what_it_gives_up() {
+    let running = Service::new("graph")
+        .set("--ack", "vertex=os")
+        .start()
+        .await;
+    let status = running.admin().get("/status").await.json();
+    let given_up = status["acks"]["vertex"]["gives_up"].as_str().unwrap_or("");
+    assert_eq!(status["acks"]["vertex"]["level"], "os", "{status}");
+    assert!(given_up.contains("loses power"), "{status}");
+    let strong = json!({"level": "fsync", "gives_up": null});
+    assert_eq!(status["acks"]["component"], strong, "{status}");
+    let told = running.output();
+    let warned = told.lines().filter(|line| line.contains(given_up));
+    let warned: Vec<_> = warned.collect();
+    assert!(
+        warned.len() == 1 && warned[0].contains("WARN") && warned[0].contains("vertex"),
+        "{told}"
+    );
+
+    let (exit, told) = Service::new("graph").set("--ack", "vertx=os").run().await;
+    assert_eq!(exit.code(), Some(2), "{told}");
+    assert!(
+        told.contains("no topic of this service") && told.contains("`vertex`"),
+        "{told}"
+    );
+}
+
+#[tokio::test]
 async fn the_description_is_of_the_real_routes() {
     let (mut running, client, _admin) = graph().await;
     client.post_empty("/connect/1/2").await;

@@ -28,10 +28,13 @@ fn state(named: &Named<'_>, index: usize, text: &mut Text) {
     doc::paragraph(&mut about, format!("Kept by its key, under {path}."));
     text.gap();
     text.doc(&about);
-    let arguments = [
+    let mut arguments = vec![
         format!("topic = {}", literal(&resource.topic)),
         format!("partitions = {}", resource.partitions),
     ];
+    if !resource.ack.is_empty() {
+        arguments.push(format!("ack({})", resource.ack.join(", ")));
+    }
     text.attribute("stateful_api", &arguments);
     for older in &resource.migrate {
         text.line(&format!("#[migrate(from = {older})]"));

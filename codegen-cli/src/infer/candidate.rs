@@ -96,6 +96,7 @@ impl Candidate<'_> {
             partition_by: self.partition_by(),
             partitions: self.wish.partitions.unwrap_or(PARTITIONS),
             topic: self.topic().to_owned(),
+            ack: self.wish.ack.clone(),
             migrate: self.wish.migrate.clone(),
         }
     }

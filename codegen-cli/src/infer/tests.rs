@@ -376,6 +376,16 @@ fn authors_decide() {
         ),
         (
             paths(""),
+            PET.replace("Pet: {", "Pet: {x-memgen-ack: [leader, all], "),
+            "`all` or `leader` for Kafka",
+        ),
+        (
+            paths(""),
+            PET.replace("Pet: {", "Pet: {x-memgen-ack: [], "),
+            "is a list such as [leader, os]",
+        ),
+        (
+            paths(""),
             PET.replace("Pet: {", "Pet: {x-memgen-migrate: 'crate::V1', "),
             "list of different types",
         ),

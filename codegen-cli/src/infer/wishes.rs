@@ -26,10 +26,12 @@ pub(super) const TOPIC: &str = "x-memgen-topic";
 pub(super) const PARTITIONS: &str = "x-memgen-partitions";
 /// In a schema: how many of the key's parts decide the partition.
 pub(super) const PARTITION_BY: &str = "x-memgen-partition-by";
+/// In a schema: when a write counts, a level for each log.
+pub(super) const ACK: &str = "x-memgen-ack";
 /// In a schema: types of the user's crate that values of the state had before.
 pub(super) const MIGRATE: &str = "x-memgen-migrate";
 
-const WORDS: [&str; 8] = [
+const WORDS: [&str; 9] = [
     ACTION,
     STATE,
     NAME,
@@ -37,8 +39,12 @@ const WORDS: [&str; 8] = [
     TOPIC,
     PARTITIONS,
     PARTITION_BY,
+    ACK,
     MIGRATE,
 ];
+
+/// When a write counts, at each log: the stronger level first.
+const LEVELS: [[&str; 2]; 2] = [["all", "leader"], ["fsync", "os"]];
 
 /// The most partitions that a topic may have.
 const PARTITIONS_MAX: u64 = 4096;
@@ -136,6 +142,7 @@ pub(super) struct SchemaWish {
     pub(super) topic: Option<String>,
     pub(super) partitions: Option<u32>,
     pub(super) partition_by: Option<usize>,
+    pub(super) ack: Vec<String>,
     pub(super) migrate: Vec<String>,
 }
 
@@ -163,15 +170,9 @@ pub(super) fn of_schema(
             ),
         ),
     }
-    let name = |text: &str| {
-        !text.is_empty()
-            && text
-                .chars()
-                .all(|one| one.is_ascii_alphanumeric() || one == '_')
-    };
     match written.get(NAME) {
         None => {}
-        Some(Value::String(text)) if name(text) => wish.name = Some(text.clone()),
+        Some(Value::String(text)) if is_name(text) => wish.name = Some(text.clone()),
         Some(_) => wrong(
             NAME,
             format!("`{NAME}` is a name of letters, digits and `_`"),
@@ -191,17 +192,9 @@ pub(super) fn of_schema(
             ),
         ),
     }
-    let topic = |text: &str| {
-        (1..=TOPIC_BYTES_MAX).contains(&text.len())
-            && !text.starts_with("__")
-            && !text.trim_matches('.').is_empty()
-            && text
-                .chars()
-                .all(|one| one.is_ascii_alphanumeric() || "._-".contains(one))
-    };
     match written.get(TOPIC) {
         None => {}
-        Some(Value::String(text)) if topic(text) => wish.topic = Some(text.clone()),
+        Some(Value::String(text)) if is_topic(text) => wish.topic = Some(text.clone()),
         Some(_) => wrong(
             TOPIC,
             "a topic has letters, digits, `.`, `_` and `-`".to_owned(),
@@ -226,6 +219,16 @@ pub(super) fn of_schema(
         ),
         Some(count) => wish.partition_by = usize::try_from(count).ok(),
     }
+    match written.get(ACK).map(levels) {
+        None => {}
+        Some(Some(levels)) => wish.ack = levels,
+        Some(None) => wrong(
+            ACK,
+            format!(
+                "`{ACK}` is a list such as [leader, os]: `all` or `leader` for Kafka, `fsync` or `os` for the embedded log"
+            ),
+        ),
+    }
     match written.get(MIGRATE).map(paths) {
         None => {}
         Some(Some(paths)) => wish.migrate = paths,
@@ -237,6 +240,32 @@ pub(super) fn of_schema(
         ),
     }
     Some(wish)
+}
+
+fn is_name(text: &str) -> bool {
+    let mut letters = text.chars();
+    !text.is_empty() && letters.all(|one| one.is_ascii_alphanumeric() || one == '_')
+}
+
+/// What Kafka takes as a topic's name, and does not keep for itself.
+fn is_topic(text: &str) -> bool {
+    let mut letters = text.chars();
+    (1..=TOPIC_BYTES_MAX).contains(&text.len())
+        && !text.starts_with("__")
+        && !text.trim_matches('.').is_empty()
+        && letters.all(|one| one.is_ascii_alphanumeric() || "._-".contains(one))
+}
+
+/// Levels of acknowledgement, at most one of each log.
+fn levels(written: &Value) -> Option<Vec<String>> {
+    let levels: Option<Vec<&str>> = written.as_array()?.iter().map(Value::as_str).collect();
+    let levels = levels?;
+    let of = |log: &[&str]| levels.iter().filter(|level| log.contains(level)).count();
+    let counts = LEVELS.map(|log| of(&log));
+    let is_well = counts.iter().all(|count| *count <= 1)
+        && counts.iter().sum::<usize>() == levels.len()
+        && !levels.is_empty();
+    is_well.then(|| levels.into_iter().map(str::to_owned).collect())
 }
 
 /// Paths of types in the crate. Nothing else may get from a document into code.

@@ -267,7 +267,7 @@ mod elsewhere {
     use super::{Deserialize, JsonSchema, Serialize, Value, stateful_api};
 
     /// A pet.
-    #[stateful_api(topic = "zoo.pets-1", partitions = 3)]
+    #[stateful_api(topic = "zoo.pets-1", partitions = 3, ack(leader, os))]
     #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
     pub(super) struct PetState {
         #[key]
@@ -300,7 +300,7 @@ fn position(reply: &memgen_tests::Reply) -> (String, u32) {
 /// Topic, partitions and what decides the partition: from the document to the records of the log.
 #[tokio::test]
 async fn the_log_is_laid_out_as_it_is_told() {
-    let layout = json!({ "x-memgen-topic": "zoo.pets-1", "x-memgen-partitions": 3 });
+    let layout = json!({ "x-memgen-topic": "zoo.pets-1", "x-memgen-partitions": 3, "x-memgen-ack": ["leader", "os"] });
     let drawer = "$.components.schemas.Drawer";
     let document = overlay(&[
         (PET, layout),
@@ -316,7 +316,7 @@ async fn the_log_is_laid_out_as_it_is_told() {
     let states = files.iter().find(|file| file.path.ends_with("states.rs"));
     let states = &states.expect("there are states").text;
     for written in [
-        "#[stateful_api(topic = \"zoo.pets-1\", partitions = 3)]",
+        "#[stateful_api(topic = \"zoo.pets-1\", partitions = 3, ack(leader, os))]",
         "    #[key]\n    pub shop: String,\n    #[key]\n    pub drawer: String,\n",
     ] {
         assert!(states.contains(written), "{states}");
