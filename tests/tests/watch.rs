@@ -129,7 +129,10 @@ async fn a_weaker_level_says_what_it_gives_up() {
         "{told}"
     );
 
-    let (exit, told) = Service::new("graph").set("--ack", "vertx=os").run().await;
+    let (exit, told) = Service::new("graph")
+        .args(&["--ack", "vertx=os"])
+        .run()
+        .await;
     assert_eq!(exit.code(), Some(2), "{told}");
     assert!(
         told.contains("no topic of this service") && told.contains("`vertex`"),

@@ -60,9 +60,14 @@ impl Producer for SeenProducer {
         let (log, partition) = (Arc::clone(&self.log), self.partition.clone());
         Box::pin(async move {
             let offsets = receipt.await?;
-            if let Some(last) = offsets.last() {
-                let grown = log.grown(&partition, *last).await;
-                grown.map_err(|error| AppendError::Unknown(error.to_string()))?;
+            let unseen = |error: LogError| AppendError::Unknown(error.to_string());
+            let next = offsets.last().map_or(0, |last| last + 1);
+            loop {
+                let end = log.end(&partition).await.map_err(unseen)?;
+                if end >= next {
+                    break;
+                }
+                log.grown(&partition, end).await.map_err(unseen)?;
             }
             Ok(offsets)
         })
