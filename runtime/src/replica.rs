@@ -2,10 +2,7 @@
 //!
 //! Standby and start-up replay move forward by [`Replica::catch_up`], the owner by `step_own`; both by the one fold, so they agree byte for byte.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::Arc,
-};
+use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
 
@@ -13,7 +10,7 @@ use crate::{
     clock::Moment,
     fold::{Effect, Fold, Horizon, Seen},
     log::{Chunk, Log, LogError, TopicPartition},
-    memory::{Change, Memory, Newer},
+    memory::{Change, Memory},
     migration::Readers,
     record::{Offset, Record},
     snapshot::{Cut, Keeper},
@@ -78,8 +75,6 @@ pub struct Replica<S: State> {
     pub(crate) fold: Fold,
     pub(crate) memory: Arc<Memory<S>>,
     pub(crate) readers: Arc<Readers<S>>,
-    /// What a newer build wrote, for as long as this one changes nothing of it.
-    newer: BTreeMap<S::Key, Newer>,
     /// Whether the log may lose its tail.
     may_lose_its_tail: bool,
     /// What was taken in as an owner and was not read back yet, the last records before `fold.next()`: the log may lose it.
@@ -115,7 +110,6 @@ impl<S: State> Replica<S> {
             fold: Fold::new(horizon),
             memory: Arc::new(Memory::default()),
             readers,
-            newer: BTreeMap::new(),
             kept: None,
             gathered: Gathered::default(),
         }
@@ -162,11 +156,10 @@ impl<S: State> Replica<S> {
     }
 
     fn snapshot(&self, kept: &Kept) {
-        // A snapshot holds what this build can read, and that is not all.
-        if self.fold.next() < kept.until || !self.newer.is_empty() {
+        if self.fold.next() < kept.until {
             return;
         }
-        // Nor what may be lost, or what the next record could not be judged by.
+        // What may be lost, or what the next record could not be judged by.
         if !self.tail.is_empty() || !self.fold.last_counts() {
             return;
         }
@@ -268,19 +261,6 @@ impl<S: State> Replica<S> {
         }
     }
 
-    /// The value of a key as a newer build wrote it, if it is of one.
-    pub(crate) fn newer(&self, key: &S::Key) -> Option<&Newer> {
-        self.newer.get(key)
-    }
-
-    fn note_newer(&mut self, change: &Change<S>) {
-        match &change.newer {
-            Some(newer) => drop(self.newer.insert(change.key.clone(), (**newer).clone())),
-            None if self.newer.is_empty() => {}
-            None => drop(self.newer.remove(&change.key)),
-        }
-    }
-
     /// The memory that follows.
     #[must_use]
     pub fn memory(&self) -> &Arc<Memory<S>> {
@@ -345,9 +325,6 @@ impl<S: State> Replica<S> {
                 kept.keeper.spoil();
             }
         }
-        if let Some(change) = &change {
-            self.note_newer(change);
-        }
         self.memory.apply(change, offset + 1);
         Ok(())
     }
@@ -377,9 +354,6 @@ impl<S: State> Replica<S> {
         let mut gathered = std::mem::take(&mut self.gathered);
         let changes = &mut gathered.changes;
         changes.sort_by(|one, other| one.key.cmp(&other.key));
-        for change in &*changes {
-            self.note_newer(change);
-        }
         let applied = gathered.applied.max(self.memory.applied());
         self.memory.apply(changes.drain(..), applied);
         gathered.bytes = 0;
