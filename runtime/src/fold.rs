@@ -69,6 +69,7 @@ pub(crate) struct Kept {
     pub(crate) ballot: Ballot,
     pub(crate) next: Offset,
     pub(crate) last: Option<Seen>,
+    pub(crate) last_counts: bool,
     pub(crate) dirty: BTreeSet<Bytes>,
     pub(crate) torn: BTreeSet<Bytes>,
 }
@@ -109,6 +110,7 @@ impl Fold {
             ballot: kept.ballot,
             next: kept.next,
             last: kept.last,
+            last_counts: kept.last_counts,
             dirty: kept.dirty,
             torn: kept.torn,
             ..Self::new(horizon)
@@ -142,7 +144,7 @@ impl Fold {
         self.ballot
     }
 
-    /// Whether the last record seen counts. Snapshots are made where it does.
+    /// Whether the last record seen counts.
     pub(crate) fn last_counts(&self) -> bool {
         self.last_counts
     }

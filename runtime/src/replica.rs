@@ -159,8 +159,8 @@ impl<S: State> Replica<S> {
         if self.fold.next() < kept.until {
             return;
         }
-        // What may be lost, or what the next record could not be judged by.
-        if !self.tail.is_empty() || !self.fold.last_counts() {
+        // Nor what may be lost.
+        if !self.tail.is_empty() {
             return;
         }
         kept.keeper.make(Cut {

@@ -373,6 +373,7 @@ impl Keeper {
             next: cut.fold.next(),
             ballot: ballot(cut.fold.ballot()),
             last: last.map(|last| (last.offset, ballot(last.ballot), last.timestamp_ms)),
+            last_is_stale: !cut.fold.last_counts(),
             current: cut.current,
         };
         let draft = depot.begin(&self.partition)?;

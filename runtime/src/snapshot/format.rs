@@ -77,6 +77,9 @@ pub(super) struct Head {
     pub(super) ballot: (u64, u64),
     /// Offset, ballot and timestamp of the last record before `next`.
     pub(super) last: Option<(Offset, (u64, u64), u64)>,
+    /// Whether that one does not count, which decides about the next where the log may lose its tail.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) last_is_stale: bool,
     /// When the partition was last caught up.
     pub(super) current: Moment,
 }

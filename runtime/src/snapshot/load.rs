@@ -155,6 +155,7 @@ fn read_rest(
         ballot: Ballot::new(epoch, incarnation),
         next: head.next,
         last: head.last(),
+        last_counts: !head.last_is_stale,
         dirty: BTreeSet::new(),
         torn: BTreeSet::new(),
     };

@@ -244,11 +244,12 @@ fn shown(replica: &Replica<Note>) -> String {
     let fold: &Fold = replica.fold();
     let answers: Vec<_> = fold.answers().collect();
     format!(
-        "{entities:?} {:?} {:?} {:?} {:?} {:?} {:?} {answers:?}",
+        "{entities:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {answers:?}",
         replica.memory().summary(),
         fold.ballot(),
         fold.next(),
         fold.last(),
+        fold.last_counts(),
         fold.dirty(),
         fold.torn(),
     )

@@ -65,6 +65,7 @@ fn lies_are_noticed() {
         next: 1,
         ballot: (1, 1),
         last: None,
+        last_is_stale: false,
         current: SetClock::new().now(),
     };
     let entity = |key_length: u32, value_length: u32, tail: &[u8]| {
