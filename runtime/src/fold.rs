@@ -13,7 +13,10 @@ use self::replies::Replies;
 pub use self::replies::{Horizon, Remembered};
 use crate::{
     batch,
-    record::{Answered, Ballot, Kind, Offset, ROUTED_ID_PREFIX, Record},
+    record::{
+        Answered, BATCH_KEY, Ballot, Kind, Offset, RESERVED_KEY_PREFIX, ROUTED_ID_PREFIX, Record,
+    },
+    tx::Pending,
 };
 
 /// For how long replies to requests that came by another node are remembered: longer than any of them is repeated, since their time is limited.
@@ -27,8 +30,10 @@ pub struct Fold {
     last: Option<Seen>,
     /// Keys whose valid value a stale record may hide from compaction (rule 6).
     dirty: BTreeSet<Bytes>,
-    /// Keys of the last batch whose plain record has not been seen (rule 5).
+    /// Keys of the last batch whose plain record has not been seen (rule 5), and the batch's own key until it is closed.
     torn: BTreeSet<Bytes>,
+    /// Transactions that are prepared or decided, and not done.
+    pending: Pending,
     /// To requests whose id the client chose.
     replies: Replies,
     /// To requests that came by another node and can be repeated by it for a short time only. They are many, and must not crowd out the others.
@@ -66,6 +71,7 @@ pub(crate) struct Kept {
     pub(crate) last: Option<Seen>,
     pub(crate) dirty: BTreeSet<Bytes>,
     pub(crate) torn: BTreeSet<Bytes>,
+    pub(crate) pending: Pending,
 }
 
 /// What a record does to the entities.
@@ -89,6 +95,7 @@ impl Fold {
             last: None,
             dirty: BTreeSet::new(),
             torn: BTreeSet::new(),
+            pending: Pending::default(),
             replies: Replies::new(horizon),
             routed: Replies::new(Horizon {
                 age_ms: horizon.age_ms.min(ROUTED_AGE_MS),
@@ -105,6 +112,7 @@ impl Fold {
             last: kept.last,
             dirty: kept.dirty,
             torn: kept.torn,
+            pending: kept.pending,
             ..Self::new(horizon)
         }
     }
@@ -159,8 +167,10 @@ impl Fold {
                 Kind::Data | Kind::FollowUp => {
                     self.dirty.insert(copy(&record.key));
                 }
-                // A stale batch that can't be read changes nothing, and its keys' own records follow it or never come.
+                // A stale batch that can't be read changes nothing, and its keys' own records follow it or never come. It is to be
+                // closed as one that counts, since it stays in the log otherwise, and what showed that it does not count may not.
                 Kind::Batch => {
+                    self.dirty.insert(copy(&record.key));
                     let changes = record.value.as_ref().map(batch::decode);
                     for change in changes.and_then(Result::ok).unwrap_or_default() {
                         self.dirty.insert(copy(&change.key));
@@ -173,19 +183,24 @@ impl Fold {
         self.ballot = record.ballot;
         let effect = match record.kind {
             Kind::Data | Kind::FollowUp => {
-                if record.kind == Kind::FollowUp {
-                    self.torn.remove(&record.key);
-                }
+                self.torn.remove(&record.key);
                 self.dirty.remove(&record.key);
-                Effect::One(record.key.clone(), record.value.clone())
+                if self.is_ours(&record.key, record.value.as_ref(), record.schema)? {
+                    Effect::Nothing
+                } else {
+                    Effect::One(record.key.clone(), record.value.clone())
+                }
             }
             Kind::Batch => {
                 let value = record.value.as_ref().ok_or("a batch without a value")?;
-                let changes = batch::decode(value).map_err(|error| error.to_string())?;
+                let mut changes = batch::decode(value).map_err(|error| error.to_string())?;
                 self.torn = changes.iter().map(|change| copy(&change.key)).collect();
+                self.torn.insert(Bytes::from_static(BATCH_KEY));
                 for change in &changes {
                     self.dirty.remove(&change.key);
+                    self.is_ours(&change.key, change.value.as_ref(), record.schema)?;
                 }
+                changes.retain(|change| !Pending::keeps(&change.key));
                 Effect::Batch(changes)
             }
             Kind::Barrier | Kind::Reply | Kind::Fence => Effect::Nothing,
@@ -194,6 +209,24 @@ impl Fold {
             self.recall(offset, record.timestamp_ms, answered);
         }
         Ok(effect)
+    }
+
+    /// Takes in the value of a key that is memgen's own. Whether it is one.
+    fn is_ours(&mut self, key: &[u8], value: Option<&Bytes>, schema: u64) -> Result<bool, String> {
+        if key.first() != Some(&RESERVED_KEY_PREFIX) {
+            return Ok(false);
+        }
+        self.pending.set(key, value, schema)?;
+        Ok(Pending::keeps(key) || key == BATCH_KEY)
+    }
+
+    /// Transactions that are prepared or decided, and not done.
+    pub(crate) fn pending(&self) -> &Pending {
+        &self.pending
+    }
+
+    pub(crate) fn pending_mut(&mut self) -> &mut Pending {
+        &mut self.pending
     }
 
     /// The reply to the request with this id, if it was carried out within the horizon before `now_ms`.

@@ -77,6 +77,7 @@ mod takeover;
 mod template;
 mod tender;
 mod the_entity;
+mod tx;
 mod watched;
 mod writer;
 

@@ -7,7 +7,7 @@ use std::{
     ops::Bound,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
 };
 
@@ -15,7 +15,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use crossbeam_skiplist::SkipMap;
 
-use crate::{migration::Readers, record::Offset, state::State};
+use crate::{migration::Readers, record::Offset, state::State, tx::Held};
 
 /// Why a lock can't be poisoned: nothing panics while one is held.
 const UNPOISONED: &str = "nothing panics while it holds this lock";
@@ -28,6 +28,15 @@ pub struct Stored<S> {
     /// The hash of the value's bytes as this build writes them, so the same at each node and after each replay.
     pub etag: u64,
     bytes: u32,
+    /// What tells it from what the key had before and will have, in this process (see [`tx`](crate::tx)).
+    version: u32,
+}
+
+/// The version of the next value. A transaction does not take as long as it takes to come around.
+static NEXT_VERSION: AtomicU32 = AtomicU32::new(0);
+
+fn next_version() -> u32 {
+    NEXT_VERSION.fetch_add(1, Ordering::Relaxed)
 }
 
 impl<S: State> Stored<S> {
@@ -40,6 +49,7 @@ impl<S: State> Stored<S> {
             state: serde_json::from_slice(value)?,
             etag: xxhash_rust::xxh3::xxh3_64(value),
             bytes: u32::try_from(value.len()).unwrap_or(u32::MAX),
+            version: next_version(),
         })
     }
 
@@ -52,6 +62,7 @@ impl<S: State> Stored<S> {
             state: serde_json::from_slice(value)?,
             etag,
             bytes,
+            version: next_version(),
         })
     }
 
@@ -68,7 +79,13 @@ impl<S: State> Stored<S> {
             state,
             etag: xxhash_rust::xxh3::xxh3_64(now.as_deref().unwrap_or(value)),
             bytes: u32::try_from(value.len()).unwrap_or(u32::MAX),
+            version: next_version(),
         }
+    }
+
+    /// What tells it from what the key had before and will have, in this process.
+    pub(crate) fn version(&self) -> u32 {
+        self.version
     }
 }
 
@@ -89,6 +106,30 @@ impl<S: State> Clone for Change<S> {
             stored: self.stored.clone(),
             newer: self.newer.clone(),
         }
+    }
+}
+
+/// What one record does, for records of which most change one key or none.
+#[derive(Debug)]
+pub(crate) enum Changes<S: State> {
+    None,
+    One(Change<S>),
+    Many(Vec<Change<S>>),
+}
+
+impl<S: State> Changes<S> {
+    pub(crate) fn as_slice(&self) -> &[Change<S>] {
+        match self {
+            Self::None => &[],
+            Self::One(change) => std::slice::from_ref(change),
+            Self::Many(changes) => changes,
+        }
+    }
+}
+
+impl<S: State> From<Option<Change<S>>> for Changes<S> {
+    fn from(change: Option<Change<S>>) -> Self {
+        change.map_or(Self::None, Self::One)
     }
 }
 
@@ -172,6 +213,8 @@ pub struct Memory<S: State> {
     /// Up to where the log is being applied (exclusive): nothing that a reader sees is of a later record.
     applying: AtomicU64,
     summary: Mutex<Summary>,
+    /// The keys that readers must wait for.
+    held: Held<S::Key>,
 }
 
 impl<S: State> Default for Memory<S> {
@@ -181,11 +224,17 @@ impl<S: State> Default for Memory<S> {
             applied: AtomicU64::new(0),
             applying: AtomicU64::new(0),
             summary: Mutex::default(),
+            held: Held::default(),
         }
     }
 }
 
 impl<S: State> Memory<S> {
+    /// The keys that prepared transactions will write: whoever must not miss what is committed waits for them before it looks.
+    pub(crate) fn held(&self) -> &Held<S::Key> {
+        &self.held
+    }
+
     /// The entity with this key. Never waits.
     pub fn get(&self, key: &S::Key) -> Option<Arc<Stored<S>>> {
         self.entities.get(key).map(|cell| cell.value().load_full())

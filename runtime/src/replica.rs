@@ -9,12 +9,14 @@ use bytes::Bytes;
 use crate::{
     clock::Moment,
     fold::{Effect, Fold, Horizon},
+    key::parse_key,
     log::{Log, LogError, TopicPartition},
-    memory::{Change, Memory, Newer},
+    memory::{Change, Changes, Memory, Newer},
     migration::Readers,
     record::{Offset, Record},
     snapshot::{Cut, Keeper},
     state::State,
+    tx::Prepared,
 };
 
 /// How much of the log is read at once.
@@ -214,7 +216,8 @@ impl<S: State> Replica<S> {
             offset,
             what,
         };
-        match self.fold.step(offset, record).map_err(poison)? {
+        let effect = self.fold.step(offset, record).map_err(poison)?;
+        match effect {
             Effect::Nothing => {}
             Effect::One(key, value) => {
                 changes.push(
@@ -240,7 +243,7 @@ impl<S: State> Replica<S> {
         &mut self,
         offset: Offset,
         record: &Record,
-        change: Option<Change<S>>,
+        changes: Changes<S>,
     ) -> Result<(), ReplayError> {
         let partition = &self.partition;
         self.fold
@@ -250,11 +253,25 @@ impl<S: State> Replica<S> {
                 offset,
                 what,
             })?;
-        if let Some(change) = &change {
+        for change in changes.as_slice() {
             self.note_newer(change);
         }
-        self.memory.apply(change, offset + 1);
+        match changes {
+            Changes::None => self.memory.apply([], offset + 1),
+            Changes::One(change) => self.memory.apply([change], offset + 1),
+            Changes::Many(changes) => self.memory.apply(changes, offset + 1),
+        }
+        self.hold();
         Ok(())
+    }
+
+    /// Lets readers wait for the keys that prepared transactions write, and for those of none that are done: memory shows what they wrote.
+    fn hold(&mut self) {
+        for id in self.fold.pending_mut().take_news() {
+            let prepared = self.fold.pending().prepared().get(&id);
+            let keys = prepared.map_or_else(Vec::new, |prepared| keys::<S>(prepared));
+            self.memory.held().set(id, keys);
+        }
     }
 
     /// Reads the log from where this replica is to its end, or to `until` (exclusive). `seen` is told of each record
@@ -291,6 +308,7 @@ impl<S: State> Replica<S> {
         }
         self.memory.apply(changes.drain(..), *applied);
         *bytes = 0;
+        self.hold();
     }
 
     async fn gather(
@@ -332,6 +350,13 @@ impl<S: State> Replica<S> {
         }
         Ok(())
     }
+}
+
+/// The keys that a prepared transaction writes.
+fn keys<S: State>(prepared: &Prepared) -> Vec<S::Key> {
+    let keys = prepared.writes.iter().map(|write| &write.key);
+    // They were read when it was prepared.
+    keys.filter_map(|key| parse_key::<S>(key).ok()).collect()
 }
 
 /// What was read and not applied yet.

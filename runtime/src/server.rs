@@ -51,6 +51,7 @@ use crate::{
         peers,
     },
     tender::Tending,
+    tx::Courier,
     writer::Bounds,
 };
 
@@ -265,6 +266,7 @@ impl Service {
         }
         let secret = PeerSecret::new(config.peer_secret.as_deref());
         let cluster = Cluster::new(coordinator, &member.id, Peers::new(secret));
+        let courier = Courier::default();
         let common = Arc::new(Tending {
             log: shared.log.clone(),
             cluster: cluster.clone(),
@@ -272,6 +274,7 @@ impl Service {
             bounds: Bounds::of(config),
             queue_max: config.limits.queue_max,
             incarnation: member.incarnation,
+            others: Arc::new(courier.clone()),
             replays: shared.replays.clone(),
             progress: shared.progress.clone(),
             snapshots: snapshots.clone(),
@@ -290,6 +293,7 @@ impl Service {
             watched.extend(part.start(&mut starting, &mut node));
         }
         let node = Arc::new(node);
+        courier.know(&node);
         let health = Arc::new(Health {
             service: self.name,
             version: self.version,

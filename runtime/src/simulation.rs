@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used)] // the whole file is a test
 
 mod snapshots;
+mod transactions;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -39,6 +40,7 @@ use crate::{
     prelude::*,
     record::{BATCH_KEY, Ballot, Kind, Offset, Record},
     replica::Replica,
+    tx::Courier,
     writer::{Bounds, Phase, Writer},
 };
 
@@ -102,6 +104,8 @@ fn serve(client: Arc<Client>, replica: Replica<Pile>, incarnation: u64) -> Node 
     let writer = Writer {
         replica,
         inbox,
+        mailbox: mailbox.downgrade(),
+        others: Arc::new(Courier::default()),
         phase,
         leave,
         lock: Arc::new(Everybodys),

@@ -20,6 +20,7 @@ use crate::{
     replica::{ReplayError, Replica},
     snapshot::{Snapshots, restore},
     state::State,
+    tx::Others,
     writer::{Bounds, Phase, Writer},
 };
 
@@ -37,6 +38,8 @@ pub(crate) struct Tending {
     pub(crate) bounds: Bounds,
     pub(crate) queue_max: usize,
     pub(crate) incarnation: u64,
+    /// The owners of all partitions, for transactions.
+    pub(crate) others: Arc<dyn Others>,
     /// Replays that run at once.
     pub(crate) replays: Arc<Semaphore>,
     pub(crate) progress: Arc<ReplayProgress>,
@@ -231,6 +234,7 @@ impl<S: State> Tender<S> {
         let (mailbox, inbox) = Mailbox::new(self.common.queue_max);
         let (phase, phase_seen) = watch::channel(Phase::Starting);
         let (leave, told_to_leave) = watch::channel(false);
+        let way_back = mailbox.downgrade();
         let here = Arc::new(Here {
             partition: partition.clone(),
             memory: replica.memory().clone(),
@@ -245,6 +249,8 @@ impl<S: State> Tender<S> {
         let writer = Writer {
             replica,
             inbox,
+            mailbox: way_back,
+            others: self.common.others.clone(),
             phase,
             leave: told_to_leave,
             lock: lock.clone(),

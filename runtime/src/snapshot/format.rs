@@ -36,6 +36,8 @@ pub(super) enum Kind {
     Entities = 5,
     /// An [`End`] as JSON; the last section.
     End = 6,
+    /// Transactions that are not done, as the log has them.
+    Pending = 7,
 }
 
 impl Kind {
@@ -47,6 +49,7 @@ impl Kind {
             4 => Self::Answers,
             5 => Self::Entities,
             6 => Self::End,
+            7 => Self::Pending,
             _ => return None,
         })
     }
@@ -78,6 +81,8 @@ pub(super) struct End {
     pub(super) answers: u64,
     pub(super) dirty: u64,
     pub(super) torn: u64,
+    #[serde(default)]
+    pub(super) pending: u64,
     /// What the tags of the entities add up to.
     pub(super) digest: u64,
     /// No entity is newer than the records before this offset.

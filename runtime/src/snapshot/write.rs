@@ -41,6 +41,20 @@ where
             *count += 1;
         }
     }
+    let pending = cut.fold.pending();
+    for key in pending.keys() {
+        let Some((value, schema)) = pending.value(&key) else {
+            continue;
+        };
+        sections.item(Kind::Pending, |buffer| {
+            put_length(buffer, &key);
+            put_length(buffer, &value);
+            buffer.extend_from_slice(&schema.to_le_bytes());
+            buffer.extend_from_slice(&key);
+            buffer.extend_from_slice(&value);
+        })?;
+        end.pending += 1;
+    }
     for (id, answer) in cut.fold.answers() {
         sections.item(Kind::Answers, |buffer| {
             put_length(buffer, id);

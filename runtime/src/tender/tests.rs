@@ -46,6 +46,7 @@ use crate::{
     replay_progress::ReplayProgress,
     replica::Replica,
     snapshot::{Pace, Snapshots},
+    tx::Courier,
     writer::{Bounds, Phase, Writer},
 };
 
@@ -108,6 +109,7 @@ impl Node {
             bounds: BOUNDS,
             queue_max: 64,
             incarnation,
+            others: Arc::new(Courier::default()),
             replays: Arc::new(Semaphore::new(2)),
             progress: Arc::new(ReplayProgress::new(None)),
             snapshots: Snapshots::new(Arc::new(SimulatedClock::new()), None, 0, Pace::Simulated),
@@ -296,6 +298,7 @@ async fn serve(sim: &Sim, incarnation: u64) -> Owner {
     let (mailbox, inbox) = Mailbox::new(64);
     let (phase, phase_seen) = watch::channel(Phase::Starting);
     let (teller, told_to_leave) = watch::channel(false);
+    let way_back = mailbox.downgrade();
     let here = Arc::new(Here {
         partition: partition(),
         memory: replica.memory().clone(),
@@ -307,6 +310,8 @@ async fn serve(sim: &Sim, incarnation: u64) -> Owner {
     let writer = Writer {
         replica,
         inbox,
+        mailbox: way_back,
+        others: Arc::new(Courier::default()),
         phase,
         leave: told_to_leave,
         lock,

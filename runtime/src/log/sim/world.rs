@@ -632,7 +632,7 @@ impl World {
         partition.log.retain(|entry| {
             let key = &entry.record.key;
             let expired = entry.record.value.is_none()
-                && key.first() != Some(&RESERVED_KEY_PREFIX)
+                && matches!(entry.record.kind, Kind::Data | Kind::FollowUp)
                 && deletions.is_some_and(|retention| age(entry) > lag + retention)
                 && first.get(key) == Some(&entry.offset);
             entry.offset > cut || (last[key] == entry.offset && !expired)
