@@ -102,6 +102,7 @@ pub use crate::{
     service::Service,
     state::State,
     store::Store,
+    tx::Tx,
 };
 
 /// What a service's source needs: `use memgen::prelude::*;`.
@@ -112,7 +113,7 @@ pub mod prelude {
     pub use uuid::Uuid;
 
     pub use crate::{
-        Caller, Entry, Problem, Result, Store, handler, handlers,
+        Caller, Entry, Problem, Result, Store, Tx, handler, handlers,
         problem::{Conflict, Forbidden, Gone, Invalid, NotFound, Unavailable},
         reply::{Accepted, Created, NoContent, SeeOther},
         stateful_api,

@@ -2,6 +2,7 @@
 
 use axum::response::Response;
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
@@ -17,9 +18,11 @@ use crate::{
 pub(crate) const RETRY_AFTER_SECONDS: u32 = 1;
 
 /// The id that a client gave to a request, and the hash of what it asked for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct RequestId {
+    #[serde(with = "crate::tx::text::latin")]
     pub(crate) id: Bytes,
+    #[serde(with = "crate::tx::text::hex")]
     pub(crate) fingerprint: u128,
 }
 

@@ -242,6 +242,7 @@ impl<S: State> Tender<S> {
             phase: phase_seen,
             lock: lock.clone(),
             metrics: self.slot.metrics.clone(),
+            incarnation: self.common.incarnation,
         });
         self.slot.set_here(Some(here));
         self.slot.set_owned(true);

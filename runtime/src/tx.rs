@@ -17,8 +17,10 @@
 //! | module | what |
 //! |---|---|
 //! | `broken` | rules that a test can switch off |
+//! | `handle`, `run` | what handlers see, and how often they run |
 //! | `id` | which transaction, and which attempt of its home |
 //! | `message` | what homes and participants say to each other, and the seam by which they do |
+//! | `text` | what JSON has no place for |
 //! | `pending` | what is prepared and decided, as the fold knows it |
 //! | `courier` | how that works: to a writer here, or to a peer |
 //! | `held` | the keys that readers must wait for |
@@ -26,11 +28,14 @@
 
 mod broken;
 mod courier;
+mod handle;
 mod held;
 mod id;
 mod locks;
 mod message;
 mod pending;
+mod run;
+pub(crate) mod text;
 
 #[cfg(all(test, feature = "simulation"))]
 pub(crate) use self::broken::set_broken;
@@ -44,4 +49,6 @@ pub(crate) use self::{
         Commit, Committed, Fate, Lost, Never, Others, Part, Prepare, Read, Version, Vote, Write,
     },
     pending::{Decided, Pending, Prepared, decided_key, prepared_key},
+    run::{Answer, transact},
 };
+pub use self::{handle::Tx, run::Ran};

@@ -38,7 +38,7 @@ use crate::{
     mailbox::{Answer, Command, Job, Mailbox, Refusal},
     metrics::Metrics,
     migration::Readers,
-    partitions::{Here, Slot},
+    partitions::{Here, Slot, just},
     peer_secret::PeerSecret,
     planner::Planner,
     prelude::*,
@@ -84,6 +84,10 @@ async fn declared(sim: &Sim) -> Client {
     };
     client.declare(&topic).await.unwrap();
     client
+}
+
+fn key() -> String {
+    "a".to_owned()
 }
 
 struct Node {
@@ -306,6 +310,7 @@ async fn serve(sim: &Sim, incarnation: u64) -> Owner {
         phase: phase_seen,
         lock: lock.clone(),
         metrics: Metrics::new().partition(&partition()),
+        incarnation,
     });
     let writer = Writer {
         replica,
@@ -365,14 +370,14 @@ async fn a_lapsed_lease_asks_the_log() {
     let owner = serve(&sim, 1).await;
     append(&owner.here.mailbox, 1).await.unwrap();
     // Under the lease, reads and commands that change nothing write nothing.
-    owner.here.read(false, |_| ()).await.unwrap();
+    owner.here.read(false, just(&key()), |_| ()).await.unwrap();
     look(&owner.here.mailbox).await.unwrap();
     assert_eq!(fences(&sim).await, 0);
-    owner.here.read(true, |_| ()).await.unwrap();
+    owner.here.read(true, just(&key()), |_| ()).await.unwrap();
     assert_eq!(fences(&sim).await, 1);
     // Without it, the log is asked.
     owner.lease.store(false, Ordering::Relaxed);
-    owner.here.read(false, |_| ()).await.unwrap();
+    owner.here.read(false, just(&key()), |_| ()).await.unwrap();
     look(&owner.here.mailbox).await.unwrap();
     assert_eq!(fences(&sim).await, 3);
 }
@@ -386,7 +391,10 @@ async fn a_deposed_owner_without_a_lease_answers_nothing_and_leaves() {
     append(&new.here.mailbox, 2).await.unwrap();
     // As after a pause: it does not know yet.
     old.lease.store(false, Ordering::Relaxed);
-    assert_eq!(old.here.read(false, |_| ()).await, Err(Refusal::Moved));
+    assert_eq!(
+        old.here.read(false, just(&key()), |_| ()).await,
+        Err(Refusal::Moved)
+    );
     timeout(Duration::from_secs(5), old.task)
         .await
         .unwrap()
@@ -424,7 +432,7 @@ async fn an_owner_without_a_lease_and_with_an_unknown_outcome_answers_nothing_of
     for _ in 0..60 {
         let here = old.here.clone();
         reads.push(tokio::spawn(async move {
-            here.read(false, |memory| {
+            here.read(false, just(&key()), |memory| {
                 memory.with(&"a".to_owned(), |pile| pile.state.items.clone())
             })
             .await

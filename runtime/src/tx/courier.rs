@@ -1,30 +1,39 @@
 //! The owners of all partitions, in this node or at its peers.
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, OnceLock, Weak},
     time::Duration,
 };
 
 use axum::{
     Json,
-    http::{HeaderValue, Method, header},
+    http::{HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, try_join_all};
 use http_body_util::BodyExt;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use tokio::time::{Instant, timeout_at};
+use serde_json::value::RawValue;
+use tokio::{
+    sync::oneshot,
+    time::{Instant, timeout_at},
+};
 
-use super::{Attempt, Fate, Lost, Others, Prepare, TxId, Vote};
+use super::{
+    Attempt, Commit, Committed, Fate, Lost, Others, Part, Prepare, Read, TxId, Version, Vote,
+};
 use crate::{
-    call::{Call, CallFuture},
-    cluster::{Peer, Unanswered},
+    call::{Call, CallFuture, patiently},
+    cluster::{Cluster, Pause, Peer, Unanswered},
     forward::{self, Envelope},
+    key::{key_text, parse_key},
     log::TopicPartition,
-    mailbox::{Job, Refusal, TxJob},
+    mailbox::{Job, RETRY_AFTER_SECONDS, Refusal, TxJob},
+    memory::{Memory, Stored},
     node::Node,
-    partitions::{Owner, Partitions},
+    partitions::{Here, Owner, Partitions, Slot, just},
     problem::Problem,
     state::State,
 };
@@ -32,13 +41,18 @@ use crate::{
 /// How long one message may take. Whoever sends it tries again, or gives up.
 const MESSAGE_MAX: Duration = Duration::from_secs(5);
 
-/// What owners of partitions say to each other.
+/// What nodes say to the owners of partitions.
 #[derive(Serialize, Deserialize)]
 enum Message {
     Prepare(Box<Prepare>),
     Finish(TxId, Attempt),
     Abort(TxId, Attempt),
     Ask(TxId, Attempt),
+    Commit(Box<Commit>),
+    /// The entity with this key, and which version it is.
+    Read(String),
+    /// Whether what was read is still so, and nobody is about to write it.
+    AreStill(Vec<Read>),
 }
 
 /// The path of a partition for transactions.
@@ -55,6 +69,14 @@ pub(crate) fn template(topic: &str) -> String {
 pub(crate) trait Places: Send + Sync {
     /// Who owns a partition, once somebody does.
     fn place(&self, number: u32, deadline: Instant) -> BoxFuture<'_, Result<Place, Lost>>;
+
+    /// Whether what was read in a partition is still so, and nobody is about to write it.
+    fn are_still<'a>(
+        &'a self,
+        number: u32,
+        reads: &'a [Read],
+        deadline: Instant,
+    ) -> BoxFuture<'a, Result<bool, Problem>>;
 }
 
 /// Where a partition is.
@@ -86,6 +108,200 @@ impl<S: State> Places for Partitions<S> {
             }
         })
     }
+
+    fn are_still<'a>(
+        &'a self,
+        number: u32,
+        reads: &'a [Read],
+        deadline: Instant,
+    ) -> BoxFuture<'a, Result<bool, Problem>> {
+        Box::pin(async move {
+            let slot = self.slots.get(number as usize);
+            let slot = slot.ok_or_else(|| Problem::internal("there is no such partition"))?;
+            let mut pause = Pause::new(deadline);
+            loop {
+                let answered = match slot.owner(deadline).await? {
+                    Owner::Here(here) => are_still_here(&here, reads, deadline).await,
+                    Owner::Peer(peer) => {
+                        let message = Message::AreStill(reads.to_vec());
+                        post(&slot.cluster, &peer, &slot.partition, &message, deadline).await
+                    }
+                };
+                match answered {
+                    Ok(are_still) => return Ok(are_still),
+                    Err(unanswered) => pause.after(unanswered, &slot.cluster).await?,
+                }
+            }
+        })
+    }
+}
+
+async fn are_still_here<S: State>(
+    here: &Here<S>,
+    reads: &[Read],
+    deadline: Instant,
+) -> Result<bool, Unanswered> {
+    let keys = reads.iter().map(|read| parse_key::<S>(&read.key));
+    let keys: Result<Vec<_>, _> = keys.collect();
+    let keys = keys.map_err(Problem::internal)?;
+    let looked = here.read(false, None, |memory| {
+        keys.iter().zip(reads).all(|(key, read)| {
+            // First this: see `Held`.
+            !memory.held().is_held(key) && version(here, memory.get(key).as_ref()) == read.version
+        })
+    });
+    patiently(deadline, looked).await
+}
+
+fn version<S: State>(here: &Here<S>, stored: Option<&Arc<Stored<S>>>) -> Option<Version> {
+    stored.map(|stored| Version {
+        incarnation: here.incarnation,
+        number: stored.version(),
+    })
+}
+
+/// Whether all of what was read is still so: then there was a moment at which all of it was so at once.
+pub(super) async fn are_still(
+    node: &Node,
+    parts: &BTreeMap<TopicPartition, Part>,
+    deadline: Instant,
+) -> Result<bool, Problem> {
+    let reads = parts.values().map(|part| part.reads.len());
+    if reads.sum::<usize>() < 2 {
+        return Ok(true);
+    }
+    let asked = parts.iter().map(async |(at, part)| {
+        let places = node.places(&at.topic).map_err(Problem::internal)?;
+        places.are_still(at.partition, &part.reads, deadline).await
+    });
+    let answered = try_join_all(asked).await?;
+    Ok(answered.into_iter().all(|are_still| are_still))
+}
+
+/// The entity with a key, as its owner has it, and which version that is.
+pub(super) async fn read<S: State>(
+    slot: &Slot<S>,
+    key: &S::Key,
+    deadline: Instant,
+) -> Result<(Option<Arc<Stored<S>>>, Option<Version>), Problem> {
+    let mut pause = Pause::new(deadline);
+    loop {
+        let answered = match slot.owner(deadline).await? {
+            Owner::Here(here) => {
+                let look = |memory: &Memory<S>| memory.get(key);
+                let stored = patiently(deadline, here.read(false, just(key), look)).await;
+                stored.map(|stored| {
+                    let version = version(&here, stored.as_ref());
+                    (stored, version)
+                })
+            }
+            Owner::Peer(peer) => {
+                let message = Message::Read(key_text::<S>(key));
+                let (cluster, at) = (&slot.cluster, &slot.partition);
+                let found = post::<Option<(Version, Box<RawValue>)>>(
+                    cluster, &peer, at, &message, deadline,
+                );
+                match found.await {
+                    Ok(None) => Ok((None, None)),
+                    Ok(Some((version, value))) => Stored::decode(value.get().as_bytes())
+                        .map(|stored| (Some(Arc::new(stored)), Some(version)))
+                        .map_err(|error| Problem::internal(error).into()),
+                    Err(unanswered) => Err(unanswered),
+                }
+            }
+        };
+        match answered {
+            Ok(found) => return Ok(found),
+            Err(unanswered) => pause.after(unanswered, &slot.cluster).await?,
+        }
+    }
+}
+
+/// What came of asking home to commit.
+pub(super) enum Asked {
+    Answered(Committed),
+    /// Nothing happened, and it may be asked again.
+    Undone,
+    /// Nobody knows.
+    Unknown,
+    /// Nothing happened, and nothing will.
+    Refused(Problem),
+}
+
+/// Asks home to commit.
+pub(super) async fn commit(
+    node: &Node,
+    home: &TopicPartition,
+    commit: Commit,
+    deadline: Instant,
+) -> Asked {
+    let places = match node.places(&home.topic) {
+        Ok(places) => places,
+        Err(lost) => return Asked::Refused(Problem::internal(lost)),
+    };
+    match places.place(home.partition, deadline).await {
+        Err(_) => Asked::Undone,
+        Ok(Place::Here(inbox)) => {
+            let (slot, outcome) = oneshot::channel();
+            let sent = inbox.send(TxJob::Commit(Box::new(commit), slot));
+            let outcome = match sent {
+                Ok(()) => timeout_at(deadline, outcome).await,
+                Err(refusal) => Ok(Ok(Err(refusal))),
+            };
+            match outcome {
+                Ok(Ok(Ok(committed))) => Asked::Answered(committed),
+                Ok(Ok(Err(refusal @ Refusal::Full(_)))) => Asked::Refused(refusal.into()),
+                Ok(Ok(Err(_))) => Asked::Undone,
+                Ok(Err(_)) | Err(_) => Asked::Unknown,
+            }
+        }
+        Ok(Place::Peer(peer)) => {
+            let message = Message::Commit(Box::new(commit));
+            match post(&node.cluster, &peer, home, &message, deadline).await {
+                Ok(committed) => Asked::Answered(committed),
+                Err(Unanswered::Moved | Unanswered::Undone(_)) => Asked::Undone,
+                Err(Unanswered::Unknown) => Asked::Unknown,
+                Err(Unanswered::Refused(problem)) => Asked::Refused(problem),
+            }
+        }
+    }
+}
+
+/// Tells the owner of a partition, at a peer, and reads its answer.
+async fn post<T: DeserializeOwned>(
+    cluster: &Cluster,
+    peer: &Peer,
+    to: &TopicPartition,
+    message: &Message,
+    deadline: Instant,
+) -> Result<T, Unanswered> {
+    let body = serde_json::to_vec(message).map_err(Problem::internal)?;
+    let headers = [(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    )];
+    let target = path(to);
+    let asked = cluster.peers.call(
+        peer,
+        Method::POST,
+        &target,
+        &headers,
+        Bytes::from(body),
+        Envelope::own(deadline),
+    );
+    let response = cluster.while_there(peer, asked).await?;
+    let status = response.status();
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        let problem = Problem::unavailable("the owner is busy", RETRY_AFTER_SECONDS);
+        return Err(Unanswered::Undone(problem));
+    }
+    if !status.is_success() {
+        let what = format!("the owner of {to} refuses");
+        return Err(Unanswered::Refused(Problem::new(status, what)));
+    }
+    let body = response.into_body().collect().await;
+    let body = body.map_err(|_| Unanswered::Unknown)?.to_bytes();
+    serde_json::from_slice(&body).map_err(|error| Problem::internal(error).into())
 }
 
 /// The way of a node to the owners of all partitions.
@@ -115,36 +331,21 @@ impl Courier {
             };
             let deadline = Instant::now() + MESSAGE_MAX;
             let places = node.places(&to.topic)?;
-            let response = match places.place(to.partition, deadline).await? {
-                Place::Here(inbox) => deliver(&*inbox, message, deadline).await,
-                Place::Peer(peer) => {
-                    let body = serde_json::to_vec(&message);
-                    let body = body.map_err(|error| Lost(error.to_string()))?;
-                    let json = HeaderValue::from_static("application/json");
-                    let headers = [(header::CONTENT_TYPE, json)];
-                    let cluster = &node.cluster;
-                    let target = path(&to);
-                    let asked = cluster.peers.call(
-                        &peer,
-                        Method::POST,
-                        &target,
-                        &headers,
-                        Bytes::from(body),
-                        Envelope::own(deadline),
-                    );
-                    let answered = cluster.while_there(&peer, asked).await;
-                    answered.map_err(|unanswered| lost(&to, unanswered))?
+            match places.place(to.partition, deadline).await? {
+                Place::Here(inbox) => {
+                    let response = deliver(&*inbox, message, deadline).await;
+                    let status = response.status();
+                    if !status.is_success() {
+                        return Err(Lost(format!("the writer of {to} answers {status}")));
+                    }
+                    let body = response.into_body().collect().await;
+                    let body = body.map_err(|error| Lost(error.to_string()))?.to_bytes();
+                    serde_json::from_slice(&body).map_err(|error| Lost(error.to_string()))
                 }
-            };
-            if !response.status().is_success() {
-                return Err(Lost(format!(
-                    "the owner of {to} answers {}",
-                    response.status()
-                )));
+                Place::Peer(peer) => post(&node.cluster, &peer, &to, &message, deadline)
+                    .await
+                    .map_err(|unanswered| lost(&to, unanswered)),
             }
-            let body = response.into_body().collect().await;
-            let body = body.map_err(|error| Lost(error.to_string()))?.to_bytes();
-            serde_json::from_slice(&body).map_err(|error| Lost(error.to_string()))
         })
     }
 }
@@ -208,7 +409,8 @@ async fn deliver(inbox: &dyn Inbox, message: Message, deadline: Instant) -> Resp
         match timeout_at(deadline, outcome).await {
             Ok(Ok(Ok(answer))) => Json(answer).into_response(),
             Ok(Ok(Err(refusal))) => refused(refusal),
-            Ok(Err(_)) | Err(_) => refused(Refusal::Moved),
+            // Nobody knows. Whoever asked does not wait for longer either.
+            Ok(Err(_)) | Err(_) => std::future::pending().await,
         }
     }
     match message {
@@ -218,6 +420,12 @@ async fn deliver(inbox: &dyn Inbox, message: Message, deadline: Instant) -> Resp
         Message::Finish(id, attempt) => {
             let job = |slot| TxJob::Finish(id, attempt, Some(slot));
             answer(inbox, deadline, job).await
+        }
+        Message::Commit(commit) => {
+            answer(inbox, deadline, |slot| TxJob::Commit(commit, slot)).await
+        }
+        Message::Read(_) | Message::AreStill(_) => {
+            Problem::internal("a read is no job of the writer").into_response()
         }
         Message::Ask(id, attempt) => {
             answer(inbox, deadline, |slot| TxJob::Ask(id, attempt, slot)).await
@@ -243,13 +451,38 @@ pub(crate) fn receive<S: State>(mut call: Call) -> CallFuture {
             .template()
             .value(call.parts().uri.path(), "partition")?;
         let number: Option<usize> = number.parse().ok();
-        let message: Message = call.read_json(None).await?;
+        let body = call.body().await?;
+        let message: Message = serde_json::from_slice(&body)
+            .map_err(|error| Problem::bad_request(format!("no message: {error}")))?;
         let node = call.node().clone();
         let slots = &node.partitions::<S>()?.slots;
         let here = number.and_then(|number| slots.get(number)?.here());
         let Some(here) = here else {
             return Ok(forward::moved());
         };
-        Ok(deliver(&here.mailbox, message, call.deadline()).await)
+        let deadline = call.deadline();
+        let unanswered = match message {
+            Message::Read(key) => {
+                let key = parse_key::<S>(&key)?;
+                let look = |memory: &Memory<S>| memory.get(&key);
+                match patiently(deadline, here.read(false, just(&key), look)).await {
+                    Ok(stored) => {
+                        let version = version(&here, stored.as_ref());
+                        let found = version.zip(stored.as_ref().map(|stored| &stored.state));
+                        return Ok(Json(found).into_response());
+                    }
+                    Err(unanswered) => unanswered,
+                }
+            }
+            Message::AreStill(reads) => match are_still_here(&here, &reads, deadline).await {
+                Ok(are_still) => return Ok(Json(are_still).into_response()),
+                Err(unanswered) => unanswered,
+            },
+            message => return Ok(deliver(&here.mailbox, message, deadline).await),
+        };
+        match unanswered {
+            Unanswered::Moved | Unanswered::Unknown => Ok(forward::moved()),
+            Unanswered::Undone(problem) | Unanswered::Refused(problem) => Err(problem.into()),
+        }
     })
 }

@@ -66,20 +66,19 @@ impl<K: Ord + Clone> Held<K> {
         self.changed.send_replace(());
     }
 
-    /// Whether a key is held at this moment.
-    pub(crate) fn is_held(&self, key: &K) -> bool {
-        self.count.load(Ordering::SeqCst) > 0 && self.keys().by_key.contains_key(key)
+    /// Whether no key is held at this moment.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count.load(Ordering::SeqCst) == 0
     }
 
-    /// Waits until what holds the key at this moment is decided and done.
-    pub(crate) async fn released(&self, key: &K) {
-        self.released_within(Bound::Included(key), Bound::Included(key))
-            .await;
+    /// Whether a key is held at this moment.
+    pub(crate) fn is_held(&self, key: &K) -> bool {
+        !self.is_empty() && self.keys().by_key.contains_key(key)
     }
 
     /// Waits until all that holds keys of this range at this moment is decided and done.
     pub(crate) async fn released_within(&self, from: Bound<&K>, to: Bound<&K>) {
-        if self.count.load(Ordering::SeqCst) == 0 {
+        if self.is_empty() {
             return;
         }
         let mut changed = self.changed.subscribe();

@@ -61,7 +61,7 @@ impl<'de> Deserialize<'de> for TxId {
 /// One start of a transaction by its home. Later ones are greater, also at a later owner; no two are the same.
 ///
 /// All that home and the others say to each other is about one attempt: without it, an abort of an earlier attempt releases what a later one has prepared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct Attempt {
     /// The ballot of the owner.
     pub(crate) epoch: u64,

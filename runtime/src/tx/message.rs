@@ -43,7 +43,7 @@ pub(crate) struct Part {
 }
 
 /// What home is asked for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Commit {
     pub(crate) id: TxId,
     /// How often the function has run. Of two that arrive, the later run is meant.
@@ -51,6 +51,7 @@ pub(crate) struct Commit {
     /// By which the transaction happens once, however often home is asked (rule 10). One that can't be asked for again needs none.
     pub(crate) request: Option<RequestId>,
     /// What is to be answered when the same request comes again.
+    #[serde(with = "super::text::latin")]
     pub(crate) reply: Bytes,
     /// What it did at home.
     pub(crate) own: Part,
@@ -59,10 +60,10 @@ pub(crate) struct Commit {
 }
 
 /// What became of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Committed {
     /// It is committed: this is the record, and the answer that is kept, if one is.
-    Yes(Option<Offset>, Bytes),
+    Yes(Option<Offset>, #[serde(with = "super::text::latin")] Bytes),
     /// Somebody else changed or locks what it read or writes. Nothing happened; the function may run again.
     Conflict(String),
     /// It can't be committed, however often it is tried.
@@ -70,7 +71,7 @@ pub(crate) enum Committed {
 }
 
 /// Why a transaction can't be committed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Never {
     /// Another request had this id.
     Differs,

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use futures_util::future::join_all;
 use tokio::time::{Instant, sleep};
 
-use super::Running;
+use super::{Running, tx::LOOK_EVERY};
 use crate::{
     log::TopicPartition,
     mailbox::{Job, TxJob, WeakMailbox},
@@ -24,13 +24,15 @@ impl<S: State> Running<S> {
     pub(super) fn pursue(&mut self) {
         while self.tx.tasks.try_join_next().is_some() {}
         let pending = self.replica.fold.pending();
-        if self.tenure.is_none() || !self.nominated {
-            return;
-        }
-        if !std::mem::take(&mut self.tx.ticked) && pending.changes() == self.tx.looked {
+        let now = Instant::now();
+        if pending.changes() == self.tx.looked && now < self.tx.look_at {
             return;
         }
         self.tx.looked = pending.changes();
+        self.tx.look_at = now + LOOK_EVERY;
+        if self.tenure.is_none() || !self.nominated {
+            return;
+        }
         let tx = &mut self.tx;
         let is_decided = |(id, attempt): &(TxId, Attempt)| {
             let decided = pending.decided().get(id);
@@ -49,7 +51,6 @@ impl<S: State> Running<S> {
             prepared.is_some_and(|prepared| prepared.attempt == *attempt)
         };
         tx.doubts.retain(is_prepared);
-        let now = Instant::now();
         for (id, prepared) in pending.prepared() {
             let at = (*id, prepared.attempt);
             let asked = tx.doubts.entry(at).or_insert(Some(now + PATIENCE));
@@ -70,15 +71,16 @@ async fn finish<S: State>(
     id: TxId,
     decided: Arc<Decided>,
 ) {
-    let told = decided.participants.iter().map(|to| async {
+    let (others, attempt) = (&others, decided.attempt);
+    let told = decided.participants.iter().map(|to| async move {
         let mut pause = PAUSE_MIN;
-        while others.finish(to, id, decided.attempt).await.is_err() {
+        while others.finish(to, id, attempt).await.is_err() {
             sleep(pause).await;
             pause = (pause * 2).min(PAUSE_MAX);
         }
     });
     join_all(told).await;
-    let job = TxJob::Done(id, decided.attempt);
+    let job = TxJob::Done(id, attempt);
     mailbox.send_patiently(Job::Tx(job)).await;
 }
 

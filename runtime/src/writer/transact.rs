@@ -193,9 +193,15 @@ impl<S: State> Running<S> {
 
     /// All others are prepared: this is the commit.
     pub(super) fn decide_run(&mut self, id: TxId, attempt: Attempt, group: &mut Group<S>) {
-        let is_it = |run: &Run<S>| run.attempt == attempt;
-        if !self.tx.runs.get(&id).is_some_and(is_it) {
+        let Some(run) = self.tx.runs.get(&id).filter(|run| run.attempt == attempt) else {
             return;
+        };
+        if let Some(request) = &run.request
+            && self.known(request).is_some()
+        {
+            // The same request was carried out meanwhile, by another run of which the client had heard nothing.
+            let what = "the same request was carried out meanwhile".to_owned();
+            return self.give_up(id, attempt, &Committed::Conflict(what), group);
         }
         let Some(run) = self.tx.runs.remove(&id) else {
             return;

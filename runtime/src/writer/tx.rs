@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::{task::JoinSet, time::Instant};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep_until},
+};
 
 use super::{Running, transact::Run};
 use crate::{
@@ -17,7 +20,7 @@ use crate::{
 };
 
 /// How often transactions are looked after that are not done.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// The transactions of a partition, as the writer decides upon them: with what is in flight.
 pub(super) struct Transactions<S: State> {
@@ -40,16 +43,14 @@ pub(super) struct Transactions<S: State> {
     pub(super) finishing: HashSet<(TxId, Attempt)>,
     /// The prepared ones: since when, or none if home is being asked.
     pub(super) doubts: HashMap<(TxId, Attempt), Option<Instant>>,
-    pub(super) tick: tokio::time::Interval,
-    pub(super) ticked: bool,
+    /// When what is pending is to be looked at again.
+    pub(super) look_at: Instant,
     /// How often what is pending had changed when it was last looked at.
     pub(super) looked: u64,
 }
 
 impl<S: State> Transactions<S> {
     pub(super) fn new(mailbox: WeakMailbox<S>, others: Arc<dyn Others>) -> Self {
-        let mut tick = tokio::time::interval(LOOK_EVERY);
-        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         Self {
             mailbox,
             others,
@@ -62,17 +63,15 @@ impl<S: State> Transactions<S> {
             tasks: JoinSet::new(),
             finishing: HashSet::new(),
             doubts: HashMap::new(),
-            tick,
-            ticked: false,
+            look_at: Instant::now(),
             looked: 0,
         }
     }
 
     /// Ready when transactions are to be looked after, if there are any.
-    pub(super) async fn due(&mut self, any: bool) {
+    pub(super) async fn due(&self, any: bool) {
         if any {
-            self.tick.tick().await;
-            self.ticked = true;
+            sleep_until(self.look_at).await;
         } else {
             std::future::pending().await
         }
@@ -108,8 +107,7 @@ impl<S: State> Running<S> {
             tx.doubts
                 .insert((*id, prepared.attempt), Some(Instant::now()));
         }
-        tx.looked = 0;
-        tx.ticked = true;
+        tx.look_at = Instant::now();
     }
 
     /// The tenure has ended. What ran with this partition as its home never happens: its decision is in no log. What is prepared stays, and is taken up by the next tenure.

@@ -29,8 +29,8 @@ pub(super) struct Did {
     pub(super) start: Instant,
     pub(super) end: Option<Instant>,
     pub(super) told: Told,
-    /// What each run of the function has read.
-    pub(super) by_run: HashMap<u32, BTreeMap<At, Vec<u64>>>,
+    /// What each run of the function has read and written.
+    pub(super) by_run: HashMap<u32, (BTreeMap<At, Vec<u64>>, Vec<At>)>,
     pub(super) reads: BTreeMap<At, Vec<u64>>,
     pub(super) writes: Vec<At>,
 }
@@ -51,7 +51,7 @@ impl Did {
     /// The reply says which run it was.
     pub(super) fn committed(&mut self, reply: &Bytes) {
         let run: u32 = std::str::from_utf8(reply).unwrap().parse().unwrap();
-        self.reads = self.by_run.remove(&run).unwrap();
+        (self.reads, self.writes) = self.by_run.remove(&run).unwrap();
         self.told = Told::Yes;
         self.end = Some(Instant::now());
     }
@@ -94,7 +94,7 @@ pub(super) fn truth(sim: &Sim, count: &mut Count) -> Truth {
                 Effect::Batch(changes) => changes,
             };
             for batch::Change { key, value } in changes {
-                let key = KEYS.into_iter().find(|known| known.as_bytes() == key);
+                let key = KEYS.into_iter().find(|known| known.as_bytes() == &key[..]);
                 let key = key.unwrap();
                 let pile: Pile = serde_json::from_slice(&value.unwrap()).unwrap();
                 let values = truth.values.entry((number, key)).or_default();

@@ -74,7 +74,7 @@ pub(super) fn start(sim: &Sim, number: u32, incarnation: u64, network: Arc<Netwo
         replica,
         inbox,
         mailbox: mailbox.downgrade(),
-        others: network,
+        others: Arc::new(network),
         phase,
         leave,
         lock: Arc::new(Leased(lease.clone())),

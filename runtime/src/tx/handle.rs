@@ -1,0 +1,211 @@
+//! What a handler sees of a transaction.
+
+use std::{
+    any::Any,
+    collections::{BTreeMap, btree_map::Entry as MapEntry},
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use serde_json::value::{RawValue, to_raw_value};
+use tokio::time::Instant;
+
+use super::{Part, Read, Version, Write, courier};
+use crate::{
+    entry::{Edit, Entry},
+    key::{key_text, parse_key},
+    log::TopicPartition,
+    memory::Stored,
+    node::Node,
+    problem::{Problem, Result},
+    state::State,
+};
+
+/// Keys that one transaction may read and write; beyond it, it fails with 422.
+const KEYS_MAX: usize = 10_000;
+
+/// A transaction: reads and writes of any keys of any states, as if nobody else did anything meanwhile.
+///
+/// A `#[handler]` whose first argument is `tx: &mut Tx` is carried out as a whole or not at all, and its reply is sent after what it wrote is durable. An error (a status from 400 on) undoes
+/// everything. The function may run several times, since others may change what it has read: it has no effects but those on `tx`. With `tx: &Tx` it changes nothing.
+pub struct Tx {
+    node: Arc<Node>,
+    deadline: Instant,
+    touched: Mutex<BTreeMap<(&'static str, String), Touched>>,
+}
+
+/// A key that the function has read or written.
+struct Touched {
+    place: TopicPartition,
+    /// What it read from the owner, if it did.
+    read: Option<Option<Version>>,
+    /// The entity as the function sees it: an `Arc<Stored<S>>`.
+    now: Option<Arc<dyn Any + Send + Sync>>,
+    /// What it wrote, if it did.
+    write: Option<Option<Box<RawValue>>>,
+}
+
+impl fmt::Debug for Tx {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tx")
+            .field("keys", &self.touched().len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Tx {
+    pub(super) fn new(node: Arc<Node>, deadline: Instant) -> Self {
+        Self {
+            node,
+            deadline,
+            touched: Mutex::default(),
+        }
+    }
+
+    /// The entity with this key, as the transaction has left it.
+    ///
+    /// # Errors
+    /// 503 if its owner can't be reached.
+    pub async fn get<S: State>(&self, key: &S::Key) -> Result<Option<S>> {
+        let stored = self.stored::<S>(key).await?;
+        Ok(stored.map(|stored| stored.state.clone()))
+    }
+
+    /// Creates or replaces an entity.
+    ///
+    /// # Errors
+    /// 422 if its key can't be one, or if the transaction has too many keys.
+    pub fn put<S: State>(&mut self, state: S) -> Result<()> {
+        self.write::<S>(&state.key(), Some(&state))
+    }
+
+    /// Removes the entity with this key. Removing one that does not exist is right too.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put).
+    pub fn delete<S: State>(&mut self, key: &S::Key) -> Result<()> {
+        self.write::<S>(key, None)
+    }
+
+    /// Changes, creates or removes the entity with this key.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get) and [`put`](Self::put).
+    pub async fn update<S: State, R>(
+        &mut self,
+        key: &S::Key,
+        change: impl FnOnce(&mut Entry<S>) -> R + Send,
+    ) -> Result<R> {
+        let before = self.stored::<S>(key).await?;
+        let mut entry = Entry::new(key.clone(), before);
+        let outcome = change(&mut entry);
+        match entry.into_parts().1 {
+            Edit::Untouched => {}
+            Edit::Removed => self.write::<S>(key, None)?,
+            Edit::Set(state) if state.key() == *key => self.write::<S>(key, Some(&state))?,
+            Edit::Set(state) => {
+                return Err(Problem::internal(format!(
+                    "an update of the key `{}` left an entity of the key `{}`",
+                    key_text::<S>(key),
+                    key_text::<S>(&state.key())
+                )));
+            }
+        }
+        Ok(outcome)
+    }
+
+    fn touched(&self) -> MutexGuard<'_, BTreeMap<(&'static str, String), Touched>> {
+        self.touched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn stored<S: State>(&self, key: &S::Key) -> Result<Option<Arc<Stored<S>>>> {
+        let at = (S::DEFINITION.topic, key_text::<S>(key));
+        if let Some(touched) = self.touched().get(&at) {
+            return Ok(typed(touched.now.as_ref()));
+        }
+        let partitions = self.node.partitions::<S>()?;
+        let slot = partitions.locate(key);
+        let (stored, version) = courier::read(slot, key, self.deadline).await?;
+        let mut all = self.touched();
+        let many = all.len();
+        match all.entry(at) {
+            // Another read of the same key, at once with this one, was faster.
+            MapEntry::Occupied(entry) => Ok(typed(entry.get().now.as_ref())),
+            MapEntry::Vacant(_) if many >= KEYS_MAX => Err(too_many()),
+            MapEntry::Vacant(entry) => {
+                entry.insert(Touched {
+                    place: slot.partition.clone(),
+                    read: Some(version),
+                    now: stored.clone().map(|stored| stored as _),
+                    write: None,
+                });
+                Ok(stored)
+            }
+        }
+    }
+
+    fn write<S: State>(&mut self, key: &S::Key, state: Option<&S>) -> Result<()> {
+        let text = key_text::<S>(key);
+        parse_key::<S>(&text).map_err(|error| Problem::invalid(format!("the key: {error}")))?;
+        let place = self.node.partitions::<S>()?.locate(key).partition.clone();
+        let value = state.map(to_raw_value).transpose();
+        let value = value.map_err(Problem::internal)?;
+        let now = match &value {
+            None => None,
+            Some(value) => {
+                let stored = Stored::<S>::decode(value.get().as_bytes());
+                Some(Arc::new(stored.map_err(Problem::internal)?))
+            }
+        };
+        let now = now.map(|stored| stored as Arc<dyn Any + Send + Sync>);
+        let mut all = self.touched();
+        let many = all.len();
+        match all.entry((S::DEFINITION.topic, text)) {
+            MapEntry::Occupied(mut entry) => {
+                let touched = entry.get_mut();
+                touched.now = now;
+                touched.write = Some(value);
+            }
+            MapEntry::Vacant(_) if many >= KEYS_MAX => return Err(too_many()),
+            MapEntry::Vacant(entry) => {
+                entry.insert(Touched {
+                    place,
+                    read: None,
+                    now,
+                    write: Some(value),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// What it did in each partition; without its writes if they are not to happen.
+    pub(super) fn into_parts(self, writes: bool) -> BTreeMap<TopicPartition, Part> {
+        let touched = self.touched.into_inner();
+        let mut parts: BTreeMap<TopicPartition, Part> = BTreeMap::new();
+        for ((_, key), touched) in touched.unwrap_or_else(PoisonError::into_inner) {
+            let part = parts.entry(touched.place).or_default();
+            if let Some(value) = touched.write.filter(|_| writes) {
+                let key = key.clone();
+                part.writes.push(Write { key, value });
+            }
+            if let Some(version) = touched.read {
+                part.reads.push(Read { key, version });
+            }
+        }
+        parts.retain(|_, part| !part.reads.is_empty() || !part.writes.is_empty());
+        parts
+    }
+}
+
+fn typed<S: State>(now: Option<&Arc<dyn Any + Send + Sync>>) -> Option<Arc<Stored<S>>> {
+    let now = now?.clone().downcast();
+    // A topic has one type.
+    now.ok()
+}
+
+fn too_many() -> Problem {
+    Problem::invalid(format!(
+        "a transaction can have {KEYS_MAX} keys, and this one would have more"
+    ))
+}
