@@ -110,7 +110,6 @@ impl<S: State> Clone for Change<S> {
 }
 
 /// What one record does, for records of which most change one key or none.
-#[derive(Debug)]
 pub(crate) enum Changes<S: State> {
     None,
     One(Change<S>),

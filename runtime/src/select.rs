@@ -413,10 +413,9 @@ async fn local<S: State>(
         if let Some(position) = options.min_position(&here.partition) {
             here.reach(position, deadline).await?;
         }
-        let all = Some((Bound::Unbounded, Bound::Unbounded));
         let walked = here.read(
             options.strict,
-            (Bound::Unbounded, Bound::Unbounded),
+            Some((Bound::Unbounded, Bound::Unbounded)),
             |memory| {
                 let mut part = Part::default();
                 walk(memory, bounds, most, &mut part);

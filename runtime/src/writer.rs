@@ -22,7 +22,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    time::sleep_until,
+};
 use tracing::warn;
 
 use self::{decide::Speculative, group::Group, once::PendingReply, tx::Transactions};
@@ -255,6 +258,7 @@ impl<S: State> Running<S> {
         let room = in_flight.len() < GROUPS_IN_FLIGHT_MAX;
         let idle = in_flight.is_empty();
         let open = !inbox.is_closed();
+        let look_at = tx.look_at;
         let any = !replica.fold.pending().is_empty();
         let mut jobs = Vec::new();
         tokio::select! {
@@ -264,7 +268,7 @@ impl<S: State> Running<S> {
             count = inbox.recv_many(&mut jobs, bounds.group_records_max), if room => {
                 if count == 0 { Event::Closed } else { Event::Jobs(jobs) }
             }
-            () = tx.due(any) => Event::Pending,
+            () = sleep_until(look_at), if any => Event::Pending,
             _ = look.tick(), if idle => Event::Look,
         }
     }

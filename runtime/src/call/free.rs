@@ -18,6 +18,14 @@ pub struct Free {
 }
 
 impl Free {
+    /// The same request once more, for another run of its function.
+    pub(crate) fn again(call: &Call) -> Self {
+        Self {
+            call: call.again(),
+            guard: None,
+        }
+    }
+
     /// The argument that is the path placeholder `name`.
     ///
     /// # Errors
@@ -60,13 +68,8 @@ impl Free {
         let call = self.call;
         let deadline = call.deadline();
         let ran = tokio::spawn(async move {
-            let node = call.node().clone();
-            let again = |tx| {
-                let call = call.again();
-                function(Self { call, guard: None }, tx)
-            };
-            let ran =
-                tokio::time::timeout_at(deadline, transact(&node, deadline, remembered, again));
+            let ran = transact(&call, remembered, &function);
+            let ran = tokio::time::timeout_at(deadline, ran);
             let Answer { response, kept } = ran.await.map_err(|_| {
                 Problem::unavailable("the time of this request is up", RETRY_AFTER_SECONDS)
             })??;

@@ -295,6 +295,9 @@ async fn post<T: DeserializeOwned>(
         let problem = Problem::unavailable("the owner is busy", RETRY_AFTER_SECONDS);
         return Err(Unanswered::Undone(problem));
     }
+    if status == StatusCode::GATEWAY_TIMEOUT {
+        return Err(Unanswered::Unknown);
+    }
     if !status.is_success() {
         let what = format!("the owner of {to} refuses");
         return Err(Unanswered::Refused(Problem::new(status, what)));
@@ -409,8 +412,8 @@ async fn deliver(inbox: &dyn Inbox, message: Message, deadline: Instant) -> Resp
         match timeout_at(deadline, outcome).await {
             Ok(Ok(Ok(answer))) => Json(answer).into_response(),
             Ok(Ok(Err(refusal))) => refused(refusal),
-            // Nobody knows. Whoever asked does not wait for longer either.
-            Ok(Err(_)) | Err(_) => std::future::pending().await,
+            // Nobody knows.
+            Ok(Err(_)) | Err(_) => StatusCode::GATEWAY_TIMEOUT.into_response(),
         }
     }
     match message {

@@ -14,7 +14,7 @@ use super::{
     courier::{self, Asked},
 };
 use crate::{
-    call::Halt,
+    call::{Call, Free, Halt},
     cluster::Pause,
     idempotency,
     log::TopicPartition,
@@ -45,12 +45,15 @@ pub(crate) struct Answer {
 }
 
 /// Runs `function` until what it read is still so when what it wrote is committed.
-pub(crate) async fn transact(
-    node: &Arc<Node>,
-    deadline: Instant,
+pub(crate) async fn transact<F>(
+    call: &Call,
     remembered: Remembered,
-    function: impl for<'t> Fn(&'t mut Tx) -> Ran<'t>,
-) -> Result<Answer, Halt> {
+    function: &F,
+) -> Result<Answer, Halt>
+where
+    F: for<'t> Fn(Free, &'t mut Tx) -> Ran<'t> + Sync,
+{
+    let (node, deadline) = (call.node(), call.deadline());
     let mut running = Transacting {
         node,
         deadline,
@@ -62,7 +65,7 @@ pub(crate) async fn transact(
     let mut backoff = BACKOFF_MIN;
     for run in 0..RUNS_MAX {
         let mut tx = Tx::new(node.clone(), deadline);
-        let response = function(&mut tx).await?;
+        let response = function(Free::again(call), &mut tx).await?;
         let writes = response.status().as_u16() < 400;
         let parts = tx.into_parts(writes);
         if let Some(answer) = running.end(run, parts, response).await? {

@@ -6,10 +6,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::{
-    task::JoinSet,
-    time::{Instant, sleep_until},
-};
+use tokio::{task::JoinSet, time::Instant};
 
 use super::{Running, transact::Run};
 use crate::{
@@ -65,15 +62,6 @@ impl<S: State> Transactions<S> {
             doubts: HashMap::new(),
             look_at: Instant::now(),
             looked: 0,
-        }
-    }
-
-    /// Ready when transactions are to be looked after, if there are any.
-    pub(super) async fn due(&self, any: bool) {
-        if any {
-            sleep_until(self.look_at).await;
-        } else {
-            std::future::pending().await
         }
     }
 }
