@@ -525,8 +525,8 @@ async fn a_torn_batch_is_rolled_forward() {
         .collect();
     assert_eq!(
         follow_ups,
-        ["a", "b", "c"],
-        "the missing ones follow, before anything else"
+        [&b"a"[..], b"b", b"c", BATCH_KEY],
+        "the missing ones follow, before anything else, and then the end of the batch"
     );
     for key in ["a", "b", "c"] {
         assert_eq!(
@@ -583,6 +583,7 @@ async fn what_a_newer_build_wrote_is_written_again_as_it_is() {
         .into_iter()
         .filter(|(_, record)| record.ballot.incarnation == 8)
         .filter(|(_, record)| matches!(record.kind, Kind::Data | Kind::FollowUp))
+        .filter(|(_, record)| record.key != BATCH_KEY)
         .map(|(_, record)| (record.key, (record.schema, record.value)))
         .collect();
     let expected = [("hidden", "1"), ("torn", "2")];

@@ -81,12 +81,18 @@ pub(super) struct End {
     pub(super) answers: u64,
     pub(super) dirty: u64,
     pub(super) torn: u64,
-    #[serde(default)]
+    /// Mostly none: then what is written is as it was before there were any.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub(super) pending: u64,
     /// What the tags of the entities add up to.
     pub(super) digest: u64,
     /// No entity is newer than the records before this offset.
     pub(super) until: Offset,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde passes it so
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// Why bytes are no snapshot that can be used.

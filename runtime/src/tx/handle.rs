@@ -28,6 +28,33 @@ const KEYS_MAX: usize = 10_000;
 ///
 /// A `#[handler]` whose first argument is `tx: &mut Tx` is carried out as a whole or not at all, and its reply is sent after what it wrote is durable. An error (a status from 400 on) undoes
 /// everything. The function may run several times, since others may change what it has read: it has no effects but those on `tx`. With `tx: &Tx` it changes nothing.
+///
+/// ```
+/// use memgen::prelude::*;
+///
+/// #[stateful_api(path = "/account", partitions = 4, crud(get, put))]
+/// #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+/// pub struct Account {
+///     #[key]
+///     pub id: u32,
+///     pub balance: u64,
+/// }
+///
+/// #[handler(post, "/transfer/{from}/{to}/{amount}")]
+/// async fn transfer(tx: &mut Tx, from: u32, to: u32, amount: u64) -> Result<NoContent> {
+///     let mut payer: Account = tx.get(&from).await?.ok_or_else(|| NotFound::new("no payer"))?;
+///     let left = payer.balance.checked_sub(amount);
+///     payer.balance = left.ok_or_else(|| Conflict::new("there is not enough"))?;
+///     tx.put(payer)?;
+///     tx.update(&to, |entry: &mut Entry<Account>| match entry.get_mut() {
+///         Some(payee) => Ok(payee.balance += amount),
+///         None => Err(NotFound::new("no payee")),
+///     })
+///     .await??;
+///     Ok(NoContent)
+/// }
+/// # fn main() {}
+/// ```
 pub struct Tx {
     node: Arc<Node>,
     deadline: Instant,

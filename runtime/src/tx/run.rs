@@ -124,6 +124,10 @@ impl Transacting<'_> {
         }
         self.home = Some(home.clone());
         let (response, reply) = idempotency::encode(response);
+        if response.status().is_server_error() {
+            // It is no reply that can be kept, so nothing is to have happened either.
+            return self.settle(response).await.map(Some);
+        }
         let mut parts = parts;
         let commit = Commit {
             id: self.id,
