@@ -30,8 +30,10 @@ pub struct Fold {
     last: Option<Seen>,
     /// Keys whose valid value a stale record may hide from compaction (rule 6).
     dirty: BTreeSet<Bytes>,
-    /// Keys of the last batch whose plain record has not been seen (rule 5), and the batch's own key until it is closed.
+    /// Keys of the last batch whose plain record has not been seen (rule 5).
     torn: BTreeSet<Bytes>,
+    /// Whether the end of the last batch has not been seen: behind all its plain records, the deletion of its own key.
+    open: bool,
     /// Transactions that are prepared or decided, and not done.
     pending: Pending,
     /// To requests whose id the client chose.
@@ -95,6 +97,7 @@ impl Fold {
             last: None,
             dirty: BTreeSet::new(),
             torn: BTreeSet::new(),
+            open: false,
             pending: Pending::default(),
             replies: Replies::new(horizon),
             routed: Replies::new(Horizon {
@@ -105,8 +108,11 @@ impl Fold {
     }
 
     /// The fold that a snapshot kept. The answers follow, oldest first: see [`recall`](Self::recall).
-    pub(crate) fn resume(horizon: Horizon, kept: Kept) -> Self {
+    pub(crate) fn resume(horizon: Horizon, mut kept: Kept) -> Self {
+        let open = !kept.torn.is_empty();
+        kept.torn.remove(BATCH_KEY);
         Self {
+            open,
             ballot: kept.ballot,
             next: kept.next,
             last: kept.last,
@@ -184,6 +190,7 @@ impl Fold {
         let effect = match record.kind {
             Kind::Data | Kind::FollowUp => {
                 self.torn.remove(&record.key);
+                self.open &= record.key != BATCH_KEY;
                 self.dirty.remove(&record.key);
                 if self.is_ours(&record.key, record.value.as_ref(), record.schema)? {
                     Effect::Nothing
@@ -195,7 +202,7 @@ impl Fold {
                 let value = record.value.as_ref().ok_or("a batch without a value")?;
                 let mut changes = batch::decode(value).map_err(|error| error.to_string())?;
                 self.torn = changes.iter().map(|change| copy(&change.key)).collect();
-                self.torn.insert(Bytes::from_static(BATCH_KEY));
+                self.open = true;
                 for change in &changes {
                     self.dirty.remove(&change.key);
                     self.is_ours(&change.key, change.value.as_ref(), record.schema)?;
@@ -250,6 +257,19 @@ impl Fold {
     #[must_use]
     pub fn torn(&self) -> &BTreeSet<Bytes> {
         &self.torn
+    }
+
+    /// Whether the last batch is to be ended, once all its plain records are there. A batch that stayed in the log would bring back what is deleted after it, when
+    /// compaction has taken the deletion.
+    #[must_use]
+    pub fn has_open_batch(&self) -> bool {
+        self.open
+    }
+
+    /// The torn keys as a snapshot keeps them: if nothing else says that a batch is open, the batch's own key does.
+    pub(crate) fn kept_torn(&self) -> impl Iterator<Item = &[u8]> {
+        let open = (self.open && self.torn.is_empty()).then_some(BATCH_KEY);
+        self.torn.iter().map(|key| &key[..]).chain(open)
     }
 
     /// The keys that need repair: the owner appends their current values (rule 6). One stays until a record of it that counts follows.

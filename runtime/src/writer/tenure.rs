@@ -73,9 +73,9 @@ impl<S: State> Running<S> {
                 self.take_up_transactions();
                 let torn = self.replica.fold.torn().clone();
                 self.metrics.rolled_forward.inc_by(torn.len() as u64);
-                let is_torn = !torn.is_empty();
+                let is_open = self.replica.fold.has_open_batch();
                 let mut group = self.rewrite(torn, Kind::FollowUp);
-                group.batched = is_torn;
+                group.batched = is_open;
                 self.append(group);
                 self.repair();
                 Ok(Ok(()))
