@@ -96,18 +96,25 @@ pub(super) fn truth(sim: &Sim, count: &mut Count) -> Truth {
             for batch::Change { key, value } in changes {
                 let key = KEYS.into_iter().find(|known| known.as_bytes() == &key[..]);
                 let key = key.unwrap();
-                let pile: Pile = serde_json::from_slice(&value.unwrap()).unwrap();
+                // The repair of a key that never had a value deletes it.
+                let items = value.map_or_else(Vec::new, |value| {
+                    serde_json::from_slice::<Pile>(&value).unwrap().items
+                });
                 let values = truth.values.entry((number, key)).or_default();
-                if values.last() == Some(&pile.items) {
+                if values.last().map_or(&[][..], Vec::as_slice) == items {
                     continue;
                 }
+                let Some(last) = items.last() else {
+                    truth.wrong.push(format!("{number} {key} was deleted"));
+                    continue;
+                };
                 let mut expected = values.last().cloned().unwrap_or_default();
-                expected.push(*pile.items.last().unwrap());
-                if key != "blind" && expected != pile.items {
-                    let what = format!("{number} {key} went from {expected:?} to {:?}", pile.items);
+                expected.push(*last);
+                if key != "blind" && expected != items {
+                    let what = format!("{number} {key} is {items:?}, not {expected:?}");
                     truth.wrong.push(what);
                 }
-                values.push(pile.items);
+                values.push(items);
             }
         }
     }
