@@ -294,7 +294,11 @@ async fn what_is_prepared_and_decided_is_kept() {
     world.append(eventful());
     world.append([
         own("prepared", 1, prepared.clone()),
-        own("prepared", 2, prepared),
+        own(
+            "prepared",
+            2,
+            prepared.replace(r#""key":"b""#, r#""key":"c""#),
+        ),
         own("decided", 3, decided),
     ]);
     world.snapshot().await;
