@@ -65,3 +65,14 @@ pub fn moment() -> u64 {
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+
+extern crate self as memgen_tests;
+#[cfg(test)]
+#[path = "../../examples/ledger/src/main.rs"]
+mod ledger;
+#[cfg(test)]
+#[path = "../tests/ledger.rs"]
+mod ledger_test;
+#[cfg(test)]
+#[path = "../tests/transactions.rs"]
+mod transactions;

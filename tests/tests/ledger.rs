@@ -102,7 +102,7 @@ async fn chaos(nodes: usize, kills: usize) {
         Arc::new(AtomicBool::new(false)),
         Arc::new(AtomicU64::new(0)),
     );
-    let client = |running: Arc<RwLock<Option<memgen_tests::Running>>>, index: usize| async move {
+    let client = move |running: Arc<RwLock<Option<memgen_tests::Running>>>, index: usize| async move {
         loop {
             if let Some(running) = &*running.read().await {
                 return running.client_of(index % nodes);

@@ -80,8 +80,8 @@ async fn transfers_over_two_nodes_and_a_restart() {
     let (running, clients) = start(folder.path(), 2).await;
     for id in 0..ACCOUNTS {
         let path = format!("/accounts/{id}");
-        let opened = clients[0].put(&path, &json!({"id": id, "balance": OPENING}));
-        assert_eq!(opened.await.status, 201);
+        let account = json!({"id": id, "balance": OPENING});
+        assert_eq!(clients[0].put(&path, &account).await.status, 201);
     }
     let refused = clients[0].post_empty("/transfer/0/1/101").await;
     assert_eq!(refused.status, 409, "{refused:?}");
