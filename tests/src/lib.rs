@@ -65,14 +65,3 @@ pub fn moment() -> u64 {
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;
-
-extern crate self as memgen_tests;
-#[cfg(test)]
-#[path = "../../examples/ledger/src/main.rs"]
-mod ledger;
-#[cfg(test)]
-#[path = "../tests/ledger.rs"]
-mod ledger_test;
-#[cfg(test)]
-#[path = "../tests/transactions.rs"]
-mod transactions;
