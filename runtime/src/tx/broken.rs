@@ -4,7 +4,7 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(dead_code, reason = "tests alone name them all")]
 pub(crate) enum Bug {
-    /// What a transaction read is not locked when it is prepared.
+    /// What a transaction has read may be written by another one before it is decided.
     NoReadLocks,
     /// Home decides before all others are prepared.
     Early,

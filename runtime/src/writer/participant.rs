@@ -66,13 +66,9 @@ impl<S: State> Running<S> {
             return drop(slot.send(Ok(Vote::TooLong(self.record_bytes_max))));
         }
         self.tx.note(&key, Some(&value), self.schema);
-        if is_broken(Bug::NoReadLocks) {
-            self.tx.locks.lock(id, [], typed.written_keys());
-        } else {
-            self.tx
-                .locks
-                .lock(id, typed.read_keys(), typed.written_keys());
-        }
+        self.tx
+            .locks
+            .lock(id, typed.read_keys(), typed.written_keys());
         let record = self.record(Kind::Data, key, Some(value));
         let index = self.push(group, record, Changes::None);
         let answer = Reply::Then(Box::new(move |outcome| {

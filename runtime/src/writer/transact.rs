@@ -369,7 +369,13 @@ impl<S: State> Running<S> {
             }
         }
         for (change, _) in &part.writes {
-            if !self.tx.locks.may_write(&change.key) {
+            let locks = &self.tx.locks;
+            let may_write = if is_broken(Bug::NoReadLocks) {
+                locks.may_read(&change.key)
+            } else {
+                locks.may_write(&change.key)
+            };
+            if !may_write {
                 let key = key_text::<S>(&change.key);
                 return Err(format!("`{key}` is being read or written"));
             }
