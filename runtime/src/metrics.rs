@@ -57,6 +57,8 @@ pub struct Metrics {
     pub log_size_bytes: IntGauge,
     /// Connections that are open now.
     pub connections: IntGauge,
+    /// 1 while anything of the log answers.
+    pub log_reached: IntGauge,
     /// 1 while this node is in touch with the coordinator.
     pub coordinator_connected: IntGauge,
     /// Processes of other nodes that this one has proved to be gone.
@@ -65,6 +67,8 @@ pub struct Metrics {
     pub compaction_lag: IntGauge,
     /// Connections that were closed at once, since there were too many.
     pub connections_refused: IntCounter,
+    /// Connections to the peer address that were not those of a node.
+    pub peer_connections_refused: IntCounter,
 }
 
 impl Metrics {
@@ -111,6 +115,11 @@ impl Metrics {
                 "memgen_log_size_bytes",
                 "Bytes that the log holds on disk.",
             ),
+            log_reached: gauge(
+                &registry,
+                "memgen_log_reached",
+                "1 while anything of the log answers this node.",
+            ),
             coordinator_connected: gauge(
                 &registry,
                 "memgen_coordinator_connected",
@@ -131,17 +140,20 @@ impl Metrics {
                 "memgen_connections",
                 "Connections that are open.",
             ),
-            connections_refused: IntCounter::new(
+            connections_refused: counter(
+                &registry,
                 "memgen_connections_refused_total",
                 "Connections closed at once, since there were too many.",
-            )
-            .expect("the name is legal"),
+            ),
+            peer_connections_refused: counter(
+                &registry,
+                "memgen_peer_connections_refused_total",
+                "Connections to the peer address that were refused: not those of a node.",
+            ),
             registry,
         };
-        metrics
-            .registry
-            .register(Box::new(metrics.connections_refused.clone()))
-            .expect("the name is used once");
+        // Until it is known better.
+        metrics.log_reached.set(1);
         metrics
     }
 
@@ -276,6 +288,14 @@ fn gauge(registry: &Registry, name: &str, help: &str) -> IntGauge {
         .register(Box::new(gauge.clone()))
         .expect("the name is used once");
     gauge
+}
+
+fn counter(registry: &Registry, name: &str, help: &str) -> IntCounter {
+    let counter = IntCounter::new(name, help).expect("the name is legal");
+    registry
+        .register(Box::new(counter.clone()))
+        .expect("the name is used once");
+    counter
 }
 
 fn histograms(

@@ -28,7 +28,7 @@ use crate::{
     migration::Readers,
     replica::Replica,
     tx::{Attempt, Fate, Lost, Others, Prepare, TxId, Vote},
-    writer::{Bounds, Phase, Writer},
+    writer::{Bounds, Order, Phase, Writer},
 };
 
 /// A writer, at a node of its own.
@@ -69,14 +69,14 @@ pub(super) fn start(sim: &Sim, number: u32, incarnation: u64, network: Arc<Netwo
     let lease = Arc::new(AtomicBool::new(true));
     let (mailbox, inbox) = Mailbox::new(1000);
     let (phase, _) = watch::channel(Phase::Starting);
-    let (leaver, leave) = watch::channel(false);
+    let (orderer, orders) = watch::channel(Order::Serve);
     let writer = Writer {
         replica,
         inbox,
         mailbox: mailbox.downgrade(),
         others: Arc::new(network),
         phase,
-        leave,
+        orders,
         lock: Arc::new(Leased(lease.clone())),
         bounds: Bounds {
             group_records_max: 8,
@@ -87,7 +87,7 @@ pub(super) fn start(sim: &Sim, number: u32, incarnation: u64, network: Arc<Netwo
         incarnation,
     };
     let task = tokio::spawn(async move {
-        let _leaver = leaver;
+        let _orderer = orderer;
         drop(writer.run().await);
     });
     Cell {
