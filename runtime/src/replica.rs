@@ -269,8 +269,8 @@ impl<S: State> Replica<S> {
     fn hold(&mut self) {
         for id in self.fold.pending_mut().take_news() {
             let prepared = self.fold.pending().prepared().get(&id);
-            let keys = prepared.map_or_else(Vec::new, |prepared| keys::<S>(prepared));
-            self.memory.held().set(id, keys);
+            let holds = prepared.map(|prepared| (keys::<S>(prepared), prepared.home.clone()));
+            self.memory.held().set(id, holds);
         }
     }
 

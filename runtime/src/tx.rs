@@ -42,7 +42,7 @@ pub(crate) use self::broken::set_broken;
 pub(crate) use self::{
     broken::{Bug, is_broken},
     courier::{Courier, Places, receive, template},
-    held::Held,
+    held::{Held, InDoubt},
     id::{Attempt, TxId},
     locks::Locks,
     message::{

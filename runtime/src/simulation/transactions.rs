@@ -3,6 +3,7 @@
 //! Each history is checked for strict serializability, as Elle does it: the log says in which order the values of a key followed each other; from this, what each
 //! transaction read, and which were over before others began, follows who must have been before whom. A circle is a violation. Each rule that is switched off must be found.
 
+mod cases;
 mod checker;
 mod network;
 
@@ -234,6 +235,9 @@ impl Client {
     ) -> Option<(BTreeMap<At, Vec<u64>>, Vec<At>, BTreeMap<u32, Part>)> {
         let (mut reads, mut writes, mut parts) =
             (BTreeMap::new(), Vec::new(), BTreeMap::<u32, Part>::new());
+        // Often one key alone, and not that of home: two that read the same keys and write different ones are told apart by the locks of what they read, and by nothing else.
+        let written = self.random.usize(..keys.len());
+        let share = if self.random.bool() { 0.1 } else { 0.6 };
         for (index, (number, key)) in keys.iter().copied().enumerate() {
             let part = parts.entry(number).or_default();
             let mut items = Vec::new();
@@ -247,7 +251,7 @@ impl Client {
                 reads.insert((number, key), seen.items);
                 self.pause(15).await;
             }
-            if index == 0 || key == "blind" || self.random.f64() < 0.6 {
+            if index == written || key == "blind" || self.random.f64() < share {
                 items.push(id);
                 let pile = Pile {
                     key: key.to_owned(),
@@ -570,79 +574,4 @@ fn an_abort_of_any_attempt_breaks_histories() {
 #[test]
 fn reads_without_a_second_look_break_histories() {
     is_found(None);
-}
-
-/// A batch that stayed in the log would bring back what was deleted after it, once compaction has taken the deletion.
-#[tokio::test(start_paused = true)]
-async fn a_batch_does_not_outlast_the_deletion_of_what_it_wrote() {
-    let compaction = Compaction {
-        every: Duration::from_secs(1),
-        lag: Duration::from_secs(5),
-        deletions: Some(Duration::from_secs(5)),
-    };
-    let sim = Sim::new(
-        1,
-        Faults {
-            compaction: Some(compaction),
-            ..Faults::none()
-        },
-    );
-    sim.client().declare(&topic()).await.unwrap();
-    let cells: Cells = Arc::new(Mutex::new(vec![Vec::new(), Vec::new(), Vec::new()]));
-    let network = Arc::new(Network::new(cells, fastrand::Rng::with_seed(1)));
-    let cell = start(&sim, 0, 1, network);
-    let write = |key: &str| Write {
-        key: key.to_owned(),
-        value: Some(
-            serde_json::value::to_raw_value(&Pile {
-                key: key.to_owned(),
-                items: vec![1],
-            })
-            .unwrap(),
-        ),
-    };
-    let commit = Commit {
-        id: TxId::of(1),
-        run: 0,
-        request: None,
-        reply: Bytes::new(),
-        own: Part {
-            reads: Vec::new(),
-            writes: vec![write("a"), write("b")],
-        },
-        others: Vec::new(),
-    };
-    let asked = cell
-        .mailbox
-        .ask(|slot| Job::Tx(TxJob::Commit(Box::new(commit), slot)));
-    assert!(matches!(asked.await.unwrap(), Committed::Yes(Some(_), _)));
-    let removed = cell.mailbox.ask(|slot| {
-        Job::Command(Command {
-            key: "a".to_owned(),
-            conditions: Conditions::default(),
-            request: None,
-            run: Box::new(|entry: &mut Entry<Pile>| {
-                entry.remove();
-                StatusCode::OK.into_response()
-            }),
-            slot,
-        })
-    });
-    removed.await.unwrap();
-    for _ in 0..60 {
-        sleep(Duration::from_secs(1)).await;
-        // Something that is newer, so that all of that is old.
-        cell.mailbox.ask(Job::Fence).await.unwrap();
-    }
-    let log: Arc<dyn Log> = Arc::new(sim.client());
-    let mut replica = Replica::<Pile>::new(log, partition(0), HORIZON, Readers::current(0));
-    let mut deletions = 0;
-    let seen = |_, record: &crate::record::Record, _| {
-        deletions += usize::from(&*record.key == b"a" && record.value.is_none());
-    };
-    replica.catch_up(None, seen).await.unwrap();
-    assert_eq!(deletions, 0, "compaction has taken the deletion");
-    let there = |key: &str| replica.memory().get(&key.to_owned()).is_some();
-    assert!(!there("a") && there("b"));
-    assert!(!replica.fold().has_open_batch());
 }

@@ -41,6 +41,9 @@ use crate::{
 /// How long one message may take. Whoever sends it tries again, or gives up.
 const MESSAGE_MAX: Duration = Duration::from_secs(5);
 
+/// How long one message may be: whatever one transaction may write, its keys and its answer fit in.
+const MESSAGE_BYTES_MAX: usize = 64 << 20;
+
 /// What nodes say to the owners of partitions.
 #[derive(Serialize, Deserialize)]
 enum Message {
@@ -454,7 +457,7 @@ pub(crate) fn receive<S: State>(mut call: Call) -> CallFuture {
             .template()
             .value(call.parts().uri.path(), "partition")?;
         let number: Option<usize> = number.parse().ok();
-        let body = call.body().await?;
+        let body = call.body_within(MESSAGE_BYTES_MAX).await?;
         let message: Message = serde_json::from_slice(&body)
             .map_err(|error| Problem::bad_request(format!("no message: {error}")))?;
         let node = call.node().clone();

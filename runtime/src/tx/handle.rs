@@ -23,6 +23,8 @@ use crate::{
 
 /// Keys that one transaction may read and write; beyond it, it fails with 422.
 const KEYS_MAX: usize = 10_000;
+/// What one transaction may write, in bytes of JSON; beyond it, it fails with 413. In one partition it may be less: it has to fit into one record.
+const WRITTEN_BYTES_MAX: usize = 16 << 20;
 
 /// A transaction: reads and writes of any keys of any states, as if nobody else did anything meanwhile.
 ///
@@ -59,6 +61,8 @@ pub struct Tx {
     node: Arc<Node>,
     deadline: Instant,
     touched: Mutex<BTreeMap<(&'static str, String), Touched>>,
+    /// The bytes of all that it writes.
+    written: usize,
 }
 
 /// A key that the function has read or written.
@@ -86,6 +90,7 @@ impl Tx {
             node,
             deadline,
             touched: Mutex::default(),
+            written: 0,
         }
     }
 
@@ -101,7 +106,7 @@ impl Tx {
     /// Creates or replaces an entity.
     ///
     /// # Errors
-    /// 422 if its key can't be one, or if the transaction has too many keys.
+    /// 422 if its key can't be one, or if the transaction has too many keys; 413 if it writes too much.
     pub fn put<S: State>(&mut self, state: S) -> Result<()> {
         self.write::<S>(&state.key(), Some(&state))
     }
@@ -185,13 +190,17 @@ impl Tx {
             }
         };
         let now = now.map(|stored| stored as Arc<dyn Any + Send + Sync>);
-        let mut all = self.touched();
+        let all = self.touched.get_mut();
+        let all = all.unwrap_or_else(PoisonError::into_inner);
         let many = all.len();
+        let length = |value: &Option<Box<RawValue>>| value.as_ref().map_or(0, |it| it.get().len());
+        self.written += length(&value);
         match all.entry((S::DEFINITION.topic, text)) {
             MapEntry::Occupied(mut entry) => {
                 let touched = entry.get_mut();
                 touched.now = now;
-                touched.write = Some(value);
+                let before = touched.write.replace(value);
+                self.written -= before.as_ref().map_or(0, length);
             }
             MapEntry::Vacant(_) if many >= KEYS_MAX => return Err(too_many()),
             MapEntry::Vacant(entry) => {
@@ -202,6 +211,9 @@ impl Tx {
                     write: Some(value),
                 });
             }
+        }
+        if self.written > WRITTEN_BYTES_MAX {
+            return Err(Problem::content_too_large(WRITTEN_BYTES_MAX as u64));
         }
         Ok(())
     }

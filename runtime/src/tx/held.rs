@@ -7,11 +7,16 @@ use std::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 use super::TxId;
+use crate::log::TopicPartition;
+
+/// Mostly the decision is there within milliseconds. A transaction that is prepared for longer is shown as in doubt.
+const SHOWN_AFTER: Duration = Duration::from_millis(100);
 
 /// The keys that prepared transactions will write. It changes with memory: a key is held before anyone can learn that the transaction is prepared, and
 /// released after its new value is there.
@@ -28,7 +33,25 @@ pub(crate) struct Held<K> {
 #[derive(Debug)]
 struct Keys<K> {
     by_key: BTreeMap<K, TxId>,
-    by_tx: HashMap<TxId, Vec<K>>,
+    by_tx: HashMap<TxId, Holder<K>>,
+}
+
+/// A prepared transaction.
+#[derive(Debug)]
+struct Holder<K> {
+    keys: Vec<K>,
+    home: TopicPartition,
+    /// When this process learned of it.
+    since: Instant,
+}
+
+/// A transaction that is prepared, and of which nothing was heard for some time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct InDoubt {
+    pub(crate) id: TxId,
+    /// The partition that knows what became of it.
+    pub(crate) home: TopicPartition,
+    pub(crate) age: Duration,
 }
 
 impl<K> Default for Held<K> {
@@ -49,17 +72,24 @@ impl<K: Ord + Clone> Held<K> {
         self.keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A transaction holds these keys from now on, and no others.
-    pub(crate) fn set(&self, id: TxId, now: Vec<K>) {
+    /// A transaction of this home holds these keys from now on, and no others; or is done.
+    pub(crate) fn set(&self, id: TxId, now: Option<(Vec<K>, TopicPartition)>) {
         let mut keys = self.keys();
-        for key in keys.by_tx.remove(&id).unwrap_or_default() {
-            keys.by_key.remove(&key);
+        if let Some(before) = keys.by_tx.remove(&id) {
+            for key in before.keys {
+                keys.by_key.remove(&key);
+            }
         }
-        if !now.is_empty() {
+        if let Some((now, home)) = now {
             for key in &now {
                 keys.by_key.insert(key.clone(), id);
             }
-            keys.by_tx.insert(id, now);
+            let holder = Holder {
+                keys: now,
+                home,
+                since: Instant::now(),
+            };
+            keys.by_tx.insert(id, holder);
         }
         self.count.store(keys.by_key.len(), Ordering::SeqCst);
         drop(keys);
@@ -74,6 +104,19 @@ impl<K: Ord + Clone> Held<K> {
     /// Whether a key is held at this moment.
     pub(crate) fn is_held(&self, key: &K) -> bool {
         !self.is_empty() && self.keys().by_key.contains_key(key)
+    }
+
+    /// The transactions that are in doubt, the oldest first.
+    pub(crate) fn in_doubt(&self) -> Vec<InDoubt> {
+        let keys = self.keys();
+        let all = keys.by_tx.iter().map(|(id, holder)| InDoubt {
+            id: *id,
+            home: holder.home.clone(),
+            age: holder.since.elapsed(),
+        });
+        let mut old: Vec<_> = all.filter(|it| it.age >= SHOWN_AFTER).collect();
+        old.sort_by_key(|it| std::cmp::Reverse(it.age));
+        old
     }
 
     /// Waits until all that holds keys of this range at this moment is decided and done.

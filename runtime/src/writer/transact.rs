@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream::FuturesUnordered};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::{
     Running,
@@ -44,6 +44,7 @@ pub(super) struct Run<S: State> {
     own: TypedPart<S>,
     others: Vec<TopicPartition>,
     waiting: Vec<Slot<Committed>>,
+    began: Instant,
 }
 
 impl<S: State> Run<S> {
@@ -111,7 +112,12 @@ impl<S: State> Running<S> {
             Ok(own) => own,
             Err(never) => return drop(slot.send(Ok(Committed::Never(never)))),
         };
+        let began = Instant::now();
+        if commit.run > 0 {
+            self.metrics.tx_retries.inc();
+        }
         if let Err(what) = self.check(&own) {
+            self.metrics.tx_conflicts.inc();
             return drop(slot.send(Ok(Committed::Conflict(what))));
         }
         let bytes = own.bytes() + commit.reply.len() + commit.others.len() * PARTICIPANT_BYTES;
@@ -128,6 +134,8 @@ impl<S: State> Running<S> {
             ..
         } = commit;
         if others.is_empty() {
+            // One without writes gives up what was asked for before.
+            let done = (!own.writes.is_empty()).then(|| self.will_be_committed(began));
             let writing = Writing {
                 changes: own.writes,
                 own: None,
@@ -135,6 +143,9 @@ impl<S: State> Running<S> {
                 answers: request.map(|request| (request, reply.clone())),
             };
             let answer = Reply::Then(Box::new(move |outcome| {
+                if let (Ok(_), Some(done)) = (&outcome, done) {
+                    done();
+                }
                 drop(slot.send(outcome.map(|offset| Committed::Yes(offset, reply))));
             }));
             return self.write(group, writing, answer);
@@ -168,8 +179,19 @@ impl<S: State> Running<S> {
             own,
             others: participants,
             waiting: vec![slot],
+            began,
         };
         self.tx.runs.insert(id, run);
+    }
+
+    /// What counts a transaction once it is committed.
+    fn will_be_committed(&self, began: Instant) -> impl FnOnce() + Send + use<S> {
+        let metrics = &self.metrics;
+        let (committed, seconds) = (metrics.tx_committed.clone(), metrics.tx_seconds.clone());
+        move || {
+            committed.inc();
+            seconds.observe(began.elapsed().as_secs_f64());
+        }
     }
 
     fn commit_again(&mut self, known: Known, slot: Slot<Committed>, group: &mut Group<S>) {
@@ -220,7 +242,11 @@ impl<S: State> Running<S> {
             answers: run.request.map(|request| (request, run.reply.clone())),
         };
         let (waiting, reply) = (run.waiting, run.reply);
+        let done = self.will_be_committed(run.began);
         let answer = Reply::Then(Box::new(move |outcome| {
+            if outcome.is_ok() {
+                done();
+            }
             for slot in waiting {
                 let outcome = outcome.clone();
                 drop(slot.send(outcome.map(|offset| Committed::Yes(offset, reply.clone()))));
@@ -246,6 +272,9 @@ impl<S: State> Running<S> {
         let Some(run) = self.tx.runs.remove(&id) else {
             return;
         };
+        if matches!(outcome, Committed::Conflict(_)) {
+            self.metrics.tx_conflicts.inc();
+        }
         for slot in run.waiting {
             drop(slot.send(Ok(outcome.clone())));
         }
