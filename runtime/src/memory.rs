@@ -219,6 +219,8 @@ pub struct Memory<S: State> {
     /// Up to where the log is being applied (exclusive): nothing that a reader sees is of a later record.
     applying: AtomicU64,
     summary: Mutex<Summary>,
+    /// How often a key came or went, or was about to.
+    comings: AtomicU32,
     /// The keys that readers must wait for.
     held: Held<S::Key>,
 }
@@ -231,6 +233,7 @@ impl<S: State> Default for Memory<S> {
             applied: AtomicU64::new(0),
             applying: AtomicU64::new(0),
             summary: Mutex::default(),
+            comings: AtomicU32::new(0),
             held: Held::default(),
         }
     }
@@ -250,8 +253,19 @@ impl<S: State> Memory<S> {
             applied: AtomicU64::new(summary.applied),
             applying: AtomicU64::new(summary.applied),
             summary: Mutex::new(summary),
+            comings: AtomicU32::new(0),
             held: Held::default(),
         })
+    }
+
+    /// How often a key came or went. What is not there, and was not there when this was the same number as now, was not there in between.
+    pub(crate) fn comings(&self) -> u32 {
+        self.comings.load(Ordering::SeqCst)
+    }
+
+    /// A key comes or goes now: said before it does.
+    fn comes_or_goes(&self) {
+        self.comings.fetch_add(1, Ordering::SeqCst);
     }
 
     /// The entity with this key. Never waits.
@@ -350,12 +364,16 @@ impl<S: State> Memory<S> {
     /// Sets the entity of a key, and returns the one that was there.
     fn set(&self, key: S::Key, stored: Arc<Stored<S>>) -> Option<Arc<Stored<S>>> {
         if let Some(cell) = self.base.cell(&key) {
+            if cell.load().is_none() {
+                self.comes_or_goes();
+            }
             return self.base.swap(cell, Some(stored));
         }
         let mut inserted = false;
         // One search, whether the key is there or not: in a large map the searches are most of the work of a replay.
         let cell = self.entities.get_or_insert_with(key, || {
             inserted = true;
+            self.comes_or_goes();
             ArcSwap::new(Arc::clone(&stored))
         });
         (!inserted).then(|| cell.value().swap(stored))
@@ -363,6 +381,7 @@ impl<S: State> Memory<S> {
 
     /// Removes the entity of a key, and returns it.
     fn remove(&self, key: &S::Key) -> Option<Arc<Stored<S>>> {
+        self.comes_or_goes();
         match self.base.cell(key) {
             Some(cell) => self.base.swap(cell, None),
             None => self
@@ -412,6 +431,26 @@ mod tests {
         assert_eq!(straight.summary().bytes, i64::try_from(bytes).unwrap());
         straight.apply([change("b", Some(20))], 6);
         assert_ne!(roundabout.summary().digest, straight.summary().digest);
+    }
+
+    /// Whatever the place of the key: that it came and went is seen afterwards.
+    #[test]
+    fn what_comes_and_goes_is_counted() {
+        let place = Place::new("b".to_owned(), Stored::decode(&json("b", 0)).unwrap());
+        let pieces = vec![vec![place].into_boxed_slice()];
+        let memory = Memory::restore(pieces, Summary::default()).unwrap();
+        let count = |changes: [Change<Entry>; 1]| {
+            let before = memory.comings();
+            memory.apply(changes, 0);
+            memory.comings() != before
+        };
+        assert!(!count([change("b", Some(1))]), "it only has another value");
+        for name in ["a", "b"] {
+            assert!(count([change(name, None)]) || name == "a");
+            assert!(count([change(name, Some(1))]), "`{name}` comes");
+            assert!(!count([change(name, Some(2))]));
+            assert!(count([change(name, None)]), "`{name}` goes");
+        }
     }
 
     fn name(number: u32) -> String {

@@ -46,7 +46,7 @@ pub(crate) use self::{
     id::{Attempt, TxId},
     locks::Locks,
     message::{
-        Commit, Committed, Fate, Lost, Never, Others, Part, Prepare, Read, Version, Vote, Write,
+        Commit, Committed, Fate, Lost, Never, Others, Part, Prepare, Read, Version, Vote, Was, Write,
     },
     pending::{Decided, Pending, Prepared, decided_key, prepared_key},
     run::{Answer, transact},

@@ -34,7 +34,7 @@ use crate::{
     partitions::just,
     prelude::*,
     replica::Replica,
-    tx::{Bug, Commit, Committed, Part, Read, TxId, Version, Write, is_broken, set_broken},
+    tx::{Bug, Commit, Committed, Part, Read, TxId, Version, Was, Write, is_broken, set_broken},
 };
 
 const PARTITIONS: u32 = 3;
@@ -65,7 +65,25 @@ struct Client {
 #[derive(Clone)]
 struct Seen {
     items: Vec<u64>,
-    version: Option<Version>,
+    was: Was,
+}
+
+fn look(memory: &Memory<Pile>, incarnation: u64, key: &String) -> Seen {
+    let version = |number| Version {
+        incarnation,
+        number,
+    };
+    let comings = memory.comings();
+    match memory.get(key) {
+        Some(stored) => Seen {
+            items: stored.state.items.clone(),
+            was: Was::There(version(stored.version())),
+        },
+        None => Seen {
+            items: Vec::new(),
+            was: Was::Absent(version(comings)),
+        },
+    }
 }
 
 impl Client {
@@ -94,16 +112,7 @@ impl Client {
             Some(())
         };
         timeout(Duration::from_secs(2), read).await.ok()??;
-        let stored = memory.get(&key);
-        Some(Seen {
-            items: stored
-                .as_ref()
-                .map_or_else(Vec::new, |stored| stored.state.items.clone()),
-            version: stored.map(|stored| Version {
-                incarnation,
-                number: stored.version(),
-            }),
-        })
+        Some(look(&memory, incarnation, &key))
     }
 
     /// Whether what was read is still so, and nobody is about to write it.
@@ -117,11 +126,7 @@ impl Client {
         if memory.held().is_held(&key) {
             return false;
         }
-        let version = memory.get(&key).map(|stored| Version {
-            incarnation,
-            number: stored.version(),
-        });
-        version == seen.version
+        look(&memory, incarnation, &key).was == seen.was
     }
 
     async fn pause(&mut self, most_ms: u64) {
@@ -245,7 +250,7 @@ impl Client {
                 let seen = self.read((number, key)).await?;
                 part.reads.push(Read {
                     key: key.to_owned(),
-                    version: seen.version,
+                    was: seen.was,
                 });
                 items.clone_from(&seen.items);
                 reads.insert((number, key), seen.items);

@@ -22,7 +22,7 @@ use tokio::{
 };
 
 use super::{
-    Attempt, Commit, Committed, Fate, Lost, Others, Part, Prepare, Read, TxId, Version, Vote,
+    Attempt, Commit, Committed, Fate, Lost, Others, Part, Prepare, Read, TxId, Version, Vote, Was,
 };
 use crate::{
     call::{Call, CallFuture, patiently},
@@ -52,7 +52,7 @@ enum Message {
     Abort(TxId, Attempt),
     Ask(TxId, Attempt),
     Commit(Box<Commit>),
-    /// The entity with this key, and which version it is.
+    /// The entity with this key, and which one it is.
     Read(String),
     /// Whether what was read is still so, and nobody is about to write it.
     AreStill(Vec<Read>),
@@ -150,17 +150,28 @@ async fn are_still_here<S: State>(
     let looked = here.read(false, None, |memory| {
         keys.iter().zip(reads).all(|(key, read)| {
             // First this: see `Held`.
-            !memory.held().is_held(key) && version(here, memory.get(key).as_ref()) == read.version
+            !memory.held().is_held(key) && look(here, memory, key).0 == read.was
         })
     });
     patiently(deadline, looked).await
 }
 
-fn version<S: State>(here: &Here<S>, stored: Option<&Arc<Stored<S>>>) -> Option<Version> {
-    stored.map(|stored| Version {
+/// What memory has at a key, and how to know that it was so all the while.
+fn look<S: State>(
+    here: &Here<S>,
+    memory: &Memory<S>,
+    key: &S::Key,
+) -> (Was, Option<Arc<Stored<S>>>) {
+    let version = |number| Version {
         incarnation: here.incarnation,
-        number: stored.version(),
-    })
+        number,
+    };
+    // First this: a key that goes while it is looked for is counted before it does.
+    let comings = memory.comings();
+    match memory.get(key) {
+        Some(stored) => (Was::There(version(stored.version())), Some(stored)),
+        None => (Was::Absent(version(comings)), None),
+    }
 }
 
 /// Whether all of what was read is still so: then there was a moment at which all of it was so at once.
@@ -181,33 +192,30 @@ pub(super) async fn are_still(
     Ok(answered.into_iter().all(|are_still| are_still))
 }
 
-/// The entity with a key, as its owner has it, and which version that is.
+/// The entity with a key, as its owner has it, and which one that is.
 pub(super) async fn read<S: State>(
     slot: &Slot<S>,
     key: &S::Key,
     deadline: Instant,
-) -> Result<(Option<Arc<Stored<S>>>, Option<Version>), Problem> {
+) -> Result<(Was, Option<Arc<Stored<S>>>), Problem> {
     let mut pause = Pause::new(deadline);
     loop {
         let answered = match slot.owner(deadline).await? {
             Owner::Here(here) => {
-                let look = |memory: &Memory<S>| memory.get(key);
-                let stored = patiently(deadline, here.read(false, just(key), look)).await;
-                stored.map(|stored| {
-                    let version = version(&here, stored.as_ref());
-                    (stored, version)
-                })
+                let look = |memory: &Memory<S>| look(&here, memory, key);
+                patiently(deadline, here.read(false, just(key), look)).await
             }
             Owner::Peer(peer) => {
                 let message = Message::Read(key_text::<S>(key));
                 let (cluster, at) = (&slot.cluster, &slot.partition);
-                let found = post::<Option<(Version, Box<RawValue>)>>(
+                let found = post::<(Was, Option<Box<RawValue>>)>(
                     cluster, &peer, at, &message, deadline,
                 );
                 match found.await {
-                    Ok(None) => Ok((None, None)),
-                    Ok(Some((version, value))) => Stored::decode(value.get().as_bytes())
-                        .map(|stored| (Some(Arc::new(stored)), Some(version)))
+                    Ok((was, value)) => value
+                        .map(|value| Stored::decode(value.get().as_bytes()).map(Arc::new))
+                        .transpose()
+                        .map(|stored| (was, stored))
                         .map_err(|error| Problem::internal(error).into()),
                     Err(unanswered) => Err(unanswered),
                 }
@@ -470,12 +478,11 @@ pub(crate) fn receive<S: State>(mut call: Call) -> CallFuture {
         let unanswered = match message {
             Message::Read(key) => {
                 let key = parse_key::<S>(&key)?;
-                let look = |memory: &Memory<S>| memory.get(&key);
+                let look = |memory: &Memory<S>| look(&here, memory, &key);
                 match patiently(deadline, here.read(false, just(&key), look)).await {
-                    Ok(stored) => {
-                        let version = version(&here, stored.as_ref());
-                        let found = version.zip(stored.as_ref().map(|stored| &stored.state));
-                        return Ok(Json(found).into_response());
+                    Ok((was, stored)) => {
+                        let state = stored.as_ref().map(|stored| &stored.state);
+                        return Ok(Json((was, state)).into_response());
                     }
                     Err(unanswered) => unanswered,
                 }

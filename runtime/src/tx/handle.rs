@@ -10,7 +10,7 @@ use std::{
 use serde_json::value::{RawValue, to_raw_value};
 use tokio::time::Instant;
 
-use super::{Part, Read, Version, Write, courier};
+use super::{Part, Read, Was, Write, courier};
 use crate::{
     entry::{Edit, Entry},
     key::{key_text, parse_key},
@@ -69,7 +69,7 @@ pub struct Tx {
 struct Touched {
     place: TopicPartition,
     /// What it read from the owner, if it did.
-    read: Option<Option<Version>>,
+    read: Option<Was>,
     /// The entity as the function sees it: an `Arc<Stored<S>>`.
     now: Option<Arc<dyn Any + Send + Sync>>,
     /// What it wrote, if it did.
@@ -157,7 +157,7 @@ impl Tx {
         }
         let partitions = self.node.partitions::<S>()?;
         let slot = partitions.locate(key);
-        let (stored, version) = courier::read(slot, key, self.deadline).await?;
+        let (was, stored) = courier::read(slot, key, self.deadline).await?;
         let mut all = self.touched();
         let many = all.len();
         match all.entry(at) {
@@ -167,7 +167,7 @@ impl Tx {
             MapEntry::Vacant(entry) => {
                 entry.insert(Touched {
                     place: slot.partition.clone(),
-                    read: Some(version),
+                    read: Some(was),
                     now: stored.clone().map(|stored| stored as _),
                     write: None,
                 });
@@ -228,8 +228,8 @@ impl Tx {
                 let key = key.clone();
                 part.writes.push(Write { key, value });
             }
-            if let Some(version) = touched.read {
-                part.reads.push(Read { key, version });
+            if let Some(was) = touched.read {
+                part.reads.push(Read { key, was });
             }
         }
         parts.retain(|_, part| !part.reads.is_empty() || !part.writes.is_empty());

@@ -16,12 +16,30 @@ pub(crate) struct Version {
     pub(crate) number: u32,
 }
 
+/// What was found at a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Was {
+    /// An entity, of this version.
+    There(Version),
+    /// None. The number says how often a key of the partition had come or gone by then: one that came and went since is not overlooked.
+    Absent(Version),
+}
+
+impl Was {
+    /// The version of the entity, if there was one.
+    pub(crate) fn version(self) -> Option<Version> {
+        match self {
+            Self::There(version) => Some(version),
+            Self::Absent(_) => None,
+        }
+    }
+}
+
 /// A key that was read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Read {
     pub(crate) key: String,
-    /// None: there was no entity.
-    pub(crate) version: Option<Version>,
+    pub(crate) was: Was,
 }
 
 /// A key that is to be written.

@@ -351,7 +351,7 @@ impl<S: State> Running<S> {
             writes: Vec::with_capacity(part.writes.len()),
         };
         for read in &part.reads {
-            typed.reads.push((key(&read.key)?, read.version));
+            typed.reads.push((key(&read.key)?, read.was.version()));
         }
         for write in &part.writes {
             let key = key(&write.key)?;
