@@ -20,6 +20,7 @@
 //! | `handle`, `run` | what handlers see, and how often they run |
 //! | `id` | which transaction, and which attempt of its home |
 //! | `message` | what homes and participants say to each other, and the seam by which they do |
+//! | `range` | ranges of keys of one partition |
 //! | `text` | what JSON has no place for |
 //! | `pending` | what is prepared and decided, as the fold knows it |
 //! | `courier` | how that works: to a writer here, or to a peer |
@@ -34,6 +35,7 @@ mod id;
 mod locks;
 mod message;
 mod pending;
+mod range;
 mod run;
 pub(crate) mod text;
 
@@ -44,11 +46,12 @@ pub(crate) use self::{
     courier::{Courier, Places, receive, template},
     held::{Held, InDoubt},
     id::{Attempt, TxId},
-    locks::Locks,
+    locks::{Freed, Locks},
     message::{
-        Commit, Committed, Fate, Lost, Never, Others, Part, Prepare, Read, Version, Vote, Was, Write,
+        Commit, Committed, Fate, Listing, Lost, Never, Others, Part, Prepare, Read, Version, Vote, Was, Write,
     },
     pending::{Decided, Pending, Prepared, decided_key, prepared_key},
+    range::{KeyRange, Range},
     run::{Answer, transact},
 };
 pub use self::{handle::Tx, run::Ran};

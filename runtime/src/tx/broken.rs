@@ -6,6 +6,8 @@
 pub(crate) enum Bug {
     /// What a transaction has read may be written by another one before it is decided.
     NoReadLocks,
+    /// A key may come into a range that a transaction has read, or go from it, before it is decided.
+    NoRangeLocks,
     /// Home decides before all others are prepared.
     Early,
     /// The versions of what was read are not checked.

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    ops::ControlFlow,
     sync::{Arc, OnceLock, Weak},
     time::Duration,
 };
@@ -22,7 +23,8 @@ use tokio::{
 };
 
 use super::{
-    Attempt, Commit, Committed, Fate, Lost, Others, Part, Prepare, Read, TxId, Version, Vote, Was,
+    Attempt, Commit, Committed, Fate, KeyRange, Lost, Others, Part, Prepare, Range, TxId, Version,
+    Vote, Was, handle::KEYS_MAX,
 };
 use crate::{
     call::{Call, CallFuture, patiently},
@@ -54,8 +56,10 @@ enum Message {
     Commit(Box<Commit>),
     /// The entity with this key, and which one it is.
     Read(String),
+    /// The entities in this range.
+    List(Range),
     /// Whether what was read is still so, and nobody is about to write it.
-    AreStill(Vec<Read>),
+    AreStill(Part),
 }
 
 /// The path of a partition for transactions.
@@ -77,7 +81,7 @@ pub(crate) trait Places: Send + Sync {
     fn are_still<'a>(
         &'a self,
         number: u32,
-        reads: &'a [Read],
+        part: &'a Part,
         deadline: Instant,
     ) -> BoxFuture<'a, Result<bool, Problem>>;
 }
@@ -115,7 +119,7 @@ impl<S: State> Places for Partitions<S> {
     fn are_still<'a>(
         &'a self,
         number: u32,
-        reads: &'a [Read],
+        part: &'a Part,
         deadline: Instant,
     ) -> BoxFuture<'a, Result<bool, Problem>> {
         Box::pin(async move {
@@ -124,9 +128,9 @@ impl<S: State> Places for Partitions<S> {
             let mut pause = Pause::new(deadline);
             loop {
                 let answered = match slot.owner(deadline).await? {
-                    Owner::Here(here) => are_still_here(&here, reads, deadline).await,
+                    Owner::Here(here) => are_still_here(&here, part, deadline).await,
                     Owner::Peer(peer) => {
-                        let message = Message::AreStill(reads.to_vec());
+                        let message = Message::AreStill(part.clone());
                         post(&slot.cluster, &peer, &slot.partition, &message, deadline).await
                     }
                 };
@@ -141,19 +145,34 @@ impl<S: State> Places for Partitions<S> {
 
 async fn are_still_here<S: State>(
     here: &Here<S>,
-    reads: &[Read],
+    part: &Part,
     deadline: Instant,
 ) -> Result<bool, Unanswered> {
+    let Part { reads, lists, .. } = part;
+    let ranges = lists.iter().map(|list| list.range.typed::<S>());
+    let ranges: Result<Vec<_>, _> = ranges.collect();
+    let ranges = ranges.map_err(Problem::internal)?;
     let keys = reads.iter().map(|read| parse_key::<S>(&read.key));
     let keys: Result<Vec<_>, _> = keys.collect();
     let keys = keys.map_err(Problem::internal)?;
     let looked = here.read(false, None, |memory| {
-        keys.iter().zip(reads).all(|(key, read)| {
+        let all_there = ranges.iter().zip(lists).all(|(range, list)| {
+            !memory.held().is_held_within(range) && comings(here, memory) == list.comings
+        });
+        all_there && keys.iter().zip(reads).all(|(key, read)| {
             // First this: see `Held`.
             !memory.held().is_held(key) && look(here, memory, key).0 == read.was
         })
     });
     patiently(deadline, looked).await
+}
+
+/// How often a key of the partition has come or gone.
+fn comings<S: State>(here: &Here<S>, memory: &Memory<S>) -> Version {
+    Version {
+        incarnation: here.incarnation,
+        number: memory.comings(),
+    }
 }
 
 /// What memory has at a key, and how to know that it was so all the while.
@@ -162,15 +181,84 @@ fn look<S: State>(
     memory: &Memory<S>,
     key: &S::Key,
 ) -> (Was, Option<Arc<Stored<S>>>) {
-    let version = |number| Version {
-        incarnation: here.incarnation,
-        number,
-    };
     // First this: a key that goes while it is looked for is counted before it does.
-    let comings = memory.comings();
+    let comings = comings(here, memory);
     match memory.get(key) {
-        Some(stored) => (Was::There(version(stored.version())), Some(stored)),
-        None => (Was::Absent(version(comings)), None),
+        Some(stored) => (Was::There(version(here, &stored)), Some(stored)),
+        None => (Was::Absent(comings), None),
+    }
+}
+
+fn version<S: State>(here: &Here<S>, stored: &Stored<S>) -> Version {
+    Version {
+        incarnation: here.incarnation,
+        number: stored.version(),
+    }
+}
+
+/// The entities in a range, and how often a key of the partition had come or gone by then.
+pub(super) type Listed<S> = (Version, Vec<(Version, Arc<Stored<S>>)>);
+
+/// One more than a transaction can have is enough to say so.
+fn list_here<S: State>(
+    here: &Here<S>,
+    memory: &Memory<S>,
+    range: &KeyRange<S::Key>,
+) -> Listed<S> {
+    let comings = comings(here, memory);
+    let mut listed = Vec::new();
+    memory.walk(range.start(), |key, stored| {
+        let is_in = match range.place(key) {
+            ControlFlow::Continue(is_in) if listed.len() <= KEYS_MAX => is_in,
+            _ => return ControlFlow::Break(()),
+        };
+        if is_in {
+            listed.push((version(here, &stored), stored));
+        }
+        ControlFlow::Continue(())
+    });
+    (comings, listed)
+}
+
+/// The entities in a range, as its owner has them, in the order of their keys.
+pub(super) async fn list<S: State>(
+    slot: &Slot<S>,
+    range: &Range,
+    deadline: Instant,
+) -> Result<Listed<S>, Problem> {
+    let keys = range.typed::<S>().map_err(Problem::internal)?;
+    let mut pause = Pause::new(deadline);
+    loop {
+        let answered = match slot.owner(deadline).await? {
+            Owner::Here(here) => {
+                let look = |memory: &Memory<S>| list_here(&here, memory, &keys);
+                patiently(deadline, here.read(false, keys.bounds(), look)).await
+            }
+            Owner::Peer(peer) => {
+                let message = Message::List(range.clone());
+                let (cluster, at) = (&slot.cluster, &slot.partition);
+                let found = post::<(Version, Vec<(Version, Box<RawValue>)>)>(
+                    cluster, &peer, at, &message, deadline,
+                );
+                match found.await {
+                    Ok((comings, found)) => {
+                        let listed = found.into_iter().map(|(version, value)| {
+                            let stored = Stored::decode(value.get().as_bytes())?;
+                            Ok((version, Arc::new(stored)))
+                        });
+                        let listed: serde_json::Result<Vec<_>> = listed.collect();
+                        listed
+                            .map(|listed| (comings, listed))
+                            .map_err(|error| Problem::internal(error).into())
+                    }
+                    Err(unanswered) => Err(unanswered),
+                }
+            }
+        };
+        match answered {
+            Ok(found) => return Ok(found),
+            Err(unanswered) => pause.after(unanswered, &slot.cluster).await?,
+        }
     }
 }
 
@@ -181,12 +269,14 @@ pub(super) async fn are_still(
     deadline: Instant,
 ) -> Result<bool, Problem> {
     let reads = parts.values().map(|part| part.reads.len());
-    if reads.sum::<usize>() < 2 {
+    let lists = parts.values().map(|part| part.lists.len());
+    // One key is read at one moment. What is in a range is looked at one after the other.
+    if reads.sum::<usize>() < 2 && lists.sum::<usize>() == 0 {
         return Ok(true);
     }
     let asked = parts.iter().map(async |(at, part)| {
         let places = node.places(&at.topic).map_err(Problem::internal)?;
-        places.are_still(at.partition, &part.reads, deadline).await
+        places.are_still(at.partition, part, deadline).await
     });
     let answered = try_join_all(asked).await?;
     Ok(answered.into_iter().all(|are_still| are_still))
@@ -438,7 +528,7 @@ async fn deliver(inbox: &dyn Inbox, message: Message, deadline: Instant) -> Resp
         Message::Commit(commit) => {
             answer(inbox, deadline, |slot| TxJob::Commit(commit, slot)).await
         }
-        Message::Read(_) | Message::AreStill(_) => {
+        Message::Read(_) | Message::List(_) | Message::AreStill(_) => {
             Problem::internal("a read is no job of the writer").into_response()
         }
         Message::Ask(id, attempt) => {
@@ -487,7 +577,20 @@ pub(crate) fn receive<S: State>(mut call: Call) -> CallFuture {
                     Err(unanswered) => unanswered,
                 }
             }
-            Message::AreStill(reads) => match are_still_here(&here, &reads, deadline).await {
+            Message::List(range) => {
+                let keys = range.typed::<S>()?;
+                let look = |memory: &Memory<S>| list_here(&here, memory, &keys);
+                match patiently(deadline, here.read(false, keys.bounds(), look)).await {
+                    Ok((comings, listed)) => {
+                        let listed = listed.iter();
+                        let listed = listed.map(|(version, stored)| (version, &stored.state));
+                        let listed: Vec<_> = listed.collect();
+                        return Ok(Json((comings, listed)).into_response());
+                    }
+                    Err(unanswered) => unanswered,
+                }
+            }
+            Message::AreStill(part) => match are_still_here(&here, &part, deadline).await {
                 Ok(are_still) => return Ok(Json(are_still).into_response()),
                 Err(unanswered) => unanswered,
             },

@@ -4,13 +4,14 @@ use std::{
     any::Any,
     collections::{BTreeMap, btree_map::Entry as MapEntry},
     fmt,
+    ops::RangeBounds,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use serde_json::value::{RawValue, to_raw_value};
 use tokio::time::Instant;
 
-use super::{Part, Read, Was, Write, courier};
+use super::{Listing, Part, Range, Read, Was, Write, courier};
 use crate::{
     entry::{Edit, Entry},
     key::{key_text, parse_key},
@@ -22,7 +23,7 @@ use crate::{
 };
 
 /// Keys that one transaction may read and write; beyond it, it fails with 422.
-const KEYS_MAX: usize = 10_000;
+pub(super) const KEYS_MAX: usize = 10_000;
 /// What one transaction may write, in bytes of JSON; beyond it, it fails with 413. In one partition it may be less: it has to fit into one record.
 const WRITTEN_BYTES_MAX: usize = 16 << 20;
 
@@ -61,6 +62,7 @@ pub struct Tx {
     node: Arc<Node>,
     deadline: Instant,
     touched: Mutex<BTreeMap<(&'static str, String), Touched>>,
+    lists: Mutex<Vec<(TopicPartition, Listing)>>,
     /// The bytes of all that it writes.
     written: usize,
 }
@@ -90,6 +92,7 @@ impl Tx {
             node,
             deadline,
             touched: Mutex::default(),
+            lists: Mutex::default(),
             written: 0,
         }
     }
@@ -101,6 +104,89 @@ impl Tx {
     pub async fn get<S: State>(&self, key: &S::Key) -> Result<Option<S>> {
         let stored = self.stored::<S>(key).await?;
         Ok(stored.map(|stored| stored.state.clone()))
+    }
+
+    /// The entities whose keys are in this range, in order, as the transaction has left them.
+    ///
+    /// All of them are in one partition. Where a state has several, these are the entities of the *partition key* of the range's start
+    /// (`#[partition_by]`), and no others.
+    ///
+    /// ```
+    /// # use memgen::prelude::*;
+    /// # #[stateful_api(path = "/customers/{customer}/orders", partitions = 4)]
+    /// # #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+    /// # pub struct Order { #[key] #[partition_by] pub customer: String, #[key] pub number: u32 }
+    /// /// A new order, with the next number.
+    /// #[handler(post, "/order/{customer}")]
+    /// async fn order(tx: &mut Tx, customer: String) -> Result<Created<Order>> {
+    ///     let orders = tx.list::<Order>((customer.clone(), 0)..).await?;
+    ///     let number = orders.last().map_or(1, |last| last.number + 1);
+    ///     let order = Order { customer, number };
+    ///     tx.put(order.clone())?;
+    ///     Ok(Created::new(order))
+    /// }
+    /// # fn main() {}
+    /// ```
+    ///
+    /// # Errors
+    /// 503 if its owner can't be reached; 422 if the transaction has too many keys; 500 if such a range is not in one partition.
+    pub async fn list<S: State>(
+        &self,
+        keys: impl RangeBounds<S::Key> + Send,
+    ) -> Result<Vec<S>> {
+        let partitions = self.node.partitions::<S>()?;
+        let range = Range::of::<S>(&keys, partitions.slots.len());
+        let range = range.map_err(Problem::internal)?;
+        let slot = match range.within() {
+            None => &partitions.slots[0],
+            Some(within) => partitions.locate_text(within),
+        };
+        let typed = range.typed::<S>().map_err(|error| {
+            Problem::invalid(format!("the range: {error}"))
+        })?;
+        if typed.bounds().is_none() {
+            return Ok(Vec::new());
+        }
+        let (comings, listed) = courier::list(slot, &range, self.deadline).await?;
+        let count = listed.len();
+        let mut all = self.touched();
+        for (version, stored) in listed {
+            let was = Was::There(version);
+            let at = (S::DEFINITION.topic, key_text::<S>(&stored.state.key()));
+            match all.entry(at) {
+                MapEntry::Occupied(mut entry) => drop(entry.get_mut().read.get_or_insert(was)),
+                MapEntry::Vacant(entry) => {
+                    entry.insert(Touched {
+                        place: slot.partition.clone(),
+                        read: Some(was),
+                        now: Some(stored as _),
+                        write: None,
+                    });
+                }
+            }
+        }
+        if all.len() > KEYS_MAX {
+            return Err(too_many());
+        }
+        let listing = Listing {
+            range,
+            count,
+            comings,
+        };
+        let mut lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
+        lists.push((slot.partition.clone(), listing));
+        let of_topic = all.range((S::DEFINITION.topic, String::new())..);
+        let of_topic = of_topic.take_while(|((topic, _), _)| *topic == S::DEFINITION.topic);
+        let there = of_topic.filter_map(|(_, touched)| typed_now::<S>(touched.now.as_ref()));
+        let mut found: Vec<_> = there
+            .map(|stored| (stored.state.key(), stored))
+            .filter(|(key, _)| typed.contains(key))
+            .collect();
+        found.sort_by(|(one, _), (other, _)| one.cmp(other));
+        Ok(found
+            .into_iter()
+            .map(|(_, stored)| stored.state.clone())
+            .collect())
     }
 
     /// Creates or replaces an entity.
@@ -153,7 +239,7 @@ impl Tx {
     async fn stored<S: State>(&self, key: &S::Key) -> Result<Option<Arc<Stored<S>>>> {
         let at = (S::DEFINITION.topic, key_text::<S>(key));
         if let Some(touched) = self.touched().get(&at) {
-            return Ok(typed(touched.now.as_ref()));
+            return Ok(typed_now(touched.now.as_ref()));
         }
         let partitions = self.node.partitions::<S>()?;
         let slot = partitions.locate(key);
@@ -162,7 +248,7 @@ impl Tx {
         let many = all.len();
         match all.entry(at) {
             // Another read of the same key, at once with this one, was faster.
-            MapEntry::Occupied(entry) => Ok(typed(entry.get().now.as_ref())),
+            MapEntry::Occupied(entry) => Ok(typed_now(entry.get().now.as_ref())),
             MapEntry::Vacant(_) if many >= KEYS_MAX => Err(too_many()),
             MapEntry::Vacant(entry) => {
                 entry.insert(Touched {
@@ -232,12 +318,18 @@ impl Tx {
                 part.reads.push(Read { key, was });
             }
         }
-        parts.retain(|_, part| !part.reads.is_empty() || !part.writes.is_empty());
+        let lists = self.lists.into_inner();
+        for (place, list) in lists.unwrap_or_else(PoisonError::into_inner) {
+            parts.entry(place).or_default().lists.push(list);
+        }
+        parts.retain(|_, part| {
+            !(part.reads.is_empty() && part.lists.is_empty() && part.writes.is_empty())
+        });
         parts
     }
 }
 
-fn typed<S: State>(now: Option<&Arc<dyn Any + Send + Sync>>) -> Option<Arc<Stored<S>>> {
+fn typed_now<S: State>(now: Option<&Arc<dyn Any + Send + Sync>>) -> Option<Arc<Stored<S>>> {
     let now = now?.clone().downcast();
     // A topic has one type.
     now.ok()

@@ -12,7 +12,7 @@ use std::{
 
 use tokio::{sync::watch, time::Instant};
 
-use super::TxId;
+use super::{KeyRange, TxId};
 use crate::log::TopicPartition;
 
 /// Mostly the decision is there within milliseconds. A transaction that is prepared for longer is shown as in doubt.
@@ -104,6 +104,17 @@ impl<K: Ord + Clone> Held<K> {
     /// Whether a key is held at this moment.
     pub(crate) fn is_held(&self, key: &K) -> bool {
         !self.is_empty() && self.keys().by_key.contains_key(key)
+    }
+
+    /// Whether a key of this range is held at this moment.
+    pub(crate) fn is_held_within(&self, range: &KeyRange<K>) -> bool {
+        let Some(bounds) = range.bounds().filter(|_| !self.is_empty()) else {
+            return false;
+        };
+        let keys = self.keys();
+        keys.by_key
+            .range(bounds)
+            .any(|(key, _)| range.contains(key))
     }
 
     /// The transactions that are in doubt, the oldest first.

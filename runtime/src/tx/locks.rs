@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, btree_map::Entry};
 
-use super::TxId;
+use super::{KeyRange, TxId};
 
 /// Who has a key. Readers may be many; a writer is alone, but for itself.
 #[derive(Debug, Default)]
@@ -15,13 +15,23 @@ struct Holders {
 #[derive(Debug)]
 pub(crate) struct Locks<K> {
     keys: BTreeMap<K, Holders>,
+    /// Ranges that are read. They are few.
+    ranges: Vec<(TxId, KeyRange<K>)>,
     by_tx: HashMap<TxId, Vec<K>>,
+}
+
+/// What nobody has any more; of the ranges others may have parts.
+#[derive(Debug)]
+pub(crate) struct Freed<K> {
+    pub(crate) keys: Vec<K>,
+    pub(crate) ranges: Vec<KeyRange<K>>,
 }
 
 impl<K> Default for Locks<K> {
     fn default() -> Self {
         Self {
             keys: BTreeMap::new(),
+            ranges: Vec::new(),
             by_tx: HashMap::new(),
         }
     }
@@ -30,12 +40,22 @@ impl<K> Default for Locks<K> {
 impl<K: Ord + Clone> Locks<K> {
     /// Whether somebody has the key, in whatever way. A command is to wait then, since nobody knows before it has run whether it writes.
     pub(crate) fn is_locked(&self, key: &K) -> bool {
-        !self.keys.is_empty() && self.keys.contains_key(key)
+        (!self.keys.is_empty() && self.keys.contains_key(key))
+            || self.ranges.iter().any(|(_, range)| range.contains(key))
     }
 
     /// Whether a transaction that has no locks may read the key.
     pub(crate) fn may_read(&self, key: &K) -> bool {
         self.keys.get(key).is_none_or(|it| it.writer.is_none())
+    }
+
+    /// Whether a transaction that has no locks may read the range.
+    pub(crate) fn may_list(&self, range: &KeyRange<K>) -> bool {
+        let Some(bounds) = range.bounds() else {
+            return true;
+        };
+        let mut within = self.keys.range(bounds);
+        within.all(|(key, holders)| holders.writer.is_none() || !range.contains(key))
     }
 
     /// Whether a transaction that has no locks may write the key.
@@ -48,6 +68,7 @@ impl<K: Ord + Clone> Locks<K> {
         &mut self,
         id: TxId,
         reads: impl IntoIterator<Item = K>,
+        ranges: impl IntoIterator<Item = KeyRange<K>>,
         writes: impl IntoIterator<Item = K>,
     ) {
         let mut mine = Vec::new();
@@ -59,11 +80,15 @@ impl<K: Ord + Clone> Locks<K> {
             self.keys.entry(key.clone()).or_default().writer = Some(id);
             mine.push(key);
         }
+        let ranges = ranges.into_iter().map(|range| (id, range));
+        self.ranges.extend(ranges);
         self.by_tx.insert(id, mine);
     }
 
-    /// Takes a transaction's locks away. The keys that nobody has now.
-    pub(crate) fn unlock(&mut self, id: TxId) -> Vec<K> {
+    /// Takes a transaction's locks away.
+    pub(crate) fn unlock(&mut self, id: TxId) -> Freed<K> {
+        let ranges = self.ranges.extract_if(.., |(of, _)| *of == id);
+        let ranges = ranges.map(|(_, range)| range).collect();
         let mut free = Vec::new();
         for key in self.by_tx.remove(&id).unwrap_or_default() {
             if let Entry::Occupied(mut entry) = self.keys.entry(key.clone()) {
@@ -78,7 +103,7 @@ impl<K: Ord + Clone> Locks<K> {
                 }
             }
         }
-        free
+        Freed { keys: free, ranges }
     }
 }
 
@@ -90,15 +115,19 @@ mod tests {
     fn readers_share_and_a_writer_is_alone() {
         let (one, two) = (TxId::of(1), TxId::of(2));
         let mut locks = Locks::default();
-        locks.lock(one, ["a", "b"], ["b"]);
-        locks.lock(two, ["a"], []);
+        locks.lock(one, ["a", "b"], [], ["b"]);
+        locks.lock(two, ["a"], [], []);
         assert!(locks.may_read(&"a") && !locks.may_write(&"a"));
         assert!(!locks.may_read(&"b") && !locks.may_write(&"b"));
         assert!(locks.may_write(&"c"));
-        assert_eq!(locks.unlock(one), ["b"], "the other one still reads `a`");
+        assert_eq!(
+            locks.unlock(one).keys,
+            ["b"],
+            "the other one still reads `a`"
+        );
         assert!(locks.may_write(&"b") && locks.is_locked(&"a"));
-        assert_eq!(locks.unlock(one), [""; 0]);
-        assert_eq!(locks.unlock(two), ["a"]);
+        assert_eq!(locks.unlock(one).keys, [""; 0]);
+        assert_eq!(locks.unlock(two).keys, ["a"]);
         assert!(!locks.is_locked(&"a"));
     }
 }

@@ -5,7 +5,7 @@ use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{Attempt, TxId};
+use super::{Attempt, Range, TxId};
 use crate::{log::TopicPartition, mailbox::RequestId, record::Offset};
 
 /// Which value of a key was read. Each process gives each value that it takes into memory another number, so that equal versions mean that nothing was
@@ -42,6 +42,16 @@ pub(crate) struct Read {
     pub(crate) was: Was,
 }
 
+/// A range of keys that was read. What was in it is among the keys that were read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Listing {
+    pub(crate) range: Range,
+    /// How many entities there were.
+    pub(crate) count: usize,
+    /// How often a key of the partition had come or gone by then.
+    pub(crate) comings: Version,
+}
+
 /// A key that is to be written.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Write {
@@ -56,6 +66,8 @@ pub(crate) struct Write {
 pub(crate) struct Part {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) reads: Vec<Read>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) lists: Vec<Listing>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) writes: Vec<Write>,
 }

@@ -34,6 +34,9 @@ pub(crate) struct Prepared {
     /// The keys that it read. The versions were checked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) reads: Vec<String>,
+    /// The ranges of keys that it read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) ranges: Vec<Range>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) writes: Vec<Write>,
     /// The layout of the values; it is that of the record.

@@ -4,6 +4,7 @@ use super::{Running, group::Group};
 use crate::{
     mailbox::{Command, Refusal},
     state::State,
+    tx::Freed,
 };
 
 /// Commands of one partition that may wait for locked keys; beyond it they are refused (503).
@@ -25,9 +26,15 @@ impl<S: State> Running<S> {
         None
     }
 
-    /// These keys are free: the commands that waited for them go on, before anyone else gets the keys.
-    pub(super) fn unpark(&mut self, free: Vec<S::Key>, group: &mut Group<S>) {
-        for key in free {
+    /// These keys are free: the commands that waited for them go on, before anyone else gets the keys. Of a range some may have other locks: those wait again.
+    pub(super) fn unpark(&mut self, freed: Freed<S::Key>, group: &mut Group<S>) {
+        let Freed { mut keys, ranges } = freed;
+        for range in &ranges {
+            let parked = range.bounds().map(|bounds| self.tx.parked.range(bounds));
+            let parked = parked.into_iter().flatten().map(|(key, _)| key);
+            keys.extend(parked.filter(|key| range.contains(key)).cloned());
+        }
+        for key in keys {
             let Some(queue) = self.tx.parked.remove(&key) else {
                 continue;
             };

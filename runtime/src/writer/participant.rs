@@ -58,6 +58,7 @@ impl<S: State> Running<S> {
             attempt,
             home,
             reads: part.reads.into_iter().map(|read| read.key).collect(),
+            ranges: part.lists.into_iter().map(|list| list.range).collect(),
             writes: writes.collect(),
             schema: self.schema,
         };
@@ -66,9 +67,8 @@ impl<S: State> Running<S> {
             return drop(slot.send(Ok(Vote::TooLong(self.record_bytes_max))));
         }
         self.tx.note(&key, Some(&value), self.schema);
-        self.tx
-            .locks
-            .lock(id, typed.read_keys(), typed.written_keys());
+        let (reads, ranges) = (typed.read_keys(), typed.ranges());
+        self.tx.locks.lock(id, reads, ranges, typed.written_keys());
         let record = self.record(Kind::Data, key, Some(value));
         let index = self.push(group, record, Changes::None);
         let answer = Reply::Then(Box::new(move |outcome| {

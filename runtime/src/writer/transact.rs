@@ -1,6 +1,6 @@
 //! Home: a transaction is checked, decided and answered.
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::ControlFlow, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream::FuturesUnordered};
@@ -20,7 +20,7 @@ use crate::{
     record::{BATCH_KEY, FENCE_KEY, Kind, REPLY_KEY},
     state::State,
     tx::{
-        Attempt, Bug, Commit, Committed, Decided, Fate, Lost, Never, Others, Part, Pending,
+        Attempt, Bug, Commit, Committed, Decided, Fate, KeyRange, Lost, Never, Others, Part, Pending,
         Prepare, TxId, Version, Vote, decided_key, is_broken,
     },
 };
@@ -58,6 +58,8 @@ impl<S: State> Run<S> {
 /// A part that was read.
 pub(super) struct TypedPart<S: State> {
     pub(super) reads: Vec<(S::Key, Option<Version>)>,
+    /// Ranges, and how many entities were in them.
+    pub(super) lists: Vec<(KeyRange<S::Key>, usize)>,
     pub(super) writes: Vec<(Change<S>, Option<Bytes>)>,
 }
 
@@ -72,6 +74,10 @@ impl<S: State> TypedPart<S> {
 
     pub(super) fn read_keys(&self) -> impl Iterator<Item = S::Key> {
         self.reads.iter().map(|(key, _)| key.clone())
+    }
+
+    pub(super) fn ranges(&self) -> impl Iterator<Item = KeyRange<S::Key>> {
+        self.lists.iter().map(|(range, _)| range.clone())
     }
 
     pub(super) fn written_keys(&self) -> impl Iterator<Item = S::Key> {
@@ -162,7 +168,8 @@ impl<S: State> Running<S> {
             incarnation: tenure.ballot.incarnation,
             number: self.tx.attempts,
         };
-        self.tx.locks.lock(id, own.read_keys(), own.written_keys());
+        let (reads, ranges) = (own.read_keys(), own.ranges());
+        self.tx.locks.lock(id, reads, ranges, own.written_keys());
         let participants = others.iter().map(|(to, _)| to.clone()).collect();
         self.tx.tasks.spawn(coordinate(
             self.tx.mailbox.clone(),
@@ -348,10 +355,16 @@ impl<S: State> Running<S> {
         };
         let mut typed = TypedPart {
             reads: Vec::with_capacity(part.reads.len()),
+            lists: Vec::with_capacity(part.lists.len()),
             writes: Vec::with_capacity(part.writes.len()),
         };
         for read in &part.reads {
             typed.reads.push((key(&read.key)?, read.was.version()));
+        }
+        for list in &part.lists {
+            let range = list.range.typed::<S>();
+            let range = range.map_err(|error| Never::Wrong(format!("the range: {error}")))?;
+            typed.lists.push((range, list.count));
         }
         for write in &part.writes {
             let key = key(&write.key)?;
@@ -397,6 +410,15 @@ impl<S: State> Running<S> {
                 return Err(format!("`{}` is being written", key_text::<S>(key)));
             }
         }
+        for (range, count) in &part.lists {
+            // The keys that were in it are among those that were read.
+            if self.count(range) != *count && !is_broken(Bug::NoVersion) {
+                return Err("a key has come into a range, or gone from it".to_owned());
+            }
+            if !self.tx.locks.may_list(range) {
+                return Err("a range is being written to".to_owned());
+            }
+        }
         for (change, _) in &part.writes {
             let locks = &self.tx.locks;
             let may_write = if is_broken(Bug::NoReadLocks) {
@@ -410,6 +432,25 @@ impl<S: State> Running<S> {
             }
         }
         Ok(())
+    }
+
+    /// How many entities are in a range, with what is in flight.
+    fn count(&self, range: &KeyRange<S::Key>) -> usize {
+        let Some(bounds) = range.bounds() else {
+            return 0;
+        };
+        let mut count = 0;
+        self.memory().walk(range.start(), |key, _| {
+            let is_in = match range.place(key) {
+                ControlFlow::Continue(is_in) => is_in,
+                ControlFlow::Break(()) => return ControlFlow::Break(()),
+            };
+            count += usize::from(is_in && !self.speculation.contains_key(key));
+            ControlFlow::Continue(())
+        });
+        let in_flight = self.speculation.range(bounds);
+        let there = in_flight.filter(|(key, it)| it.stored.is_some() && range.contains(key));
+        count + there.count()
     }
 
     /// Writes several keys at once: as a batch, and then each on its own, so that compaction works (rule 5). One key alone is a plain record.

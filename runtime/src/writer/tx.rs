@@ -90,7 +90,9 @@ impl<S: State> Running<S> {
             let reads = prepared.reads.iter().filter_map(key);
             let writes = prepared.writes.iter();
             let writes = writes.filter_map(|write| key(&write.key));
-            tx.locks.lock(*id, reads, writes);
+            let ranges = prepared.ranges.iter();
+            let ranges = ranges.filter_map(|range| range.typed::<S>().ok());
+            tx.locks.lock(*id, reads, ranges, writes);
             // Whoever knew what became of it may be gone.
             tx.doubts
                 .insert((*id, prepared.attempt), Some(Instant::now()));

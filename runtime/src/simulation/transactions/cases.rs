@@ -63,8 +63,8 @@ async fn a_batch_does_not_outlast_the_deletion_of_what_it_wrote() {
         request: None,
         reply: Bytes::new(),
         own: Part {
-            reads: Vec::new(),
             writes: vec![write("a"), write("b")],
+            ..Part::default()
         },
         others: Vec::new(),
     };
@@ -126,8 +126,8 @@ async fn what_is_in_doubt_is_shown_until_its_home_has_an_owner() {
         },
         home: partition(1),
         part: Part {
-            reads: Vec::new(),
             writes: vec![write("a")],
+            ..Part::default()
         },
     };
     let vote = mailbox.ask(|slot| Job::Tx(TxJob::Prepare(Box::new(prepare), slot)));
