@@ -51,6 +51,41 @@ async fn total(tx: &Tx) -> Result<Json<u64>> {
     Ok(Json(total))
 }
 
+/// An order of a customer.
+#[stateful_api(path = "/customers/{customer}/orders", partitions = 4)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+struct Order {
+    #[key]
+    #[partition_by]
+    customer: String,
+    #[key]
+    number: u32,
+}
+
+/// A new order of the one customer, with the next number. The other one is told how many there are.
+#[handler(post, "/order/{customer}/{other}")]
+async fn order(tx: &mut Tx, customer: String, other: String) -> Result<Json<[usize; 2]>> {
+    let first = (customer.clone(), 0);
+    let number = tx.list::<Order>(first.clone()..).await?.len();
+    let number = u32::try_from(number).map_err(Problem::internal)?;
+    tx.put(Order { customer, number })?;
+    let own = tx.list::<Order>(first..).await?.len();
+    Ok(Json([own, tx.list::<Order>((other, 0)..).await?.len()]))
+}
+
+/// The numbers of the orders of a customer, from some on.
+#[handler(get, "/orders/{customer}/{from}")]
+async fn orders(tx: &Tx, customer: String, from: u32) -> Result<Json<Vec<u32>>> {
+    let orders = tx.list::<Order>((customer, from)..).await?;
+    Ok(Json(orders.into_iter().map(|it| it.number).collect()))
+}
+
+/// Accounts have no ranges.
+#[handler(get, "/accounts-from/{id}")]
+async fn accounts_from(tx: &Tx, id: u32) -> Result<Json<usize>> {
+    Ok(Json(tx.list::<Account>(id..).await?.len()))
+}
+
 async fn start(data: &Path, nodes: u16) -> (Running, Vec<Client>) {
     let anywhere = "127.0.0.1:0".parse().expect("an address");
     let config = Config {
@@ -61,7 +96,7 @@ async fn start(data: &Path, nodes: u16) -> (Running, Vec<Client>) {
         nodes,
         ..Config::default()
     };
-    let service = memgen::service!(Account, transfer, total);
+    let service = memgen::service!(Account, Order, transfer, total, order, orders, accounts_from);
     let running = service.start(config).await.expect("it starts");
     let clients = running.nodes().iter();
     let clients = clients.map(|node| Client::new(format!("http://{}", node.http)));
@@ -72,6 +107,51 @@ async fn start(data: &Path, nodes: u16) -> (Running, Vec<Client>) {
 async fn balance(client: &Client, id: u32) -> i64 {
     let account = client.get(&format!("/accounts/{id}")).await.json();
     account["balance"].as_i64().expect("a number")
+}
+
+/// Each customer's orders are numbered without a gap, and the two of one answer are of one moment: none of two has seen less of both than another one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_comes_into_a_range_is_not_overlooked() {
+    const EACH: usize = 20;
+    let folder = Folder::new();
+    let (running, clients) = start(folder.path(), 2).await;
+    let workers = (0..8).map(|index| {
+        let client = clients[index % 2].clone();
+        let turned = index < 4;
+        async move {
+            let mut seen = Vec::new();
+            for _ in 0..EACH {
+                let (one, other) = if turned { ("b/", "a") } else { ("a", "b/") };
+                let path = format!("/order/{}/{}", one.replace('/', "%2F"), other.replace('/', "%2F"));
+                let reply = client.post_empty(&path).await;
+                assert_eq!(reply.status, 200, "{reply:?}");
+                let [own, others]: [usize; 2] =
+                    serde_json::from_value(reply.json()).expect("two numbers");
+                seen.push(if turned { (others, own) } else { (own, others) });
+            }
+            seen
+        }
+    });
+    let seen = futures_util::future::join_all(workers).await;
+    let mut seen: Vec<_> = seen.into_iter().flatten().collect();
+    seen.sort_unstable();
+    for pair in seen.windows(2) {
+        let [(a, b), (later_a, later_b)] = pair else {
+            unreachable!("windows of two");
+        };
+        assert!(a <= later_a && b <= later_b, "{seen:?}");
+        assert_eq!(a + b + 1, later_a + later_b, "{seen:?}");
+    }
+    for client in &clients {
+        for customer in ["a", "b%2F"] {
+            let numbers = client.get(&format!("/orders/{customer}/70")).await;
+            assert_eq!(numbers.json(), json!((70..80).collect::<Vec<_>>()));
+        }
+        let none = client.get("/orders/c/0").await;
+        assert_eq!(none.json(), json!([]));
+        assert_eq!(client.get("/accounts-from/0").await.status, 500);
+    }
+    running.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -9,7 +9,7 @@ mod network;
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex},
+    sync::{Arc, LazyLock, Mutex},
     time::Duration,
 };
 
@@ -34,12 +34,18 @@ use crate::{
     partitions::just,
     prelude::*,
     replica::Replica,
-    tx::{Bug, Commit, Committed, Part, Read, TxId, Version, Was, Write, is_broken, set_broken},
+    tx::{
+        Bug, Commit, Committed, Listing, Part, Range, Read, TxId, Version, Was, Write, is_broken,
+        set_broken,
+    },
 };
 
 const PARTITIONS: u32 = 3;
 /// Keys to which transactions append what they read and themselves; and keys that they overwrite without a look.
 const KEYS: [&str; 3] = ["a", "b", "blind"];
+/// Keys that come to be one after the other, and are read as a range.
+static ROOM: LazyLock<Vec<&'static str>> =
+    LazyLock::new(|| (0..30).map(|it| &*format!("r{it:02}").leak()).collect());
 const RUNS_MAX: u32 = 8;
 
 /// A key, and its partition.
@@ -52,6 +58,10 @@ fn partition(number: u32) -> TopicPartition {
 fn all_keys() -> Vec<At> {
     let of = |number| KEYS.map(|key| (number, key));
     (0..PARTITIONS).flat_map(of).collect()
+}
+
+fn room() -> Range {
+    Range::of::<Pile>(&("r".to_owned().."s".to_owned()), 1).unwrap()
 }
 
 /// What one client needs.
@@ -84,6 +94,13 @@ fn look(memory: &Memory<Pile>, incarnation: u64, key: &String) -> Seen {
             was: Was::Absent(version(comings)),
         },
     }
+}
+
+/// What was in the room of a partition.
+struct Listed {
+    items: BTreeMap<At, Vec<u64>>,
+    reads: Vec<Read>,
+    listing: Listing,
 }
 
 impl Client {
@@ -129,6 +146,66 @@ impl Client {
         look(&memory, incarnation, &key).was == seen.was
     }
 
+    /// What is in the room of a partition: as a strict read.
+    async fn list(&mut self, number: u32) -> Option<Listed> {
+        let (mailbox, memory, incarnation) = self.owner(number);
+        let range = room().typed::<Pile>().unwrap();
+        let (from, to) = range.bounds().unwrap();
+        let read = async {
+            mailbox.ask(Job::Fence).await.ok()?;
+            if !is_broken(Bug::DirtyRead) {
+                memory.held().released_within(from, to).await;
+            }
+            Some(())
+        };
+        timeout(Duration::from_secs(2), read).await.ok()??;
+        let comings = Version {
+            incarnation,
+            number: memory.comings(),
+        };
+        let (mut items, mut reads) = (BTreeMap::new(), Vec::new());
+        for key in ROOM.iter() {
+            let seen = look(&memory, incarnation, &(*key).to_owned());
+            items.insert((number, *key), seen.items);
+            if let Was::There(_) = seen.was {
+                let (key, was) = ((*key).to_owned(), seen.was);
+                reads.push(Read { key, was });
+            }
+        }
+        let listing = Listing {
+            range: room(),
+            count: reads.len(),
+            comings,
+        };
+        Some(Listed {
+            items,
+            reads,
+            listing,
+        })
+    }
+
+    /// Whether nobody has come into the room of a partition since, and nobody is about to.
+    async fn is_room_still(&mut self, number: u32, listed: &Listed) -> bool {
+        let (mailbox, memory, incarnation) = self.owner(number);
+        let fenced = timeout(Duration::from_secs(2), mailbox.ask(Job::Fence)).await;
+        if !matches!(fenced, Ok(Ok(_))) {
+            return false;
+        }
+        let range = room().typed::<Pile>().unwrap();
+        if memory.held().is_held_within(&range) {
+            return false;
+        }
+        let comings = Version {
+            incarnation,
+            number: memory.comings(),
+        };
+        comings == listed.listing.comings
+            && listed.reads.iter().all(|read| {
+                let was = look(&memory, incarnation, &read.key).was;
+                was == read.was
+            })
+    }
+
     async fn pause(&mut self, most_ms: u64) {
         sleep(Duration::from_millis(self.random.u64(0..most_ms))).await;
     }
@@ -137,6 +214,11 @@ impl Client {
     async fn look(&mut self, keys: Vec<At>) -> Option<BTreeMap<At, Vec<u64>>> {
         for _ in 0..RUNS_MAX {
             let mut all = BTreeMap::new();
+            let listed = if self.random.f64() < 0.3 {
+                Some(self.list(keys[0].0).await?)
+            } else {
+                None
+            };
             for key in &keys {
                 all.insert(*key, self.read(*key).await?);
                 self.pause(20).await;
@@ -147,12 +229,15 @@ impl Client {
                     same = same && self.is_still(*key, seen).await;
                 }
             }
+            if let Some(listed) = &listed
+                && !NO_CHECK.get()
+            {
+                same = same && self.is_room_still(keys[0].0, listed).await;
+            }
             if same {
-                return Some(
-                    all.into_iter()
-                        .map(|(key, seen)| (key, seen.items))
-                        .collect(),
-                );
+                let all = all.into_iter().map(|(key, seen)| (key, seen.items));
+                let listed = listed.into_iter().flat_map(|listed| listed.items);
+                return Some(all.chain(listed).collect());
             }
             self.pause(100).await;
         }
@@ -226,7 +311,8 @@ impl Client {
             }
         }
         did.told = Told::No;
-        did.writes = all_keys();
+        let rooms = (0..PARTITIONS).flat_map(|number| ROOM.iter().map(move |key| (number, *key)));
+        did.writes = all_keys().into_iter().chain(rooms).collect();
         did.end = Some(Instant::now());
         did
     }
@@ -268,6 +354,36 @@ impl Client {
                 });
                 writes.push((number, key));
             }
+        }
+        if self.random.f64() < 0.3 {
+            // Looks who is in one room, and enters another one.
+            let (looked_at, entered) = (keys[0].0, self.random.u32(..PARTITIONS));
+            let listed = self.list(looked_at).await?;
+            let part = parts.entry(looked_at).or_default();
+            part.reads.extend(listed.reads);
+            part.lists.push(listed.listing);
+            reads.extend(listed.items);
+            self.pause(15).await;
+            let at = (entered, ROOM[self.random.usize(..ROOM.len())]);
+            if !reads.contains_key(&at) {
+                let seen = self.read(at).await?;
+                let (key, was) = (at.1.to_owned(), seen.was);
+                let part = parts.entry(entered).or_default();
+                let read = key.clone();
+                part.reads.push(Read { key: read, was });
+                reads.insert(at, seen.items);
+            }
+            let mut items = reads[&at].clone();
+            items.push(id);
+            let pile = Pile {
+                key: at.1.to_owned(),
+                items,
+            };
+            parts.entry(entered).or_default().writes.push(Write {
+                key: at.1.to_owned(),
+                value: Some(serde_json::value::to_raw_value(&pile).unwrap()),
+            });
+            writes.push(at);
         }
         Some((reads, writes, parts))
     }
@@ -389,7 +505,10 @@ async fn run(seed: u64) -> (Vec<String>, Count) {
                     }
                     did
                 } else if what < 0.4 {
-                    client.command(id, keys[0]).await
+                    let enters = client.random.f64() < 0.3;
+                    let key = ROOM[client.random.usize(..ROOM.len())];
+                    let at = if enters { (keys[0].0, key) } else { keys[0] };
+                    client.command(id, at).await
                 } else {
                     client.transact(id, keys).await
                 }
@@ -460,7 +579,7 @@ async fn check_replay(sim: &Sim, truth: &checker::Truth) -> Vec<String> {
                 replica.fold().pending()
             ));
         }
-        for key in KEYS {
+        for key in KEYS.into_iter().chain(ROOM.iter().copied()) {
             let stored = replica.memory().get(&key.to_owned());
             let items = stored.map_or_else(Vec::new, |stored| stored.state.items.clone());
             let last = truth.last(&(number, key));
@@ -549,6 +668,11 @@ fn is_found(bug: Option<Bug>) {
 #[test]
 fn without_locks_of_what_was_read_histories_break() {
     is_found(Some(Bug::NoReadLocks));
+}
+
+#[test]
+fn without_locks_of_ranges_histories_break() {
+    is_found(Some(Bug::NoRangeLocks));
 }
 
 #[test]

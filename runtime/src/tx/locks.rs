@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, btree_map::Entry};
 
-use super::{KeyRange, TxId};
+use super::{Bug, KeyRange, TxId, is_broken};
 
 /// Who has a key. Readers may be many; a writer is alone, but for itself.
 #[derive(Debug, Default)]
@@ -41,7 +41,8 @@ impl<K: Ord + Clone> Locks<K> {
     /// Whether somebody has the key, in whatever way. A command is to wait then, since nobody knows before it has run whether it writes.
     pub(crate) fn is_locked(&self, key: &K) -> bool {
         (!self.keys.is_empty() && self.keys.contains_key(key))
-            || self.ranges.iter().any(|(_, range)| range.contains(key))
+            || (!is_broken(Bug::NoRangeLocks)
+                && self.ranges.iter().any(|(_, range)| range.contains(key)))
     }
 
     /// Whether a transaction that has no locks may read the key.

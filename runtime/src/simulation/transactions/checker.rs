@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::{At, Count, KEYS, PARTITIONS, partition};
+use super::{At, Count, KEYS, PARTITIONS, ROOM, partition};
 use crate::{
     batch,
     fold::{Effect, Fold},
@@ -94,7 +94,8 @@ pub(super) fn truth(sim: &Sim, count: &mut Count) -> Truth {
                 Effect::Batch(changes) => changes,
             };
             for batch::Change { key, value } in changes {
-                let key = KEYS.into_iter().find(|known| known.as_bytes() == &key[..]);
+                let mut known = KEYS.iter().chain(ROOM.iter()).copied();
+                let key = known.find(|known| known.as_bytes() == &key[..]);
                 let key = key.unwrap();
                 // The repair of a key that never had a value deletes it.
                 let items = value.map_or_else(Vec::new, |value| {
