@@ -490,6 +490,10 @@ async fn run(seed: u64) -> (Vec<String>, Count) {
             let mut keys = all_keys();
             random.shuffle(&mut keys);
             keys.truncate(random.usize(1..4));
+            if random.f64() < 0.2 {
+                keys = vec![(0, "a"), (1, "a")];
+                random.shuffle(&mut keys);
+            }
             let mut client = Client {
                 cells: cells.clone(),
                 random: random.fork(),
@@ -621,7 +625,7 @@ fn seeds() -> u64 {
     std::env::var("MEMGEN_SIMULATION_SEEDS")
         .ok()
         .and_then(|text| text.parse().ok())
-        .unwrap_or(60)
+        .unwrap_or(6)
 }
 
 fn history(seed: u64) -> (Vec<String>, Count) {

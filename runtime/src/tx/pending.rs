@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{Attempt, TxId, Write};
+use super::{Attempt, Range, TxId, Write};
 use crate::log::TopicPartition;
 
 /// The keys of what is prepared: this, and the transaction's id.

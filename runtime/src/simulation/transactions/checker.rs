@@ -203,12 +203,20 @@ pub(super) fn check(dids: &[Did], truth: &Truth) -> Vec<String> {
             before[index[&pair[1]]].insert(index[&pair[0]]);
         }
     }
-    for (me, did) in dids.iter().enumerate() {
-        for (other, earlier) in dids.iter().enumerate() {
-            if earlier.told == Told::Yes && earlier.end.is_some_and(|end| end < did.start) {
-                before[me].insert(other);
-            }
-        }
+    let ended: Vec<(Instant, Instant, usize)> = dids
+        .iter()
+        .zip(0..)
+        .filter(|(did, _)| did.told == Told::Yes)
+        .filter_map(|(did, index)| Some((did.start, did.end?, index)))
+        .collect();
+    for (did, before) in dids.iter().zip(&mut before) {
+        let earlier = ended.iter().filter(|(_, end, _)| *end < did.start);
+        // Whoever had ended before one of these began is before it, and so before all that is after it.
+        let Some(last) = earlier.clone().map(|(start, ..)| *start).max() else {
+            continue;
+        };
+        let direct = earlier.filter(|(_, end, _)| *end >= last);
+        before.extend(direct.map(|(.., index)| *index));
     }
     wrong.extend(circle(&before, dids));
     wrong
