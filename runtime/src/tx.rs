@@ -16,6 +16,7 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | `ahead` | what was read once, all at once before the next run |
 //! | `broken` | rules that a test can switch off |
 //! | `handle`, `run` | what handlers see, and how often they run |
 //! | `id` | which transaction, and which attempt of its home |
@@ -27,6 +28,7 @@
 //! | `held` | the keys that readers must wait for |
 //! | `locks` | the keys that the writer must not let others have |
 
+mod ahead;
 mod broken;
 mod courier;
 mod handle;
@@ -48,7 +50,8 @@ pub(crate) use self::{
     id::{Attempt, TxId},
     locks::{Freed, Locks},
     message::{
-        Commit, Committed, Fate, Listing, Lost, Never, Others, Part, Prepare, Read, Version, Vote, Was, Write,
+        Commit, Committed, Fate, Listing, Lost, Never, Others, Part, Prepare, Read, Version, Vote,
+        Was, Write,
     },
     pending::{Decided, Pending, Prepared, decided_key, prepared_key},
     range::{KeyRange, Range},

@@ -98,10 +98,8 @@ async fn chaos(nodes: usize, kills: usize) {
     let running = service.start().await;
     open_all(&running.client()).await;
     let running = Arc::new(RwLock::new(Some(running)));
-    let (stop, audits) = (
-        Arc::new(AtomicBool::new(false)),
-        Arc::new(AtomicU64::new(0)),
-    );
+    let stop = Arc::new(AtomicBool::new(false));
+    let (transfers, audits) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let client = move |running: Arc<RwLock<Option<memgen_tests::Running>>>, index: usize| async move {
         loop {
             if let Some(running) = &*running.read().await {
@@ -112,7 +110,7 @@ async fn chaos(nodes: usize, kills: usize) {
     };
     let mut clients = Vec::new();
     for index in 0..16_usize {
-        let (running, stop) = (running.clone(), stop.clone());
+        let (running, stop, transfers) = (running.clone(), stop.clone(), transfers.clone());
         clients.push(tokio::spawn(async move {
             let mut done = Vec::new();
             let mut number = 0;
@@ -146,7 +144,10 @@ async fn chaos(nodes: usize, kills: usize) {
                     }
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 };
-                done.extend(status.then_some((from, to, amount)));
+                if status {
+                    transfers.fetch_add(1, Ordering::SeqCst);
+                    done.push((from, to, amount));
+                }
             }
             done
         }));
@@ -173,16 +174,17 @@ async fn chaos(nodes: usize, kills: usize) {
         let fresh = service.start().await;
         *running.write().await = Some(fresh);
     }
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    // However slow the machine is.
+    while transfers.load(Ordering::SeqCst) <= 100 || audits.load(Ordering::SeqCst) <= 20 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     stop.store(true, Ordering::SeqCst);
     let mut expected: BTreeMap<u32, i128> =
         (0..ACCOUNTS).map(|id| (id, i128::from(OPENING))).collect();
-    let mut transfers = 0;
     for client in clients {
         for (from, to, amount) in client.await.expect("no client panics") {
             *expected.get_mut(&from).expect("it is one of them") -= i128::from(amount);
             *expected.get_mut(&to).expect("it is one of them") += i128::from(amount);
-            transfers += 1;
         }
     }
     for auditor in auditors {
@@ -195,9 +197,6 @@ async fn chaos(nodes: usize, kills: usize) {
         .map(|(id, balance)| (id, i128::from(balance)))
         .collect();
     assert_eq!(found, expected, "each transfer happened once");
-    let audits = audits.load(Ordering::SeqCst);
-    println!("{transfers} transfers, {audits} audits, {kills} kills");
-    assert!(transfers > 100 && audits > 20);
 }
 
 #[tokio::test]

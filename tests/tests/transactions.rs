@@ -96,7 +96,15 @@ async fn start(data: &Path, nodes: u16) -> (Running, Vec<Client>) {
         nodes,
         ..Config::default()
     };
-    let service = memgen::service!(Account, Order, transfer, total, order, orders, accounts_from);
+    let service = memgen::service!(
+        Account,
+        Order,
+        transfer,
+        total,
+        order,
+        orders,
+        accounts_from
+    );
     let running = service.start(config).await.expect("it starts");
     let clients = running.nodes().iter();
     let clients = clients.map(|node| Client::new(format!("http://{}", node.http)));
@@ -122,7 +130,11 @@ async fn what_comes_into_a_range_is_not_overlooked() {
             let mut seen = Vec::new();
             for _ in 0..EACH {
                 let (one, other) = if turned { ("b/", "a") } else { ("a", "b/") };
-                let path = format!("/order/{}/{}", one.replace('/', "%2F"), other.replace('/', "%2F"));
+                let path = format!(
+                    "/order/{}/{}",
+                    one.replace('/', "%2F"),
+                    other.replace('/', "%2F")
+                );
                 let reply = client.post_empty(&path).await;
                 assert_eq!(reply.status, 200, "{reply:?}");
                 let [own, others]: [usize; 2] =

@@ -3,6 +3,7 @@
 //! Accounts lie in sixteen partitions, which any nodes own. A transfer is a transaction: it reads two accounts and writes both. Whoever adds up accounts in one transaction sees the
 //! same total, whatever is transferred meanwhile, and whichever node ends in the middle of it.
 
+use futures_util::future::try_join_all;
 use memgen::prelude::*;
 
 /// An account. What is in it changes by transfers only.
@@ -99,11 +100,13 @@ async fn transfer(tx: &mut Tx, transfer: Json<Transfer>) -> Result<NoContent> {
 /// Adds up accounts, as they are at one moment. 404 if there is no such account.
 #[handler(post, "/audit")]
 async fn audit(tx: &Tx, audit: Json<Audit>) -> Result<Json<Total>> {
-    let mut total = 0_u64;
-    for id in audit.0.accounts {
-        total = total.saturating_add(account(tx, id).await?.balance);
-    }
-    Ok(Json(Total { total }))
+    let accounts = audit.0.accounts.into_iter().map(|id| account(tx, id));
+    // All at once: the less time it takes, the less often somebody transfers in between.
+    let accounts = try_join_all(accounts).await?;
+    let balances = accounts.iter().map(|account| account.balance);
+    Ok(Json(Total {
+        total: balances.fold(0, u64::saturating_add),
+    }))
 }
 
 async fn account(tx: &Tx, id: u32) -> Result<Account> {

@@ -159,10 +159,11 @@ async fn are_still_here<S: State>(
         let all_there = ranges.iter().zip(lists).all(|(range, list)| {
             !memory.held().is_held_within(range) && comings(here, memory) == list.comings
         });
-        all_there && keys.iter().zip(reads).all(|(key, read)| {
-            // First this: see `Held`.
-            !memory.held().is_held(key) && look(here, memory, key).0 == read.was
-        })
+        all_there
+            && keys.iter().zip(reads).all(|(key, read)| {
+                // First this: see `Held`.
+                !memory.held().is_held(key) && look(here, memory, key).0 == read.was
+            })
     });
     patiently(deadline, looked).await
 }
@@ -200,11 +201,7 @@ fn version<S: State>(here: &Here<S>, stored: &Stored<S>) -> Version {
 pub(super) type Listed<S> = (Version, Vec<(Version, Arc<Stored<S>>)>);
 
 /// One more than a transaction can have is enough to say so.
-fn list_here<S: State>(
-    here: &Here<S>,
-    memory: &Memory<S>,
-    range: &KeyRange<S::Key>,
-) -> Listed<S> {
+fn list_here<S: State>(here: &Here<S>, memory: &Memory<S>, range: &KeyRange<S::Key>) -> Listed<S> {
     let comings = comings(here, memory);
     let mut listed = Vec::new();
     memory.walk(range.start(), |key, stored| {
@@ -298,9 +295,8 @@ pub(super) async fn read<S: State>(
             Owner::Peer(peer) => {
                 let message = Message::Read(key_text::<S>(key));
                 let (cluster, at) = (&slot.cluster, &slot.partition);
-                let found = post::<(Was, Option<Box<RawValue>>)>(
-                    cluster, &peer, at, &message, deadline,
-                );
+                let found =
+                    post::<(Was, Option<Box<RawValue>>)>(cluster, &peer, at, &message, deadline);
                 match found.await {
                     Ok((was, value)) => value
                         .map(|value| Stored::decode(value.get().as_bytes()).map(Arc::new))

@@ -11,7 +11,11 @@ use std::{
 use serde_json::value::{RawValue, to_raw_value};
 use tokio::time::Instant;
 
-use super::{Listing, Part, Range, Read, Was, Write, courier};
+use super::{
+    Listing, Part, Range, Read, Was, Write,
+    ahead::{Again, Found, Place, again},
+    courier,
+};
 use crate::{
     entry::{Edit, Entry},
     key::{key_text, parse_key},
@@ -61,7 +65,9 @@ const WRITTEN_BYTES_MAX: usize = 16 << 20;
 pub struct Tx {
     node: Arc<Node>,
     deadline: Instant,
-    touched: Mutex<BTreeMap<(&'static str, String), Touched>>,
+    touched: Mutex<BTreeMap<Place, Touched>>,
+    /// What was read before it began.
+    ahead: Mutex<BTreeMap<Place, Found>>,
     lists: Mutex<Vec<(TopicPartition, Listing)>>,
     /// The bytes of all that it writes.
     written: usize,
@@ -72,6 +78,8 @@ struct Touched {
     place: TopicPartition,
     /// What it read from the owner, if it did.
     read: Option<Was>,
+    /// How it is read again.
+    again: Again,
     /// The entity as the function sees it: an `Arc<Stored<S>>`.
     now: Option<Arc<dyn Any + Send + Sync>>,
     /// What it wrote, if it did.
@@ -87,11 +95,12 @@ impl fmt::Debug for Tx {
 }
 
 impl Tx {
-    pub(super) fn new(node: Arc<Node>, deadline: Instant) -> Self {
+    pub(super) fn new(node: Arc<Node>, deadline: Instant, ahead: BTreeMap<Place, Found>) -> Self {
         Self {
             node,
             deadline,
             touched: Mutex::default(),
+            ahead: Mutex::new(ahead),
             lists: Mutex::default(),
             written: 0,
         }
@@ -130,10 +139,7 @@ impl Tx {
     ///
     /// # Errors
     /// 503 if its owner can't be reached; 422 if the transaction has too many keys; 500 if such a range is not in one partition.
-    pub async fn list<S: State>(
-        &self,
-        keys: impl RangeBounds<S::Key> + Send,
-    ) -> Result<Vec<S>> {
+    pub async fn list<S: State>(&self, keys: impl RangeBounds<S::Key> + Send) -> Result<Vec<S>> {
         let partitions = self.node.partitions::<S>()?;
         let range = Range::of::<S>(&keys, partitions.slots.len());
         let range = range.map_err(Problem::internal)?;
@@ -141,9 +147,9 @@ impl Tx {
             None => &partitions.slots[0],
             Some(within) => partitions.locate_text(within),
         };
-        let typed = range.typed::<S>().map_err(|error| {
-            Problem::invalid(format!("the range: {error}"))
-        })?;
+        let typed = range
+            .typed::<S>()
+            .map_err(|error| Problem::invalid(format!("the range: {error}")))?;
         if typed.bounds().is_none() {
             return Ok(Vec::new());
         }
@@ -159,6 +165,7 @@ impl Tx {
                     entry.insert(Touched {
                         place: slot.partition.clone(),
                         read: Some(was),
+                        again: again::<S>,
                         now: Some(stored as _),
                         write: None,
                     });
@@ -243,7 +250,15 @@ impl Tx {
         }
         let partitions = self.node.partitions::<S>()?;
         let slot = partitions.locate(key);
-        let (was, stored) = courier::read(slot, key, self.deadline).await?;
+        let ahead = self
+            .ahead
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&at);
+        let (was, stored) = match ahead {
+            Some((was, now)) => (was, typed_now(now.as_ref())),
+            None => courier::read(slot, key, self.deadline).await?,
+        };
         let mut all = self.touched();
         let many = all.len();
         match all.entry(at) {
@@ -254,6 +269,7 @@ impl Tx {
                 entry.insert(Touched {
                     place: slot.partition.clone(),
                     read: Some(was),
+                    again: again::<S>,
                     now: stored.clone().map(|stored| stored as _),
                     write: None,
                 });
@@ -293,6 +309,7 @@ impl Tx {
                 entry.insert(Touched {
                     place,
                     read: None,
+                    again: again::<S>,
                     now,
                     write: Some(value),
                 });
@@ -302,6 +319,13 @@ impl Tx {
             return Err(Problem::content_too_large(WRITTEN_BYTES_MAX as u64));
         }
         Ok(())
+    }
+
+    /// All that it has read but for ranges.
+    pub(super) fn reads(&self) -> Vec<(Place, Again)> {
+        let touched = self.touched();
+        let read = touched.iter().filter(|(_, it)| it.read.is_some());
+        read.map(|(at, it)| (at.clone(), it.again)).collect()
     }
 
     /// What it did in each partition; without its writes if they are not to happen.

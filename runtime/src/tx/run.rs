@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use super::{
-    Commit, Committed, Never, Part, Tx, TxId,
+    Commit, Committed, Never, Part, Tx, TxId, ahead,
     courier::{self, Asked},
 };
 use crate::{
@@ -63,10 +63,13 @@ where
         asked_at: None,
     };
     let mut backoff = BACKOFF_MIN;
+    let mut reads = Vec::new();
     for run in 0..RUNS_MAX {
-        let mut tx = Tx::new(node.clone(), deadline);
+        let ahead = ahead::read(node, reads, deadline).await;
+        let mut tx = Tx::new(node.clone(), deadline, ahead);
         let response = function(Free::again(call), &mut tx).await?;
         let writes = response.status().as_u16() < 400;
+        reads = tx.reads();
         let parts = tx.into_parts(writes);
         if let Some(answer) = running.end(run, parts, response).await? {
             return Ok(answer);

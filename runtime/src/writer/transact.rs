@@ -20,8 +20,8 @@ use crate::{
     record::{BATCH_KEY, FENCE_KEY, Kind, REPLY_KEY},
     state::State,
     tx::{
-        Attempt, Bug, Commit, Committed, Decided, Fate, KeyRange, Lost, Never, Others, Part, Pending,
-        Prepare, TxId, Version, Vote, decided_key, is_broken,
+        Attempt, Bug, Commit, Committed, Decided, Fate, KeyRange, Lost, Never, Others, Part,
+        Pending, Prepare, TxId, Version, Vote, decided_key, is_broken,
     },
 };
 

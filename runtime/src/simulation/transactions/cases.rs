@@ -146,5 +146,8 @@ async fn what_is_in_doubt_is_shown_until_its_home_has_an_owner() {
     sleep(Duration::from_secs(2)).await;
     assert_eq!(memory.held().in_doubt(), []);
     assert!(!memory.held().is_held(&"a".to_owned()));
-    assert!(memory.get(&"a".to_owned()).is_none(), "home knows nothing of it");
+    assert!(
+        memory.get(&"a".to_owned()).is_none(),
+        "home knows nothing of it"
+    );
 }
