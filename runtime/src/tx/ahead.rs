@@ -43,11 +43,15 @@ pub(super) async fn read(
 ) -> BTreeMap<Place, Found> {
     let mut found = BTreeMap::new();
     for some in keys.chunks(AT_ONCE) {
-        let reads = some.iter().map(async |((topic, key), again)| {
-            let read = again(node.clone(), key.clone(), deadline).await;
-            Some(((*topic, key.clone()), read.ok()?))
-        });
-        found.extend(join_all(reads).await.into_iter().flatten());
+        let reads = some
+            .iter()
+            .map(|((_, key), again)| again(node.clone(), key.clone(), deadline));
+        let read = join_all(reads).await.into_iter();
+        let there = some
+            .iter()
+            .zip(read)
+            .filter_map(|((place, _), read)| Some((place.clone(), read.ok()?)));
+        found.extend(there);
     }
     found
 }
