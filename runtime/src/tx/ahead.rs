@@ -7,7 +7,7 @@ use futures_util::future::{BoxFuture, join_all};
 use tokio::time::Instant;
 
 use super::{Was, courier};
-use crate::{key::parse_key, node::Node, problem::Result, state::State};
+use crate::{key::parse_key, node::Node, problem::{Problem, Result}, state::State};
 
 /// How many reads are under way at once.
 const AT_ONCE: usize = 256;
@@ -28,7 +28,7 @@ pub(super) fn again<S: State>(
     deadline: Instant,
 ) -> BoxFuture<'static, Result<Found>> {
     Box::pin(async move {
-        let key = parse_key::<S>(&key)?;
+        let key = parse_key::<S>(&key).map_err(Problem::internal)?;
         let slot = node.partitions::<S>()?.locate(&key);
         let (was, stored) = courier::read(slot, &key, deadline).await?;
         Ok((was, stored.map(|stored| stored as _)))
