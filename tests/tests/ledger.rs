@@ -92,6 +92,44 @@ async fn contract() {
     assert_eq!(client.get("/accounts/2").await.json()["balance"], 1010);
 }
 
+type Process = RwLock<Option<memgen_tests::Running>>;
+
+/// A client of a node, once there is one.
+async fn client_of(process: &Process, node: usize) -> Client {
+    loop {
+        if let Some(running) = &*process.read().await {
+            return running.client_of(node);
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Asks for a transfer until it is answered. Whether it happened.
+async fn insist(process: &Process, node: usize, body: &Value, key: &str) -> bool {
+    loop {
+        let client = client_of(process, node).await;
+        let reply = client
+            .request("POST", "/transfers")
+            .json(body)
+            .header("idempotency-key", key)
+            .try_send()
+            .await;
+        match reply {
+            Ok(reply) if reply.status == 204 => return true,
+            Ok(reply) if reply.status == 409 => {
+                // Another one with this id may still run.
+                let detail = reply.problem()["detail"].to_string();
+                if !detail.contains("still runs") {
+                    return false;
+                }
+            }
+            Ok(reply) => assert_eq!(reply.status, 503, "{reply:?}"),
+            Err(_) => {}
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 /// Clients transfer at random while others add up, and the process is killed again and again. Each transfer has an id and is repeated until it is answered.
 async fn chaos(nodes: usize, kills: usize) {
     let service = Service::new("ledger").args(&["--nodes", &nodes.to_string()]);
@@ -100,14 +138,6 @@ async fn chaos(nodes: usize, kills: usize) {
     let running = Arc::new(RwLock::new(Some(running)));
     let stop = Arc::new(AtomicBool::new(false));
     let (transfers, audits) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
-    let client = move |running: Arc<RwLock<Option<memgen_tests::Running>>>, index: usize| async move {
-        loop {
-            if let Some(running) = &*running.read().await {
-                return running.client_of(index % nodes);
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
     let mut clients = Vec::new();
     for index in 0..16_usize {
         let (running, stop, transfers) = (running.clone(), stop.clone(), transfers.clone());
@@ -121,30 +151,10 @@ async fn chaos(nodes: usize, kills: usize) {
                     continue;
                 }
                 let amount = fastrand::u64(1..300);
-                let status = loop {
-                    let client = client(running.clone(), index).await;
-                    let reply = client
-                        .request("POST", "/transfers")
-                        .json(&transfer(from, to, amount))
-                        .header("idempotency-key", &format!("{index}-{number}"))
-                        .try_send()
-                        .await;
-                    match reply {
-                        Ok(reply) if reply.status == 204 => break true,
-                        // Another one with this id may still run.
-                        Ok(reply) if reply.status == 409 => {
-                            let still =
-                                reply.problem()["detail"].to_string().contains("still runs");
-                            if !still {
-                                break false;
-                            }
-                        }
-                        Ok(reply) => assert_eq!(reply.status, 503, "{reply:?}"),
-                        Err(_) => {}
-                    }
-                    tokio::time::sleep(Duration::from_millis(20)).await;
-                };
-                if status {
+                let body = transfer(from, to, amount);
+                let key = format!("{index}-{number}");
+                let happened = insist(&running, index % nodes, &body, &key).await;
+                if happened {
                     transfers.fetch_add(1, Ordering::SeqCst);
                     done.push((from, to, amount));
                 }
@@ -157,7 +167,7 @@ async fn chaos(nodes: usize, kills: usize) {
         let (running, stop, audits) = (running.clone(), stop.clone(), audits.clone());
         auditors.push(tokio::spawn(async move {
             while !stop.load(Ordering::SeqCst) {
-                let client = client(running.clone(), index).await;
+                let client = client_of(&running, index % nodes).await;
                 if let Some(total) = total(&client).await {
                     assert_eq!(total, TOTAL);
                     audits.fetch_add(1, Ordering::SeqCst);

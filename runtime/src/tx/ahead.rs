@@ -7,7 +7,12 @@ use futures_util::future::{BoxFuture, join_all};
 use tokio::time::Instant;
 
 use super::{Was, courier};
-use crate::{key::parse_key, node::Node, problem::{Problem, Result}, state::State};
+use crate::{
+    key::parse_key,
+    node::Node,
+    problem::{Problem, Result},
+    state::State,
+};
 
 /// How many reads are under way at once.
 const AT_ONCE: usize = 256;
@@ -38,7 +43,7 @@ pub(super) fn again<S: State>(
 /// Reads these keys. Those that can't be read are left out: whoever needs them will see why.
 pub(super) async fn read(
     node: &Arc<Node>,
-    keys: Vec<(Place, Again)>,
+    keys: &[(Place, Again)],
     deadline: Instant,
 ) -> BTreeMap<Place, Found> {
     let mut found = BTreeMap::new();

@@ -205,11 +205,10 @@ fn list_here<S: State>(here: &Here<S>, memory: &Memory<S>, range: &KeyRange<S::K
     let comings = comings(here, memory);
     let mut listed = Vec::new();
     memory.walk(range.start(), |key, stored| {
-        let is_in = match range.place(key) {
-            ControlFlow::Continue(is_in) if listed.len() <= KEYS_MAX => is_in,
-            _ => return ControlFlow::Break(()),
-        };
-        if is_in {
+        if listed.len() > KEYS_MAX {
+            return ControlFlow::Break(());
+        }
+        if range.place(key)? {
             listed.push((version(here, &stored), stored));
         }
         ControlFlow::Continue(())

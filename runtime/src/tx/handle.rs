@@ -160,7 +160,10 @@ impl Tx {
             let was = Was::There(version);
             let at = (S::DEFINITION.topic, key_text::<S>(&stored.state.key()));
             match all.entry(at) {
-                MapEntry::Occupied(mut entry) => drop(entry.get_mut().read.get_or_insert(was)),
+                MapEntry::Occupied(mut entry) => {
+                    let touched = entry.get_mut();
+                    touched.read = touched.read.or(Some(was));
+                }
                 MapEntry::Vacant(entry) => {
                     entry.insert(Touched {
                         place: slot.partition.clone(),

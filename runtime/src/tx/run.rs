@@ -65,7 +65,7 @@ where
     let mut backoff = BACKOFF_MIN;
     let mut reads = Vec::new();
     for run in 0..RUNS_MAX {
-        let ahead = ahead::read(node, reads, deadline).await;
+        let ahead = ahead::read(node, &reads, deadline).await;
         let mut tx = Tx::new(node.clone(), deadline, ahead);
         let response = function(Free::again(call), &mut tx).await?;
         let writes = response.status().as_u16() < 400;

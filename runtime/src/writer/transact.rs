@@ -248,13 +248,13 @@ impl<S: State> Running<S> {
             schema: self.schema,
             answers: run.request.map(|request| (request, run.reply.clone())),
         };
-        let (waiting, reply) = (run.waiting, run.reply);
+        let (slots, reply) = (run.waiting, run.reply);
         let done = self.will_be_committed(run.began);
         let answer = Reply::Then(Box::new(move |outcome| {
             if outcome.is_ok() {
                 done();
             }
-            for slot in waiting {
+            for slot in slots {
                 let outcome = outcome.clone();
                 drop(slot.send(outcome.map(|offset| Committed::Yes(offset, reply.clone()))));
             }
@@ -441,10 +441,7 @@ impl<S: State> Running<S> {
         };
         let mut count = 0;
         self.memory().walk(range.start(), |key, _| {
-            let is_in = match range.place(key) {
-                ControlFlow::Continue(is_in) => is_in,
-                ControlFlow::Break(()) => return ControlFlow::Break(()),
-            };
+            let is_in = range.place(key)?;
             count += usize::from(is_in && !self.speculation.contains_key(key));
             ControlFlow::Continue(())
         });
