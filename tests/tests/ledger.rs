@@ -11,7 +11,7 @@ use std::{
 
 use memgen_tests::{Client, Service};
 use serde_json::{Value, json};
-use tokio::sync::RwLock;
+use tokio::{sync::RwLock, task::JoinHandle};
 
 const ACCOUNTS: u32 = 12;
 const OPENING: u64 = 1000;
@@ -184,8 +184,11 @@ async fn chaos(nodes: usize, kills: usize) {
         let fresh = service.start().await;
         *running.write().await = Some(fresh);
     }
-    // However slow the machine is.
-    while transfers.load(Ordering::SeqCst) <= 100 || audits.load(Ordering::SeqCst) <= 20 {
+    // However slow the machine is. One that has ended has panicked.
+    while (transfers.load(Ordering::SeqCst) <= 100 || audits.load(Ordering::SeqCst) <= 20)
+        && !clients.iter().any(JoinHandle::is_finished)
+        && !auditors.iter().any(JoinHandle::is_finished)
+    {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     stop.store(true, Ordering::SeqCst);
