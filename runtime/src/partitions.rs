@@ -73,6 +73,10 @@ pub(crate) struct Here<S: State> {
 pub(crate) type Keys<'k, K> = Option<(Bound<&'k K>, Bound<&'k K>)>;
 
 /// One key, as a range.
+#[allow(
+    clippy::unnecessary_wraps,
+    reason = "no keys at all are another possibility"
+)]
 pub(crate) fn just<K>(key: &K) -> Keys<'_, K> {
     Some((Bound::Included(key), Bound::Included(key)))
 }

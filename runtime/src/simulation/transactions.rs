@@ -18,7 +18,7 @@ use bytes::Bytes;
 use tokio::time::{Instant, sleep, timeout};
 
 use self::{
-    checker::{Did, Told, check},
+    checker::{Accessed, Did, Told, check},
     network::{Cells, Network, start},
 };
 use super::{HORIZON, Pile};
@@ -257,7 +257,7 @@ impl Client {
         let tx = TxId::of(u128::from(id));
         let mut unknown = false;
         for run in 0..RUNS_MAX {
-            let Some((reads, writes, parts)) = self.function(id, &keys).await else {
+            let Some((accessed, parts)) = self.function(id, &keys).await else {
                 self.pause(50).await;
                 continue;
             };
@@ -273,7 +273,7 @@ impl Client {
                     .map(|(number, part)| (partition(number), part))
                     .collect(),
             };
-            did.by_run.insert(run, (reads, writes));
+            did.by_run.insert(run, accessed);
             match self.ask(home, &commit, &mut unknown).await {
                 Some(Committed::Yes(_, reply)) => {
                     did.committed(&reply);
@@ -318,12 +318,7 @@ impl Client {
     }
 
     /// What the user's function would do: reads and writes, by partition.
-    #[allow(clippy::type_complexity)]
-    async fn function(
-        &mut self,
-        id: u64,
-        keys: &[At],
-    ) -> Option<(BTreeMap<At, Vec<u64>>, Vec<At>, BTreeMap<u32, Part>)> {
+    async fn function(&mut self, id: u64, keys: &[At]) -> Option<(Accessed, BTreeMap<u32, Part>)> {
         let (mut reads, mut writes, mut parts) =
             (BTreeMap::new(), Vec::new(), BTreeMap::<u32, Part>::new());
         // Often one key alone, and not that of home: two that read the same keys and write different ones are told apart by the locks of what they read, and by nothing else.
@@ -385,7 +380,7 @@ impl Client {
             });
             writes.push(at);
         }
-        Some((reads, writes, parts))
+        Some(((reads, writes), parts))
     }
 
     /// Asks home until it says something definite.

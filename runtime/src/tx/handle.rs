@@ -8,7 +8,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::to_raw_value;
 use tokio::time::Instant;
 
 use super::{
@@ -83,7 +83,7 @@ struct Touched {
     /// The entity as the function sees it: an `Arc<Stored<S>>`.
     now: Option<Arc<dyn Any + Send + Sync>>,
     /// What it wrote, if it did.
-    write: Option<Option<Box<RawValue>>>,
+    write: Option<Write>,
 }
 
 impl fmt::Debug for Tx {
@@ -203,6 +203,10 @@ impl Tx {
     ///
     /// # Errors
     /// 422 if its key can't be one, or if the transaction has too many keys; 413 if it writes too much.
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "it is given away, as to a map"
+    )]
     pub fn put<S: State>(&mut self, state: S) -> Result<()> {
         self.write::<S>(&state.key(), Some(&state))
     }
@@ -298,14 +302,17 @@ impl Tx {
         let all = self.touched.get_mut();
         let all = all.unwrap_or_else(PoisonError::into_inner);
         let many = all.len();
-        let length = |value: &Option<Box<RawValue>>| value.as_ref().map_or(0, |it| it.get().len());
-        self.written += length(&value);
+        let write = Write {
+            key: text.clone(),
+            value,
+        };
+        self.written += write.bytes();
         match all.entry((S::DEFINITION.topic, text)) {
             MapEntry::Occupied(mut entry) => {
                 let touched = entry.get_mut();
                 touched.now = now;
-                let before = touched.write.replace(value);
-                self.written -= before.as_ref().map_or(0, length);
+                let before = touched.write.replace(write);
+                self.written -= before.as_ref().map_or(0, Write::bytes);
             }
             MapEntry::Vacant(_) if many >= KEYS_MAX => return Err(too_many()),
             MapEntry::Vacant(entry) => {
@@ -314,7 +321,7 @@ impl Tx {
                     read: None,
                     again: again::<S>,
                     now,
-                    write: Some(value),
+                    write: Some(write),
                 });
             }
         }
@@ -337,10 +344,7 @@ impl Tx {
         let mut parts: BTreeMap<TopicPartition, Part> = BTreeMap::new();
         for ((_, key), touched) in touched.unwrap_or_else(PoisonError::into_inner) {
             let part = parts.entry(touched.place).or_default();
-            if let Some(value) = touched.write.filter(|_| writes) {
-                let key = key.clone();
-                part.writes.push(Write { key, value });
-            }
+            part.writes.extend(touched.write.filter(|_| writes));
             if let Some(was) = touched.read {
                 part.reads.push(Read { key, was });
             }

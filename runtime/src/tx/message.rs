@@ -61,6 +61,13 @@ pub(crate) struct Write {
     pub(crate) value: Option<Box<RawValue>>,
 }
 
+impl Write {
+    /// How long the value is.
+    pub(crate) fn bytes(&self) -> usize {
+        self.value.as_ref().map_or(0, |value| value.get().len())
+    }
+}
+
 /// What a transaction did in one partition.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Part {

@@ -533,10 +533,9 @@ async fn coordinate<S: State>(
                 needed -= 1;
                 continue;
             }
-            Ok(Vote::No(what)) => Committed::Conflict(what),
+            Ok(Vote::No(what)) | Err(Lost(what)) => Committed::Conflict(what),
             Ok(Vote::TooLong(bytes)) => Committed::Never(Never::TooLong(bytes)),
             Ok(Vote::Wrong(what)) => Committed::Never(Never::Wrong(what)),
-            Err(Lost(what)) => Committed::Conflict(what),
         };
         let job = TxJob::GiveUp(id, attempt, outcome);
         return mailbox.send_patiently(Job::Tx(job)).await;

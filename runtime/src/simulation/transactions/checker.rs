@@ -22,6 +22,9 @@ pub(super) enum Told {
     Unknown,
 }
 
+/// The values that were read, and the keys that were written.
+pub(super) type Accessed = (BTreeMap<At, Vec<u64>>, Vec<At>);
+
 /// What a client did.
 #[derive(Clone, Debug)]
 pub(super) struct Did {
@@ -30,7 +33,7 @@ pub(super) struct Did {
     pub(super) end: Option<Instant>,
     pub(super) told: Told,
     /// What each run of the function has read and written.
-    pub(super) by_run: HashMap<u32, (BTreeMap<At, Vec<u64>>, Vec<At>)>,
+    pub(super) by_run: HashMap<u32, Accessed>,
     pub(super) reads: BTreeMap<At, Vec<u64>>,
     pub(super) writes: Vec<At>,
 }
