@@ -2,7 +2,7 @@
 //!
 //! Standby and start-up replay move forward by [`Replica::catch_up`], the owner by `step_own`; both by the one fold, so they agree byte for byte.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -11,7 +11,7 @@ use crate::{
     fold::{Effect, Fold, Horizon},
     key::parse_key,
     log::{Log, LogError, TopicPartition},
-    memory::{Change, Changes, Memory, Newer},
+    memory::{Change, Changes, Memory},
     migration::Readers,
     record::{Offset, Record},
     snapshot::{Cut, Keeper},
@@ -63,8 +63,6 @@ pub struct Replica<S: State> {
     pub(crate) fold: Fold,
     pub(crate) memory: Arc<Memory<S>>,
     pub(crate) readers: Arc<Readers<S>>,
-    /// What a newer build wrote, for as long as this one changes nothing of it.
-    newer: BTreeMap<S::Key, Newer>,
     kept: Option<Kept>,
     /// What the fold has taken in and memory has not yet.
     gathered: Gathered<S>,
@@ -93,7 +91,6 @@ impl<S: State> Replica<S> {
             fold: Fold::new(horizon),
             memory: Arc::new(Memory::default()),
             readers,
-            newer: BTreeMap::new(),
             kept: None,
             gathered: Gathered::default(),
         }
@@ -140,8 +137,7 @@ impl<S: State> Replica<S> {
     }
 
     fn snapshot(&self, kept: &Kept) {
-        // A snapshot holds what this build can read, and that is not all.
-        if self.fold.next() < kept.until || !self.newer.is_empty() {
+        if self.fold.next() < kept.until {
             return;
         }
         kept.keeper.make(Cut {
@@ -178,19 +174,6 @@ impl<S: State> Replica<S> {
             }
             .into()),
             _ => Ok(()),
-        }
-    }
-
-    /// The value of a key as a newer build wrote it, if it is of one.
-    pub(crate) fn newer(&self, key: &S::Key) -> Option<&Newer> {
-        self.newer.get(key)
-    }
-
-    fn note_newer(&mut self, change: &Change<S>) {
-        match &change.newer {
-            Some(newer) => drop(self.newer.insert(change.key.clone(), (**newer).clone())),
-            None if self.newer.is_empty() => {}
-            None => drop(self.newer.remove(&change.key)),
         }
     }
 
@@ -253,9 +236,6 @@ impl<S: State> Replica<S> {
                 offset,
                 what,
             })?;
-        for change in changes.as_slice() {
-            self.note_newer(change);
-        }
         match changes {
             Changes::None => self.memory.apply([], offset + 1),
             Changes::One(change) => self.memory.apply([change], offset + 1),
@@ -299,9 +279,6 @@ impl<S: State> Replica<S> {
         let mut gathered = std::mem::take(&mut self.gathered);
         let changes = &mut gathered.changes;
         changes.sort_by(|one, other| one.key.cmp(&other.key));
-        for change in &*changes {
-            self.note_newer(change);
-        }
         let applied = gathered.applied.max(self.memory.applied());
         self.memory.apply(changes.drain(..), applied);
         gathered.bytes = 0;

@@ -40,6 +40,8 @@ pub(super) enum Kind {
     Entities = 5,
     /// An [`End`] as JSON; the last section.
     End = 6,
+    /// Values as they are in the log, of which that says more than the entities do.
+    Written = 7,
     /// Transactions that are not done, as the log has them.
     Pending = 8,
 }
@@ -53,6 +55,7 @@ impl Kind {
             4 => Self::Answers,
             5 => Self::Entities,
             6 => Self::End,
+            7 => Self::Written,
             8 => Self::Pending,
             _ => return None,
         })
@@ -100,8 +103,10 @@ pub(super) struct End {
     pub(super) answers: u64,
     pub(super) dirty: u64,
     pub(super) torn: u64,
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub(super) written: u64,
     /// Mostly none: then what is written is as it was before there were any.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_none")]
     pub(super) pending: u64,
     /// What the tags of the entities add up to.
     pub(super) digest: u64,
@@ -109,9 +114,9 @@ pub(super) struct End {
     pub(super) until: Offset,
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref)] // serde passes it so
-fn is_zero(number: &u64) -> bool {
-    *number == 0
+#[allow(clippy::trivially_copy_pass_by_ref)] // as serde asks for it
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Why bytes are no snapshot that can be used.

@@ -168,7 +168,7 @@ async fn are_still_here<S: State>(
     patiently(deadline, looked).await
 }
 
-/// How often a key of the partition has come or gone.
+/// The last time that a key of the partition has come or gone.
 fn comings<S: State>(here: &Here<S>, memory: &Memory<S>) -> Version {
     Version {
         incarnation: here.incarnation,
@@ -197,7 +197,7 @@ fn version<S: State>(here: &Here<S>, stored: &Stored<S>) -> Version {
     }
 }
 
-/// The entities in a range, and how often a key of the partition had come or gone by then.
+/// The entities in a range, and the last time that a key of the partition had come or gone.
 pub(super) type Listed<S> = (Version, Vec<(Version, Arc<Stored<S>>)>);
 
 /// One more than a transaction can have is enough to say so.

@@ -21,7 +21,7 @@ pub(crate) struct Version {
 pub(crate) enum Was {
     /// An entity, of this version.
     There(Version),
-    /// None. The number says how often a key of the partition had come or gone by then: one that came and went since is not overlooked.
+    /// None. The number is that of the last time that a key of the partition had come or gone: one that came and went since is not overlooked.
     Absent(Version),
 }
 
@@ -48,7 +48,7 @@ pub(crate) struct Listing {
     pub(crate) range: Range,
     /// How many entities there were.
     pub(crate) count: usize,
-    /// How often a key of the partition had come or gone by then.
+    /// The last time that a key of the partition had come or gone.
     pub(crate) comings: Version,
 }
 

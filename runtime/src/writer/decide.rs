@@ -22,7 +22,7 @@ use crate::{
     idempotency,
     key::key_text,
     mailbox::{Command, Job, Refusal, RequestId, Run},
-    memory::{Change, Changes, Stored},
+    memory::{Change, Changes, Stored, Written},
     problem::Problem,
     record::{Answered, FENCE_KEY, Kind, REPLY_KEY, Record},
     state::State,
@@ -35,6 +35,7 @@ pub(super) struct Speculative<S> {
     pub(super) group: u64,
     pub(super) record: usize,
     pub(super) stored: Option<Arc<Stored<S>>>,
+    pub(super) written: Option<Arc<Written>>,
 }
 
 impl<S: State> Running<S> {
@@ -132,14 +133,14 @@ impl<S: State> Running<S> {
                 Change {
                     key,
                     stored: Some(Arc::new(stored)),
-                    newer: None,
+                    written: None,
                 },
             )),
             DecidedEdit::Removed => {
                 let change = Change {
                     key,
                     stored: None,
-                    newer: None,
+                    written: None,
                 };
                 Some((None, change))
             }
@@ -262,6 +263,14 @@ impl<S: State> Running<S> {
         }
     }
 
+    /// The value of a key in the log, with what is in flight, if that says more than the entity.
+    pub(super) fn written(&self, key: &S::Key) -> Option<Arc<Written>> {
+        match self.speculation.get(key) {
+            Some(speculative) => speculative.written.clone(),
+            None => self.memory().written(key),
+        }
+    }
+
     pub(super) fn record(&self, kind: Kind, key: Bytes, value: Option<Bytes>) -> Record {
         let tenure = self
             .tenure
@@ -284,14 +293,15 @@ impl<S: State> Running<S> {
         record: Record,
         changes: Changes<S>,
     ) -> usize {
-        for Change { key, stored, .. } in changes.as_slice() {
+        for change in changes.as_slice() {
             let (group, record) = (group.number, group.records.len());
             let speculative = Speculative {
                 group,
                 record,
-                stored: stored.clone(),
+                stored: change.stored.clone(),
+                written: change.written.clone(),
             };
-            self.speculation.insert(key.clone(), speculative);
+            self.speculation.insert(change.key.clone(), speculative);
         }
         group.bytes += record.key.len() + record.value.as_ref().map_or(0, Bytes::len);
         group.records.push(record);

@@ -389,7 +389,7 @@ impl<S: State> Running<S> {
             let change = Change {
                 key,
                 stored,
-                newer: None,
+                written: None,
             };
             typed.writes.push((change, value));
         }
