@@ -325,15 +325,16 @@ impl Client {
             reads.extend(listed.items);
             self.pause(15).await;
             let at = (entered, ROOM[self.random.usize(..ROOM.len())]);
-            if !reads.contains_key(&at) {
+            let mut items = if let Some(items) = reads.get(&at) {
+                items.clone()
+            } else {
                 let seen = self.read(at).await?;
                 let (key, was) = (at.1.to_owned(), seen.was);
                 let part = parts.entry(entered).or_default();
-                let read = key.clone();
-                part.reads.push(Read { key: read, was });
-                reads.insert(at, seen.items);
-            }
-            let mut items = reads[&at].clone();
+                part.reads.push(Read { key, was });
+                reads.insert(at, seen.items.clone());
+                seen.items
+            };
             items.push(id);
             let pile = Pile {
                 key: at.1.to_owned(),
