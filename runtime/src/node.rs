@@ -7,8 +7,13 @@ use std::{
 };
 
 use crate::{
-    cluster::Cluster, config::Config, metrics::Metrics, partitions::Partitions, problem::Problem,
+    cluster::Cluster,
+    config::Config,
+    metrics::Metrics,
+    partitions::Partitions,
+    problem::Problem,
     state::State,
+    tx::{Lost, Places},
 };
 
 /// One node of a service.
@@ -18,6 +23,8 @@ pub(crate) struct Node {
     pub(crate) cluster: Cluster,
     /// `Partitions<S>` by the type of `S`.
     states: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
+    /// The same, by topic.
+    places: HashMap<&'static str, Arc<dyn Places>>,
     /// The state whose partitions remember the replies of free handlers.
     pub(crate) home: Option<Arc<dyn crate::home::Home>>,
 }
@@ -29,6 +36,7 @@ impl Node {
             metrics,
             cluster,
             states: HashMap::new(),
+            places: HashMap::new(),
             home: None,
         }
     }
@@ -37,7 +45,14 @@ impl Node {
         if self.home.is_none() {
             self.home = Some(partitions.clone());
         }
+        self.places.insert(S::DEFINITION.topic, partitions.clone());
         self.states.insert(TypeId::of::<S>(), partitions);
+    }
+
+    /// The partitions of the state with this topic.
+    pub(crate) fn places(&self, topic: &str) -> Result<&Arc<dyn Places>, Lost> {
+        let places = self.places.get(topic);
+        places.ok_or_else(|| Lost(format!("no state of this service has the topic `{topic}`")))
     }
 
     /// The partitions of a state.

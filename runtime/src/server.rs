@@ -53,6 +53,7 @@ use crate::{
         peers,
     },
     tender::Tending,
+    tx::Courier,
     writer::Bounds,
 };
 
@@ -281,6 +282,7 @@ impl Service {
         let secret = PeerSecret::new(config.peer_secret.as_deref());
         let connector = Connector::new(shared.tls.clone(), coordinator.view());
         let cluster = Cluster::new(coordinator, &member.id, Peers::new(secret, connector));
+        let courier = Courier::default();
         let common = Arc::new(Tending {
             log: shared.log.clone(),
             cluster: cluster.clone(),
@@ -288,6 +290,7 @@ impl Service {
             bounds: Bounds::of(config),
             queue_max: config.limits.queue_max,
             incarnation: member.incarnation,
+            others: Arc::new(courier.clone()),
             replays: shared.replays.clone(),
             progress: shared.progress.clone(),
             snapshots: snapshots.clone(),
@@ -317,6 +320,7 @@ impl Service {
             watched.extend(part.start(&mut starting, &mut node));
         }
         let node = Arc::new(node);
+        courier.know(&node);
         let health = Arc::new(Health {
             service: self.name,
             version: self.version,

@@ -8,6 +8,7 @@
 
 mod leader;
 mod snapshots;
+mod transactions;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -40,6 +41,7 @@ use crate::{
     prelude::*,
     record::{BATCH_KEY, Ballot, Kind, Offset, Record},
     replica::Replica,
+    tx::Courier,
     writer::{Bounds, Order, Phase, Writer},
 };
 
@@ -105,6 +107,8 @@ fn serve(client: Arc<Client>, replica: Replica<Pile>, incarnation: u64) -> Node 
     let writer = Writer {
         replica,
         inbox,
+        mailbox: mailbox.downgrade(),
+        others: Arc::new(Courier::default()),
         phase,
         orders,
         lock: Arc::new(Everybodys),
@@ -563,8 +567,8 @@ async fn a_torn_batch_is_rolled_forward() {
         .collect();
     assert_eq!(
         follow_ups,
-        ["a", "b", "c"],
-        "the missing ones follow, before anything else"
+        [&b"a"[..], b"b", b"c", BATCH_KEY],
+        "the missing ones follow, before anything else, and then the end of the batch"
     );
     for key in ["a", "b", "c"] {
         assert_eq!(
@@ -633,6 +637,7 @@ fn written_again_by(sim: &Sim, incarnation: u64) -> BTreeMap<Bytes, (u64, Option
         .into_iter()
         .filter(|(_, record)| record.ballot.incarnation == incarnation)
         .filter(|(_, record)| matches!(record.kind, Kind::Data | Kind::FollowUp))
+        .filter(|(_, record)| record.key != BATCH_KEY)
         .map(|(_, record)| (record.key, (record.schema, record.value)))
         .collect()
 }

@@ -20,6 +20,7 @@ use crate::{
     replica::{ReplayError, Replica},
     snapshot::{Asked, Snapshots, restore},
     state::State,
+    tx::Others,
     writer::{Bounds, Order, Phase, Writer},
 };
 
@@ -37,6 +38,8 @@ pub(crate) struct Tending {
     pub(crate) bounds: Bounds,
     pub(crate) queue_max: usize,
     pub(crate) incarnation: u64,
+    /// The owners of all partitions, for transactions.
+    pub(crate) others: Arc<dyn Others>,
     /// Replays that run at once.
     pub(crate) replays: Arc<Semaphore>,
     pub(crate) progress: Arc<ReplayProgress>,
@@ -254,6 +257,7 @@ impl<S: State> Tender<S> {
         let may_lose_its_tail = replica.may_lose_its_tail();
         let (phase, phase_seen) = watch::channel(Phase::Starting);
         let (order, orders) = watch::channel(Order::Serve);
+        let way_back = mailbox.downgrade();
         let here = Arc::new(Here {
             partition: partition.clone(),
             memory: replica.memory().clone(),
@@ -261,6 +265,7 @@ impl<S: State> Tender<S> {
             phase: phase_seen,
             lock: lock.clone(),
             metrics: self.slot.metrics.clone(),
+            incarnation: self.common.incarnation,
         });
         self.slot.set_here(Some(here));
         self.slot.set_owned(true);
@@ -268,6 +273,8 @@ impl<S: State> Tender<S> {
         let writer = Writer {
             replica,
             inbox,
+            mailbox: way_back,
+            others: self.common.others.clone(),
             phase,
             orders,
             lock: lock.clone(),

@@ -6,9 +6,14 @@
 
 mod decide;
 mod group;
+mod in_doubt;
 mod once;
+mod parked;
+mod participant;
 mod settle;
 mod tenure;
+mod transact;
+mod tx;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
@@ -19,22 +24,23 @@ use std::{
 use bytes::Bytes;
 use tokio::{
     sync::{mpsc, watch},
-    time::MissedTickBehavior,
+    time::{MissedTickBehavior, sleep_until},
 };
 use tracing::warn;
 
-use self::{decide::Speculative, group::Group, once::PendingReply};
+use self::{decide::Speculative, group::Group, once::PendingReply, tx::Transactions};
 use crate::{
     config::Config,
     coordinator::Lock,
     log::{AppendError, Offsets, Receipt},
-    mailbox::{Job, Refusal},
-    memory::Memory,
+    mailbox::{Job, Refusal, TxJob, WeakMailbox},
+    memory::{Changes, Memory},
     metrics::PartitionMetrics,
-    record::Offset,
+    record::{BATCH_KEY, Kind, Offset},
     replica::{ReplayError, Replica},
     state::State,
     takeover::Tenure,
+    tx::Others,
 };
 
 /// Groups that may be in flight at once. While one is on its way to the disk, the next ones are decided and handed over, so that the
@@ -99,6 +105,10 @@ pub(crate) enum Order {
 pub(crate) struct Writer<S: State> {
     pub(crate) replica: Replica<S>,
     pub(crate) inbox: mpsc::Receiver<Job<S>>,
+    /// The other end of the inbox.
+    pub(crate) mailbox: WeakMailbox<S>,
+    /// The owners of all partitions, for transactions.
+    pub(crate) others: Arc<dyn Others>,
     pub(crate) phase: watch::Sender<Phase>,
     pub(crate) orders: watch::Receiver<Order>,
     pub(crate) lock: Arc<dyn Lock>,
@@ -120,6 +130,8 @@ impl<S: State> Writer<S> {
         };
         running.replica.apply_gathered();
         running.phase.send_replace(Phase::Leaving);
+        running.drop_transactions();
+        running.refuse_parked();
         // Whoever still waits is told to look for the new owner.
         running.inbox.close();
         while let Ok(job) = running.inbox.try_recv() {
@@ -159,6 +171,7 @@ struct Running<S: State> {
     look: tokio::time::Interval,
     /// How often what may be lost was to be read back in vain.
     vain: u32,
+    tx: Transactions<S>,
 }
 
 /// What woke the writer.
@@ -166,6 +179,8 @@ enum Event<S: State> {
     Settled(Result<Offsets, AppendError>),
     Jobs(Vec<Job<S>>),
     Look,
+    /// Transactions are to be looked after.
+    Pending,
     /// It is told to leave.
     Leave,
     /// Nobody can send anything any more.
@@ -206,6 +221,7 @@ impl<S: State> Running<S> {
             group_number: 0,
             look,
             vain: 0,
+            tx: Transactions::new(writer.mailbox, writer.others),
         }
     }
 
@@ -240,6 +256,10 @@ impl<S: State> Running<S> {
                     }
                 }
                 Event::Look => self.look_at_the_end().await?,
+                Event::Pending => {
+                    // What is in doubt is resolved although nobody asks for anything.
+                    drop(self.ensure_tenure().await?);
+                }
                 Event::Leave => {
                     self.phase.send_replace(Phase::Leaving);
                     self.inbox.close();
@@ -250,6 +270,7 @@ impl<S: State> Running<S> {
                 return Ok(());
             }
             self.repair();
+            self.pursue();
             self.gauge();
             if !self.replica.may_lose_its_tail() {
                 self.replica.snapshot_if_due();
@@ -265,6 +286,7 @@ impl<S: State> Running<S> {
             look,
             orders,
             tenure,
+            tx,
             replica,
             ..
         } = self;
@@ -279,6 +301,8 @@ impl<S: State> Running<S> {
         let idle = in_flight.is_empty();
         let looks = idle || replica.may_lose_its_tail();
         let open = !inbox.is_closed();
+        let look_at = tx.look_at;
+        let any = !replica.fold.pending().is_empty();
         let mut jobs = Vec::new();
         tokio::select! {
             biased;
@@ -287,6 +311,7 @@ impl<S: State> Running<S> {
             count = inbox.recv_many(&mut jobs, bounds.group_records_max), if room => {
                 if count == 0 { Event::Closed } else { Event::Jobs(jobs) }
             }
+            () = sleep_until(look_at), if any => Event::Pending,
             _ = look.tick(), if looks => Event::Look,
         }
     }
@@ -314,7 +339,7 @@ impl<S: State> Running<S> {
     }
 
     fn append(&mut self, mut group: Group<S>) {
-        if group.records.is_empty() {
+        if group.records.is_empty() && !group.batched {
             return;
         }
         #[allow(clippy::cast_precision_loss)] // a group has at most some thousand records
@@ -322,6 +347,11 @@ impl<S: State> Running<S> {
             .group_records
             .observe(group.records.len() as f64);
         group.sent = self.replica.moment();
+        if group.batched {
+            // A batch must not outlast the deletion of what it wrote: with everything there on its own, it goes.
+            let close = self.record(Kind::FollowUp, Bytes::from_static(BATCH_KEY), None);
+            self.push(&mut group, close, Changes::None);
+        }
         let before: usize = self.in_flight.iter().map(|(it, _)| it.records.len()).sum();
         let tenure = self
             .tenure
@@ -356,7 +386,22 @@ fn refuse_all<S: State>(jobs: Vec<Job<S>>, refusal: &Refusal) {
             Job::Command(command) => drop(command.slot.send(Err(refusal))),
             Job::Fence(slot) | Job::Remember(_, _, slot) => drop(slot.send(Err(refusal))),
             Job::Recall(_, slot) => drop(slot.send(Err(refusal))),
+            Job::Tx(job) => refuse_tx(job, refusal),
             Job::Forget(_) => {}
         }
+    }
+}
+
+fn refuse_tx(job: TxJob, refusal: Refusal) {
+    match job {
+        TxJob::Commit(_, slot) => drop(slot.send(Err(refusal))),
+        TxJob::Ask(_, _, slot) => drop(slot.send(Err(refusal))),
+        TxJob::Prepare(_, slot) => drop(slot.send(Err(refusal))),
+        TxJob::Finish(_, _, Some(slot)) => drop(slot.send(Err(refusal))),
+        TxJob::Decide(..)
+        | TxJob::GiveUp(..)
+        | TxJob::Done(..)
+        | TxJob::Finish(..)
+        | TxJob::Abort(..) => {}
     }
 }
