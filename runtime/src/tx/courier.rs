@@ -29,15 +29,16 @@ use super::{
 use crate::{
     call::{Call, CallFuture, patiently},
     cluster::{Cluster, Pause, Peer, Unanswered},
+    config::Config,
     forward::{self, Envelope},
     key::{key_text, parse_key},
-    log::TopicPartition,
+    log::{Ack, TopicPartition},
     mailbox::{Job, RETRY_AFTER_SECONDS, Refusal, TxJob},
     memory::{Memory, Stored},
     node::Node,
     partitions::{Here, Owner, Partitions, Slot, just},
     problem::Problem,
-    state::State,
+    state::{Definition, State},
 };
 
 /// How long one message may take. Whoever sends it tries again, or gives up.
@@ -74,6 +75,9 @@ pub(crate) fn template(topic: &str) -> String {
 
 /// The partitions of some state, without its type.
 pub(crate) trait Places: Send + Sync {
+    /// When the writes of the state count.
+    fn ack(&self, config: &Config) -> Ack;
+
     /// Who owns a partition, once somebody does.
     fn place(&self, number: u32, deadline: Instant) -> BoxFuture<'_, Result<Place, Lost>>;
 
@@ -104,6 +108,11 @@ impl<S: State> Inbox for crate::mailbox::Mailbox<S> {
 }
 
 impl<S: State> Places for Partitions<S> {
+    fn ack(&self, config: &Config) -> Ack {
+        let Definition { topic, ack, .. } = S::DEFINITION;
+        config.ack.of(topic, ack, &config.log)
+    }
+
     fn place(&self, number: u32, deadline: Instant) -> BoxFuture<'_, Result<Place, Lost>> {
         Box::pin(async move {
             let slot = self.slots.get(number as usize);

@@ -140,6 +140,12 @@ impl Transacting<'_> {
             own: parts.remove(&home).unwrap_or_default(),
             others: parts.into_iter().collect(),
         };
+        if !commit.others.is_empty() {
+            let others = commit.others.iter().map(|(at, _)| at);
+            for at in others.chain([&home]) {
+                self.refuse_if_lossy(at)?;
+            }
+        }
         match self.ask(&home, commit).await? {
             Committed::Yes(offset, kept) => {
                 let response = if kept == reply {
@@ -152,6 +158,18 @@ impl Transacting<'_> {
             Committed::Conflict(_) => Ok(None),
             Committed::Never(never) => Err(refused(never)),
         }
+    }
+
+    /// Of what several partitions wrote together, none may be lost alone.
+    fn refuse_if_lossy(&self, at: &TopicPartition) -> Result<(), Problem> {
+        let places = self.node.places(&at.topic).map_err(Problem::internal)?;
+        if !places.ack(&self.node.config).may_lose_its_tail() {
+            return Ok(());
+        }
+        let topic = &at.topic;
+        Err(Problem::internal(format!(
+            "a transaction over several partitions can't rest on `{topic}`, whose level is `leader`: part of it might be lost. Set `--ack {topic}=all`"
+        )))
     }
 
     fn answer(&self, home: &TopicPartition, offset: Option<Offset>, response: Response) -> Answer {

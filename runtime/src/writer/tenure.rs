@@ -110,7 +110,7 @@ impl<S: State> Running<S> {
         if self.vain.is_power_of_two() {
             let mut group = self.new_group();
             let fence = self.record(Kind::Fence, Bytes::from_static(FENCE_KEY), None);
-            self.push(&mut group, fence, None);
+            self.push(&mut group, fence, Changes::None);
             self.append(group);
         }
         if self.vain > 0 {
