@@ -290,7 +290,7 @@ impl Client {
         let written = self.random.usize(..keys.len());
         let share = if self.random.bool() { 0.1 } else { 0.6 };
         let rooms = self.random.f64() < 0.3;
-        let others = if rooms && self.random.bool() {
+        let others: &[At] = if rooms && self.random.bool() {
             &[]
         } else {
             keys
