@@ -35,9 +35,9 @@ async fn transfer(tx: &mut Tx, from: u32, to: u32, amount: u64) -> Result<NoCont
     payer.balance = left.ok_or_else(|| Conflict::new("there is not enough"))?;
     tx.put(payer)?;
     let paid = tx.update(&to, |entry: &mut Entry<Account>| {
-        entry.get_mut().map(|payee| payee.balance += amount)
+        entry.get_mut().map(|receiver| receiver.balance += amount)
     });
-    paid.await?.ok_or_else(|| NotFound::new("no payee"))?;
+    paid.await?.ok_or_else(|| NotFound::new("no receiver"))?;
     Ok(NoContent)
 }
 

@@ -84,16 +84,16 @@ async fn transfer(tx: &mut Tx, transfer: Json<Transfer>) -> Result<NoContent> {
         return Err(Invalid::new(what).into());
     }
     let mut payer = account(tx, from).await?;
-    let mut payee = account(tx, to).await?;
+    let mut receiver = account(tx, to).await?;
     payer.balance = payer.balance.checked_sub(amount).ok_or_else(|| {
         Conflict::new(format!("there is only {} in account {from}", payer.balance))
     })?;
-    payee.balance = payee
+    receiver.balance = receiver
         .balance
         .checked_add(amount)
         .ok_or_else(|| Conflict::new(format!("{amount} more does not fit into account {to}")))?;
     tx.put(payer)?;
-    tx.put(payee)?;
+    tx.put(receiver)?;
     Ok(NoContent)
 }
 

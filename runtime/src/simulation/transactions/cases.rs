@@ -24,7 +24,10 @@ use crate::{
     prelude::*,
     replica::Replica,
     simulation::{HORIZON, Pile},
-    tx::{Attempt, Commit, Committed, Part, Prepare, TxId, Vote, Write},
+    tx::{
+        Attempt, Bug, Commit, Committed, Listing, Part, Prepare, Range, TxId, Version, Vote, Write,
+        set_broken,
+    },
 };
 
 fn write(key: &str) -> Write {
@@ -150,4 +153,62 @@ async fn what_is_in_doubt_is_shown_until_its_home_has_an_owner() {
         memory.get(&"a".to_owned()).is_none(),
         "home knows nothing of it"
     );
+}
+
+/// A range that a prepared transaction has read: nobody comes into it before that is decided.
+#[tokio::test(start_paused = true)]
+async fn nobody_comes_into_a_range_that_is_read() {
+    let sim = Sim::new(1, Faults::none());
+    sim.client().declare(&topic()).await.unwrap();
+    let cells: Cells = Arc::new(Mutex::new(vec![Vec::new(), Vec::new(), Vec::new()]));
+    let network = Arc::new(Network::new(cells.clone(), fastrand::Rng::with_seed(1)));
+    network.set_quiet();
+    let home = start(&sim, 1, 1, network.clone());
+    home.task.abort();
+    cells.lock().unwrap()[1].push(home);
+    let participant = start(&sim, 0, 2, network);
+    let prepare = Prepare {
+        id: TxId::of(7),
+        attempt: Attempt {
+            epoch: 1,
+            incarnation: 1,
+            number: 1,
+        },
+        home: partition(1),
+        part: Part {
+            lists: vec![Listing {
+                range: Range::of::<Pile>(&("r".to_owned().."s".to_owned()), 1).unwrap(),
+                count: 0,
+                comings: Version {
+                    incarnation: 2,
+                    number: 0,
+                },
+            }],
+            ..Part::default()
+        },
+    };
+    let mailbox = &participant.mailbox;
+    let vote = mailbox.ask(|slot| Job::Tx(TxJob::Prepare(Box::new(prepare), slot)));
+    assert_eq!(vote.await, Ok(Vote::Yes));
+    let comes = async |number, key: &str| {
+        let commit = Commit {
+            id: TxId::of(number),
+            run: 0,
+            request: None,
+            reply: Bytes::new(),
+            own: Part {
+                writes: vec![write(key)],
+                ..Part::default()
+            },
+            others: Vec::new(),
+        };
+        let asked = mailbox.ask(|slot| Job::Tx(TxJob::Commit(Box::new(commit), slot)));
+        matches!(asked.await, Ok(Committed::Yes(Some(_), _)))
+    };
+    assert!(comes(8, "s").await && comes(9, "q").await);
+    assert!(!comes(10, "r").await && !comes(11, "r7").await);
+    set_broken(Some(Bug::NoRangeLocks));
+    let broken = comes(12, "r7").await;
+    set_broken(None);
+    assert!(broken, "it is the lock that keeps it out");
 }

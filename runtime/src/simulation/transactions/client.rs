@@ -289,7 +289,13 @@ impl Client {
         // Often one key alone, and not that of home: two that read the same keys and write different ones are told apart by the locks of what they read, and by nothing else.
         let written = self.random.usize(..keys.len());
         let share = if self.random.bool() { 0.1 } else { 0.6 };
-        for (index, (number, key)) in keys.iter().copied().enumerate() {
+        let rooms = self.random.f64() < 0.3;
+        let others: &[At] = if rooms && self.random.bool() {
+            &[]
+        } else {
+            keys
+        };
+        for (index, (number, key)) in others.iter().copied().enumerate() {
             let part = parts.entry(number).or_default();
             let mut items = Vec::new();
             if key != "blind" {
@@ -315,9 +321,9 @@ impl Client {
                 writes.push((number, key));
             }
         }
-        if self.random.f64() < 0.3 {
-            // Looks who is in one room, and enters another one.
-            let (looked_at, entered) = (keys[0].0, self.random.u32(..PARTITIONS));
+        if rooms {
+            // Looks who is in one room, and enters another one: two of them that do it the other way round must not both find nobody.
+            let (looked_at, entered) = (keys[0].0, (keys[0].0 + 1) % 2);
             let listed = self.list(looked_at).await?;
             let part = parts.entry(looked_at).or_default();
             part.reads.extend(listed.reads);
