@@ -13,7 +13,7 @@ use axum::{
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
+    client::legacy::{Builder, Client, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
 };
 use tokio::time::Instant;
@@ -45,6 +45,10 @@ const WHOLE_REPLY_BYTES_MAX: u64 = 1 << 20;
 /// How often a connection with requests on it is tested, and how long it may be silent then.
 const TEST_EVERY: Duration = Duration::from_millis(500);
 const SILENT_MAX: Duration = Duration::from_millis(1500);
+
+/// So much of one feed is sent by a peer before it is read here, and of all of them: that of one is never in the way of another's.
+const FEED_WINDOW_BYTES: u32 = 64 << 10;
+const FEEDS_WINDOW_BYTES: u32 = 1 << 30;
 
 /// Headers that belong to one connection and are not passed on (RFC 9110, section 7.6.1).
 const HOP_BY_HOP: [HeaderName; 6] = [
@@ -86,15 +90,29 @@ impl Envelope<'_> {
 impl Peers {
     /// Nodes that know this secret.
     pub(crate) fn new(secret: PeerSecret) -> Self {
+        Self::with(secret, |_| ())
+    }
+
+    /// The same, by connections of their own for feeds: what nobody reads stays small, and holds up nothing else.
+    pub(crate) fn for_feeds(secret: PeerSecret) -> Self {
+        Self::with(secret, |client| {
+            client.http2_initial_stream_window_size(FEED_WINDOW_BYTES);
+            client.http2_initial_connection_window_size(FEEDS_WINDOW_BYTES);
+        })
+    }
+
+    fn with(secret: PeerSecret, set: impl FnOnce(&mut Builder)) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(SILENT_MAX));
-        let client = Client::builder(TokioExecutor::new())
+        let mut client = Client::builder(TokioExecutor::new());
+        client
             .timer(TokioTimer::new())
             .http2_only(true)
             .http2_keep_alive_interval(TEST_EVERY)
-            .http2_keep_alive_timeout(SILENT_MAX)
-            .build(connector);
+            .http2_keep_alive_timeout(SILENT_MAX);
+        set(&mut client);
+        let client = client.build(connector);
         Self { client, secret }
     }
 

@@ -29,7 +29,7 @@ use crate::{call::Caller, config::Limits, metrics::Metrics, problem::Problem};
 /// How long to wait after the system refused a connection (too many open files), so that the loop does not spin.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 
-/// Streams of one connection between peers at a time.
+/// Requests of one connection between peers at a time, besides feeds.
 const PEER_STREAMS_MAX: u32 = 1024;
 
 /// What a client beyond the limit of connections is told.
@@ -133,6 +133,7 @@ impl Listener {
                 TokioIo::new(ErrorPages::new(stream)),
                 service_fn(move |request| serve_client(router.clone(), request, address)),
             )
+            .with_upgrades()
     }
 
     fn http2(
@@ -141,10 +142,11 @@ impl Listener {
         address: SocketAddr,
     ) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> + Send + 'static
     {
+        let feeds = u32::try_from(self.limits.feeds_max).unwrap_or(u32::MAX);
         let router = self.router.clone();
         hyper::server::conn::http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
-            .max_concurrent_streams(PEER_STREAMS_MAX)
+            .max_concurrent_streams(PEER_STREAMS_MAX.saturating_add(feeds))
             .serve_connection(
                 TokioIo::new(stream),
                 service_fn(move |request| serve(router.clone(), request, address)),

@@ -15,7 +15,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use crossbeam_skiplist::SkipMap;
 
-use crate::{migration::Readers, record::Offset, state::State};
+use crate::{feed::Recent, migration::Readers, record::Offset, state::State};
 
 /// Why a lock can't be poisoned: nothing panics while one is held.
 const UNPOISONED: &str = "nothing panics while it holds this lock";
@@ -72,10 +72,15 @@ impl<S: State> Stored<S> {
     }
 }
 
+/// The offset of a change whose record is yet to be written.
+pub(crate) const UNKNOWN: Offset = Offset::MAX;
+
 /// What one record does to the memory of its partition.
 #[derive(Debug)]
 pub struct Change<S: State> {
     pub(crate) key: S::Key,
+    /// The record that made it.
+    pub(crate) offset: Offset,
     /// None deletes.
     pub(crate) stored: Option<Arc<Stored<S>>>,
     /// The value as a newer build wrote it, if one did.
@@ -86,6 +91,7 @@ impl<S: State> Clone for Change<S> {
     fn clone(&self) -> Self {
         Self {
             key: self.key.clone(),
+            offset: self.offset,
             stored: self.stored.clone(),
             newer: self.newer.clone(),
         }
@@ -107,6 +113,7 @@ impl<S: State> Change<S> {
     /// Says which of the two is not of this state.
     pub(crate) fn decode(
         readers: &Readers<S>,
+        offset: Offset,
         schema: u64,
         key: &Bytes,
         value: Option<&Bytes>,
@@ -124,7 +131,12 @@ impl<S: State> Change<S> {
             .map(|value| readers.read(schema, &key, value).map(Arc::new))
             .transpose()
             .map_err(|error| format!("its value: {error}"))?;
-        Ok(Self { key, stored, newer })
+        Ok(Self {
+            key,
+            offset,
+            stored,
+            newer,
+        })
     }
 }
 
@@ -172,6 +184,8 @@ pub struct Memory<S: State> {
     /// Up to where the log is being applied (exclusive): nothing that a reader sees is of a later record.
     applying: AtomicU64,
     summary: Mutex<Summary>,
+    /// What changed of late, for feeds.
+    recent: Recent<S>,
 }
 
 impl<S: State> Default for Memory<S> {
@@ -181,6 +195,7 @@ impl<S: State> Default for Memory<S> {
             applied: AtomicU64::new(0),
             applying: AtomicU64::new(0),
             summary: Mutex::default(),
+            recent: Recent::default(),
         }
     }
 }
@@ -232,6 +247,11 @@ impl<S: State> Memory<S> {
         self.applied.load(Ordering::Acquire)
     }
 
+    /// What changed of late.
+    pub(crate) fn recent(&self) -> &Recent<S> {
+        &self.recent
+    }
+
     /// An offset that lies behind all records of which a reader can have seen anything until now.
     pub(crate) fn applying(&self) -> Offset {
         self.applying.load(Ordering::Acquire)
@@ -254,24 +274,38 @@ impl<S: State> Memory<S> {
         let mut summary = self.summary();
         // Before the first change: who sees a change sees this too.
         self.applying.store(next, Ordering::SeqCst);
-        for Change { key, stored, .. } in changes {
-            match stored {
+        let is_watched = S::DEFINITION.is_watched();
+        let mut news = Vec::new();
+        for Change {
+            key,
+            offset,
+            stored,
+            ..
+        } in changes
+        {
+            let seen = is_watched.then(|| (offset, key.clone(), stored.clone()));
+            let etag = stored.as_ref().map(|stored| stored.etag);
+            let before = match stored {
                 Some(stored) => {
                     summary.add(&stored);
-                    if let Some(before) = self.set(key, stored) {
-                        summary.remove(&before);
-                    }
+                    self.set(key, stored)
                 }
-                None => {
-                    if let Some(cell) = self.entities.remove(&key) {
-                        summary.remove(&cell.value().load());
-                    }
-                }
+                None => self.remove(&key),
+            };
+            if let Some(before) = &before {
+                summary.remove(before);
+            }
+            // A value that is written again, as by a repair, is no change.
+            if before.map(|before| before.etag) != etag {
+                news.extend(seen);
             }
         }
         summary.applied = next;
         *self.summary.lock().expect(UNPOISONED) = summary;
         self.applied.store(next, Ordering::Release);
+        if is_watched {
+            self.recent.push(news, next);
+        }
     }
 
     /// Sets the entity of a key, and returns the one that was there.
@@ -283,6 +317,12 @@ impl<S: State> Memory<S> {
             ArcSwap::new(Arc::clone(&stored))
         });
         (!inserted).then(|| cell.value().swap(stored))
+    }
+
+    /// Removes the entity of a key, and returns it.
+    fn remove(&self, key: &S::Key) -> Option<Arc<Stored<S>>> {
+        let cell = self.entities.remove(key);
+        cell.map(|cell| cell.value().load_full())
     }
 }
 
@@ -302,6 +342,7 @@ mod tests {
 
     fn change(name: &str, value: Option<u64>) -> Change<Entry> {
         Change {
+            offset: 0,
             key: name.to_owned(),
             stored: value.map(|value| {
                 let json = format!(r#"{{"name":"{name}","value":{value}}}"#);

@@ -65,6 +65,10 @@ pub struct Metrics {
     pub compaction_lag: IntGauge,
     /// Connections that were closed at once, since there were too many.
     pub connections_refused: IntCounter,
+    /// Feeds that are open now.
+    pub feeds: IntGauge,
+    /// Feeds that began anew, since what followed was not known any more.
+    pub feed_resets: IntCounter,
 }
 
 impl Metrics {
@@ -136,12 +140,20 @@ impl Metrics {
                 "Connections closed at once, since there were too many.",
             )
             .expect("the name is legal"),
+            feeds: gauge(&registry, "memgen_feeds", "Change feeds that are open."),
+            feed_resets: IntCounter::new(
+                "memgen_feed_resets_total",
+                "Change feeds that began anew, since what followed was not known any more.",
+            )
+            .expect("the name is legal"),
             registry,
         };
-        metrics
-            .registry
-            .register(Box::new(metrics.connections_refused.clone()))
-            .expect("the name is used once");
+        for counter in [&metrics.connections_refused, &metrics.feed_resets] {
+            metrics
+                .registry
+                .register(Box::new(counter.clone()))
+                .expect("each name is used once");
+        }
         metrics
     }
 

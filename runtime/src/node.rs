@@ -7,8 +7,8 @@ use std::{
 };
 
 use crate::{
-    cluster::Cluster, config::Config, metrics::Metrics, partitions::Partitions, problem::Problem,
-    state::State,
+    cluster::Cluster, config::Config, feed::Feeds, metrics::Metrics, partitions::Partitions,
+    problem::Problem, state::State,
 };
 
 /// One node of a service.
@@ -16,6 +16,7 @@ pub(crate) struct Node {
     pub(crate) config: Arc<Config>,
     pub(crate) metrics: Metrics,
     pub(crate) cluster: Cluster,
+    pub(crate) feeds: Feeds,
     /// `Partitions<S>` by the type of `S`.
     states: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
     /// The state whose partitions remember the replies of free handlers.
@@ -23,11 +24,17 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    pub(crate) fn new(config: Arc<Config>, metrics: Metrics, cluster: Cluster) -> Self {
+    pub(crate) fn new(
+        config: Arc<Config>,
+        metrics: Metrics,
+        cluster: Cluster,
+        feeds: Feeds,
+    ) -> Self {
         Self {
             config,
             metrics,
             cluster,
+            feeds,
             states: HashMap::new(),
             home: None,
         }

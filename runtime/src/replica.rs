@@ -96,6 +96,7 @@ impl<S: State> Replica<S> {
 
     /// Holds to rule 11 from now on, and lets snapshots be made. It was caught up at `current`; before the log was read up to `until`, it is not whole.
     pub(crate) fn keep(&mut self, keeper: Arc<Keeper>, current: Moment, until: Offset) {
+        self.memory.recent().begin_at(until);
         self.kept = Some(Kept {
             keeper,
             current,
@@ -181,6 +182,13 @@ impl<S: State> Replica<S> {
         self.newer.get(key)
     }
 
+    /// If compaction was between the last record and this one, feeds don't know what was there.
+    fn note_hole(&self, next: Offset) {
+        if next != self.fold.next() {
+            self.memory.recent().begin_at(next);
+        }
+    }
+
     fn note_newer(&mut self, change: &Change<S>) {
         match &change.newer {
             Some(newer) => drop(self.newer.insert(change.key.clone(), (**newer).clone())),
@@ -218,14 +226,16 @@ impl<S: State> Replica<S> {
             Effect::Nothing => {}
             Effect::One(key, value) => {
                 changes.push(
-                    Change::decode(readers, record.schema, &key, value.as_ref()).map_err(poison)?,
+                    Change::decode(readers, offset, record.schema, &key, value.as_ref())
+                        .map_err(poison)?,
                 );
             }
             Effect::Batch(batch) => {
                 let batch = batch
                     .iter()
                     .map(|change| {
-                        Change::decode(readers, record.schema, &change.key, change.value.as_ref())
+                        let value = change.value.as_ref();
+                        Change::decode(readers, offset, record.schema, &change.key, value)
                     })
                     .collect::<Result<Vec<_>, _>>()
                     .map_err(poison)?;
@@ -240,7 +250,7 @@ impl<S: State> Replica<S> {
         &mut self,
         offset: Offset,
         record: &Record,
-        change: Option<Change<S>>,
+        mut change: Option<Change<S>>,
     ) -> Result<(), ReplayError> {
         let partition = &self.partition;
         self.fold
@@ -250,7 +260,8 @@ impl<S: State> Replica<S> {
                 offset,
                 what,
             })?;
-        if let Some(change) = &change {
+        if let Some(change) = &mut change {
+            change.offset = offset;
             self.note_newer(change);
         }
         self.memory.apply(change, offset + 1);
@@ -318,12 +329,14 @@ impl<S: State> Replica<S> {
                 if until.is_some_and(|until| *offset >= until) {
                     return Ok(());
                 }
+                self.note_hole(*offset);
                 seen(*offset, record, record.ballot >= self.fold.ballot());
                 self.fold_in(*offset, record, &mut gathered.changes)?;
                 gathered.bytes += record.value.as_ref().map_or(0, Bytes::len);
                 gathered.applied = offset + 1;
             }
             from = chunk.next;
+            self.note_hole(from);
             self.fold.skip_to(from);
             gathered.applied = from;
             if gathered.is_enough() {

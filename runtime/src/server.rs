@@ -32,6 +32,7 @@ use crate::{
     },
     deaths::{self, ALIVE_PATH},
     docs,
+    feed::{Feeds, History},
     fold::Horizon,
     forward::Peers,
     layout::{self, Admitted, AskedState, Refused},
@@ -264,12 +265,21 @@ impl Service {
                 .set(i64::try_from(lag).unwrap_or(i64::MAX));
         }
         let secret = PeerSecret::new(config.peer_secret.as_deref());
+        let feeds = Feeds::new(
+            Peers::for_feeds(secret.clone()),
+            shared.stopped.clone(),
+            config.limits.feeds_max,
+        );
         let cluster = Cluster::new(coordinator, &member.id, Peers::new(secret));
         let common = Arc::new(Tending {
             log: shared.log.clone(),
             cluster: cluster.clone(),
             horizon: horizon(config),
             bounds: Bounds::of(config),
+            history: History {
+                changes_max: config.limits.feed_history_max,
+                bytes_max: config.limits.feed_history_bytes_max,
+            },
             queue_max: config.limits.queue_max,
             incarnation: member.incarnation,
             replays: shared.replays.clone(),
@@ -278,7 +288,7 @@ impl Service {
             replay_threads: true,
             stop: shared.told_to_leave.clone(),
         });
-        let mut node = Node::new(config.clone(), metrics.clone(), cluster.clone());
+        let mut node = Node::new(config.clone(), metrics.clone(), cluster.clone(), feeds);
         let mut watched = Vec::new();
         for part in &self.parts {
             let mut starting = Starting {

@@ -106,6 +106,7 @@ impl Node {
             cluster: seen,
             horizon: HORIZON,
             bounds: BOUNDS,
+            history: crate::feed::History::default(),
             queue_max: 64,
             incarnation,
             replays: Arc::new(Semaphore::new(2)),

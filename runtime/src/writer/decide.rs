@@ -22,7 +22,7 @@ use crate::{
     idempotency,
     key::key_text,
     mailbox::{Command, Job, Refusal, RequestId, Run},
-    memory::{Change, Stored},
+    memory::{Change, Stored, UNKNOWN},
     problem::Problem,
     record::{Answered, FENCE_KEY, Kind, REPLY_KEY, Record},
     state::State,
@@ -127,6 +127,7 @@ impl<S: State> Running<S> {
                 Some(value),
                 Change {
                     key,
+                    offset: UNKNOWN,
                     stored: Some(Arc::new(stored)),
                     newer: None,
                 },
@@ -134,6 +135,7 @@ impl<S: State> Running<S> {
             DecidedEdit::Removed => {
                 let change = Change {
                     key,
+                    offset: UNKNOWN,
                     stored: None,
                     newer: None,
                 };

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::{Running, group::Group};
 use crate::{
     mailbox::Refusal,
-    memory::Change,
+    memory::{Change, UNKNOWN},
     record::{Kind, Offset, Record},
     replica::ReplayError,
     state::State,
@@ -130,7 +130,7 @@ impl<S: State> Running<S> {
         for key in keys {
             // A key that outsiders wrote and that is none of this state has no value to protect.
             let Ok(Change { key: typed, .. }) =
-                Change::decode(&self.replica.readers, 0, &key, None)
+                Change::decode(&self.replica.readers, UNKNOWN, 0, &key, None)
             else {
                 continue;
             };
@@ -142,6 +142,7 @@ impl<S: State> Running<S> {
                 let change = Change {
                     stored: self.memory().get(&typed),
                     key: typed,
+                    offset: UNKNOWN,
                     newer: Some(Box::new(newer)),
                 };
                 (record, change)
@@ -153,6 +154,7 @@ impl<S: State> Running<S> {
                 let (stored, value) = again.unzip();
                 let change = Change {
                     key: typed,
+                    offset: UNKNOWN,
                     stored: stored.map(Arc::new),
                     newer: None,
                 };
