@@ -418,7 +418,10 @@ impl Service {
     }
 
     async fn open_log(&self, config: &Config) -> Result<Arc<dyn Log>, StartError> {
-        Ok(log::open(config).await?)
+        let definitions = self.parts.iter().filter_map(|part| part.definition());
+        let watched = definitions.filter(|definition| definition.is_watched());
+        let watched = watched.map(|definition| definition.topic.to_owned());
+        Ok(log::open(config, watched.collect()).await?)
     }
 
     /// Makes sure that what is in the log can be read before anything is replayed, or written.

@@ -295,6 +295,47 @@ async fn a_thousand_watchers_of_a_node_that_is_killed() {
     running.assert_sound();
 }
 
+/// What the log was compacted over is still there for feeds, as far as their history goes.
+#[tokio::test]
+async fn a_compacted_log() {
+    const CHANGES: u64 = 300;
+    let service = Service::new("register").args(&["--ack", "os", "--segment-bytes", "64KiB"]);
+    let mut running = service.start().await;
+    let client = running.client();
+    let text = "x".repeat(1000);
+    let mut positions = Vec::new();
+    for number in 0..CHANGES {
+        let body = json!({"value": {"number": number, "text": text}});
+        let reply = client.put("/r/a", &body).await;
+        positions.push(
+            reply
+                .header("memgen-position")
+                .expect("a position")
+                .to_owned(),
+        );
+    }
+    let compacted = || {
+        let files = std::fs::read_dir(service.data().join("log")).expect("the log's folder");
+        let mut names = files.map(|file| file.expect("a file").file_name());
+        names.any(|name| name.to_string_lossy().starts_with("compacted-"))
+    };
+    let waited = async {
+        while !compacted() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(60), waited).await;
+    waited.expect("it is compacted");
+    running.kill_9();
+    let mut running = service.start().await;
+    let mut feed = Feed::of(&base(&running), "/r/a").after(&positions[4]);
+    for number in 5..CHANGES {
+        let event = feed.next().await;
+        assert_eq!(event.data["value"]["number"], number, "{}", event.event);
+    }
+    running.assert_sound();
+}
+
 /// Who does not read is left behind, holds nothing, and is told; those who do see everything.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_reader() {

@@ -74,13 +74,22 @@ impl<S: State> Follower<S> {
         let mut pause = Pause::new(deadline);
         loop {
             let (node, slot, asked) = (&self.node, &self.slot, &self.asked);
-            if let Some(local) = open_here(node, slot, asked, self.mark, deadline).await? {
-                self.source = Some(Source::Here(Box::new(local)));
-                return Ok(());
-            }
-            let unanswered = match slot.owner(deadline).await? {
-                Owner::Here(_) => Unanswered::Moved,
-                Owner::Peer(peer) => {
+            let here = open_here(node, slot, asked, self.mark, deadline).await?;
+            // Where this node has read too little of the log, the owner may know more.
+            let is_enough = here.as_ref().is_some_and(Local::goes_on);
+            let owner = match is_enough {
+                true => None,
+                false => Some(slot.owner(deadline).await?),
+            };
+            let unanswered = match owner {
+                None | Some(Owner::Here(_)) => {
+                    if let Some(local) = here {
+                        self.source = Some(Source::Here(Box::new(local)));
+                        return Ok(());
+                    }
+                    Unanswered::Moved
+                }
+                Some(Owner::Peer(peer)) => {
                     match Relay::open(node, peer, slot, asked, self.mark, deadline).await {
                         Ok(relay) => {
                             self.source = Some(Source::Peer(Box::new(relay)));

@@ -70,6 +70,11 @@ impl<S: State> Local<S> {
         }
     }
 
+    /// Whether what follows is known.
+    pub(super) fn goes_on(&self) -> bool {
+        matches!(self.stage, Stage::Values) || self.memory.recent().after(self.mark, 0).is_ok()
+    }
+
     /// What comes next; none once the partition is not followed here any more. After [`Item::Lost`] nothing that comes next is of use.
     pub(crate) async fn next(&mut self) -> Option<Item> {
         loop {

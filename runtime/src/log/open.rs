@@ -1,6 +1,6 @@
 //! The log that the settings ask for.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     Log, LogError,
@@ -17,9 +17,15 @@ use crate::config::{Ack, Config, LogChoice};
 const LOG_FOLDER: &str = "log";
 
 /// Opens the log of a service. It is empty or not; nothing is declared.
-pub(crate) async fn open(config: &Config) -> Result<Arc<dyn Log>, LogError> {
+///
+/// Of the `recent` topics the newest records stay, as many as the settings say.
+pub(crate) async fn open(
+    config: &Config,
+    recent: BTreeSet<String>,
+) -> Result<Arc<dyn Log>, LogError> {
     match &config.log {
-        LogChoice::Embedded => open_embedded(config).await,
+        LogChoice::Embedded => open_embedded(config, recent).await,
+        // There it is the compaction lag that sees to it.
         LogChoice::Kafka(brokers) => Ok(Arc::new(open_kafka(config, brokers, Use::Write).await?)),
     }
 }
@@ -43,7 +49,10 @@ enum Use {
     Make,
 }
 
-async fn open_embedded(config: &Config) -> Result<Arc<dyn Log>, LogError> {
+async fn open_embedded(
+    config: &Config,
+    recent_topics: BTreeSet<String>,
+) -> Result<Arc<dyn Log>, LogError> {
     let folder = config.data.join(LOG_FOLDER);
     std::fs::create_dir_all(&folder).map_err(|source| LogError::Io {
         what: format!("`--data` {}", config.data.display()),
@@ -57,6 +66,9 @@ async fn open_embedded(config: &Config) -> Result<Arc<dyn Log>, LogError> {
         segment_bytes: config.embedded.segment_bytes,
         answer_horizon: config.limits.idempotency_horizon,
         answers_max: config.limits.idempotency_replies_max,
+        recent_topics,
+        recent_max: config.limits.feed_history_max,
+        recent_bytes_max: config.limits.feed_history_bytes_max,
         ..embedded::Options::default()
     };
     // Opening reads and verifies all of it, which may take a while.
