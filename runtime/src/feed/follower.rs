@@ -77,9 +77,10 @@ impl<S: State> Follower<S> {
             let here = open_here(node, slot, asked, self.mark, deadline).await?;
             // Where this node has read too little of the log, the owner may know more.
             let is_enough = here.as_ref().is_some_and(Local::goes_on);
-            let owner = match is_enough {
-                true => None,
-                false => Some(slot.owner(deadline).await?),
+            let owner = if is_enough {
+                None
+            } else {
+                Some(slot.owner(deadline).await?)
             };
             let unanswered = match owner {
                 None | Some(Owner::Here(_)) => {
