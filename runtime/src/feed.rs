@@ -23,7 +23,7 @@ mod recent;
 pub(crate) mod relay;
 mod socket;
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use axum::{
     extract::{FromRequestParts as _, Query},
@@ -42,7 +42,7 @@ use tokio::{
     time::Interval,
 };
 
-pub(crate) use self::recent::{History, News, Recent};
+pub(crate) use self::recent::{History, Recent};
 use self::{
     filter::Filter,
     follower::Follower,
@@ -246,13 +246,11 @@ impl<S: State> Feed<S> {
         asked: Arc<Asked<S>>,
         places: OwnedSemaphorePermit,
     ) -> Self {
-        let mut keep_alive = tokio::time::interval(node.config.limits.feed_keep_alive);
-        keep_alive.reset();
         Self {
             items: SelectAll::new(),
             marks: vec![None; slots.len()],
             ready: VecDeque::new(),
-            keep_alive,
+            keep_alive: every(node.config.limits.feed_keep_alive),
             stopped: node.feeds.stopped.clone(),
             _places: places,
             _open: OpenFeed::new(&node),
@@ -328,7 +326,7 @@ impl<S: State> Feed<S> {
             }
             tokio::select! {
                 biased;
-                _ = self.stopped.wait_for(|stopped| *stopped) => return None,
+                () = async { drop(self.stopped.wait_for(|stopped| *stopped).await) } => return None,
                 Some((partition, item)) = self.items.next() => self.show(partition, item),
                 _ = self.keep_alive.tick() => return Some(Event::Progress(self.id())),
             }
@@ -357,6 +355,13 @@ impl<S: State> Feed<S> {
             }
         }
     }
+}
+
+/// Ticks from now on, but not now.
+fn every(period: Duration) -> Interval {
+    let mut ticks = tokio::time::interval(period.max(Duration::from_millis(1)));
+    ticks.reset();
+    ticks
 }
 
 /// Counts a feed for as long as it is open.

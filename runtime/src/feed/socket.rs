@@ -51,11 +51,11 @@ fn is_same_origin(headers: &HeaderMap) -> bool {
         .and_then(|host| host.to_str().ok());
     let named = origin
         .as_ref()
+        .filter(|origin| origin.scheme().is_some())
         .and_then(|origin| Some(origin.authority()?.as_str()));
-    named.is_some()
-        && named
-            .zip(host)
-            .is_some_and(|(a, b)| a.eq_ignore_ascii_case(b))
+    named
+        .zip(host)
+        .is_some_and(|(a, b)| a.eq_ignore_ascii_case(b))
 }
 
 pub(super) fn reply<S: State>(upgrade: WebSocketUpgrade, feed: Feed<S>) -> Response {
