@@ -9,7 +9,7 @@ use std::{
 
 use tokio::{sync::Notify, time::Interval};
 
-use super::{filter::Filter, item::Item, mark::Mark, recent::Gone};
+use super::{every, filter::Filter, item::Item, mark::Mark, recent::Gone};
 use crate::{
     memory::{Memory, Stored},
     state::State,
@@ -53,8 +53,6 @@ impl<S: State> Local<S> {
         from: Option<Mark>,
         progress: Duration,
     ) -> Self {
-        let mut progress = tokio::time::interval(progress);
-        progress.reset();
         Self {
             mark: from.unwrap_or_else(|| memory.recent().end()),
             stage: match from {
@@ -65,7 +63,7 @@ impl<S: State> Local<S> {
             filter,
             watched: None,
             ready: VecDeque::new(),
-            progress,
+            progress: every(progress),
             tell: false,
         }
     }
