@@ -103,7 +103,7 @@ impl Form {
         if !S::DEFINITION.is_watched() {
             return None;
         }
-        let is = |name, value: &str| {
+        let is = |name: HeaderName, value: &str| {
             let values = parts.headers.get_all(name).iter();
             let texts = values.filter_map(|text| text.to_str().ok());
             let mut words = texts.flat_map(|text| text.split(','));
@@ -112,7 +112,8 @@ impl Form {
                 let named = word
                     .next()
                     .is_some_and(|word| word.eq_ignore_ascii_case(value));
-                named && !word.any(|weight| weight.trim_start_matches("q=").parse() == Ok(0.0))
+                named
+                    && !word.any(|weight| weight.trim_start_matches("q=").parse::<f64>() == Ok(0.0))
             })
         };
         if is(header::UPGRADE, "websocket") {
