@@ -18,6 +18,8 @@ use crate::{
 
 /// How long the node that a feed goes on at may lag behind the one where it was before.
 const ARRIVE_MAX: Duration = Duration::from_secs(5);
+/// How long a feed waits that ended as soon as it was found.
+const PAUSE: Duration = Duration::from_millis(50);
 /// How often it looks whether it is there.
 const ARRIVE_POLL: Duration = Duration::from_millis(5);
 
@@ -31,6 +33,8 @@ pub(super) struct Follower<S: State> {
     mark: Option<Mark>,
     /// Whether any of what was there was shown.
     begun: bool,
+    /// Whether the one who makes the feed now has shown anything.
+    speaks: bool,
 }
 
 /// Who makes the feed.
@@ -63,6 +67,7 @@ impl<S: State> Follower<S> {
             source: None,
             mark: from,
             begun: false,
+            speaks: true,
         }
     }
 
@@ -112,11 +117,14 @@ impl<S: State> Follower<S> {
                 None => None,
             };
             if let Some(item) = item {
-                self.begun = true;
+                (self.begun, self.speaks) = (true, true);
                 self.mark = item.mark().or(self.mark);
                 return item;
             }
             self.source = None;
+            if !std::mem::take(&mut self.speaks) {
+                tokio::time::sleep(PAUSE).await;
+            }
             // Half of what was there, and then what is there now, would be no state of any time.
             if self.begun && self.mark.is_none() {
                 return Item::Lost;
