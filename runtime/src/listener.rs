@@ -18,7 +18,7 @@ use hyper_util::{
 use tokio::{
     io::AsyncWriteExt,
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, watch},
+    sync::{Semaphore, mpsc, watch},
 };
 use tower::Service as _;
 use tracing::{debug, warn};
@@ -61,6 +61,7 @@ impl Listener {
     /// Serves until `stop` says so, then lets requests in progress end, for as long as the grace of the limits.
     pub(crate) async fn run(self, mut stop: watch::Receiver<bool>) {
         let graceful = GracefulShutdown::new();
+        let (alive, mut all) = mpsc::channel::<Infallible>(1);
         let slots = Arc::new(Semaphore::new(self.limits.connections_max));
         loop {
             let (stream, address) = tokio::select! {
@@ -87,8 +88,8 @@ impl Listener {
             let hold = (slot, open);
             match self.protocol {
                 Protocol::Http1 => {
-                    let connection = self.http1(stream, address);
-                    let connection = graceful.watch(connection);
+                    let connection = self.http1(stream, address, stop.clone());
+                    let hold = (hold, alive.clone());
                     tokio::spawn(async move {
                         if let Err(error) = connection.await {
                             debug!(%address, %error, "connection ended");
@@ -108,8 +109,13 @@ impl Listener {
                 }
             }
         }
-        drop(self.socket);
-        if tokio::time::timeout(self.limits.shutdown_grace, graceful.shutdown())
+        drop((self.socket, alive));
+        let ended = async {
+            graceful.shutdown().await;
+            // Nothing is ever sent: it ends with the last one that could.
+            drop(all.recv().await);
+        };
+        if tokio::time::timeout(self.limits.shutdown_grace, ended)
             .await
             .is_err()
         {
@@ -117,14 +123,15 @@ impl Listener {
         }
     }
 
+    /// A connection of a client, which may become a WebSocket: that is none of the listener's any more.
     fn http1(
         &self,
         stream: TcpStream,
         address: SocketAddr,
-    ) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> + Send + 'static
-    {
+        mut stop: watch::Receiver<bool>,
+    ) -> impl Future<Output = hyper::Result<()>> + Send + 'static {
         let router = self.router.clone();
-        hyper::server::conn::http1::Builder::new()
+        let connection = hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.limits.header_timeout)
             .max_buf_size(self.limits.header_bytes_max.max(8192))
@@ -133,7 +140,17 @@ impl Listener {
                 TokioIo::new(ErrorPages::new(stream)),
                 service_fn(move |request| serve_client(router.clone(), request, address)),
             )
-            .with_upgrades()
+            .with_upgrades();
+        async move {
+            tokio::pin!(connection);
+            tokio::select! {
+                ended = connection.as_mut() => return ended,
+                () = async { drop(stop.wait_for(|stop| *stop).await) } => {}
+            }
+            // What is under way may end, and nothing new begins.
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
     }
 
     fn http2(
