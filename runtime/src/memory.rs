@@ -72,7 +72,7 @@ impl<S: State> Stored<S> {
     }
 }
 
-/// The offset of a change whose record is yet to be written.
+/// The offset of a change whose record was yet to be written: it is the one that is applied.
 pub(crate) const UNKNOWN: Offset = Offset::MAX;
 
 /// What one record does to the memory of its partition.
@@ -283,6 +283,7 @@ impl<S: State> Memory<S> {
             ..
         } in changes
         {
+            let offset = offset.min(next.saturating_sub(1));
             let seen = is_watched.then(|| (offset, key.clone(), stored.clone()));
             let etag = stored.as_ref().map(|stored| stored.etag);
             let before = match stored {

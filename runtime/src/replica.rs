@@ -250,7 +250,7 @@ impl<S: State> Replica<S> {
         &mut self,
         offset: Offset,
         record: &Record,
-        mut change: Option<Change<S>>,
+        change: Option<Change<S>>,
     ) -> Result<(), ReplayError> {
         let partition = &self.partition;
         self.fold
@@ -260,8 +260,7 @@ impl<S: State> Replica<S> {
                 offset,
                 what,
             })?;
-        if let Some(change) = &mut change {
-            change.offset = offset;
+        if let Some(change) = &change {
             self.note_newer(change);
         }
         self.memory.apply(change, offset + 1);
