@@ -38,6 +38,9 @@ pub(crate) struct Node {
     zone: Option<String>,
     version: String,
     draining: bool,
+    /// Older builds don't say.
+    #[serde(default)]
+    cut_off: bool,
     planner: bool,
 }
 
@@ -107,7 +110,7 @@ impl Status {
     /// Whether there are nodes that stay besides this one.
     pub(crate) fn has_others(&self, node: &str) -> bool {
         let mut nodes = self.nodes.iter();
-        nodes.any(|other| other.id != node && !other.draining)
+        nodes.any(|other| other.id != node && !other.draining && !other.cut_off)
     }
 
     /// How many partitions a node owns.
@@ -280,13 +283,18 @@ impl fmt::Display for Overview {
                 let zone = node.zone.as_ref().map(|zone| format!(", zone {zone}"));
                 let planner = if node.planner { ", makes the plan" } else { "" };
                 let draining = if node.draining { ", drains" } else { "" };
+                let cut_off = if node.cut_off {
+                    ", cut off from the log"
+                } else {
+                    ""
+                };
                 let Node {
                     id, http, version, ..
                 } = node;
                 let zone = zone.unwrap_or_default();
                 writeln!(
                     f,
-                    "node {id}: http://{http}, {version}{zone}{planner}{draining}"
+                    "node {id}: http://{http}, {version}{zone}{planner}{draining}{cut_off}"
                 )?;
             }
         }

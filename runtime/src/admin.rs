@@ -126,6 +126,8 @@ struct NodeStatus<'a> {
     zone: Option<&'a str>,
     version: &'a str,
     draining: bool,
+    /// It can't reach the log.
+    cut_off: bool,
     /// It makes the plan.
     planner: bool,
 }
@@ -241,6 +243,7 @@ pub(crate) fn status(health: &Health) -> Value {
         zone: node.zone.as_deref(),
         version: &node.version,
         draining: node.draining,
+        cut_off: node.cut_off,
         planner: view.planner.as_ref() == Some(&node.id),
     });
     let status = Status {

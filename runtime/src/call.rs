@@ -27,7 +27,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     cluster::{Pause, Peer, Unanswered},
-    forward::{self, CALLER, Envelope, HOPS, HOPS_MAX, REQUEST, TIME_LEFT},
+    forward::{self, CALLER, Envelope, REQUEST, TIME_LEFT},
     home::{HomePlace, RunningGuard},
     idempotency, json,
     key::KeyReader,
@@ -103,7 +103,8 @@ pub(crate) struct Routed {
     /// Behind a lock only because a body may be sent but not shared, and a call is both; nobody ever waits for it.
     body: Mutex<Option<Body>>,
     read: Bytes,
-    hops: u8,
+    /// Another node passed it on.
+    from_peer: bool,
     /// When the time for an answer is up.
     deadline: Instant,
     /// What tells this request from every other, once it left this node or came from another: it happens once, however often it is sent.
@@ -118,15 +119,15 @@ impl Call {
         via: Via,
     ) -> Self {
         let (mut parts, body) = request.into_parts();
-        let (mut hops, mut id) = (0, None);
+        let mut id = None;
         let mut patience = node.config.limits.request_timeout;
-        if let Via::Peer = via {
+        let from_peer = matches!(via, Via::Peer);
+        if from_peer {
             if let Some(address) = header_value(&parts, &CALLER) {
                 parts.extensions.insert(Caller {
                     address: Some(address),
                 });
             }
-            hops = header_value(&parts, &HOPS).unwrap_or(1);
             id = header_value::<String>(&parts, &REQUEST).map(Into::into);
             if let Some(left_ms) = header_value(&parts, &TIME_LEFT) {
                 patience = patience.min(Duration::from_millis(left_ms));
@@ -138,7 +139,7 @@ impl Call {
             parts,
             body: Mutex::new(Some(body)),
             read: Bytes::new(),
-            hops,
+            from_peer,
             deadline: Instant::now() + patience,
             id,
         }))
@@ -152,7 +153,7 @@ impl Call {
             parts: self.0.parts.clone(),
             body: Mutex::new(None),
             read: self.0.read.clone(),
-            hops: self.0.hops,
+            from_peer: self.0.from_peer,
             deadline: self.0.deadline,
             id: self.0.id.clone(),
         }))
@@ -166,7 +167,7 @@ impl Call {
     /// Whether another node passed it on.
     #[cfg(feature = "contract")]
     pub(crate) fn is_from_peer(&self) -> bool {
-        self.0.hops > 0
+        self.0.from_peer
     }
 
     pub(crate) fn node(&self) -> &Arc<Node> {
@@ -318,7 +319,8 @@ impl Call {
 
     /// Passes the call on to the owner, and gives its answer.
     pub(crate) async fn forward(&mut self, peer: &Peer) -> Result<Response, Unanswered> {
-        if self.0.hops >= HOPS_MAX {
+        // The node that a client asks knows the owner, or waits to know: nobody else needs to pass a request on, and none goes in circles.
+        if self.0.from_peer {
             return Ok(forward::moved());
         }
         let body = self.body().await.map_err(Unanswered::Refused)?;
@@ -331,7 +333,6 @@ impl Call {
         }
         let caller = self.0.parts.extensions.get::<Caller>();
         let envelope = Envelope {
-            hops: self.0.hops,
             caller: caller.and_then(|caller| caller.address),
             deadline: self.0.deadline,
             request: self.0.id.as_deref(),
@@ -466,14 +467,10 @@ pub(crate) async fn patiently<T>(
     match timeout_at(deadline, asked).await {
         Ok(Ok(outcome)) => Ok(outcome),
         Ok(Err(Refusal::Moved)) => Err(Unanswered::Moved),
+        Ok(Err(Refusal::Unknown)) => Err(Unanswered::Unknown),
         Ok(Err(refusal @ Refusal::Undone(_))) => Err(Unanswered::Undone(refusal.into())),
         Ok(Err(refusal)) => Err(Problem::from(refusal).into()),
-        Err(_) => Err(Problem::unavailable(
-            "the log did not confirm in time; the write may still happen. Repeat it with the same \
-             `Idempotency-Key` to be sure that it happens once",
-            RETRY_AFTER_SECONDS,
-        )
-        .into()),
+        Err(_) => Err(Problem::from(Refusal::Unknown).into()),
     }
 }
 

@@ -191,6 +191,8 @@ impl From<Problem> for Unanswered {
 pub(crate) struct Pause {
     deadline: Instant,
     next: Duration,
+    /// Kept from one try to the next: what changes in the middle of a try is not waited for again. Only who has to wait needs it.
+    views: Option<watch::Receiver<Arc<View>>>,
 }
 
 impl Pause {
@@ -201,6 +203,7 @@ impl Pause {
         Self {
             deadline,
             next: Self::FIRST,
+            views: None,
         }
     }
 
@@ -209,15 +212,19 @@ impl Pause {
     /// # Errors
     /// 503 if the time for the answer is up.
     pub(crate) async fn wait(&mut self, cluster: &Cluster) -> Result<(), Problem> {
-        let (_, mut views) = cluster.view();
+        let views = self.views.get_or_insert_with(|| cluster.view().1);
         if Instant::now() + self.next >= self.deadline {
             return Err(Problem::unavailable(
                 "the owner of this key does not answer",
                 RETRY_AFTER_SECONDS,
             ));
         }
-        drop(tokio::time::timeout(self.next, views.changed()).await);
-        self.next = (self.next * 2).min(Self::LONGEST);
+        if tokio::time::timeout(self.next, views.changed())
+            .await
+            .is_err()
+        {
+            self.next = (self.next * 2).min(Self::LONGEST);
+        }
         Ok(())
     }
 

@@ -71,6 +71,12 @@ pub struct Config {
     pub advertise: Option<String>,
     /// What nodes show each other, so that nobody else is taken for one. The same at all nodes.
     pub peer_secret: Option<String>,
+    /// The file of the certificate, and of those between it and the authority's, that this node shows others; PEM. With the two that follow, or not at all.
+    pub peer_tls_cert: Option<PathBuf>,
+    /// The file of that certificate's key; PEM.
+    pub peer_tls_key: Option<PathBuf>,
+    /// The file of the authority that signs the certificates of all nodes, and nobody else's; PEM.
+    pub peer_tls_ca: Option<PathBuf>,
     /// Where this node stands: the copies of a partition are spread over zones.
     pub zone: Option<String>,
     /// The partitions that this node owns; all of them if `None`.
@@ -323,6 +329,9 @@ impl Default for Config {
             replicas: 1,
             advertise: None,
             peer_secret: None,
+            peer_tls_cert: None,
+            peer_tls_key: None,
+            peer_tls_ca: None,
             zone: None,
             serve: None,
             nodes: 1,

@@ -35,6 +35,9 @@ pub struct Node {
     pub incarnation: u64,
     /// Where other nodes reach it.
     pub peer: SocketAddr,
+    /// The name that its certificate is for, where nodes speak TLS (`--advertise`); the address if `None`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
     /// Where clients reach it.
     pub http: SocketAddr,
     /// Where its operator reaches it.
@@ -49,6 +52,9 @@ pub struct Node {
     pub version: String,
     /// It is about to leave, and gives its partitions away.
     pub draining: bool,
+    /// It can't reach the log, and gives its partitions to nodes that can. It goes on to follow others.
+    #[serde(default)]
+    pub cut_off: bool,
     /// The partitions of which it has a copy that is at most moments behind, owned or not.
     #[serde(with = "partition_ranges")]
     pub in_sync: BTreeSet<TopicPartition>,
@@ -64,6 +70,12 @@ pub struct StateTopic {
 }
 
 impl Node {
+    /// Whether it can take partitions over.
+    #[must_use]
+    pub fn can_own(&self) -> bool {
+        !self.draining && !self.cut_off
+    }
+
     /// The node as the planner sees it.
     #[must_use]
     pub fn member(&self) -> Member {
@@ -73,6 +85,7 @@ impl Node {
             serve: self.serve.clone(),
             topics: Some(self.topics.keys().cloned().collect()),
             draining: self.draining,
+            cut_off: self.cut_off,
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Proof of death (rule 12): a process that is gone serves no reads, so nobody need wait for its session to end.
 //!
 //! A connection to each other node stays open. If it breaks, and a new one is *refused*, or answered by another incarnation, the process is gone. A process that is paused
-//! still accepts, since the kernel does; silence, a time-out or an unconfirmed reset prove nothing, and then the session decides.
+//! still accepts, since the kernel does; silence, a time-out or an unconfirmed reset prove nothing, and then the session decides. Where nodes speak TLS, whoever answers has shown a certificate for that address; a
+//! handshake that fails proves nothing either.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -23,7 +24,7 @@ use tokio::{net::TcpStream, sync::watch, task::AbortHandle, time::Instant};
 use tracing::info;
 
 use crate::{
-    cluster::Peer,
+    cluster::{Peer, Unanswered},
     coordinator::{Node, View},
     forward::{Envelope, Peers},
 };
@@ -35,6 +36,8 @@ const INCARNATION: HeaderName = HeaderName::from_static("memgen-incarnation");
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 const CONNECT_MAX: Duration = Duration::from_millis(500);
 const RETRY: Duration = Duration::from_millis(20);
+/// The same where one of the two has to be mended first.
+const REFUSED_RETRY: Duration = Duration::from_secs(1);
 
 /// The answer at [`ALIVE_PATH`].
 pub(crate) fn alive(incarnation: u64, mut stopped: watch::Receiver<bool>) -> Response {
@@ -111,6 +114,10 @@ async fn watch_over(
             .call(&peer, Method::GET, ALIVE_PATH, &[], Bytes::new(), envelope)
             .await;
         let mut other = false;
+        let retry = match &answer {
+            Err(Unanswered::Refused(_)) => REFUSED_RETRY,
+            _ => RETRY,
+        };
         if let Ok(response) = answer {
             let named = response.headers().get(&INCARNATION);
             let named = named.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
@@ -126,7 +133,7 @@ async fn watch_over(
             dead.send_if_modified(|dead| dead.insert(incarnation));
             return;
         }
-        tokio::time::sleep(RETRY).await;
+        tokio::time::sleep(retry).await;
     }
 }
 

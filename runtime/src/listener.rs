@@ -24,7 +24,14 @@ use tower::Service as _;
 use tracing::{debug, warn};
 
 use self::error_pages::ErrorPages;
-use crate::{call::Caller, config::Limits, metrics::Metrics, problem::Problem};
+use crate::{
+    call::Caller,
+    config::Limits,
+    gather::gather,
+    metrics::Metrics,
+    peer_link::{Entrance, PeerStream, Pending},
+    problem::Problem,
+};
 
 /// How long to wait after the system refused a connection (too many open files), so that the loop does not spin.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
@@ -40,12 +47,12 @@ const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
     \"status\":503,\"detail\":\"too many connections\"}";
 
 /// What is spoken on a listener.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub(crate) enum Protocol {
     /// HTTP/1.1, for clients.
     Http1,
-    /// HTTP/2 with prior knowledge, between peers.
-    Http2,
+    /// HTTP/2 with prior knowledge, between peers, for those that get in.
+    Http2(Arc<Entrance>),
 }
 
 /// One listening address.
@@ -63,6 +70,9 @@ impl Listener {
         let graceful = GracefulShutdown::new();
         let (alive, mut all) = mpsc::channel::<Infallible>(1);
         let slots = Arc::new(Semaphore::new(self.limits.connections_max));
+        let mut pending = Pending::default();
+        let feeds = u32::try_from(self.limits.feeds_max).unwrap_or(u32::MAX);
+        let streams_max = PEER_STREAMS_MAX.saturating_add(feeds);
         loop {
             let (stream, address) = tokio::select! {
                 accepted = self.socket.accept() => match accepted {
@@ -75,21 +85,20 @@ impl Listener {
                 },
                 () = async { drop(stop.wait_for(|stop| *stop).await) } => break,
             };
-            let Ok(slot) = slots.clone().try_acquire_owned() else {
-                if let Some(metrics) = &self.metrics {
-                    metrics.connections_refused.inc();
-                }
-                turn_away(stream);
-                continue;
-            };
             // Only loses time if it fails.
             drop(stream.set_nodelay(true));
-            let open = self.metrics.as_ref().map(OpenConnection::new);
-            let hold = (slot, open);
-            match self.protocol {
+            match &self.protocol {
                 Protocol::Http1 => {
+                    let Ok(slot) = slots.clone().try_acquire_owned() else {
+                        if let Some(metrics) = &self.metrics {
+                            metrics.connections_refused.inc();
+                        }
+                        turn_away(stream);
+                        continue;
+                    };
+                    let open = self.metrics.as_ref().map(OpenConnection::new);
+                    let hold = (slot, open, alive.clone());
                     let connection = self.http1(stream, address, stop.clone());
-                    let hold = (hold, alive.clone());
                     tokio::spawn(async move {
                         if let Err(error) = connection.await {
                             debug!(%address, %error, "connection ended");
@@ -97,23 +106,34 @@ impl Listener {
                         drop(hold);
                     });
                 }
-                Protocol::Http2 => {
-                    let connection = self.http2(stream, address);
-                    let connection = graceful.watch(connection);
-                    tokio::spawn(async move {
-                        if let Err(error) = connection.await {
-                            debug!(%address, %error, "connection ended");
-                        }
-                        drop(hold);
+                Protocol::Http2(entrance) => {
+                    let (slots, watcher) = (slots.clone(), graceful.watcher());
+                    let (router, admitted) = (self.router.clone(), entrance.clone());
+                    // Who has not got in yet has no place among the connections.
+                    pending.spawn(entrance, async move {
+                        let Some(stream) = admitted.admit(stream, address).await else {
+                            return;
+                        };
+                        let Ok(slot) = slots.try_acquire_owned() else {
+                            warn!(%address, "refused a connection of a node: there are too many (--connections-max)");
+                            return;
+                        };
+                        let connection = watcher.watch(http2(router, streams_max, stream, address));
+                        tokio::spawn(async move {
+                            if let Err(error) = gather(connection).await {
+                                debug!(%address, %error, "connection ended");
+                            }
+                            drop(slot);
+                        });
                     });
                 }
             }
         }
-        drop((self.socket, alive));
+        drop((self.socket, pending, alive));
         let ended = async {
             graceful.shutdown().await;
             // Nothing is ever sent: it ends with the last one that could.
-            drop(all.recv().await);
+            let _ = all.recv().await;
         };
         if tokio::time::timeout(self.limits.shutdown_grace, ended)
             .await
@@ -152,23 +172,23 @@ impl Listener {
             connection.await
         }
     }
+}
 
-    fn http2(
-        &self,
-        stream: TcpStream,
-        address: SocketAddr,
-    ) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> + Send + 'static
-    {
-        let feeds = u32::try_from(self.limits.feeds_max).unwrap_or(u32::MAX);
-        let router = self.router.clone();
-        hyper::server::conn::http2::Builder::new(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .max_concurrent_streams(PEER_STREAMS_MAX.saturating_add(feeds))
-            .serve_connection(
-                TokioIo::new(stream),
-                service_fn(move |request| serve(router.clone(), request, address)),
-            )
-    }
+fn http2(
+    router: Router,
+    streams_max: u32,
+    stream: PeerStream,
+    address: SocketAddr,
+) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> + Send + 'static {
+    hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(streams_max)
+        // Whoever passes the answer on dates it.
+        .auto_date_header(false)
+        .serve_connection(
+            TokioIo::new(stream),
+            service_fn(move |request| serve(router.clone(), request, address)),
+        )
 }
 
 /// RFC 9112, section 3.2: a request of HTTP/1.1 names its host, once.

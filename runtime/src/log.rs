@@ -255,6 +255,9 @@ pub trait Log: Send + Sync + 'static {
     /// [`LogError::Io`].
     fn end<'a>(&'a self, partition: &'a TopicPartition) -> BoxFuture<'a, Result<Offset, LogError>>;
 
+    /// Whether anything of the log answers within a second or two: not this partition or that, any of it. A node to which nothing answers is cut off.
+    fn answers(&self) -> BoxFuture<'_, bool>;
+
     /// The most that the key, the value and the answer of a record of this topic may have in bytes, together. What is longer must not be appended: it
     /// would be refused, and its producer with it.
     fn record_bytes_max(&self, topic: &str) -> usize;
@@ -275,6 +278,11 @@ pub trait Producer: Send {
     /// Hands records over, in order, and returns at once; the receipt resolves when their outcome is known.
     /// Dropping the receipt changes nothing. Never blocks; what is outstanding is bounded by the caller.
     fn append(&mut self, records: &[Record]) -> Receipt;
+
+    /// While so many records are on their way, more of them would only wait in the log's own queues: they are better kept back, so that what comes meanwhile goes with them.
+    fn records_in_flight_max(&self) -> usize {
+        usize::MAX
+    }
 }
 
 /// Why an append has no offsets.

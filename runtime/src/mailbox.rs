@@ -63,7 +63,7 @@ pub(crate) enum Recall {
     New,
 }
 
-/// Why a job was not carried out. Nothing of it is in the log, and nothing will be.
+/// Why a job was not carried out. Nothing of it is in the log, and nothing will be, unless it says otherwise.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
     /// The queue has as many jobs as it may.
@@ -76,6 +76,8 @@ pub(crate) enum Refusal {
     Undone(String),
     /// This node is not the owner any more. It can be asked again, at the new owner.
     Moved,
+    /// It may be in the log, or come to be. It can be asked for again only under the same id, or if it changes nothing.
+    Unknown,
 }
 
 pub(crate) type Slot<T> = oneshot::Sender<Result<T, Refusal>>;
@@ -100,14 +102,11 @@ impl<S: State> Mailbox<S> {
         (Self { jobs }, inbox)
     }
 
-    /// Hands a job over and waits for its outcome.
+    /// Hands a job over and waits for its outcome. If it is dropped on the way, nobody knows.
     pub(crate) async fn ask<T>(&self, job: impl FnOnce(Slot<T>) -> Job<S>) -> Result<T, Refusal> {
         let (slot, outcome) = oneshot::channel();
         self.send(job(slot))?;
-        let stopped = "the service stopped before the outcome was known";
-        outcome
-            .await
-            .unwrap_or_else(|_| Err(Refusal::Unavailable(stopped.to_owned())))
+        outcome.await.unwrap_or(Err(Refusal::Unknown))
     }
 
     /// Hands a job over.
@@ -144,6 +143,11 @@ impl From<Refusal> for Problem {
             }
             Refusal::Moved => Self::unavailable(
                 "the partition of this key is on its way to another node",
+                RETRY_AFTER_SECONDS,
+            ),
+            Refusal::Unknown => Self::unavailable(
+                "the log did not confirm in time; the write may still happen. Repeat it with the same \
+                 `Idempotency-Key` to be sure that it happens once",
                 RETRY_AFTER_SECONDS,
             ),
         }

@@ -1,10 +1,12 @@
 //! The state of one partition in memory.
 //!
 //! It changes in one place, [`Memory::apply`], for live traffic and for replay alike, and only the partition's writer calls that.
-//! Readers walk the same ordered map without waiting: a lock-free skip list, whose cells are swapped whole.
+//! Readers walk the same ordered map without waiting: a lock-free skip list, whose cells are swapped whole, beside what a snapshot gave.
+
+mod base;
 
 use std::{
-    ops::Bound,
+    ops::{Bound, ControlFlow},
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -15,6 +17,8 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use crossbeam_skiplist::SkipMap;
 
+use self::base::Base;
+pub(crate) use self::base::Place;
 use crate::{feed::Recent, migration::Readers, record::Offset, state::State};
 
 /// Why a lock can't be poisoned: nothing panics while one is held.
@@ -178,6 +182,9 @@ impl Summary {
 /// All entities of one partition, ordered by key.
 #[derive(Debug)]
 pub struct Memory<S: State> {
+    /// Those whose keys were in the snapshot that this was made from.
+    base: Base<S>,
+    /// All others.
     entities: SkipMap<S::Key, ArcSwap<Stored<S>>>,
     /// The same as in `summary`, for readers, who never wait.
     applied: AtomicU64,
@@ -191,6 +198,7 @@ pub struct Memory<S: State> {
 impl<S: State> Default for Memory<S> {
     fn default() -> Self {
         Self {
+            base: Base::empty(),
             entities: SkipMap::new(),
             applied: AtomicU64::new(0),
             applying: AtomicU64::new(0),
@@ -201,24 +209,53 @@ impl<S: State> Default for Memory<S> {
 }
 
 impl<S: State> Memory<S> {
+    /// The entities of a snapshot, and what they add up to; none if their keys do not ascend.
+    pub(crate) fn restore(pieces: Vec<Box<[Place<S>]>>, summary: Summary) -> Option<Self> {
+        Some(Self {
+            base: Base::of(pieces)?,
+            entities: SkipMap::new(),
+            applied: AtomicU64::new(summary.applied),
+            applying: AtomicU64::new(summary.applied),
+            summary: Mutex::new(summary),
+            recent: Recent::default(),
+        })
+    }
+
     /// The entity with this key. Never waits.
     pub fn get(&self, key: &S::Key) -> Option<Arc<Stored<S>>> {
-        self.entities.get(key).map(|cell| cell.value().load_full())
+        match self.base.cell(key) {
+            Some(cell) => cell.load_full(),
+            None => self.entities.get(key).map(|cell| cell.value().load_full()),
+        }
     }
 
     /// Calls `see` with the entity with this key, without touching its reference count.
     pub fn with<R>(&self, key: &S::Key, see: impl FnOnce(&Stored<S>) -> R) -> Option<R> {
-        self.entities.get(key).map(|cell| see(&cell.value().load()))
+        match self.base.cell(key) {
+            Some(cell) => cell.load().as_deref().map(see),
+            None => self.entities.get(key).map(|cell| see(&cell.value().load())),
+        }
     }
 
     /// Walks the entities from `from` upwards until `visit` says to stop.
     pub fn walk(
         &self,
         from: Bound<&S::Key>,
-        mut visit: impl FnMut(&S::Key, Arc<Stored<S>>) -> std::ops::ControlFlow<()>,
+        mut visit: impl FnMut(&S::Key, Arc<Stored<S>>) -> ControlFlow<()>,
     ) {
+        let mut base = self.base.upwards(from).peekable();
         for cell in self.entities.range((from, Bound::Unbounded)) {
+            while let Some((key, stored)) = base.next_if(|(key, _)| *key < cell.key()) {
+                if visit(key, stored).is_break() {
+                    return;
+                }
+            }
             if visit(cell.key(), cell.value().load_full()).is_break() {
+                return;
+            }
+        }
+        for (key, stored) in base {
+            if visit(key, stored).is_break() {
                 return;
             }
         }
@@ -226,12 +263,12 @@ impl<S: State> Memory<S> {
 
     /// How many entities there are.
     pub fn len(&self) -> usize {
-        self.entities.len()
+        self.base.len() + self.entities.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.entities.is_empty()
+        self.len() == 0
     }
 
     /// What all entities add up to. They agree with each other, whatever is being applied.
@@ -255,18 +292,6 @@ impl<S: State> Memory<S> {
     /// An offset that lies behind all records of which a reader can have seen anything until now.
     pub(crate) fn applying(&self) -> Offset {
         self.applying.load(Ordering::Acquire)
-    }
-
-    /// Puts an entity of a snapshot into a memory that nobody reads yet; several threads may. The entity of this key that is there already, if there is one.
-    pub(crate) fn restore(&self, key: S::Key, stored: Arc<Stored<S>>) -> Option<Arc<Stored<S>>> {
-        self.set(key, stored)
-    }
-
-    /// All entities of a snapshot are there: this is what they add up to.
-    pub(crate) fn restored(&self, summary: Summary) {
-        *self.summary.lock().expect(UNPOISONED) = summary;
-        self.applying.store(summary.applied, Ordering::Release);
-        self.applied.store(summary.applied, Ordering::Release);
     }
 
     /// Applies what the record before `next` changed. Only the partition's writer calls it.
@@ -311,6 +336,9 @@ impl<S: State> Memory<S> {
 
     /// Sets the entity of a key, and returns the one that was there.
     fn set(&self, key: S::Key, stored: Arc<Stored<S>>) -> Option<Arc<Stored<S>>> {
+        if let Some(cell) = self.base.cell(&key) {
+            return self.base.swap(cell, Some(stored));
+        }
         let mut inserted = false;
         // One search, whether the key is there or not: in a large map the searches are most of the work of a replay.
         let cell = self.entities.get_or_insert_with(key, || {
@@ -322,8 +350,13 @@ impl<S: State> Memory<S> {
 
     /// Removes the entity of a key, and returns it.
     fn remove(&self, key: &S::Key) -> Option<Arc<Stored<S>>> {
-        let cell = self.entities.remove(key);
-        cell.map(|cell| cell.value().load_full())
+        match self.base.cell(key) {
+            Some(cell) => self.base.swap(cell, None),
+            None => self
+                .entities
+                .remove(key)
+                .map(|cell| cell.value().load_full()),
+        }
     }
 }
 
@@ -345,12 +378,13 @@ mod tests {
         Change {
             offset: 0,
             key: name.to_owned(),
-            stored: value.map(|value| {
-                let json = format!(r#"{{"name":"{name}","value":{value}}}"#);
-                Arc::new(Stored::decode(json.as_bytes()).unwrap())
-            }),
+            stored: value.map(|value| Arc::new(Stored::decode(&json(name, value)).unwrap())),
             newer: None,
         }
+    }
+
+    fn json(name: &str, value: u64) -> Vec<u8> {
+        format!(r#"{{"name":"{name}","value":{value}}}"#).into_bytes()
     }
 
     /// Whatever was there in between: the same entities add up to the same.
@@ -366,5 +400,91 @@ mod tests {
         assert_eq!(straight.summary().bytes, i64::try_from(bytes).unwrap());
         straight.apply([change("b", Some(20))], 6);
         assert_ne!(roundabout.summary().digest, straight.summary().digest);
+    }
+
+    fn name(number: u32) -> String {
+        format!("{number:02}")
+    }
+
+    /// What a memory shows from a key upwards.
+    fn walked(memory: &Memory<Entry>, from: Bound<&String>) -> Vec<(String, u64)> {
+        let mut seen = Vec::new();
+        memory.walk(from, |name, stored| {
+            seen.push((name.clone(), stored.state.value));
+            ControlFlow::Continue(())
+        });
+        seen
+    }
+
+    /// Whether its entities came from a snapshot or from the log: a memory shows the same.
+    #[test]
+    fn a_memory_of_a_snapshot_is_as_one_of_the_log() {
+        let of_log = Memory::<Entry>::default();
+        let even = (0..20).map(|number| change(&name(2 * number), Some(number.into())));
+        of_log.apply(even, 20);
+        let mut pieces = vec![Vec::new(), Vec::new(), Vec::new()];
+        of_log.walk(Bound::Unbounded, |name, stored| {
+            let place = Place::new(
+                name.clone(),
+                Stored::decode(&json(name, stored.state.value)).unwrap(),
+            );
+            pieces[if name.as_str() < "14" { 0 } else { 2 }].push(place);
+            ControlFlow::Continue(())
+        });
+        let pieces = pieces.into_iter().map(Vec::into_boxed_slice).collect();
+        let of_snapshot = Memory::restore(pieces, of_log.summary()).unwrap();
+        let mut random = 12345_u32;
+        for step in 0..2000 {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let (key, value) = (name((random >> 8) % 42), random >> 16);
+            let value = (value % 3 > 0).then(|| u64::from(value));
+            let next = 21 + step;
+            for memory in [&of_log, &of_snapshot] {
+                memory.apply([change(&key, value)], next);
+            }
+            assert_eq!(of_log.summary(), of_snapshot.summary());
+            assert_eq!(of_log.len(), of_snapshot.len());
+            let value_of = |stored: &Stored<Entry>| stored.state.value;
+            for memory in [&of_log, &of_snapshot] {
+                assert_eq!(memory.with(&key, value_of), value);
+                assert_eq!(memory.get(&key).map(|stored| stored.state.value), value);
+            }
+            for from in [
+                Bound::Unbounded,
+                Bound::Included(&key),
+                Bound::Excluded(&key),
+            ] {
+                assert_eq!(
+                    walked(&of_log, from),
+                    walked(&of_snapshot, from),
+                    "{from:?}"
+                );
+            }
+        }
+        let mut first = Vec::new();
+        of_snapshot.walk(Bound::Unbounded, |name, _| {
+            first.push(name.clone());
+            ControlFlow::Break(())
+        });
+        assert_eq!(first.len(), 1);
+    }
+
+    #[test]
+    fn keys_of_a_snapshot_ascend() {
+        for (pieces, fine) in [
+            (vec![], true),
+            (vec![vec!["a", "b"], vec![], vec!["c"]], true),
+            (vec![vec!["a", "c", "b"]], false),
+            (vec![vec!["a", "a"]], false),
+            (vec![vec!["a", "b"], vec!["b"]], false),
+            (vec![vec!["b"], vec!["a"]], false),
+        ] {
+            let place = |name: &&str| {
+                Place::new((*name).to_owned(), Stored::decode(&json(name, 0)).unwrap())
+            };
+            let made = pieces.iter().map(|names| names.iter().map(place).collect());
+            let memory = Memory::<Entry>::restore(made.collect(), Summary::default());
+            assert_eq!(memory.is_some(), fine, "{pieces:?}");
+        }
     }
 }

@@ -57,6 +57,8 @@ pub struct Metrics {
     pub log_size_bytes: IntGauge,
     /// Connections that are open now.
     pub connections: IntGauge,
+    /// 1 while anything of the log answers.
+    pub log_reached: IntGauge,
     /// 1 while this node is in touch with the coordinator.
     pub coordinator_connected: IntGauge,
     /// Processes of other nodes that this one has proved to be gone.
@@ -69,6 +71,8 @@ pub struct Metrics {
     pub feeds: IntGauge,
     /// Feeds that began anew, since what followed was not known any more.
     pub feed_resets: IntCounter,
+    /// Connections to the peer address that were not those of a node.
+    pub peer_connections_refused: IntCounter,
 }
 
 impl Metrics {
@@ -115,6 +119,11 @@ impl Metrics {
                 "memgen_log_size_bytes",
                 "Bytes that the log holds on disk.",
             ),
+            log_reached: gauge(
+                &registry,
+                "memgen_log_reached",
+                "1 while anything of the log answers this node.",
+            ),
             coordinator_connected: gauge(
                 &registry,
                 "memgen_coordinator_connected",
@@ -135,25 +144,26 @@ impl Metrics {
                 "memgen_connections",
                 "Connections that are open.",
             ),
-            connections_refused: IntCounter::new(
+            connections_refused: counter(
+                &registry,
                 "memgen_connections_refused_total",
                 "Connections closed at once, since there were too many.",
-            )
-            .expect("the name is legal"),
+            ),
+            peer_connections_refused: counter(
+                &registry,
+                "memgen_peer_connections_refused_total",
+                "Connections to the peer address that were refused: not those of a node.",
+            ),
             feeds: gauge(&registry, "memgen_feeds", "Change feeds that are open."),
-            feed_resets: IntCounter::new(
+            feed_resets: counter(
+                &registry,
                 "memgen_feed_resets_total",
                 "Change feeds that began anew, since what followed was not known any more.",
-            )
-            .expect("the name is legal"),
+            ),
             registry,
         };
-        for counter in [&metrics.connections_refused, &metrics.feed_resets] {
-            metrics
-                .registry
-                .register(Box::new(counter.clone()))
-                .expect("each name is used once");
-        }
+        // Until it is known better.
+        metrics.log_reached.set(1);
         metrics
     }
 
@@ -288,6 +298,14 @@ fn gauge(registry: &Registry, name: &str, help: &str) -> IntGauge {
         .register(Box::new(gauge.clone()))
         .expect("the name is used once");
     gauge
+}
+
+fn counter(registry: &Registry, name: &str, help: &str) -> IntCounter {
+    let counter = IntCounter::new(name, help).expect("the name is legal");
+    registry
+        .register(Box::new(counter.clone()))
+        .expect("the name is used once");
+    counter
 }
 
 fn histograms(

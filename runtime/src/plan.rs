@@ -26,6 +26,8 @@ pub struct Member {
     pub topics: Option<BTreeSet<Arc<str>>>,
     /// It is about to leave: it keeps a partition only until another node has it.
     pub draining: bool,
+    /// It can't reach the log: it keeps a partition only until another node has it, and follows others all the same.
+    pub cut_off: bool,
 }
 
 /// What is known of one partition.
@@ -57,7 +59,7 @@ pub struct Assignment {
 /// ```
 /// use memgen::{log::TopicPartition, plan::{Facts, Member, plan}};
 ///
-/// let member = |id: &str| Member { id: id.to_owned(), zone: None, serve: None, topics: None, draining: false };
+/// let member = |id: &str| Member { id: id.to_owned(), zone: None, serve: None, topics: None, draining: false, cut_off: false };
 /// let facts: Vec<Facts> = (0..4)
 ///     .map(|number| Facts {
 ///         partition: TopicPartition::new("graph", number),
@@ -93,6 +95,8 @@ pub fn plan(members: &[Member], facts: &[Facts], standbys: usize) -> Vec<Assignm
 
 /// The nodes that may have a partition.
 struct Able<'a> {
+    /// Those that stay, and reach the log.
+    well: BTreeSet<&'a str>,
     /// Those that stay.
     staying: BTreeSet<&'a str>,
     /// All of them.
@@ -100,13 +104,12 @@ struct Able<'a> {
 }
 
 impl<'a> Able<'a> {
-    /// Those to choose an owner from: one that is about to leave only if there is no other.
+    /// Those to choose an owner from: one that is cut off, or about to leave, only if there is no other.
     fn owners(&self) -> &BTreeSet<&'a str> {
-        if self.staying.is_empty() {
-            &self.all
-        } else {
-            &self.staying
-        }
+        [&self.well, &self.staying]
+            .into_iter()
+            .find(|some| !some.is_empty())
+            .unwrap_or(&self.all)
     }
 }
 
@@ -118,16 +121,17 @@ fn able<'a>(members: &BTreeMap<&'a str, &'a Member>, facts: &Facts) -> Able<'a> 
             && (facts.global
                 || serve.is_none_or(|serve| serve.contains(&facts.partition.partition)))
     };
-    let named = |staying: bool| {
+    let named = |also: fn(&Member) -> bool| {
         members
             .iter()
-            .filter(|(_, member)| may(member) && !(staying && member.draining))
+            .filter(|(_, member)| may(member) && also(member))
             .map(|(id, _)| *id)
             .collect()
     };
     Able {
-        staying: named(true),
-        all: named(false),
+        well: named(|member| !member.draining && !member.cut_off),
+        staying: named(|member| !member.draining),
+        all: named(|_| true),
     }
 }
 

@@ -25,6 +25,10 @@ const RETRY: Duration = Duration::from_millis(200);
 /// The plan is made when no node has come for the settling time, but at the latest after so many of them.
 const SETTLE_MAX: u32 = 6;
 
+/// How long the same nodes have to be cut off from the log before the plan takes their partitions away. If it is the log that is gone, or has just come back, each node notices that
+/// at a time of its own, and the partitions would go around among them.
+const CUT_SETTLE: Duration = Duration::from_secs(2);
+
 /// What one node does for the plan.
 pub struct Planner {
     /// The coordinator.
@@ -71,9 +75,9 @@ impl Planner {
             return None;
         }
         if !is_urgent(view, &next) {
-            let over = unrest.over();
-            if Instant::now() < over {
-                return Some(over);
+            let over = unrest.cut_off_over().max(Some(unrest.over()));
+            if over > Some(Instant::now()) {
+                return over;
             }
         }
         match self.coordinator.publish(view.plan.version, &next).await {
@@ -101,6 +105,8 @@ struct Unrest {
     settle: Duration,
     nodes: BTreeSet<(String, u64)>,
     last_came: Instant,
+    /// The nodes that are cut off from the log, and since when they are just these.
+    cut_off: (BTreeSet<String>, Option<Instant>),
     /// Since when a plan is due.
     since: Option<Instant>,
 }
@@ -111,6 +117,7 @@ impl Unrest {
             settle,
             nodes: BTreeSet::new(),
             last_came: Instant::now(),
+            cut_off: (BTreeSet::new(), None),
             since: None,
         }
     }
@@ -124,6 +131,16 @@ impl Unrest {
             self.last_came = Instant::now();
         }
         self.nodes = nodes;
+        let cut_off = view.nodes.values().filter(|node| node.cut_off);
+        let cut_off: BTreeSet<_> = cut_off.map(|node| node.id.clone()).collect();
+        if cut_off != self.cut_off.0 {
+            self.cut_off = (cut_off, Some(Instant::now()));
+        }
+    }
+
+    /// When the plan may follow from who is cut off.
+    fn cut_off_over(&self) -> Option<Instant> {
+        self.cut_off.1.map(|since| since + CUT_SETTLE)
     }
 
     /// When a plan that is due since now or before shall be made.

@@ -64,6 +64,8 @@ pub struct Replica<S: State> {
     /// What a newer build wrote, for as long as this one changes nothing of it.
     newer: BTreeMap<S::Key, Newer>,
     kept: Option<Kept>,
+    /// What the fold has taken in and memory has not yet.
+    gathered: Gathered<S>,
 }
 
 /// What keeps a replica from getting too old, and snapshots of it.
@@ -91,6 +93,7 @@ impl<S: State> Replica<S> {
             readers,
             newer: BTreeMap::new(),
             kept: None,
+            gathered: Gathered::default(),
         }
     }
 
@@ -209,13 +212,8 @@ impl<S: State> Replica<S> {
         &self.fold
     }
 
-    /// Takes the next record into the fold, and adds what it changes to `changes`.
-    fn fold_in(
-        &mut self,
-        offset: Offset,
-        record: &Record,
-        changes: &mut Vec<Change<S>>,
-    ) -> Result<(), ReplayError> {
+    /// Takes the next record into the fold, and gathers what it changes.
+    fn fold_in(&mut self, offset: Offset, record: &Record) -> Result<(), ReplayError> {
         let (partition, readers) = (&self.partition, &self.readers);
         let poison = |what: String| ReplayError::Poison {
             partition: partition.clone(),
@@ -225,7 +223,7 @@ impl<S: State> Replica<S> {
         match self.fold.step(offset, record).map_err(poison)? {
             Effect::Nothing => {}
             Effect::One(key, value) => {
-                changes.push(
+                self.gathered.changes.push(
                     Change::decode(readers, offset, record.schema, &key, value.as_ref())
                         .map_err(poison)?,
                 );
@@ -239,9 +237,11 @@ impl<S: State> Replica<S> {
                     })
                     .collect::<Result<Vec<_>, _>>()
                     .map_err(poison)?;
-                changes.extend(batch);
+                self.gathered.changes.extend(batch);
             }
         }
+        self.gathered.bytes += record.value.as_ref().map_or(0, Bytes::len);
+        self.gathered.applied = offset + 1;
         Ok(())
     }
 
@@ -270,6 +270,8 @@ impl<S: State> Replica<S> {
     /// Reads the log from where this replica is to its end, or to `until` (exclusive). `seen` is told of each record
     /// before it is taken in, and whether it counts.
     ///
+    /// It may be dropped in the middle. Memory lags behind the fold then, until [`apply_gathered`](Self::apply_gathered) or the next step.
+    ///
     /// # Errors
     /// [`ReplayError`].
     pub async fn catch_up(
@@ -277,37 +279,32 @@ impl<S: State> Replica<S> {
         until: Option<Offset>,
         mut seen: impl FnMut(Offset, &Record, bool),
     ) -> Result<(), ReplayError> {
-        let mut gathered = Gathered {
-            applied: self.memory.applied(),
-            ..Gathered::default()
-        };
-        let outcome = self.gather(until, &mut seen, &mut gathered).await;
+        let outcome = self.gather(until, &mut seen).await;
         // Whatever it ended with, what came before it happened.
-        self.apply(&mut gathered);
+        self.apply_gathered();
+        self.gathered = Gathered::default();
         outcome
     }
 
     /// Applies by key, and what has the same key in order. So what is searched for in turn lies side by side in the
     /// map, whose upper levels stay in the processor's cache: replays spend most of their time there.
-    fn apply(&mut self, gathered: &mut Gathered<S>) {
-        let Gathered {
-            changes,
-            bytes,
-            applied,
-        } = gathered;
+    pub(crate) fn apply_gathered(&mut self) {
+        let mut gathered = std::mem::take(&mut self.gathered);
+        let changes = &mut gathered.changes;
         changes.sort_by(|one, other| one.key.cmp(&other.key));
         for change in &*changes {
             self.note_newer(change);
         }
-        self.memory.apply(changes.drain(..), *applied);
-        *bytes = 0;
+        let applied = gathered.applied.max(self.memory.applied());
+        self.memory.apply(changes.drain(..), applied);
+        gathered.bytes = 0;
+        self.gathered = gathered;
     }
 
     async fn gather(
         &mut self,
         until: Option<Offset>,
         seen: &mut impl FnMut(Offset, &Record, bool),
-        gathered: &mut Gathered<S>,
     ) -> Result<(), ReplayError> {
         let mut from = self.fold.next();
         while until.is_none_or(|until| from < until) {
@@ -330,16 +327,14 @@ impl<S: State> Replica<S> {
                 }
                 self.note_hole(*offset);
                 seen(*offset, record, record.ballot >= self.fold.ballot());
-                self.fold_in(*offset, record, &mut gathered.changes)?;
-                gathered.bytes += record.value.as_ref().map_or(0, Bytes::len);
-                gathered.applied = offset + 1;
+                self.fold_in(*offset, record)?;
             }
             from = chunk.next;
             self.note_hole(from);
             self.fold.skip_to(from);
-            gathered.applied = from;
-            if gathered.is_enough() {
-                self.apply(gathered);
+            self.gathered.applied = from;
+            if self.gathered.is_enough() {
+                self.apply_gathered();
             }
         }
         Ok(())
@@ -370,3 +365,6 @@ impl<S: State> Gathered<S> {
         self.changes.len() >= GATHERED_MAX || self.bytes >= GATHERED_BYTES_MAX
     }
 }
+
+#[cfg(all(test, feature = "simulation"))]
+mod tests;

@@ -4,7 +4,7 @@ mod addresses;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
@@ -38,9 +38,11 @@ use crate::{
     layout::{self, Admitted, AskedState, Refused},
     listener::{Listener, Protocol},
     log::{self, Log, LogError},
+    log_watch::LogWatch,
     metrics::Metrics,
     node::Node,
     openapi::OpenApi,
+    peer_link::{Connector, Entrance, PeerTls, certified_host},
     peer_secret::PeerSecret,
     planner::Planner,
     replay_progress::ReplayProgress,
@@ -143,6 +145,7 @@ struct Shared {
     document: Arc<serde_json::Value>,
     contract: Option<Arc<Prepared>>,
     admitted: Admitted,
+    tls: Option<Arc<PeerTls>>,
     stopped: watch::Receiver<bool>,
     told_to_leave: watch::Receiver<bool>,
 }
@@ -170,6 +173,7 @@ impl Service {
         self.check_partitions(&config)?;
         let config = Arc::new(config);
         let advertised = advertised(&config).await?;
+        let tls = peer_tls(&config, advertised)?;
         let sockets = bind_all(&config).await?;
         let log = self.open_log(&config).await?;
         let admitted = self.admit(&*log).await?;
@@ -188,9 +192,13 @@ impl Service {
             log,
             contract,
             admitted,
+            tls,
             stopped,
             told_to_leave,
         };
+        if let Some(tls) = shared.tls.clone() {
+            tokio::spawn(tls.follow(shared.stopped.clone()));
+        }
         let local = LocalCluster::new();
         let mut tasks = Tasks::default();
         let mut started = Vec::new();
@@ -264,13 +272,15 @@ impl Service {
                 .compaction_lag
                 .set(i64::try_from(lag).unwrap_or(i64::MAX));
         }
+        let (cut_off, told_cut_off) = watch::channel(false);
         let secret = PeerSecret::new(config.peer_secret.as_deref());
+        let connector = Connector::new(shared.tls.clone(), coordinator.view());
         let feeds = Feeds::new(
-            Peers::for_feeds(secret.clone()),
+            Peers::for_feeds(secret.clone(), connector.clone()),
             shared.stopped.clone(),
             config.limits.feeds_max,
         );
-        let cluster = Cluster::new(coordinator, &member.id, Peers::new(secret));
+        let cluster = Cluster::new(coordinator, &member.id, Peers::new(secret, connector));
         let common = Arc::new(Tending {
             log: shared.log.clone(),
             cluster: cluster.clone(),
@@ -286,8 +296,19 @@ impl Service {
             progress: shared.progress.clone(),
             snapshots: snapshots.clone(),
             replay_threads: true,
+            cut_off: told_cut_off,
             stop: shared.told_to_leave.clone(),
         });
+        // The embedded log is where the process is.
+        if config.log != LogChoice::Embedded {
+            let watch = LogWatch {
+                log: shared.log.clone(),
+                coordinator: cluster.coordinator.clone(),
+                metrics: metrics.clone(),
+                cut_off,
+            };
+            tokio::spawn(watch.run());
+        }
         let mut node = Node::new(config.clone(), metrics.clone(), cluster.clone(), feeds);
         let mut watched = Vec::new();
         for part in &self.parts {
@@ -380,6 +401,7 @@ impl Service {
             incarnation: incarnation(),
             // A node alone has nobody to talk to.
             peer: addresses.peer.unwrap_or(config.peer),
+            host: certified_host(config).map(str::to_owned),
             http: addresses.http,
             admin: addresses.admin,
             zone: config.zone.clone(),
@@ -387,6 +409,7 @@ impl Service {
             topics: topics.collect(),
             version: self.version.to_owned(),
             draining: false,
+            cut_off: false,
             in_sync: BTreeSet::new(),
         }
     }
@@ -497,7 +520,9 @@ impl Service {
                 .merge(admin::peer_router(health))
                 .merge(peers::router(health));
             let secret = PeerSecret::new(node.config.peer_secret.as_deref());
-            start(socket, Protocol::Http2, secret.guard(router), None);
+            let entrance = Entrance::new(shared.tls.clone(), node.metrics.clone());
+            let protocol = Protocol::Http2(Arc::new(entrance));
+            start(socket, protocol, secret.guard(router), None);
         }
     }
 }
@@ -566,13 +591,26 @@ impl Running {
             loop {
                 let (view, mut views) = cluster.view();
                 let mut others = view.nodes.values().filter(|node| *node.id != *cluster.me);
-                if !others.any(|node| !node.draining) || !health.readiness().owns_any() {
+                if !others.any(Member::can_own) || !health.readiness().owns_any() {
                     break;
                 }
                 drop(tokio::time::timeout(DRAIN_POLL, views.changed()).await);
             }
         }
     }
+}
+
+/// What nodes need to speak TLS with each other, if there are others and the settings say so.
+fn peer_tls(
+    config: &Config,
+    advertised: Option<IpAddr>,
+) -> Result<Option<Arc<PeerTls>>, StartError> {
+    if is_alone(config) {
+        return Ok(None);
+    }
+    let address = advertised.filter(|_| config.peer.ip().is_unspecified());
+    let address = address.unwrap_or(config.peer.ip());
+    PeerTls::of(config, address).map_err(StartError::Setting)
 }
 
 /// Bytes of remembered replies that one partition keeps in memory.

@@ -23,7 +23,7 @@ use crate::{
     process::{Verified, Verify},
     replica::ReplayError,
     route::Endpoint,
-    snapshot::Keeper,
+    snapshot::{Keeper, build::required},
     state::{Crud, Definition, State},
     tender::{Tender, Tending},
     watched::Watched,
@@ -343,6 +343,7 @@ impl<S: State> AsPart for PartOfState<S> {
         let definition = Self::DEFINITION;
         let readers = starting.admitted.readers::<S>();
         let retention = starting.common.log.retention(definition.topic);
+        let build = retention.as_ref().and_then(|_| required::<S>());
         let mut watched: Vec<Box<dyn Watched>> = Vec::new();
         let mut slots = Vec::new();
         for number in 0..definition.partitions {
@@ -355,6 +356,7 @@ impl<S: State> AsPart for PartOfState<S> {
                     partition.clone(),
                     retention,
                     readers.fingerprint(),
+                    build,
                     metrics.clone(),
                 )
             });

@@ -34,12 +34,12 @@ use crate::{
     },
     mailbox::{Answer, Command, Job, Mailbox, Refusal, RequestId},
     memory::Memory,
-    metrics::Metrics,
+    metrics::{Metrics, PartitionMetrics},
     migration::Readers,
     prelude::*,
     record::{BATCH_KEY, Ballot, Kind, Offset, Record},
     replica::Replica,
-    writer::{Bounds, Phase, Writer},
+    writer::{Bounds, Order, Phase, Writer},
 };
 
 const NODES: usize = 3;
@@ -85,6 +85,7 @@ struct Node {
     client: Arc<Client>,
     mailbox: Mailbox<Pile>,
     memory: Arc<Memory<Pile>>,
+    metrics: PartitionMetrics,
     task: JoinHandle<()>,
 }
 
@@ -98,23 +99,25 @@ fn serve(client: Arc<Client>, replica: Replica<Pile>, incarnation: u64) -> Node 
     let memory = replica.memory().clone();
     let (mailbox, inbox) = Mailbox::new(64);
     let (phase, _) = watch::channel(Phase::Starting);
-    let (_, leave) = watch::channel(false);
+    let (_, orders) = watch::channel(Order::Serve);
+    let metrics = Metrics::new().partition(&partition());
     let writer = Writer {
         replica,
         inbox,
         phase,
-        leave,
+        orders,
         lock: Arc::new(Everybodys),
         bounds: Bounds {
             group_records_max: 8,
             group_bytes_max: 1 << 20,
             value_bytes_max: 1 << 20,
         },
-        metrics: Metrics::new().partition(&partition()),
+        metrics: metrics.clone(),
         incarnation,
     };
     Node {
         client,
+        metrics,
         mailbox,
         memory,
         task: tokio::spawn(async { drop(writer.run().await) }),
@@ -335,7 +338,7 @@ async fn check_replay(sim: &Sim, truth: &Truth) -> Vec<String> {
 /// One history. Returns what went wrong, and how much happened.
 async fn run(seed: u64, quiet: bool) -> (Vec<String>, Truth, usize) {
     let mut random = fastrand::Rng::with_seed(seed);
-    let sim = Sim::new(seed, faults());
+    let sim = Sim::new(seed, faults(seed));
     sim.client().declare(&topic()).await.unwrap();
     let mut incarnation = 0;
     let mut next_incarnation = || {
@@ -419,8 +422,13 @@ async fn run(seed: u64, quiet: bool) -> (Vec<String>, Truth, usize) {
     (wrong, truth, done)
 }
 
-fn faults() -> Faults {
+fn faults(seed: u64) -> Faults {
     Faults {
+        records_in_flight_max: if seed.is_multiple_of(2) {
+            4
+        } else {
+            usize::MAX
+        },
         compaction: Some(Compaction {
             every: Duration::from_secs(1),
             lag: Duration::from_secs(25),
@@ -475,6 +483,38 @@ fn random_histories_hold() {
 #[test]
 fn quiet_spells_longer_than_the_compaction_lag_lose_nothing() {
     histories(true);
+}
+
+/// A log that has enough on its way gets no more, and what comes meanwhile goes together.
+#[tokio::test(start_paused = true)]
+async fn what_the_log_would_only_queue_is_kept_back() {
+    for (records_in_flight_max, groups) in [(usize::MAX, 20), (4, 6)] {
+        let faults = Faults {
+            records_in_flight_max,
+            ..Faults::none()
+        };
+        let sim = Sim::new(1, faults);
+        sim.client().declare(&topic()).await.unwrap();
+        let node = start(&sim, 8);
+        node.mailbox.ask(Job::Fence).await.unwrap();
+        // Its first look at the end of the log is over.
+        sleep(Duration::from_secs(1)).await;
+        let before = node.metrics.group_records.get_sample_count();
+        let mut asked = Vec::new();
+        for _ in 0..20 {
+            let mailbox = node.mailbox.clone();
+            asked.push(tokio::spawn(async move { mailbox.ask(Job::Fence).await }));
+            // The writer has done what it can before the next one comes. No time passes while something can run.
+            for _ in 0..10 {
+                tokio::task::yield_now().await;
+            }
+        }
+        for asked in asked {
+            asked.await.unwrap().unwrap();
+        }
+        let sent = node.metrics.group_records.get_sample_count() - before;
+        assert_eq!(sent, groups, "{records_in_flight_max}");
+    }
 }
 
 /// Rule 5: a batch whose plain records are missing is rolled forward by the next owner.

@@ -26,9 +26,11 @@
 //! | `write` | a cut and a walk -> bytes |
 //! | `load` | bytes -> fold and memory |
 //! | `depot` | the seam to where they are kept |
+//! | `build` | which build it has to be of |
 //! | `peers` | from node to node |
 //! | `restore` | the newest one that can be used -> a replica that goes on from it |
 
+pub(crate) mod build;
 pub(crate) mod depot;
 mod format;
 mod load;
@@ -54,9 +56,13 @@ use self::{
     depot::Depot,
     format::{Head, Reader, Unusable},
 };
-pub(crate) use self::{restore::restore, write::Cut};
+pub(crate) use self::{
+    restore::{Asked, restore},
+    write::Cut,
+};
 use crate::{
     clock::{Clock, Moment},
+    fold::Seen,
     log::{Retention, TopicPartition},
     metrics::PartitionMetrics,
     record::Offset,
@@ -138,6 +144,8 @@ impl Snapshots {
 pub(crate) struct Kept {
     /// Where the log goes on.
     pub(crate) position: Offset,
+    /// The last record before that.
+    last: Option<Seen>,
     pub(crate) current: Moment,
     pub(crate) bytes: u64,
 }
@@ -149,6 +157,8 @@ pub(crate) struct Keeper {
     retention: Retention,
     /// The fingerprint of the layout that is written.
     layout: u64,
+    /// The build that it has to be of, if that matters.
+    build: Option<u64>,
     kept: ArcSwapOption<Kept>,
     /// Where the log went on when the last one was begun, whatever became of it.
     tried: AtomicU64,
@@ -165,6 +175,7 @@ impl Keeper {
         partition: TopicPartition,
         retention: Retention,
         layout: u64,
+        build: Option<u64>,
         metrics: PartitionMetrics,
     ) -> Arc<Self> {
         let keeper = Self {
@@ -172,6 +183,7 @@ impl Keeper {
             partition,
             retention,
             layout,
+            build,
             kept: ArcSwapOption::empty(),
             tried: AtomicU64::new(0),
             tried_ms: AtomicU64::new(0),
@@ -199,6 +211,7 @@ impl Keeper {
         self.admit(&head)?;
         Ok(Some(Kept {
             position: head.next,
+            last: head.last(),
             current: head.current,
             bytes,
         }))
@@ -227,6 +240,12 @@ impl Keeper {
                 &format_args!("{:016x}", head.layout),
                 &format_args!("{:016x}", self.layout),
             );
+        }
+        if head.build != self.build {
+            return Err(Unusable::Foreign(
+                "another build, whose migrations may have made something else of older values"
+                    .to_owned(),
+            ));
         }
         match self.too_old(&head.current) {
             Some(why) => Err(Unusable::TooOld(why)),
@@ -341,6 +360,7 @@ impl Keeper {
             partition: self.partition.partition,
             topic_id: self.retention.topic_id.clone(),
             layout: self.layout,
+            build: self.build,
             next: cut.fold.next(),
             ballot: ballot(cut.fold.ballot()),
             last: last.map(|last| (last.offset, ballot(last.ballot), last.timestamp_ms)),
@@ -351,6 +371,7 @@ impl Keeper {
         draft.keep()?;
         Ok(Kept {
             position: head.next,
+            last,
             current: head.current,
             bytes,
         })

@@ -21,7 +21,7 @@ use crate::{
     forward::Envelope,
     idempotency,
     key::key_text,
-    mailbox::{Command, Job, RETRY_AFTER_SECONDS},
+    mailbox::{Command, Job, RETRY_AFTER_SECONDS, Refusal},
     memory::{Memory, Stored},
     node::{Context, Node},
     partitions::{Here, Owner, Slot},
@@ -244,7 +244,11 @@ impl<S: State> Store<S> {
                 slot,
             })
         });
-        let answer = patiently(deadline, asked).await?;
+        let answer = match patiently(deadline, asked).await {
+            // It has no id, so it must not be asked for again.
+            Err(Unanswered::Unknown) => return Err(Problem::from(Refusal::Unknown).into()),
+            answer => answer?,
+        };
         let outcome = outcome
             .try_recv()
             .map_err(|_| Problem::internal("an update panicked"))?;

@@ -1,7 +1,8 @@
 //! Becoming a partition's owner: rule 2 of the log protocol.
 //!
-//! Read the log to its end, append a barrier with a new ballot, read back through that barrier. If a higher ballot turns up
-//! before it, someone else was faster; a barrier that lies where the reading ended has nothing before it. Then nothing that an earlier owner sent and that lies behind the barrier will ever count.
+//! Append a barrier with a new ballot, read the log through that barrier. If a higher ballot turns up
+//! before it, someone else was faster, or is to be outbid; a barrier that lies where the reading ended has nothing before it. Then nothing that an earlier owner sent and that lies behind the
+//! barrier will ever count. Where the log ended before the barrier does not matter, so it is not asked.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -9,7 +10,7 @@ use bytes::Bytes;
 use tracing::{debug, warn};
 
 use crate::{
-    log::{AppendError, Producer},
+    log::{AppendError, LogError, Producer},
     record::{BARRIER_KEY, Ballot, Kind, Offset, Record},
     replica::{ReplayError, Replica},
     state::State,
@@ -52,7 +53,6 @@ pub(crate) async fn take_over<S: State>(
 ) -> Result<Tenure, TakeoverError> {
     let mut backoff = BACKOFF_MIN;
     loop {
-        replica.catch_up(None, &mut seen).await?;
         *epoch = 1 + replica.fold.ballot().epoch.max(*epoch);
         let ballot = Ballot::new(*epoch, incarnation);
         let mut producer = replica
@@ -68,16 +68,30 @@ pub(crate) async fn take_over<S: State>(
             key: Bytes::from_static(BARRIER_KEY),
             value: None,
         };
+        let sent = replica.moment();
         match producer.append(std::slice::from_ref(&barrier)).await {
             Ok(offsets) => {
                 let (at, next) = (offsets[0], offsets[0] + 1);
-                if at == replica.fold.next() {
+                let from = replica.fold.next();
+                if at < from {
+                    // What was read is not there any more.
+                    return Err(TakeoverError::Replay(ReplayError::Log(
+                        LogError::OutOfRange {
+                            partition: replica.partition.clone(),
+                            from,
+                            start: 0,
+                            end: next,
+                        },
+                    )));
+                }
+                if at == from {
                     // Nothing lies between what was read and the barrier: to read it back would tell what is known.
                     seen(at, &barrier, true);
                     replica.step_own(at, &barrier, None)?;
                 } else {
                     replica.catch_up(Some(next), &mut seen).await?;
                 }
+                replica.is_current_as_of(sent);
                 if replica.fold.ballot() == ballot {
                     debug!(partition = %replica.partition, epoch = ballot.epoch, "took over");
                     return Ok(Tenure {

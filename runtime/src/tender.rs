@@ -19,9 +19,9 @@ use crate::{
     record::Record,
     replay_progress::ReplayProgress,
     replica::{ReplayError, Replica},
-    snapshot::{Snapshots, restore},
+    snapshot::{Asked, Snapshots, restore},
     state::State,
-    writer::{Bounds, Phase, Writer},
+    writer::{Bounds, Order, Phase, Writer},
 };
 
 /// How long to wait before the next try where the log or the coordinator does not answer.
@@ -47,6 +47,8 @@ pub(crate) struct Tending {
     /// Whether replays run on threads of their own: reading and decoding is work for a processor, so it stays off the threads that serve requests. A simulation
     /// has one thread for all.
     pub(crate) replay_threads: bool,
+    /// Whether nothing of the log answers.
+    pub(crate) cut_off: watch::Receiver<bool>,
     pub(crate) stop: watch::Receiver<bool>,
 }
 
@@ -76,12 +78,16 @@ impl<S: State> Tender<S> {
     pub(crate) async fn run(mut self) {
         let (_, mut views) = self.common.cluster.view();
         let mut stop = self.common.stop.clone();
+        let mut cut_off = self.common.cut_off.clone();
         loop {
             if *stop.borrow() {
                 if let Some(replica) = &self.replica {
                     replica.last_snapshot();
                 }
                 return;
+            }
+            if *cut_off.borrow_and_update() {
+                self.announce(false);
             }
             let view = views.borrow_and_update().clone();
             self.slot.set_owned(view.holder(self.partition()).is_some());
@@ -112,6 +118,7 @@ impl<S: State> Tender<S> {
             tokio::select! {
                 _ = views.changed() => {}
                 _ = stop.changed() => {}
+                Ok(()) = cut_off.changed() => {}
                 () = grown => {}
                 // A log that does not grow is caught up with, and its snapshot may get old.
                 () = tokio::time::sleep(LOOK_EVERY) => {}
@@ -123,17 +130,29 @@ impl<S: State> Tender<S> {
         &self.slot.partition
     }
 
-    /// Follows the log to its end. It is never broken off in the middle: memory and fold would disagree then.
+    /// Follows the log to its end, or until the node stops.
     async fn follow(&mut self) -> Result<(), ReplayError> {
         let partition = self.partition().clone();
         let mut begun = tokio::time::Instant::now();
         let (replica, caught_up) = if let Some(mut replica) = self.replica.take() {
-            let caught_up = replica.catch_up(None, |_, _, _| ()).await;
+            let mut stop = self.common.stop.clone();
+            let caught_up = tokio::select! {
+                caught_up = replica.catch_up(None, |_, _, _| ()) => Some(caught_up),
+                _ = stop.wait_for(|stop| *stop) => None,
+            };
+            let Some(caught_up) = caught_up else {
+                replica.apply_gathered();
+                self.replica = Some(replica);
+                return Ok(());
+            };
             (replica, caught_up)
         } else {
+            let keeper = self.slot.keeper.as_ref();
+            let asked = keeper.and_then(|keeper| keeper.ask(&self.common.log));
             let _permit = self.common.replays.acquire().await;
             begun = tokio::time::Instant::now();
-            let replay = replay(self.common.clone(), self.slot.clone(), self.readers.clone());
+            let (common, slot) = (self.common.clone(), self.slot.clone());
+            let replay = replay(common, slot, self.readers.clone(), asked);
             let replayed = if self.common.replay_threads {
                 let handle = tokio::runtime::Handle::current();
                 tokio::task::spawn_blocking(move || handle.block_on(replay)).await
@@ -233,7 +252,7 @@ impl<S: State> Tender<S> {
         let partition = self.partition().clone();
         let (mailbox, inbox) = Mailbox::new(self.common.queue_max);
         let (phase, phase_seen) = watch::channel(Phase::Starting);
-        let (leave, told_to_leave) = watch::channel(false);
+        let (order, orders) = watch::channel(Order::Serve);
         let here = Arc::new(Here {
             partition: partition.clone(),
             memory: replica.memory().clone(),
@@ -249,7 +268,7 @@ impl<S: State> Tender<S> {
             replica,
             inbox,
             phase,
-            leave: told_to_leave,
+            orders,
             lock: lock.clone(),
             bounds: self.common.bounds,
             metrics: self.slot.metrics.clone(),
@@ -258,16 +277,26 @@ impl<S: State> Tender<S> {
         let me = self.common.cluster.me.clone();
         // A task of its own, so that a panic in it is this partition's only.
         let mut running = tokio::spawn(writer.run());
+        let mut cut_off = self.common.cut_off.clone();
         let ended = loop {
             tokio::select! {
                 ended = &mut running => break ended,
                 _ = views.changed() => {}
                 _ = stop.changed() => {}
+                Ok(()) = cut_off.changed() => {}
             }
             let goes_on = views.borrow_and_update().part(&me, &partition) == Part::Owner;
             if !goes_on || lock.is_lost() || *stop.borrow() {
-                debug!(%partition, "leaves");
-                leave.send_replace(true);
+                // What is on its way to a log that does not answer is for the next owner to find.
+                let settles = !*cut_off.borrow();
+                debug!(%partition, settles, "leaves");
+                order.send_replace(if settles {
+                    Order::Leave
+                } else {
+                    Order::Abandon
+                });
+                // While it settles: the log keeps its writes apart from those of the next owner, and without the lock it answers nothing by its lease.
+                drop(lock.release());
             }
         };
         self.slot.set_here(None);
@@ -330,11 +359,12 @@ impl<S: State> Tender<S> {
     }
 }
 
-/// Makes a copy of a partition: from its snapshot and the tail of the log, or from the whole log.
+/// Makes a copy of a partition: from its snapshot and the tail of the log, or from the whole log. `asked` is on its way already, if there is a snapshot.
 async fn replay<S: State>(
     common: Arc<Tending>,
     slot: Arc<Slot<S>>,
     readers: Arc<Readers<S>>,
+    asked: Option<Asked>,
 ) -> Result<(Replica<S>, Result<(), ReplayError>), ReplayError> {
     let seen = |_, record: &Record, _| {
         slot.metrics.replayed.inc();
@@ -350,6 +380,7 @@ async fn replay<S: State>(
             cluster,
             horizon,
             readers.clone(),
+            asked,
             loaded,
         );
         if let Some(mut replica) = restored.await? {

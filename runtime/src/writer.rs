@@ -74,13 +74,23 @@ pub(crate) enum Phase {
     Leaving,
 }
 
+/// What a writer is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// To own the partition.
+    Serve,
+    /// To settle what it has, and end.
+    Leave,
+    /// To end at once, since the log does not answer. Whoever waits for it is told that nobody knows.
+    Abandon,
+}
+
 /// The owner of one partition.
 pub(crate) struct Writer<S: State> {
     pub(crate) replica: Replica<S>,
     pub(crate) inbox: mpsc::Receiver<Job<S>>,
     pub(crate) phase: watch::Sender<Phase>,
-    /// Says when to leave.
-    pub(crate) leave: watch::Receiver<bool>,
+    pub(crate) orders: watch::Receiver<Order>,
     pub(crate) lock: Arc<dyn Lock>,
     pub(crate) bounds: Bounds,
     pub(crate) metrics: PartitionMetrics,
@@ -88,11 +98,17 @@ pub(crate) struct Writer<S: State> {
 }
 
 impl<S: State> Writer<S> {
-    /// Takes the partition over and serves until it is told to leave, all mailboxes are gone, or the partition has to halt. Gives the replica back, to go on
+    /// Takes the partition over and serves until it is told otherwise, all mailboxes are gone, or the partition has to halt. Gives the replica back, to go on
     /// following.
     pub(crate) async fn run(self) -> (Replica<S>, Result<(), ReplayError>) {
+        let mut orders = self.orders.clone();
         let mut running = Running::new(self);
-        let ended = running.run().await;
+        let ended = tokio::select! {
+            ended = running.run() => ended,
+            // In the middle of whatever it does. What it sent may land: if it does before the next owner's barrier, that one knows the outcome by the request's id.
+            Ok(_) = orders.wait_for(|order| *order == Order::Abandon) => Ok(()),
+        };
+        running.replica.apply_gathered();
         running.phase.send_replace(Phase::Leaving);
         // Whoever still waits is told to look for the new owner.
         running.inbox.close();
@@ -108,7 +124,7 @@ struct Running<S: State> {
     replica: Replica<S>,
     inbox: mpsc::Receiver<Job<S>>,
     phase: watch::Sender<Phase>,
-    leave: watch::Receiver<bool>,
+    orders: watch::Receiver<Order>,
     lock: Arc<dyn Lock>,
     bounds: Bounds,
     /// What the log takes as one record: key, value and answer.
@@ -154,7 +170,7 @@ impl<S: State> Running<S> {
             replica: writer.replica,
             inbox: writer.inbox,
             phase: writer.phase,
-            leave: writer.leave,
+            orders: writer.orders,
             lock: writer.lock,
             bounds: writer.bounds,
             metrics: writer.metrics,
@@ -225,16 +241,22 @@ impl<S: State> Running<S> {
             inbox,
             bounds,
             look,
-            leave,
+            orders,
+            tenure,
             ..
         } = self;
-        let room = in_flight.len() < GROUPS_IN_FLIGHT_MAX;
+        let records_max = tenure
+            .as_ref()
+            .map_or(usize::MAX, |tenure| tenure.producer.records_in_flight_max());
+        let records = in_flight.iter().map(|(group, _)| group.records.len());
+        let records: usize = records.sum();
+        let room = in_flight.len() < GROUPS_IN_FLIGHT_MAX && records < records_max;
         let idle = in_flight.is_empty();
         let open = !inbox.is_closed();
         let mut jobs = Vec::new();
         tokio::select! {
             biased;
-            Ok(_) = leave.wait_for(|leave| *leave), if open => Event::Leave,
+            Ok(_) = orders.wait_for(|order| *order != Order::Serve), if open => Event::Leave,
             settled = async { (&mut in_flight[0].1).await }, if !idle => Event::Settled(settled),
             count = inbox.recv_many(&mut jobs, bounds.group_records_max), if room => {
                 if count == 0 { Event::Closed } else { Event::Jobs(jobs) }

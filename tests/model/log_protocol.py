@@ -10,6 +10,9 @@ Run: log_protocol.py [seeds] [first] [bug]; bug in: nofence noctg norepair nolea
 This copy has one rule more than the design's. An owner that resolves an unknown outcome takes a new ballot (rule 4), maybe without the lock: after a long pause all that
 was on its way has outlived its time-out. With `nonominate` it decides under that ballot at once, and another node that has the lock answers stale reads by its lease. With
 `nominated` it decides nothing before it was told that it has the lock, after the barrier had landed.
+
+Rule 2 has the log read to its end before the barrier is sent. With `blind` it is not: reading through the barrier tells the same, and a ballot that turns out to be too low is
+void. With `unread` it is read neither before nor after.
 """
 import random, sys
 BARRIER, DATA, BATCH = "barrier", "data", "batch"
@@ -108,7 +111,9 @@ class Node:
             # waiting for our barrier's ack
             if n.prod.dead: n.stepdown(); n.retake=True; return
             if n.prod.acks:
-                es=n.prod.acks.pop(0); b=es[0]; n.read_log(end=b.o+1)
+                es=n.prod.acks.pop(0); b=es[0]
+                if BUG=="unread": n.fold.step(b); n.fold.pos=b.o+1
+                else: n.read_log(end=b.o+1)
                 if n.fold.cur!=b.bal: n.stepdown(); return
                 n.role="m"; n.sure=(BUG!="nominated"); n.next=b.o+1; n.pend=[]; n.over={}
                 for op in n.unsure:   # outcome known now: the barrier decides
@@ -144,7 +149,7 @@ class Node:
     def flush(n):
         if n.buf: n.prod.q.append(n.buf); n.buf=[]
     def candidate(n):
-        n.read_log()
+        if BUG not in ("blind","unread"): n.read_log()
         n.prod=Producer(n); n.bal=(n.fold.cur[0]+1,n.inc); n.buf=[]; n.over={}; n.unsure=getattr(n,"unsure",[])
         n.w.flight.append(n.prod); n.prod.q.append([E("\0epoch",None,n.bal,BARRIER)]); n.role="c"
     def stepdown(n):

@@ -12,6 +12,7 @@
 //! # }
 //! ```
 //!
+//! - [`authority`] signs the certificates of nodes.
 //! - [`binaries`] builds the services once and finds them.
 //! - [`project`] builds crates that the command `memgen` wrote, and [`versions`] several versions of a service.
 //! - [`outcome`]: what the generator makes of a whole document.
@@ -30,6 +31,7 @@
     reason = "the kit is made to panic: that is how a test fails"
 )]
 
+pub mod authority;
 pub mod binaries;
 pub mod browser;
 pub mod chaos;

@@ -72,6 +72,13 @@ impl Service {
         self
     }
 
+    /// Takes an argument away.
+    #[must_use]
+    pub fn without(mut self, arg: &str) -> Self {
+        self.args.retain(|one| one != arg);
+        self
+    }
+
     /// Starts from no arguments at all: not even those for free ports and the folder.
     #[must_use]
     pub fn only_args(mut self, args: &[&str]) -> Self {

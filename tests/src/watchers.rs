@@ -151,7 +151,8 @@ async fn follow(
 ) -> Seen {
     let mut seen = Seen::default();
     let mut numbers: BTreeMap<String, u64> = BTreeMap::new();
-    let mut ended = false;
+    // What is not there counts as 0, once it was said that it isn't.
+    let (mut all_known, mut ended) = (false, false);
     loop {
         let wanted = last.borrow().clone();
         if let Some(wanted) = wanted
@@ -175,21 +176,23 @@ async fn follow(
             "reset" => {
                 seen.resets += 1;
                 numbers.clear();
+                all_known = false;
             }
             "value" => {
                 let key = data["key"].as_str().expect("a key").to_owned();
                 let number = data["value"].as_u64().expect("a number");
-                match numbers.insert(key.clone(), number) {
-                    Some(before) => {
-                        assert_eq!(number, before + 1, "{key} at {id}");
-                        seen.changes += 1;
-                    }
-                    // Written for the first time, or there when it began.
-                    None => seen.changes += u64::from(number == 1),
+                let before = numbers.insert(key.clone(), number);
+                if let Some(before) = before.or(all_known.then_some(0)) {
+                    assert_eq!(number, before + 1, "{key} at {id}");
+                    seen.changes += 1;
                 }
             }
-            "absent" => assert_eq!(data.get("value"), None::<&Value>, "{data}"),
-            "current" => {}
+            "absent" => {
+                assert_eq!(data.get("value"), None::<&Value>, "{data}");
+                assert!(numbers.is_empty(), "it is never deleted: {data} at {id}");
+                all_known = true;
+            }
+            "current" => all_known = true,
             other => panic!("{other}"),
         }
     }

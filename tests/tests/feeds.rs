@@ -1,6 +1,6 @@
 //! Change feeds of one node: what they show, how they go on, what bounds them. Those of a cluster are in `cluster.rs`.
 
-use std::time::Duration;
+use std::{env, time::Duration};
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use memgen_tests::{
@@ -265,7 +265,7 @@ async fn a_web_socket() {
     assert_eq!(code, Some(1001));
 }
 
-/// Each watcher sees each change of its key once and in order, however often the node is killed.
+/// Each watcher sees each change of its key once and in order, however often the node is killed: three times, unless `MEMGEN_FEED_ROUNDS` says otherwise.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_watchers_of_a_node_that_is_killed() {
     let files = getrlimit(Resource::Nofile);
@@ -278,7 +278,9 @@ async fn a_thousand_watchers_of_a_node_that_is_killed() {
     let mut running = service.start().await;
     let rest = Duration::from_millis(200);
     let watchers = Watchers::start(vec![base(&running)], "w", 50, 20, 10, rest).await;
-    for _ in 0..3 {
+    let rounds = env::var("MEMGEN_FEED_ROUNDS");
+    let rounds = rounds.map_or(3, |rounds| rounds.parse().expect("a number of rounds"));
+    for _ in 0..rounds {
         tokio::time::sleep(Duration::from_millis(1500)).await;
         running.kill_9();
         running = service.start().await;

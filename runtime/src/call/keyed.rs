@@ -191,6 +191,7 @@ impl<S: State> Keyed<S> {
         let fails_over = node.cluster.is_shared() || node.config.log != LogChoice::Embedded;
         let again = fails_over.then_some(call);
         drop(body);
+        let has_id = request.is_some();
         let asked = here.mailbox.ask(|slot| {
             Job::Command(Command {
                 key,
@@ -213,6 +214,9 @@ impl<S: State> Keyed<S> {
                 return Err(match (unanswered, again) {
                     (Unanswered::Refused(problem), _) | (Unanswered::Undone(problem), None) => {
                         problem.into()
+                    }
+                    (Unanswered::Unknown, again) if !has_id || again.is_none() => {
+                        Problem::from(Refusal::Unknown).into()
                     }
                     (_, Some(call)) => Halt(Why::Moved(call)),
                     (_, None) => Problem::from(Refusal::Moved).into(),

@@ -43,6 +43,7 @@ function show({ asked, now_seconds: now, nodes }) {
     const phases = (phase) => seen?.partitions.filter((one) => one.phase === phase).length ?? "";
     let state = cell("ready", "good");
     if (!seen) state = cell("does not answer", "bad");
+    else if (node.cut_off) state = cell("cut off from the log", "bad");
     else if (node.draining) state = cell("draining", "warn");
     else if (!seen.ready) state = cell("not ready", "warn");
     const title = node.planner ? `${node.id} (makes the plan)` : node.id;

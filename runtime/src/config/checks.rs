@@ -36,12 +36,31 @@ pub(super) fn check(config: &Config) -> Vec<Found> {
         let what = "other nodes can't reach this address: say by --advertise HOST at which name or address of this machine they can";
         found.push(("peer", what.to_owned()));
     }
+    peer_tls(config, &mut found);
     let limits = &config.limits;
     if limits.list_limit_default > limits.list_limit_max {
         let what = format!("it is more than list-limit-max, {}", limits.list_limit_max);
         found.push(("list-limit-default", what));
     }
     found
+}
+
+/// A certificate is of no use without its key, and neither without an authority.
+fn peer_tls(config: &Config, found: &mut Vec<Found>) {
+    let files = [
+        ("peer-tls-cert", &config.peer_tls_cert),
+        ("peer-tls-key", &config.peer_tls_key),
+        ("peer-tls-ca", &config.peer_tls_ca),
+    ];
+    let (set, missing): (Vec<_>, Vec<_>) = files.iter().partition(|(_, file)| file.is_some());
+    if let (Some((set, _)), false) = (set.first(), missing.is_empty()) {
+        let missing: Vec<String> = missing
+            .iter()
+            .map(|(name, _)| format!("`{name}`"))
+            .collect();
+        let what = format!("TLS between nodes also takes {}", missing.join(" and "));
+        found.push((set, what));
+    }
 }
 
 /// Each listener of each node needs a port of its own.

@@ -122,9 +122,17 @@ fn every_setting_can_be_set_from_each_source() {
                 ..config
             })
         };
-        let load = |args: &[&str]| quiet(load(args));
+        // Three that are of no use without one another.
+        let tls = ["peer-tls-cert", "peer-tls-key", "peer-tls-ca"];
+        let mut others: Vec<String> = Vec::new();
+        if tls.contains(&setting.name) {
+            let others_of = tls.iter().filter(|name| **name != setting.name);
+            others = others_of.map(|name| format!("--{name}=x")).collect();
+        }
+        let others: Vec<&str> = others.iter().map(String::as_str).collect();
+        let load = |args: &[&str]| quiet(load(&[args, &others].concat()));
         let load_in =
-            |folder: &Path, variables: &[(&str, &str)]| quiet(load_in(folder, &[], variables));
+            |folder: &Path, variables: &[(&str, &str)]| quiet(load_in(folder, &others, variables));
         let expected = load(&[&flag, &value]).unwrap();
         assert_eq!((setting.show)(&expected), value);
         assert_eq!(load(&[&format!("{flag}={value}")]).as_ref(), Ok(&expected));
@@ -478,6 +486,11 @@ fn settings_that_do_not_fit_together() {
             None,
         ),
         ("--peer 0.0.0.0:7081", None),
+        (
+            "--peer-tls-cert a --peer-tls-ca b",
+            Some("--peer-tls-cert a: TLS between nodes also takes `peer-tls-key`"),
+        ),
+        ("--peer-tls-cert a --peer-tls-ca b --peer-tls-key c", None),
         (
             "--nodes 2 --http 127.0.0.1:65535",
             Some("--http 127.0.0.1:65535: with 2 nodes, the last one would listen"),

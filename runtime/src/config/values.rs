@@ -5,6 +5,7 @@ use std::{
     fmt::Display,
     net::{IpAddr, SocketAddr, ToSocketAddrs as _},
     ops::RangeInclusive,
+    path::{Path, PathBuf},
     str::FromStr,
     time::Duration,
 };
@@ -139,6 +140,19 @@ pub(super) fn peer_secret(text: &str) -> Result<String, String> {
         ));
     }
     Ok(text.to_owned())
+}
+
+/// A file that is read when it is needed.
+pub(super) fn file(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() {
+        return Err("expected a file".to_owned());
+    }
+    Ok(text.into())
+}
+
+pub(super) fn show_file(file: Option<&Path>) -> String {
+    file.map(|file| file.display().to_string())
+        .unwrap_or_default()
 }
 
 /// Names of security schemes with a secret each, such as `api_key=secret,login=user:password`.

@@ -36,6 +36,7 @@ pub fn node(id: &str, incarnation: u64) -> Node {
         id: id.to_owned(),
         incarnation,
         peer: at(1),
+        host: Some("node-7.example".to_owned()),
         http: at(2),
         admin: at(3),
         zone: Some("x".to_owned()),
@@ -43,6 +44,7 @@ pub fn node(id: &str, incarnation: u64) -> Node {
         topics: BTreeMap::from([(Arc::from("graph"), states)]),
         version: "1.2.3".to_owned(),
         draining: false,
+        cut_off: false,
         in_sync: (0..5)
             .map(|number| TopicPartition::new("graph", number))
             .collect(),

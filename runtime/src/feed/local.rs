@@ -9,7 +9,7 @@ use std::{
 
 use tokio::{sync::Notify, time::Interval};
 
-use super::{every, filter::Filter, item::Item, mark::Mark, recent::Gone};
+use super::{every, filter::Filter, item::Item, mark::Mark, recent::Unread};
 use crate::{
     memory::{Memory, Stored},
     state::State,
@@ -86,8 +86,8 @@ impl<S: State> Local<S> {
             };
             match more {
                 Ok(()) => {}
-                Err(Gone::Lost) => return Some(Item::Lost),
-                Err(Gone::Closed) => return None,
+                Err(Unread::Lost) => return Some(Item::Lost),
+                Err(Unread::Closed) => return None,
             }
         }
     }
@@ -97,13 +97,13 @@ impl<S: State> Local<S> {
     /// Memory changes meanwhile, and is not waited for: a value that is found may be that of any change between the mark and the one that is being applied now. So
     /// the changes up to that one are read, too. Those of keys that were shown before are shown, in order; the last one of a key of this piece is its value.
     /// All that was shown is as of the new mark then.
-    async fn show_values(&mut self, shown: Option<S::Key>) -> Result<(), Gone> {
+    async fn show_values(&mut self, shown: Option<S::Key>) -> Result<(), Unread> {
         let mut piece = BTreeMap::new();
         let last = self.find_values(shown.as_ref(), &mut piece);
         let applying = self.memory.applying();
         while self.memory.recent().end() < Mark::before(applying) {
             if self.memory.recent().is_closed() {
-                return Err(Gone::Closed);
+                return Err(Unread::Closed);
             }
             tokio::time::sleep(SETTLE_POLL).await;
         }
@@ -179,7 +179,7 @@ impl<S: State> Local<S> {
     }
 
     /// Shows the next changes, or waits for them.
-    async fn show_changes(&mut self) -> Result<(), Gone> {
+    async fn show_changes(&mut self) -> Result<(), Unread> {
         let Self {
             memory,
             filter,

@@ -51,7 +51,7 @@ pub(crate) type News<S> = (Offset, <S as State>::Key, Option<Arc<Stored<S>>>);
 
 /// Why there is nothing to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Gone {
+pub(crate) enum Unread {
     /// What follows the mark is not kept any more.
     Lost,
     /// The partition is not followed here any more.
@@ -59,7 +59,7 @@ pub(crate) enum Gone {
 }
 
 /// Changes, and the mark behind them.
-type Read<S> = Result<(Vec<Arc<Recorded<S>>>, Mark), Gone>;
+type Read<S> = Result<(Vec<Arc<Recorded<S>>>, Mark), Unread>;
 
 /// The recent changes of one partition.
 pub(crate) struct Recent<S: State> {
@@ -237,13 +237,13 @@ impl<S: State> Recent<S> {
     pub(super) fn of_watched(&self, key: &S::Key, mark: Mark, most: usize) -> Read<S> {
         let inner = self.inner();
         if inner.closed {
-            return Err(Gone::Closed);
+            return Err(Unread::Closed);
         }
         let Some(watched) = inner.watched.get(key) else {
             return Ok((Vec::new(), mark));
         };
         if mark < watched.lost {
-            return Err(Gone::Lost);
+            return Err(Unread::Lost);
         }
         let change = |number: u64| {
             let index = usize::try_from(number - inner.first).ok()?;
@@ -325,11 +325,11 @@ impl<S: State> Inner<S> {
 
     fn after(&self, mark: Mark, most: usize) -> Read<S> {
         if self.closed {
-            return Err(Gone::Closed);
+            return Err(Unread::Closed);
         }
         // A mark behind the end is one of another log.
         if mark < self.start || mark > self.end {
-            return Err(Gone::Lost);
+            return Err(Unread::Lost);
         }
         let from = self.changes.partition_point(|change| change.at <= mark);
         let found: Vec<_> = self.changes.range(from..).take(most).cloned().collect();

@@ -421,6 +421,10 @@ impl Log for Embedded {
         std::future::ready(end).boxed()
     }
 
+    fn answers(&self) -> BoxFuture<'_, bool> {
+        std::future::ready(true).boxed()
+    }
+
     fn record_bytes_max(&self, _topic: &str) -> usize {
         APPEND_BYTES_MAX - codec::HEADER_BYTES - 16
     }

@@ -478,6 +478,10 @@ impl Log for Kafka {
         .boxed()
     }
 
+    fn answers(&self) -> BoxFuture<'_, bool> {
+        self.reader.answers(self.name_of(catalog::NAME)).boxed()
+    }
+
     fn record_bytes_max(&self, topic: &str) -> usize {
         let topics = self.topics.read().expect(UNPOISONED);
         topics.get(topic).map_or(0, |topic| {

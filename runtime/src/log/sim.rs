@@ -18,7 +18,10 @@
 mod faults;
 mod world;
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::{
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
 
 use futures_util::{FutureExt, future::BoxFuture};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -59,6 +62,11 @@ impl Sim {
     /// The node of this client is gone. What it had sent may land, in part or late, or never.
     pub fn crash(&self, client: &Client) {
         self.now().crash(client.id, Instant::now());
+    }
+
+    /// Nothing that this client sends arrives any more, and it hears nothing; or it is as before again.
+    pub fn set_cut_off(&self, client: &Client, cut_off: bool) {
+        self.now().set_cut_off(client.id, cut_off, Instant::now());
     }
 
     /// From now on there is no room, or there is again.
@@ -111,6 +119,28 @@ pub struct Client {
     id: ClientId,
 }
 
+impl Client {
+    /// Waits for as long as nothing gets through.
+    async fn reach(&self) {
+        loop {
+            let mended = look(&self.world).mended();
+            let mended = mended.notified();
+            if !look(&self.world).is_cut_off(self.id) {
+                return;
+            }
+            mended.await;
+        }
+    }
+
+    /// Waits as long as it takes to ask for something and to be answered.
+    async fn ask(&self) {
+        self.reach().await;
+        let delay = look(&self.world).delay();
+        sleep(delay).await;
+        self.reach().await;
+    }
+}
+
 impl Log for Client {
     fn declare<'a>(&'a self, topic: &'a Topic) -> BoxFuture<'a, Result<(), LogError>> {
         std::future::ready(look(&self.world).declare(topic)).boxed()
@@ -118,8 +148,7 @@ impl Log for Client {
 
     fn layouts<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, Result<Vec<KeptLayout>, LogError>> {
         async move {
-            let delay = look(&self.world).delay();
-            sleep(delay).await;
+            self.ask().await;
             Ok(look(&self.world).layouts(topic))
         }
         .boxed()
@@ -131,8 +160,7 @@ impl Log for Client {
         layout: &'a KeptLayout,
     ) -> BoxFuture<'a, Result<(), LogError>> {
         async move {
-            let delay = look(&self.world).delay();
-            sleep(delay).await;
+            self.ask().await;
             look(&self.world).keep_layout(topic, layout);
             Ok(())
         }
@@ -154,8 +182,7 @@ impl Log for Client {
         bytes_max: usize,
     ) -> BoxFuture<'a, Result<Chunk, LogError>> {
         async move {
-            let delay = look(&self.world).delay();
-            sleep(delay).await;
+            self.ask().await;
             look(&self.world).read(partition, from, bytes_max)
         }
         .boxed()
@@ -188,9 +215,9 @@ impl Log for Client {
                     () = sent => {}
                     () = landed => {}
                 }
+                self.reach().await;
             }
-            let delay = look(&self.world).delay();
-            sleep(delay).await;
+            self.ask().await;
             Ok(())
         }
         .boxed()
@@ -198,9 +225,16 @@ impl Log for Client {
 
     fn end<'a>(&'a self, partition: &'a TopicPartition) -> BoxFuture<'a, Result<Offset, LogError>> {
         async move {
-            let delay = look(&self.world).delay();
-            sleep(delay).await;
+            self.ask().await;
             look(&self.world).end(partition)
+        }
+        .boxed()
+    }
+
+    fn answers(&self) -> BoxFuture<'_, bool> {
+        async move {
+            let answered = tokio::time::timeout(Duration::from_secs(1), self.ask());
+            answered.await.is_ok()
         }
         .boxed()
     }
@@ -240,6 +274,10 @@ struct SimProducer {
 }
 
 impl Producer for SimProducer {
+    fn records_in_flight_max(&self) -> usize {
+        look(&self.world).records_in_flight_max()
+    }
+
     fn append(&mut self, records: &[Record]) -> Receipt {
         let request = match look(&self.world).send(self.id, records.to_vec(), Instant::now()) {
             Ok(request) => request,

@@ -39,6 +39,7 @@ impl Cluster {
             serve,
             topics: None,
             draining: false,
+            cut_off: false,
         });
     }
 
@@ -119,8 +120,11 @@ impl Cluster {
     }
 
     fn loads(&self) -> Vec<usize> {
-        let staying = self.members.iter().filter(|member| !member.draining);
-        staying.map(|member| self.owned(&member.id)).collect()
+        let able = self
+            .members
+            .iter()
+            .filter(|member| !member.draining && !member.cut_off);
+        able.map(|member| self.owned(&member.id)).collect()
     }
 
     fn owned(&self, id: &str) -> usize {
@@ -162,7 +166,7 @@ fn members_that_come_and_go_leave_a_balanced_cluster_with_few_moves() {
         cluster.settle();
         for id in 1..12 {
             let total = cluster.facts.len();
-            match random.u8(0..4) {
+            match random.u8(0..5) {
                 0 if cluster.members.len() > 1 => {
                     let index = random.usize(..cluster.members.len());
                     let lost = cluster.owned(&cluster.members[index].id);
@@ -175,6 +179,23 @@ fn members_that_come_and_go_leave_a_balanced_cluster_with_few_moves() {
                     );
                 }
                 1 if cluster.members.len() > 1 => {
+                    let index = random.usize(..cluster.members.len());
+                    let standbys = |cluster: &Cluster| {
+                        let facts = cluster.facts.iter();
+                        facts.map(|facts| facts.standbys.len()).sum::<usize>()
+                    };
+                    let (of_it, all) = (
+                        cluster.owned(&cluster.members[index].id),
+                        standbys(&cluster),
+                    );
+                    cluster.members[index].cut_off = true;
+                    assert_eq!(cluster.settle(), of_it, "only what has to move moves");
+                    assert_eq!(cluster.owned(&cluster.members[index].id), 0);
+                    assert_eq!(standbys(&cluster), all, "it follows on");
+                    cluster.members[index].cut_off = false;
+                    cluster.settle();
+                }
+                2 if cluster.members.len() > 1 => {
                     let index = random.usize(..cluster.members.len());
                     cluster.members[index].draining = true;
                     let leaving = cluster.owned(&cluster.members[index].id);
@@ -214,7 +235,11 @@ fn nothing_moves_to_one_that_is_behind_whatever_the_order_of_events() {
                     let index = random.usize(..cluster.members.len());
                     cluster.members[index].draining ^= true;
                 }
-                2 if cluster.members.len() < 6 => {
+                2 => {
+                    let index = random.usize(..cluster.members.len());
+                    cluster.members[index].cut_off ^= true;
+                }
+                3 if cluster.members.len() < 6 => {
                     let serve = random
                         .bool()
                         .then(|| (0..12).filter(|_| random.bool()).collect());

@@ -15,6 +15,7 @@ fn node(id: &str) -> Node {
         id: id.to_owned(),
         incarnation: 1,
         peer: nowhere,
+        host: None,
         http: nowhere,
         admin: nowhere,
         zone: None,
@@ -22,6 +23,7 @@ fn node(id: &str) -> Node {
         topics: BTreeMap::from([(Arc::from("graph"), topic)]),
         version: "1".to_owned(),
         draining: false,
+        cut_off: false,
         in_sync: BTreeSet::new(),
     }
 }
@@ -110,6 +112,35 @@ async fn partitions_of_a_node_that_died_wait_for_nobody() {
     view.wait_for(|view| owned(view, "2") == 0).await.unwrap();
     assert_eq!(Instant::now(), before, "it did not wait");
     drop(third);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_is_cut_off_keeps_nothing_unless_all_are() {
+    let cluster = LocalCluster::new();
+    let first = start(&cluster, "1", SETTLE).await;
+    let second = start(&cluster, "2", SETTLE).await;
+    let all: BTreeSet<_> = (0..4)
+        .map(|number| TopicPartition::new("graph", number))
+        .collect();
+    for node in [&first, &second] {
+        node.update(&mut |node| node.in_sync.clone_from(&all));
+    }
+    let mut view = first.view();
+    view.wait_for(|view| owned(view, "2") == 2).await.unwrap();
+    let version = view.borrow().plan.version;
+    // One after the other notices, within the time that is left to them.
+    for node in [&second, &first] {
+        node.update(&mut |node| node.cut_off = true);
+        tokio::time::sleep(CUT_SETTLE / 2).await;
+    }
+    tokio::time::sleep(CUT_SETTLE * 10).await;
+    assert_eq!(view.borrow().plan.version, version, "nothing moved");
+    first.update(&mut |node| node.cut_off = false);
+    let before = Instant::now();
+    view.wait_for(|view| owned(view, "1") == 4).await.unwrap();
+    assert_eq!(before.elapsed(), CUT_SETTLE);
+    second.update(&mut |node| node.cut_off = false);
+    view.wait_for(|view| owned(view, "2") == 2).await.unwrap();
 }
 
 #[tokio::test]

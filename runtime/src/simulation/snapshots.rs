@@ -47,9 +47,18 @@ impl Started {
         );
         let retention = log.retention("pile").unwrap();
         let metrics = Metrics::new().partition(&partition());
-        let keeper = Keeper::new(snapshots.clone(), partition(), retention, 0, metrics);
+        let keeper = Keeper::new(snapshots.clone(), partition(), retention, 0, None, metrics);
         let readers = Readers::current(0);
-        let restored = restore(log.clone(), &keeper, None, HORIZON, readers.clone(), |_| ());
+        let asked = keeper.ask(&log);
+        let restored = restore(
+            log.clone(),
+            &keeper,
+            None,
+            HORIZON,
+            readers.clone(),
+            asked,
+            |_| (),
+        );
         let restored = restored.await.unwrap();
         let from_snapshot = restored.is_some();
         let replica = restored.unwrap_or_else(|| {

@@ -7,7 +7,11 @@ use std::io::{self, Read, Write};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{clock::Moment, record::Offset};
+use crate::{
+    clock::Moment,
+    fold::Seen,
+    record::{Ballot, Offset},
+};
 
 /// The first bytes of each snapshot.
 const MAGIC: [u8; 8] = *b"memgensn";
@@ -61,6 +65,9 @@ pub(super) struct Head {
     pub(super) topic_id: String,
     /// The fingerprint of the layout in which values are written here.
     pub(super) layout: u64,
+    /// The build that wrote it, if the state has migrations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) build: Option<u64>,
     /// Where the log goes on: what the fold is as of.
     pub(super) next: Offset,
     /// Epoch and incarnation.
@@ -69,6 +76,18 @@ pub(super) struct Head {
     pub(super) last: Option<(Offset, (u64, u64), u64)>,
     /// When the partition was last caught up.
     pub(super) current: Moment,
+}
+
+impl Head {
+    /// The last record before `next`.
+    pub(super) fn last(&self) -> Option<Seen> {
+        self.last
+            .map(|(offset, (epoch, incarnation), timestamp_ms)| Seen {
+                offset,
+                ballot: Ballot::new(epoch, incarnation),
+                timestamp_ms,
+            })
+    }
 }
 
 /// How much there is.
@@ -146,6 +165,12 @@ pub(super) struct Items<'s> {
 }
 
 impl<'s> Items<'s> {
+    /// How many there can be left, if each takes so many bytes at least.
+    pub(super) fn at_most(&self, bytes_min: usize) -> usize {
+        let left = usize::try_from(self.left).unwrap_or(usize::MAX);
+        left.min(self.rest.len() / bytes_min)
+    }
+
     /// Whether there is one more to be read.
     pub(super) fn more(&mut self) -> Result<bool, Unusable> {
         if self.left == 0 && !self.rest.is_empty() {

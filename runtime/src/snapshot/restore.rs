@@ -2,20 +2,22 @@
 
 use std::sync::Arc;
 
-use tokio::time::Instant;
+use tokio::{task::JoinHandle, time::Instant};
 use tracing::info;
 
 use super::{Keeper, Unusable, load, peers};
 use crate::{
     cluster::Cluster,
     fold::{Horizon, Seen},
-    log::{Log, LogError},
+    log::{Log, LogError, TopicPartition},
     migration::Readers,
+    record::Offset,
     replica::{ReplayError, Replica},
     state::State,
 };
 
-/// The replica that a snapshot makes, this node's or one of a peer; none if there is no snapshot that can be used. `seen` is told of the bytes that were read.
+/// The replica that a snapshot makes, this node's or one of a peer; none if there is no snapshot that can be used. `asked` is what [`Keeper::ask`] gave, and `seen` is told of
+/// the bytes that were read.
 ///
 /// # Errors
 /// If the log can't be read. The snapshot stays then.
@@ -25,9 +27,10 @@ pub(crate) async fn restore<S: State>(
     cluster: Option<&Cluster>,
     horizon: Horizon,
     readers: Arc<Readers<S>>,
+    asked: Option<Asked>,
     seen: impl Fn(usize),
 ) -> Result<Option<Replica<S>>, ReplayError> {
-    let kept = restore_kept(&log, keeper, horizon, &readers, &seen).await?;
+    let kept = restore_kept(&log, keeper, horizon, &readers, asked, &seen).await?;
     let Some(cluster) = cluster.filter(|_| kept.is_none()) else {
         return Ok(kept);
     };
@@ -35,7 +38,7 @@ pub(crate) async fn restore<S: State>(
         if !peers::copy(keeper, cluster, &peer).await {
             continue;
         }
-        let copied = restore_kept(&log, keeper, horizon, &readers, &seen).await?;
+        let copied = restore_kept(&log, keeper, horizon, &readers, None, &seen).await?;
         if copied.is_some() {
             keeper.metrics.snapshots_copied.inc();
             keeper.look_again();
@@ -50,6 +53,7 @@ async fn restore_kept<S: State>(
     keeper: &Arc<Keeper>,
     horizon: Horizon,
     readers: &Arc<Readers<S>>,
+    asked: Option<Asked>,
     seen: impl Fn(usize),
 ) -> Result<Option<Replica<S>>, ReplayError> {
     let begun = Instant::now();
@@ -61,7 +65,16 @@ async fn restore_kept<S: State>(
             return Ok(None);
         }
     };
-    if let Err(misfit) = fits(&**log, keeper, &loaded).await? {
+    let ending = match asked {
+        Some(asked) => asked.await.ok().transpose()?,
+        None => None,
+    };
+    let last = loaded.head.last();
+    let ending = match ending.filter(|ending| ending.last == last) {
+        Some(ending) => ending,
+        None => Ending::of(&**log, &keeper.partition, last).await?,
+    };
+    if let Err(misfit) = ending.fits(loaded.until) {
         keeper.discard(&misfit);
         return Ok(None);
     }
@@ -100,37 +113,68 @@ fn load_kept<S: State>(
     load::load(input, horizon, keeper.threads(), admit, seen).map(Some)
 }
 
-/// Whether the log is the one that the snapshot is of: it reaches as far, and the last record before the snapshot is the same, if it is still there.
-async fn fits<S: State>(
-    log: &dyn Log,
-    keeper: &Keeper,
-    loaded: &load::Loaded<S>,
-) -> Result<Result<(), String>, LogError> {
-    let partition = &keeper.partition;
-    let end = log.end(partition).await?;
-    if end < loaded.until {
-        return Ok(Err(format!(
-            "it goes up to {}, and the log ends at {end}",
-            loaded.until
-        )));
+/// What the log holds where a snapshot ends. It is asked for before the snapshot is read, since both take a while and neither needs the other.
+pub(crate) struct Ending {
+    /// The last record before the snapshot, as that knows it.
+    last: Option<Seen>,
+    /// The record that is there now, or the next one behind it; or why there is none.
+    found: Result<Option<Seen>, String>,
+    /// As far as the log reaches.
+    end: Offset,
+}
+
+/// An answer that is on its way.
+pub(crate) type Asked = JoinHandle<Result<Ending, LogError>>;
+
+impl Keeper {
+    /// Asks the log for what is at the end of the snapshot that is kept, if one is.
+    pub(crate) fn ask(&self, log: &Arc<dyn Log>) -> Option<Asked> {
+        let (log, partition, last) = (log.clone(), self.partition.clone(), self.kept()?.last);
+        Some(tokio::spawn(async move {
+            Ending::of(&*log, &partition, last).await
+        }))
     }
-    let Some(last) = loaded.fold.last() else {
-        return Ok(Ok(()));
-    };
-    // The least that can be read: what is asked for next lies right behind it.
-    let chunk = match log.read(partition, last.offset, 1).await {
-        Ok(chunk) => chunk,
-        Err(error @ LogError::OutOfRange { .. }) => return Ok(Err(error.to_string())),
-        Err(error) => return Err(error),
-    };
-    let found = chunk.records.first();
-    let found = found.map(|(offset, record)| Seen::of(*offset, record));
-    Ok(match found {
-        // Compaction has taken it, if it is not there.
-        Some(found) if found.offset == last.offset && found != last => Err(format!(
-            "another record is in the log at {} than was there",
-            last.offset
-        )),
-        _ => Ok(()),
-    })
+}
+
+impl Ending {
+    async fn of(
+        log: &dyn Log,
+        partition: &TopicPartition,
+        last: Option<Seen>,
+    ) -> Result<Self, LogError> {
+        let end = log.end(partition).await?;
+        let found = match last {
+            // The least that can be read: what is asked for next lies right behind it.
+            Some(last) if last.offset < end => match log.read(partition, last.offset, 1).await {
+                Ok(chunk) => {
+                    let first = chunk.records.first();
+                    Ok(first.map(|(offset, record)| Seen::of(*offset, record)))
+                }
+                Err(error @ LogError::OutOfRange { .. }) => Err(error.to_string()),
+                Err(error) => return Err(error),
+            },
+            _ => Ok(None),
+        };
+        Ok(Self { last, found, end })
+    }
+
+    /// Whether the log is the one that a snapshot is of: it reaches as far, and the last record before the snapshot is the same, if it is still there.
+    fn fits(&self, until: Offset) -> Result<(), String> {
+        if self.end < until {
+            return Err(format!(
+                "it goes up to {until}, and the log ends at {}",
+                self.end
+            ));
+        }
+        match (self.last, self.found.clone()?) {
+            // Compaction has taken it, if it is not there.
+            (Some(last), Some(found)) if found.offset == last.offset && found != last => {
+                Err(format!(
+                    "another record is in the log at {} than was there",
+                    last.offset
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
 }

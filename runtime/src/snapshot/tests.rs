@@ -120,10 +120,14 @@ impl World {
 
     /// The keeper of a node that starts now.
     fn keeper(&self, retention: Retention, layout: u64) -> Arc<Keeper> {
+        self.keeper_of(retention, layout, None)
+    }
+
+    fn keeper_of(&self, retention: Retention, layout: u64, build: Option<u64>) -> Arc<Keeper> {
         let (clock, depot) = (Arc::new(self.clock.clone()), Arc::new(self.depot.clone()));
         let common = Snapshots::new(clock, Some(depot), 1, Pace::Simulated);
         let metrics = Metrics::new().partition(&partition());
-        Keeper::new(common, partition(), retention, layout, metrics)
+        Keeper::new(common, partition(), retention, layout, build, metrics)
     }
 
     fn replica(&self, keeper: &Arc<Keeper>) -> Replica<Note> {
@@ -143,7 +147,8 @@ impl World {
     /// What a node that starts now makes of the snapshot.
     async fn restored(&self, keeper: &Arc<Keeper>) -> Option<Replica<Note>> {
         let log: Arc<dyn Log> = self.client.clone();
-        let restored = restore(log, keeper, None, HORIZON, Readers::current(7), |_| ());
+        let (asked, readers) = (keeper.ask(&log), Readers::current(7));
+        let restored = restore(log, keeper, None, HORIZON, readers, asked, |_| ());
         restored.await.unwrap()
     }
 
@@ -321,15 +326,21 @@ async fn what_does_not_fit_is_discarded() {
         topic_id: topic_id.to_owned(),
         ..retention()
     };
-    for (why, retention, layout) in [
-        ("nothing", retention(), 7),
-        ("another topic of this name", other("cluster/note@9"), 7),
-        ("another layout", retention(), 8),
+    for (why, retention, layout, build) in [
+        ("nothing", retention(), 7, None),
+        (
+            "another topic of this name",
+            other("cluster/note@9"),
+            7,
+            None,
+        ),
+        ("another layout", retention(), 8, None),
+        ("another build", retention(), 7, Some(1)),
     ] {
         let world = World::new().await;
         world.append(eventful());
         world.snapshot().await;
-        let keeper = world.keeper(retention, layout);
+        let keeper = world.keeper_of(retention, layout, build);
         let fits = why == "nothing";
         assert_eq!(keeper.kept().is_some(), fits, "{why}");
         assert_eq!(world.restored(&keeper).await.is_some(), fits, "{why}");

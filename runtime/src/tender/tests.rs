@@ -35,10 +35,12 @@ use crate::{
         Log, Topic, TopicPartition,
         sim::{Client, Faults, Sim},
     },
-    mailbox::{Answer, Command, Job, Mailbox, Refusal},
+    log_watch::LogWatch,
+    mailbox::{Answer, Command, Job, Mailbox, Refusal, RequestId},
     metrics::Metrics,
     migration::Readers,
     partitions::{Here, Slot},
+    peer_link::Connector,
     peer_secret::PeerSecret,
     planner::Planner,
     prelude::*,
@@ -46,7 +48,7 @@ use crate::{
     replay_progress::ReplayProgress,
     replica::Replica,
     snapshot::{Pace, Snapshots},
-    writer::{Bounds, Phase, Writer},
+    writer::{Bounds, Order, Phase, Writer},
 };
 
 const HORIZON: Horizon = Horizon {
@@ -90,15 +92,18 @@ struct Node {
     slot: Arc<Slot<Pile>>,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
-    _client: Arc<Client>,
+    client: Arc<Client>,
 }
 
 impl Node {
     async fn start(sim: &Sim, cluster: &LocalCluster, id: &str, incarnation: u64) -> Self {
         let client = Arc::new(declared(sim).await);
         let coordinator = Arc::new(cluster.node());
-        let seen = Cluster::new(coordinator.clone(), id, Peers::new(PeerSecret::default()));
+        let connector = Connector::new(None, coordinator.view());
+        let peers = Peers::new(PeerSecret::default(), connector);
+        let seen = Cluster::new(coordinator.clone(), id, peers);
         let (stop, told) = watch::channel(false);
+        let (cut_off, told_cut_off) = watch::channel(false);
         let metrics = Metrics::new().partition(&partition());
         let slot = Arc::new(Slot::new(partition(), seen.clone(), metrics, None));
         let common = Arc::new(Tending {
@@ -113,8 +118,15 @@ impl Node {
             progress: Arc::new(ReplayProgress::new(None)),
             snapshots: Snapshots::new(Arc::new(SimulatedClock::new()), None, 0, Pace::Simulated),
             replay_threads: false,
+            cut_off: told_cut_off,
             stop: told,
         });
+        let watch = LogWatch {
+            log: client.clone(),
+            coordinator: coordinator.clone(),
+            metrics: Metrics::new(),
+            cut_off,
+        };
         let tender = tokio::spawn(Tender::new(common, slot.clone(), Readers::current(0)).run());
         let address: SocketAddr = "127.0.0.1:1".parse().unwrap();
         let topic = StateTopic {
@@ -126,6 +138,7 @@ impl Node {
                 id: id.to_owned(),
                 incarnation,
                 peer: address,
+                host: None,
                 http: address,
                 admin: address,
                 zone: None,
@@ -133,6 +146,7 @@ impl Node {
                 topics: [("pile".into(), topic)].into(),
                 version: "1".to_owned(),
                 draining: false,
+                cut_off: false,
                 in_sync: std::collections::BTreeSet::new(),
             })
             .await
@@ -147,8 +161,12 @@ impl Node {
             coordinator,
             slot,
             stop,
-            tasks: vec![tender, tokio::spawn(planner.run())],
-            _client: client,
+            tasks: vec![
+                tender,
+                tokio::spawn(planner.run()),
+                tokio::spawn(watch.run()),
+            ],
+            client,
         }
     }
 
@@ -158,6 +176,24 @@ impl Node {
             task.abort();
         }
         self.coordinator.leave().await;
+    }
+}
+
+/// `n1` to `n3`.
+async fn three(sim: &Sim, cluster: &LocalCluster) -> Vec<Node> {
+    let mut nodes = Vec::new();
+    for number in 1..=3 {
+        nodes.push(Node::start(sim, cluster, &format!("n{number}"), number).await);
+    }
+    nodes
+}
+
+fn stop(nodes: Vec<Node>) {
+    for node in nodes {
+        node.stop.send_replace(true);
+        for task in node.tasks {
+            task.abort();
+        }
     }
 }
 
@@ -179,11 +215,19 @@ async fn owner(nodes: &[Node]) -> (usize, Arc<Here<Pile>>) {
 }
 
 async fn append(mailbox: &Mailbox<Pile>, item: u64) -> Result<Answer, Refusal> {
+    append_as(mailbox, item, None).await
+}
+
+async fn append_as(
+    mailbox: &Mailbox<Pile>,
+    item: u64,
+    request: Option<RequestId>,
+) -> Result<Answer, Refusal> {
     let asked = mailbox.ask(|slot| {
         Job::Command(Command {
             key: "a".to_owned(),
             conditions: Conditions::default(),
-            request: None,
+            request,
             run: Box::new(move |entry: &mut Entry<Pile>| {
                 let key = entry.key().clone();
                 let items = Vec::new();
@@ -204,7 +248,12 @@ async fn append_all(nodes: &[Node], items: std::ops::Range<u64>) {
             let (_, here) = owner(nodes).await;
             match append(&here.mailbox, item).await {
                 Ok(_) => break,
-                Err(refusal) => assert_eq!(refusal, Refusal::Moved),
+                Err(refusal) => {
+                    assert!(
+                        matches!(refusal, Refusal::Moved | Refusal::Undone(_)),
+                        "{refusal:?}"
+                    );
+                }
             }
         }
     }
@@ -220,10 +269,7 @@ async fn a_partition_goes_from_node_to_node_and_loses_nothing() {
     for seed in 0..20 {
         let sim = Sim::new(seed, Faults::none());
         let cluster = LocalCluster::new();
-        let mut nodes = Vec::new();
-        for number in 1..=3 {
-            nodes.push(Node::start(&sim, &cluster, &format!("n{number}"), number).await);
-        }
+        let mut nodes = three(&sim, &cluster).await;
         append_all(&nodes, 0..10).await;
         // It is given away while others write: nobody is refused but for a moment.
         let (first, _) = owner(&nodes).await;
@@ -255,13 +301,98 @@ async fn a_partition_goes_from_node_to_node_and_loses_nothing() {
                 assert_eq!(pile.state.items.len(), 60);
             }
         }
-        for node in nodes {
-            node.stop.send_replace(true);
-            for task in node.tasks {
-                task.abort();
+        stop(nodes);
+    }
+}
+
+/// Whoever serves and is not this one.
+async fn owner_besides(nodes: &[Node], other: usize) -> Arc<Here<Pile>> {
+    let found = async {
+        loop {
+            let (index, here) = owner(nodes).await;
+            if index != other {
+                return here;
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(Duration::from_secs(60), found).await.unwrap()
+}
+
+/// What was on its way when the owner was cut off landed, and nobody heard of it: who asks for it again at the next owner gets the first answer.
+#[tokio::test(start_paused = true)]
+async fn an_owner_that_is_cut_off_from_the_log_gives_its_partition_away() {
+    for seed in 0..20 {
+        let sim = Sim::new(seed, Faults::none());
+        let cluster = LocalCluster::new();
+        let nodes = three(&sim, &cluster).await;
+        append_all(&nodes, 0..10).await;
+        let (first, here) = owner(&nodes).await;
+        let id = |number: u8| {
+            Some(RequestId {
+                id: Bytes::from(vec![number]),
+                fingerprint: u128::from(number),
+            })
+        };
+        let sent = {
+            let mailbox = here.mailbox.clone();
+            tokio::spawn(async move { append_as(&mailbox, 10, id(1)).await })
+        };
+        sleep(Duration::from_micros(1500)).await;
+        sim.set_cut_off(&nodes[first].client, true);
+        let never_sent = {
+            let mailbox = here.mailbox.clone();
+            tokio::spawn(async move { append_as(&mailbox, 11, id(2)).await })
+        };
+        let next = owner_besides(&nodes, first).await;
+        for (asked, number, item) in [(sent, 1, 10), (never_sent, 2, 11)] {
+            let answer = asked.await.unwrap();
+            assert!(
+                matches!(answer, Err(Refusal::Unknown | Refusal::Moved)),
+                "seed {seed}, {item}: {:?}",
+                answer.err()
+            );
+            append_as(&next.mailbox, item, id(number)).await.unwrap();
+        }
+        assert_eq!(items(&next), (0..12).collect::<Vec<_>>(), "seed {seed}");
+        // It is back, follows again, and may have the partition back.
+        sim.set_cut_off(&nodes[first].client, false);
+        append_all(&nodes, 12..20).await;
+        sleep(Duration::from_secs(10)).await;
+        for node in &nodes {
+            if let Some(copy) = node.slot.copy() {
+                let pile = copy.memory.get(&"a".to_owned()).unwrap();
+                assert_eq!(pile.state.items, (0..20).collect::<Vec<_>>());
             }
         }
+        let (last, _) = owner(&nodes).await;
+        nodes[last]
+            .coordinator
+            .update(&mut |node| node.draining = true);
+        owner_besides(&nodes, last).await;
+        stop(nodes);
     }
+}
+
+/// If it is the log that is gone, every node keeps what it has: it can answer reads.
+#[tokio::test(start_paused = true)]
+async fn a_log_that_answers_nobody_moves_nothing() {
+    let sim = Sim::new(1, Faults::none());
+    let cluster = LocalCluster::new();
+    let nodes = three(&sim, &cluster).await;
+    append_all(&nodes, 0..10).await;
+    let (first, here) = owner(&nodes).await;
+    for cut_off in [true, false] {
+        for node in &nodes {
+            sim.set_cut_off(&node.client, cut_off);
+            sleep(Duration::from_millis(300)).await;
+        }
+        sleep(Duration::from_secs(30)).await;
+        assert_eq!(here.read(false, |_| ()).await, Ok(()));
+    }
+    append_all(&nodes, 10..20).await;
+    assert_eq!(owner(&nodes).await.0, first);
+    assert_eq!(items(&here), (0..20).collect::<Vec<_>>());
 }
 
 /// A lock whose lease can lapse.
@@ -286,7 +417,7 @@ struct Owner {
     here: Arc<Here<Pile>>,
     lease: Arc<AtomicBool>,
     task: JoinHandle<()>,
-    _leave: watch::Sender<bool>,
+    _orders: watch::Sender<Order>,
 }
 
 async fn serve(sim: &Sim, incarnation: u64) -> Owner {
@@ -296,7 +427,7 @@ async fn serve(sim: &Sim, incarnation: u64) -> Owner {
     let lock: Arc<dyn Lock> = Arc::new(Leased(lease.clone()));
     let (mailbox, inbox) = Mailbox::new(64);
     let (phase, phase_seen) = watch::channel(Phase::Starting);
-    let (teller, told_to_leave) = watch::channel(false);
+    let (teller, orders) = watch::channel(Order::Serve);
     let here = Arc::new(Here {
         partition: partition(),
         memory: replica.memory().clone(),
@@ -309,7 +440,7 @@ async fn serve(sim: &Sim, incarnation: u64) -> Owner {
         replica,
         inbox,
         phase,
-        leave: told_to_leave,
+        orders,
         lock,
         bounds: BOUNDS,
         metrics: Metrics::new().partition(&partition()),
@@ -325,7 +456,7 @@ async fn serve(sim: &Sim, incarnation: u64) -> Owner {
         here,
         lease,
         task,
-        _leave: teller,
+        _orders: teller,
     }
 }
 

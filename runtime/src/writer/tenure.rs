@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
-use super::{Running, group::Group};
+use super::{Order, Running, group::Group};
 use crate::{
     mailbox::Refusal,
     memory::{Change, UNKNOWN},
@@ -40,7 +40,10 @@ impl<S: State> Running<S> {
     /// Whether the lock is held. A lease that lapsed may be renewed, so this waits until that is known.
     async fn has_lock(&mut self) -> bool {
         while !self.lock.holds() {
-            if self.lock.is_lost() || *self.leave.borrow() || self.inbox.is_closed() {
+            if self.lock.is_lost()
+                || *self.orders.borrow() != Order::Serve
+                || self.inbox.is_closed()
+            {
                 return false;
             }
             tokio::time::sleep(LEASE_POLL).await;

@@ -180,11 +180,13 @@ fn rate(records: usize, time: Duration) -> f64 {
 type Scan = Box<dyn Fn() -> Outcome<usize>>;
 
 #[cfg(not(feature = "fjall"))]
+#[allow(clippy::unnecessary_wraps, reason = "as with fjall")]
 fn others(_: &std::path::Path) -> Outcome<Vec<Box<dyn Append>>> {
     Ok(Vec::new())
 }
 
 #[cfg(not(feature = "fjall"))]
+#[allow(clippy::unnecessary_wraps, reason = "as with fjall")]
 fn scanner(
     _: &std::path::Path,
     _: &mut dyn FnMut(&mut dyn Append) -> Outcome<()>,

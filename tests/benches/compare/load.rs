@@ -58,7 +58,7 @@ impl Seen {
 
 /// Which requests are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+pub(crate) enum Kind {
     Get,
     Put,
 }
@@ -124,7 +124,7 @@ pub(crate) fn run(args: &[String]) -> Outcome<()> {
 }
 
 /// The entries that are asked for: all, or those of some partitions, or those of all others.
-fn numbers(of: &str) -> Outcome<Rc<[usize]>> {
+pub(crate) fn numbers(of: &str) -> Outcome<Rc<[usize]>> {
     let (list, wanted) = match of.split_once(':') {
         Some(("of", list)) => (list, true),
         Some(("not-of", list)) => (list, false),
@@ -140,7 +140,7 @@ fn numbers(of: &str) -> Outcome<Rc<[usize]>> {
 }
 
 /// One connection.
-struct Client {
+pub(crate) struct Client {
     stream: TcpStream,
     kind: Kind,
     random: Random,
@@ -158,7 +158,7 @@ struct Client {
 }
 
 impl Client {
-    async fn open(
+    pub(crate) async fn open(
         address: &str,
         kind: Kind,
         seed: usize,
@@ -204,8 +204,18 @@ impl Client {
         })
     }
 
+    /// The key of the last request.
+    pub(crate) fn key(&self) -> String {
+        String::from_utf8_lossy(&self.request[self.request_key..][..KEY_BYTES]).into_owned()
+    }
+
+    /// The last reply.
+    pub(crate) fn reply(&self) -> &[u8] {
+        &self.reply
+    }
+
     /// Sends a request and checks its reply.
-    async fn exchange(&mut self) -> Outcome<()> {
+    pub(crate) async fn exchange(&mut self) -> Outcome<()> {
         let bound = u32::try_from(self.numbers.len())?;
         let number = self.numbers[usize::try_from(self.random.below(bound))?];
         overwrite(&mut self.request[self.request_key..][..KEY_BYTES], number);
@@ -245,8 +255,18 @@ impl Client {
     }
 }
 
+/// The value of a header, by its name in small letters.
+pub(crate) fn header_of<'r>(reply: &'r [u8], name: &str) -> Option<&'r str> {
+    let (head, _) = reply.split_at(body_of(reply)?.0);
+    let mut lines = std::str::from_utf8(head).ok()?.lines();
+    lines.find_map(|line| {
+        let (field, value) = line.split_once(':')?;
+        field.eq_ignore_ascii_case(name).then(|| value.trim())
+    })
+}
+
 /// Where the body begins and how long it is, once the head is there.
-fn body_of(reply: &[u8]) -> Option<(usize, usize)> {
+pub(crate) fn body_of(reply: &[u8]) -> Option<(usize, usize)> {
     let mut length = 0;
     let mut at = 0;
     loop {

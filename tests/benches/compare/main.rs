@@ -10,7 +10,7 @@
 //! | module | what |
 //! |---|---|
 //! | `options` | what was asked for |
-//! | `http`, `restart`, `tail`, `journal` | the sections, and their targets |
+//! | `http`, `restart`, `tail`, `lag`, `journal` | the sections, and their targets |
 //! | `register`, `bare`, `load` | what the processes do: memgen, the bare server, the clients |
 //! | `entries`, `fill` | the keys and values, and a log that holds them |
 //! | `process`, `report` | starting processes; medians and the table |
@@ -20,6 +20,7 @@ mod entries;
 mod fill;
 mod http;
 mod journal;
+mod lag;
 mod load;
 mod options;
 mod process;
@@ -57,13 +58,16 @@ fn role(args: &[String]) -> Outcome<()> {
     match name.as_str() {
         "register" => register::serve(args),
         "two" => register::serve_two(args),
+        "node" => register::serve_node(args),
         "restart" => register::restart(args),
         "start" => tail::start(args),
         "consume" => tail::consume(args),
         "bare" => bare::serve(args),
         "load" => load::run(args),
-        // By hand only: a log for `restart` and `register` under a profiler.
+        "lag" => lag::run(args),
+        // By hand only: a log for `restart`, `start` and `register` under a profiler.
         "fill" => fill::run(args),
+        "fill-topic" => tail::fill_topic(args),
         other => Err(format!("`{other}` is no role").into()),
     }
 }
@@ -83,7 +87,7 @@ fn compare(options: &Options) -> Outcome<()> {
 type Section = fn(&Options, &mut Report) -> Outcome<()>;
 
 /// The sections, in the order of the table.
-const SECTIONS: [(&str, Section); 11] = [
+const SECTIONS: [(&str, Section); 12] = [
     ("reads", http::reads),
     ("writes", http::writes),
     ("lone", http::lone),
@@ -95,4 +99,5 @@ const SECTIONS: [(&str, Section); 11] = [
     ("forwarded", http::forwarded),
     ("kafka", http::kafka),
     ("tail", tail::replay),
+    ("standby", lag::standby),
 ];

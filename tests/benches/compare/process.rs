@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{Outcome, load::Seen, options::Options};
+use crate::{Outcome, load::Seen, options::Options, register::topic};
 
 /// The first argument of a process that this program started.
 pub(crate) const ROLE: &str = "--role";
@@ -106,35 +106,49 @@ impl Server {
         seed: usize,
     ) -> Outcome<Seen> {
         let before = self.processor_seconds()?;
-        let cores = if self.shared { Cores::All } else { Cores::Load };
         let seconds = time.as_secs_f64().to_string();
-        let numbers = [connections.to_string(), seed.to_string()];
-        let owned = self.owned.as_deref().unwrap_or_default();
-        let of = match keys {
-            Keys::All => "all".to_owned(),
-            Keys::Owned => format!("of:{owned}"),
-            Keys::Others => format!("not-of:{owned}"),
-        };
-        let output = command(
-            cores,
-            &[
-                "load",
-                &self.address,
-                kind,
-                &numbers[0],
-                &seconds,
-                &numbers[1],
-                &of,
-            ],
-        )?
-        .stderr(Stdio::inherit())
-        .output()?;
-        if !output.status.success() {
-            return Err(format!("the load `{kind}` over {connections} connections failed").into());
-        }
-        let mut outcome = Seen::parse(&String::from_utf8(output.stdout)?)?;
+        let text = self.client(|address, owned| {
+            let of = match keys {
+                Keys::All => "all".to_owned(),
+                Keys::Owned => format!("of:{owned}"),
+                Keys::Others => format!("not-of:{owned}"),
+            };
+            let (connections, seed) = (connections.to_string(), seed.to_string());
+            let args = ["load", address, kind, &connections, &seconds, &seed, &of];
+            args.map(str::to_owned).to_vec()
+        })?;
+        let mut outcome = Seen::parse(&text)?;
         outcome.server_us = (self.processor_seconds()? - before) * 1e6 / outcome.requests;
         Ok(outcome)
+    }
+
+    /// Runs a client to its end, and gives back what it printed. `args` is told where the server listens, and the partitions that it owns.
+    pub(crate) fn client(&self, args: impl FnOnce(&str, &str) -> Vec<String>) -> Outcome<String> {
+        let cores = if self.shared { Cores::All } else { Cores::Load };
+        let args = args(&self.address, self.owned.as_deref().unwrap_or_default());
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let output = command(cores, &args)?.stderr(Stdio::inherit()).output()?;
+        if !output.status.success() {
+            return Err(format!("the client {args:?} failed").into());
+        }
+        Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The other of two nodes has said what it owns.
+    pub(crate) fn owns_what_others_do_not(&mut self, other: &Self) {
+        let owned: Vec<_> = other
+            .owned
+            .iter()
+            .flat_map(|list| list.split(','))
+            .collect();
+        let numbers = (0..topic().partitions).map(|number| number.to_string());
+        let rest: Vec<_> = numbers.filter(|one| !owned.contains(&&**one)).collect();
+        self.owned = Some(rest.join(","));
     }
 
     /// The time that the server has been on processors.

@@ -9,7 +9,7 @@ use std::{
 
 use memgen::{
     Config, State,
-    config::{KafkaConfig, LogChoice},
+    config::{CoordinatorChoice, KafkaConfig, LogChoice},
     prelude::*,
 };
 
@@ -102,7 +102,7 @@ pub(crate) fn serve_two(args: &[String]) -> Outcome<()> {
     let (running, owned) = runtime.block_on(async {
         let running = memgen::service!(Register).start(config).await?;
         running.ready().await?;
-        let owned = owned_by_the_first(&running).await?;
+        let owned = owned_half(&running).await?;
         Outcome::Ok((running, owned))
     })?;
     announce_and_wait(format_args!("{} {owned}", running.nodes()[0].http));
@@ -110,18 +110,48 @@ pub(crate) fn serve_two(args: &[String]) -> Outcome<()> {
     Ok(())
 }
 
-/// The partitions that the first node owns, once each has an owner and both have as many.
-async fn owned_by_the_first(running: &memgen::server::Running) -> Outcome<String> {
+/// Serves as a node of a cluster, with one standby for each partition: `NAME FOLDER BROKERS ZOOKEEPER`. The one called `standby` is there when it owns half of the partitions and follows
+/// the other half.
+pub(crate) fn serve_node(args: &[String]) -> Outcome<()> {
+    let [name, folder, brokers, zookeeper] = args else {
+        return Err("a node needs a name, a folder, brokers and ZooKeeper".into());
+    };
+    let config = Config {
+        node: Some(name.clone()),
+        coordinator: CoordinatorChoice::ZooKeeper(format!("zookeeper://{zookeeper}").parse()?),
+        replicas: 1,
+        ..on_kafka(folder.as_ref(), brokers, 3)
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let (running, owned) = runtime.block_on(async {
+        let running = memgen::service!(Register).start(config).await?;
+        running.ready().await?;
+        let owned = match name.as_str() {
+            "standby" => owned_half(&running).await?,
+            _ => String::new(),
+        };
+        Outcome::Ok((running, owned))
+    })?;
+    announce_and_wait(format_args!("{} {owned}", running.nodes()[0].http));
+    runtime.block_on(running.stop());
+    Ok(())
+}
+
+/// The partitions that the first node of a process owns, once those are half of all, and it has of each what it shall have.
+async fn owned_half(running: &memgen::server::Running) -> Outcome<String> {
     let admin = Client::new(format!("http://{}", running.nodes()[0].admin));
     for _ in 0..200 {
         let status = admin.get("/status").await.json();
         let partitions = status["partitions"].as_array().ok_or("no partitions")?;
         let owned: Vec<&serde_json::Value> = partitions
             .iter()
-            .filter(|one| one["owner"] == status["node"] && one["topic"] == topic().name)
+            .filter(|one| one["owner"] == status["node"] && one["phase"] == "serving")
             .map(|one| &one["partition"])
             .collect();
-        if owned.len() * 2 == partitions.len() {
+        let ready = status["ready"] == true && partitions.iter().all(|one| !one["owner"].is_null());
+        if ready && owned.len() * 2 == partitions.len() {
             let owned: Vec<String> = owned.iter().map(ToString::to_string).collect();
             return Ok(owned.join(","));
         }

@@ -42,11 +42,11 @@ const PARTS: [Cut; 3] = [
         nets: &[Net::ZooKeeper],
         taken_over: true,
     },
-    // It keeps the locks, since the ensemble hears of it: its partitions wait for Kafka.
+    // The ensemble hears of it, so it says itself that it can own nothing.
     Cut {
         name: "cut off from Kafka",
         nets: &[Net::Kafka],
-        taken_over: false,
+        taken_over: true,
     },
     // It lives, by all that the others know, and its partitions stay with it.
     Cut {

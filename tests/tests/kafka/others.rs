@@ -190,6 +190,13 @@ async fn transactions_of_others_are_in_nobodys_way() {
     let foreign = tokio::task::spawn_blocking(move || transact(true, at)).await;
     drop(foreign.expect("it does not panic"));
     assert_eq!(read_all(&log, &partition).await.len(), 2);
+    // The mark is written when the commit has been confirmed already.
+    let marked = async {
+        while log.end(&partition).await.expect("an end") < 3 {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(SOON, marked).await.expect("a mark");
     assert_eq!(
         log.end(&partition).await.expect("an end"),
         3,

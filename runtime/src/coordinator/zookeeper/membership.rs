@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
-use zookeeper_client::{Client, CreateMode, Error};
+use zookeeper_client::{Client, CreateMode, Error, MultiWriteError};
 
 use super::{
     Shared, error,
@@ -63,7 +63,7 @@ pub(super) async fn join(shared: &Arc<Shared>, node: Node) -> Result<(), Coordin
             Ok(Announced::Taken(ghost)) => {
                 if ghost.is_gone() {
                     info!(node = node.id, "the last process of this name is gone");
-                    bury(shared, &session, &node.id, &ghost)
+                    replace(shared, &session, &node, &ghost)
                         .await
                         .map_err(|error| error::of_caller(&error))?;
                 } else if Instant::now() > deadline {
@@ -80,33 +80,50 @@ pub(super) async fn join(shared: &Arc<Shared>, node: Node) -> Result<(), Coordin
     }
 }
 
-/// Deletes what a session left of which the process is proved to be gone.
-async fn bury(shared: &Shared, session: &Session, id: &str, ghost: &Ghost) -> Result<(), Error> {
+/// Deletes what a session left of which the process is proved to be gone, and takes its place. Nobody sees the name without a node in between: the plan would leave it out, and a copy that the new process has
+/// begun to read would be given up.
+async fn replace(
+    shared: &Shared,
+    session: &Session,
+    node: &Node,
+    ghost: &Ghost,
+) -> Result<(), Error> {
     let client = session.client()?;
     let incarnation = ghost.entry.as_ref().map(|entry| entry.node.incarnation);
     let view = shared.view.borrow().clone();
     for (partition, holder) in &view.holders {
-        if holder.node == id && Some(holder.incarnation) == incarnation {
+        if holder.node == node.id && Some(holder.incarnation) == incarnation {
             locks::remove(&client, partition, holder.lock.cast_signed()).await?;
         }
     }
-    match client
-        .delete(&layout::member(id), Some(ghost.version))
-        .await
-    {
-        Ok(()) | Err(Error::NoNode | Error::BadVersion) => Ok(()),
-        Err(error) => Err(error),
+    let path = layout::member(&node.id);
+    let ephemeral = CreateMode::Ephemeral.with_acls(shared.root.acls());
+    let mut writer = client.new_multi_writer();
+    writer.add_delete(&path, Some(ghost.version))?;
+    writer.add_create(&path, &bytes_of(node), &ephemeral)?;
+    match writer.commit().await {
+        // What is there now is looked at again in any case.
+        Ok(_)
+        | Err(MultiWriteError::OperationFailed {
+            source: Error::NoNode | Error::BadVersion,
+            ..
+        }) => Ok(()),
+        Err(error) => Err(error.into()),
     }
+}
+
+/// What a node says of itself there.
+fn bytes_of(node: &Node) -> Vec<u8> {
+    layout::to_bytes(&MemberEntry {
+        node: node.clone(),
+        process: Process::this(),
+    })
 }
 
 async fn announce(shared: &Shared, session: &Session, node: &Node) -> Result<Announced, Error> {
     let client = session.client()?;
     let path = layout::member(&node.id);
-    let entry = MemberEntry {
-        node: node.clone(),
-        process: Process::this(),
-    };
-    let bytes = layout::to_bytes(&entry);
+    let bytes = bytes_of(node);
     let ephemeral = CreateMode::Ephemeral.with_acls(shared.root.acls());
     loop {
         let Some(stat) = client.check_stat(&path).await? else {

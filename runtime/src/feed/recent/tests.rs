@@ -20,7 +20,7 @@ struct Number {
 type Written<'a> = (Offset, &'a [(&'a str, Option<u64>)]);
 
 fn apply(memory: &Memory<Number>, records: &[Written<'_>]) {
-    let mut changes = Vec::new();
+    let mut changes: Vec<Change<Number>> = Vec::new();
     for (offset, written) in records {
         changes.extend(written.iter().map(|(name, number)| Change {
             key: (*name).to_owned(),
@@ -46,7 +46,11 @@ fn shown(changes: &[Arc<Recorded<Number>>]) -> Vec<String> {
     changes.iter().map(show).collect()
 }
 
-fn after(memory: &Memory<Number>, mark: &str, most: usize) -> Result<(Vec<String>, String), Gone> {
+fn after(
+    memory: &Memory<Number>,
+    mark: &str,
+    most: usize,
+) -> Result<(Vec<String>, String), Unread> {
     let mark = Mark::parse(mark).unwrap();
     let (changes, mark) = memory.recent().after(mark, most)?;
     Ok((shown(&changes), mark.to_string()))
@@ -89,7 +93,7 @@ fn changes_are_in_the_order_of_the_log_and_each_mark_goes_on_behind_its_own() {
     let two = Ok((texts(&["b=2@4", "a=-@6"]), "6".to_owned()));
     assert_eq!(after(&memory, "2", 2), two);
     assert_eq!(after(&memory, "8", 2), Ok((Vec::new(), "8".to_owned())));
-    assert_eq!(after(&memory, "9", 2), Err(Gone::Lost), "of another log");
+    assert_eq!(after(&memory, "9", 2), Err(Unread::Lost), "of another log");
 }
 
 #[test]
@@ -102,7 +106,7 @@ fn what_is_too_much_goes_and_who_is_behind_it_is_told() {
     for number in 0..5 {
         apply(&memory, &[(number, &[("a", Some(number))])]);
     }
-    assert_eq!(after(&memory, "0", 100), Err(Gone::Lost));
+    assert_eq!(after(&memory, "0", 100), Err(Unread::Lost));
     let rest = texts(&["a=2@2", "a=3@3", "a=4@4"]);
     assert_eq!(after(&memory, "1", 100), Ok((rest, "4".to_owned())));
     memory.recent().bound(History {
@@ -111,7 +115,7 @@ fn what_is_too_much_goes_and_who_is_behind_it_is_told() {
     });
     assert_eq!(
         after(&memory, "2", 100),
-        Err(Gone::Lost),
+        Err(Unread::Lost),
         "they have values, too"
     );
     let rest = texts(&["a=4@4"]);
@@ -120,7 +124,7 @@ fn what_is_too_much_goes_and_who_is_behind_it_is_told() {
     // Compaction was at 5 to 8, and what was there before is of no use.
     memory.recent().begin_at(9);
     apply(&memory, &[(9, &[("a", Some(9))])]);
-    assert_eq!(after(&memory, "7", 100), Err(Gone::Lost));
+    assert_eq!(after(&memory, "7", 100), Err(Unread::Lost));
     let rest = texts(&["a=9@9"]);
     assert_eq!(after(&memory, "8", 100), Ok((rest, "9".to_owned())));
 }
@@ -150,18 +154,18 @@ fn a_watched_key_has_its_own_changes_alone() {
     assert_eq!(of_a("0"), Ok((texts(&["a=2@2", "a=4@4"]), "4".to_owned())));
     assert_eq!(of_a("4"), Ok((texts(&["a=-@5"]), "5".to_owned())));
     apply(&memory, &[(6, &[("b", Some(6))])]);
-    assert_eq!(of_a("1"), Err(Gone::Lost));
+    assert_eq!(of_a("1"), Err(Unread::Lost));
     assert_eq!(of_a("2"), Ok((texts(&["a=4@4", "a=-@5"]), "5".to_owned())));
     assert_eq!(of_a("5"), Ok((Vec::new(), "6".to_owned())));
     recent.begin_at(9);
     apply(&memory, &[(9, &[])]);
     assert_eq!(
         of_a("6"),
-        Err(Gone::Lost),
+        Err(Unread::Lost),
         "nobody knows what was in between"
     );
     recent.close();
-    assert_eq!(of_a("9"), Err(Gone::Closed));
+    assert_eq!(of_a("9"), Err(Unread::Closed));
     recent.unwatch(&a);
     assert!(recent.inner().watched.is_empty());
 }

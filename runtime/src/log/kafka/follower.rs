@@ -1,6 +1,7 @@
 //! One partition that is read, and waited for.
 
 use std::{
+    collections::HashSet,
     io,
     sync::{
         Arc,
@@ -17,7 +18,7 @@ use rdkafka::{
 use tokio::sync::{Mutex, Notify, OwnedMutexGuard};
 use tracing::{debug, warn};
 
-use super::{chunk::ChunkBuilder, context::Context, error::is_permanent};
+use super::{UNPOISONED, chunk::ChunkBuilder, context::Context, error::is_permanent};
 use crate::{
     log::{Chunk, LogError, TopicPartition},
     record::Offset,
@@ -46,6 +47,9 @@ const UNKNOWN_TOPIC: Duration = Duration::from_secs(15);
 /// How long to ask for the end of a partition, if somebody only wants to know.
 const ASK: Duration = Duration::from_secs(5);
 
+/// The topics whose leaders the consumer was made to look for.
+pub(super) type KnownTopics = std::sync::Mutex<HashSet<String>>;
+
 /// One partition that is read.
 pub(super) struct Follower {
     partition: TopicPartition,
@@ -59,6 +63,7 @@ pub(super) struct Follower {
     filled: Arc<Notify>,
     /// Those who wait for more.
     waiting: AtomicUsize,
+    known: Arc<KnownTopics>,
     closed: Arc<AtomicBool>,
     state: Arc<Mutex<State>>,
 }
@@ -100,6 +105,7 @@ impl Follower {
         asker: &Arc<BaseConsumer<Context>>,
         partition: &TopicPartition,
         topic: &str,
+        known: Arc<KnownTopics>,
         closed: Arc<AtomicBool>,
     ) -> Result<Self, LogError> {
         let number =
@@ -119,6 +125,7 @@ impl Follower {
             asker: Arc::clone(asker),
             filled,
             waiting: AtomicUsize::new(0),
+            known,
             closed,
             state: Arc::new(Mutex::new(State {
                 queue,
@@ -375,10 +382,23 @@ impl Follower {
                 Ok(()) => {
                     state.assigned = true;
                     state.position = Some(from);
+                    self.find_leaders();
                     return Ok(());
                 }
                 Err(error) => self.endure(trouble, &error)?,
             }
+        }
+    }
+
+    /// Has the consumer ask at once who leads the partitions of this topic, the first time that one of them is assigned. Left to itself it asks when its next second is over.
+    fn find_leaders(&self) {
+        let is_new = {
+            let mut known = self.known.lock().expect(UNPOISONED);
+            known.insert(self.topic.clone())
+        };
+        if is_new && let Err(error) = self.consumer.fetch_metadata(Some(&self.topic), CALL) {
+            debug!(partition = %self.partition, %error, "looking for leaders");
+            self.known.lock().expect(UNPOISONED).remove(&self.topic);
         }
     }
 

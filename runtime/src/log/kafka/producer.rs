@@ -43,8 +43,13 @@ use crate::{
     record::{Offset, Record},
 };
 
-/// How long the thread of a client waits for reports before it looks whether the client failed, or is needed no more.
-const POLL: Duration = Duration::from_millis(20);
+/// How long the thread of a client waits for reports before it looks whether the client failed, or is needed no more. The last millisecond of it is waited for on a processor, by
+/// the client's library, which counts in whole ones.
+const POLL: Duration = Duration::from_millis(100);
+/// How many records of a partition may be on their way before the next ones are kept back. librdkafka sends an idempotent producer's records only while less than five
+/// of their partition have no report yet, however they are batched; while others wait for that, its thread spins. One is left over, since the first record of a group may go
+/// ahead of the rest.
+const RECORDS_IN_FLIGHT_MAX: usize = 4;
 /// What is added to a record that is alone in its batch, at most: the batch's head, the record's lengths, and a header with a fingerprint.
 pub(super) const OVERHEAD_BYTES: usize = 61 + 64 + header::BYTES_MAX;
 /// Why a closed log refuses.
@@ -463,6 +468,10 @@ impl KafkaProducer {
 }
 
 impl Producer for KafkaProducer {
+    fn records_in_flight_max(&self) -> usize {
+        RECORDS_IN_FLIGHT_MAX
+    }
+
     fn append(&mut self, records: &[Record]) -> Receipt {
         let Some(client) = self
             .client

@@ -16,14 +16,25 @@ use std::{
     time::Duration,
 };
 
-use rdkafka::{ClientConfig, consumer::BaseConsumer, error::KafkaError};
+use rdkafka::{
+    ClientConfig,
+    consumer::{BaseConsumer, Consumer as _},
+    error::KafkaError,
+};
 use tracing::debug;
 
-use super::{UNPOISONED, context::Context, error::client_error, follower::Follower};
+use super::{
+    UNPOISONED,
+    context::Context,
+    error::client_error,
+    follower::{Follower, KnownTopics},
+};
 use crate::log::{LogError, TopicPartition};
 
 /// How often the consumer's own events are looked after, and idle partitions given back.
 const SERVE: Duration = Duration::from_millis(200);
+/// How long a broker may take to say that it is there.
+const ANSWER: Duration = Duration::from_secs(1);
 /// How often it is looked whether the last queue of a consumer is gone.
 const GOING: Duration = Duration::from_millis(20);
 
@@ -32,6 +43,7 @@ pub(super) struct Reader {
     consumer: Arc<BaseConsumer<Context>>,
     asker: Arc<BaseConsumer<Context>>,
     followers: Mutex<HashMap<TopicPartition, Arc<Follower>>>,
+    known: Arc<KnownTopics>,
     closed: Arc<AtomicBool>,
 }
 
@@ -48,6 +60,7 @@ impl Reader {
             consumer: consumer("consumer")?,
             asker: consumer("asker")?,
             followers: Mutex::default(),
+            known: Arc::default(),
             closed: Arc::default(),
         });
         let weak = Arc::downgrade(&reader);
@@ -77,10 +90,27 @@ impl Reader {
             &self.asker,
             partition,
             topic,
+            Arc::clone(&self.known),
             Arc::clone(&self.closed),
         )?);
         followers.insert(partition.clone(), Arc::clone(&follower));
         Ok(follower)
+    }
+
+    /// Whether any broker answers. Both consumers ask, since each asks one broker that chance chooses, and that one may be the one that is ill.
+    pub(super) async fn answers(&self, topic: String) -> bool {
+        let asked = [&self.asker, &self.consumer].map(|client| {
+            let (client, topic) = (Arc::clone(client), topic.clone());
+            let ask = move || client.fetch_metadata(Some(&topic), ANSWER);
+            async { tokio::task::spawn_blocking(ask).await.ok()?.ok() }
+        });
+        let [one, other] = asked;
+        tokio::pin!(one, other);
+        tokio::select! {
+            Some(_) = &mut one => true,
+            Some(_) = &mut other => true,
+            else => false,
+        }
     }
 
     /// From now on nobody waits for a broker.

@@ -111,7 +111,7 @@ pub(super) fn consumer(settings: &KafkaSettings, brokers: &str) -> ClientConfig 
         &with_common(&[
             (&["socket.timeout.ms"], "5000"),
             // Who comes to the partitions of a broker waits for as long as the broker is silent to the others.
-            (&["fetch.wait.max.ms"], "100"),
+            (&["fetch.wait.max.ms"], "20"),
             (&["fetch.error.backoff.ms"], "100"),
             (&["fetch.queue.backoff.ms"], "5"),
             (

@@ -24,6 +24,8 @@ pub struct Faults {
     pub split: f64,
     /// Share of appends before which someone who knows nothing of memgen writes to a key that is in use.
     pub foreign: f64,
+    /// While so many records are on their way, a producer wants no more of them: no fault, but logs differ in it.
+    pub records_in_flight_max: usize,
     /// Compaction in the background.
     pub compaction: Option<Compaction>,
 }
@@ -53,6 +55,7 @@ impl Faults {
             late_max: Duration::ZERO,
             split: 0.0,
             foreign: 0.0,
+            records_in_flight_max: usize::MAX,
             compaction: None,
         }
     }

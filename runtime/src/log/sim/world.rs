@@ -1,7 +1,7 @@
 //! The model itself: one place that knows everything, moved on by whoever looks.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashSet},
     sync::Arc,
     time::Duration,
 };
@@ -12,9 +12,11 @@ use tokio::{sync::Notify, time::Instant};
 
 use super::{Compaction, Faults};
 use crate::{
-    log::{AppendError, Chunk, KeptLayout, LogError, Offsets, Topic, TopicPartition},
-    record::{Ballot, Kind, Offset, RESERVED_KEY_PREFIX, Record, codec},
+    log::{AppendError, KeptLayout, LogError, Offsets, Topic, TopicPartition},
+    record::{Ballot, Kind, Offset, RESERVED_KEY_PREFIX, Record},
 };
+
+mod contents;
 
 pub(super) type ClientId = u64;
 pub(super) type ProducerId = u64;
@@ -34,12 +36,15 @@ pub(super) struct World {
     ids: u64,
     producers: BTreeMap<ProducerId, ProducerModel>,
     closed: HashSet<ClientId>,
+    cut_off: HashSet<ClientId>,
     requests: BTreeMap<RequestId, Request>,
     /// What lands when: the request, and how many of its records.
     landings: BTreeMap<(Instant, u64), (RequestId, usize)>,
     next_compaction: Option<Instant>,
     /// Told when something is sent, or appended by others.
     sent: Arc<Notify>,
+    /// Told when a client is not cut off any more.
+    mended: Arc<Notify>,
 }
 
 #[derive(Debug, Default)]
@@ -101,13 +106,19 @@ impl World {
             ids: 0,
             producers: BTreeMap::new(),
             closed: HashSet::new(),
+            cut_off: HashSet::new(),
             requests: BTreeMap::new(),
             landings: BTreeMap::new(),
             next_compaction: None,
             sent: Arc::default(),
+            mended: Arc::default(),
         };
         world.set_faults(faults, now);
         world
+    }
+
+    pub(super) fn records_in_flight_max(&self) -> usize {
+        self.faults.records_in_flight_max
     }
 
     pub(super) fn set_faults(&mut self, faults: Faults, now: Instant) {
@@ -172,6 +183,43 @@ impl World {
 
     pub(super) fn new_client(&mut self) -> ClientId {
         self.id()
+    }
+
+    pub(super) fn set_cut_off(&mut self, client: ClientId, cut_off: bool, now: Instant) {
+        if !cut_off {
+            self.cut_off.remove(&client);
+            self.mended.notify_waiters();
+            return;
+        }
+        self.cut_off.insert(client);
+        // What is on its way lands, and its acknowledgement gets lost.
+        let known = now + self.faults.ack_timeout;
+        let producers = self.producers.iter_mut();
+        let mut cut = HashSet::new();
+        for (id, producer) in producers.filter(|(_, producer)| producer.client == client) {
+            cut.insert(*id);
+            if producer.state == ProducerState::Working {
+                producer.last_ack = producer.last_ack.max(known);
+                producer.state = ProducerState::Failing {
+                    known,
+                    may_land: false,
+                };
+            }
+        }
+        for request in self.requests.values_mut() {
+            if cut.contains(&request.producer) && request.acknowledged > now {
+                request.acknowledged = request.acknowledged.max(known);
+                request.error.get_or_insert_with(unknown);
+            }
+        }
+    }
+
+    pub(super) fn is_cut_off(&self, client: ClientId) -> bool {
+        self.cut_off.contains(&client)
+    }
+
+    pub(super) fn mended(&self) -> Arc<Notify> {
+        Arc::clone(&self.mended)
     }
 
     pub(super) fn declare(&mut self, topic: &Topic) -> Result<(), LogError> {
@@ -255,14 +303,10 @@ impl World {
             _ => {}
         }
         if self.producer(id).state == ProducerState::Working && self.chance(self.faults.ack_lost) {
-            let known = self
-                .producer(id)
-                .last_ack
-                .max(now + self.faults.ack_timeout);
-            self.producer(id).state = ProducerState::Failing {
-                known,
-                may_land: true,
-            };
+            self.begin_to_fail(id, true, now);
+        }
+        if self.cut_off.contains(&client) {
+            self.begin_to_fail(id, false, now);
         }
         let lands = match self.producer(id).state {
             ProducerState::Failing { may_land, .. } => {
@@ -321,6 +365,14 @@ impl World {
             },
         );
         Ok(request)
+    }
+
+    /// It will find out that it failed, once it has waited for long enough.
+    fn begin_to_fail(&mut self, id: ProducerId, may_land: bool, now: Instant) {
+        let timeout = self.faults.ack_timeout;
+        let producer = self.producer(id);
+        let known = producer.last_ack.max(now + timeout);
+        producer.state = ProducerState::Failing { known, may_land };
     }
 
     /// How many of `count` records land that a producer sends which is gone or about to fail.
@@ -519,124 +571,6 @@ impl World {
             .map(|producer| producer.last_ack)
             .max();
         last.filter(|at| *at > Instant::now())
-    }
-
-    pub(super) fn read(
-        &self,
-        partition: &TopicPartition,
-        from: Offset,
-        bytes_max: usize,
-    ) -> Result<Chunk, LogError> {
-        let end = self.reaches(partition, from)?;
-        let log = &self.partition(partition)?.log;
-        let first = log.partition_point(|entry| entry.offset < from);
-        let mut chunk = Chunk {
-            records: Vec::new(),
-            next: from,
-        };
-        let mut bytes = 0;
-        for entry in &log[first..] {
-            bytes += codec::encoded_bytes(&entry.record);
-            if bytes > bytes_max && !chunk.records.is_empty() {
-                return Ok(chunk);
-            }
-            chunk.records.push((entry.offset, entry.record.clone()));
-            chunk.next = entry.offset + 1;
-        }
-        // Compaction may have removed the last ones.
-        chunk.next = end;
-        Ok(chunk)
-    }
-
-    /// The partition's end, if it reaches as far as `from`.
-    pub(super) fn reaches(
-        &self,
-        partition: &TopicPartition,
-        from: Offset,
-    ) -> Result<Offset, LogError> {
-        let end = self.end(partition)?;
-        if from > end {
-            return Err(LogError::OutOfRange {
-                partition: partition.clone(),
-                from,
-                start: 0,
-                end,
-            });
-        }
-        Ok(end)
-    }
-
-    /// Told when something is sent.
-    pub(super) fn sent(&self) -> Arc<Notify> {
-        Arc::clone(&self.sent)
-    }
-
-    /// When the next record lands, as far as it is known.
-    pub(super) fn next_landing(&self) -> Option<Instant> {
-        self.landings.keys().next().map(|(at, _)| *at)
-    }
-
-    pub(super) fn end(&self, partition: &TopicPartition) -> Result<Offset, LogError> {
-        Ok(self.partition(partition)?.history.len() as Offset)
-    }
-
-    /// For how long a deletion is there at least.
-    pub(super) fn deletions_kept(&self) -> Duration {
-        /// As good as for ever.
-        const LONG: Duration = Duration::from_secs(u32::MAX as u64);
-        let compaction = self.faults.compaction.as_ref();
-        compaction
-            .and_then(|compaction| compaction.deletions)
-            .unwrap_or(LONG)
-    }
-
-    pub(super) fn size_bytes(&self) -> u64 {
-        self.partitions
-            .values()
-            .flat_map(|partition| &partition.log)
-            .map(|entry| codec::encoded_bytes(&entry.record) as u64)
-            .sum()
-    }
-
-    pub(super) fn history(&self, partition: &TopicPartition) -> Vec<(Offset, Record)> {
-        self.partitions
-            .get(partition)
-            .map(|it| it.history.clone())
-            .unwrap_or_default()
-    }
-
-    /// Keeps the last record of each key before a place that chance chooses among those older than the lag.
-    pub(super) fn compact(&mut self, partition: &TopicPartition, now: Instant) {
-        let (lag, deletions) = match &self.faults.compaction {
-            Some(Compaction { lag, deletions, .. }) => (*lag, *deletions),
-            None => (Duration::ZERO, None),
-        };
-        let Some(partition) = self.partitions.get_mut(partition) else {
-            return;
-        };
-        let age = |entry: &Entry| now.saturating_duration_since(entry.landed);
-        // The log is in the order of landing, so the old ones come first.
-        let old = partition.log.partition_point(|entry| age(entry) > lag);
-        if old == 0 {
-            return;
-        }
-        let cut = partition.log[self.rng.usize(..old)].offset;
-        let mut last: HashMap<Bytes, Offset> = HashMap::new();
-        let mut first: HashMap<Bytes, Offset> = HashMap::new();
-        for entry in partition.log.iter().take_while(|entry| entry.offset <= cut) {
-            last.insert(entry.record.key.clone(), entry.offset);
-            first
-                .entry(entry.record.key.clone())
-                .or_insert(entry.offset);
-        }
-        partition.log.retain(|entry| {
-            let key = &entry.record.key;
-            let expired = entry.record.value.is_none()
-                && key.first() != Some(&RESERVED_KEY_PREFIX)
-                && deletions.is_some_and(|retention| age(entry) > lag + retention)
-                && first.get(key) == Some(&entry.offset);
-            entry.offset > cut || (last[key] == entry.offset && !expired)
-        });
     }
 }
 

@@ -61,6 +61,7 @@ fn lies_are_noticed() {
         partition: 0,
         topic_id: String::new(),
         layout: 7,
+        build: None,
         next: 1,
         ballot: (1, 1),
         last: None,
@@ -111,6 +112,14 @@ fn lies_are_noticed() {
         (
             "one is there twice",
             vec![entity(1, value_length, good); 2],
+            two,
+        ),
+        (
+            "keys that descend",
+            vec![
+                entity(1, value_length, br#"b{"name":"b","text":""}"#),
+                entity(1, value_length, good),
+            ],
             two,
         ),
         (

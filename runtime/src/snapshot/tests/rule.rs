@@ -69,7 +69,7 @@ async fn one_is_made_when_it_is_worth_while() {
     let (clock, depot) = (Arc::new(world.clock.clone()), Arc::new(world.depot.clone()));
     let common = Snapshots::new(clock, Some(depot), 100, Pace::Simulated);
     let metrics = Metrics::new().partition(&partition());
-    let keeper = Keeper::new(common, partition(), retention(), 7, metrics);
+    let keeper = Keeper::new(common, partition(), retention(), 7, None, metrics);
     // At the start, and after one at 1000.
     for (at, rows) in [
         (
@@ -98,6 +98,7 @@ async fn one_is_made_when_it_is_worth_while() {
     }
     assert!(keeper.is_due_at_the_end(1100) && !keeper.is_due_at_the_end(1099));
     keeper.set_kept(Kept {
+        last: None,
         position: 2000,
         current: world.clock.now(),
         bytes: 1,
