@@ -13,6 +13,8 @@ use crate::{
     feed::{Bases, Event, Feed},
 };
 
+/// How long writes may take before the test fails: far longer than they should.
+const PATIENCE: Duration = Duration::from_secs(120);
 /// How long a writer waits before it asks another node.
 const RETRY: Duration = Duration::from_millis(20);
 
@@ -31,6 +33,8 @@ pub struct Seen {
 pub struct Watchers {
     bases: watch::Sender<Arc<Vec<String>>>,
     stop: watch::Sender<bool>,
+    /// How many writes of each writer were acknowledged.
+    written: Vec<watch::Receiver<u64>>,
     watching: Vec<JoinHandle<Seen>>,
     writing: JoinSet<(String, u64)>,
     last: watch::Sender<Option<Arc<BTreeMap<String, u64>>>>,
@@ -74,17 +78,30 @@ impl Watchers {
         for feed in connecting.join_all().await {
             watching.push(tokio::spawn(follow(feed, seen_last.clone())));
         }
-        let mut writing = JoinSet::new();
+        let (mut writing, mut written) = (JoinSet::new(), Vec::new());
         for (turn, key) in keys.into_iter().enumerate() {
             let (bases, stop) = (seen_bases.clone(), stop.subscribe());
-            writing.spawn(write(bases, key, turn, rest, stop));
+            let (count, counted) = watch::channel(0);
+            written.push(counted);
+            writing.spawn(write(bases, key, turn, rest, stop, count));
         }
         Self {
             bases,
             stop,
+            written,
             watching,
             writing,
             last,
+        }
+    }
+
+    /// Waits until each writer has written so often more.
+    pub async fn write(&mut self, more: u64) {
+        for written in &mut self.written {
+            let until = *written.borrow() + more;
+            let waited = tokio::time::timeout(PATIENCE, written.wait_for(|count| *count >= until));
+            let waited = waited.await.expect("it can write");
+            waited.expect("its writer goes on");
         }
     }
 
@@ -113,6 +130,7 @@ async fn write(
     turn: usize,
     rest: Duration,
     stop: watch::Receiver<bool>,
+    count: watch::Sender<u64>,
 ) -> (String, u64) {
     let path = format!("/r/{key}");
     let client = |turn: usize| {
@@ -133,7 +151,10 @@ async fn write(
             (add.try_send().await.ok()?.status == 200).then_some(None)
         };
         match done.await {
-            Some(None) => tokio::time::sleep(rest).await,
+            Some(None) => {
+                count.send_modify(|count| *count += 1);
+                tokio::time::sleep(rest).await;
+            }
             Some(Some(number)) => return (key, number),
             // Whether it was written or not: the number that follows is one more than the one before.
             None => {

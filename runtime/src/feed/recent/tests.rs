@@ -223,6 +223,24 @@ async fn a_feed_of_a_key_begins_with_its_value_and_goes_on_with_its_changes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_feed_that_waits_is_woken_by_a_change() {
+    let memory = Arc::new(Memory::default());
+    apply(&memory, &[(0, &[("a", Some(0))])]);
+    for filter in [Filter::Key("a".to_owned()), Filter::prefix("a".to_owned())] {
+        let mut local = feed(&memory, filter, None);
+        until_idle(&mut local).await;
+        let begun = tokio::time::Instant::now();
+        let waiting = tokio::spawn(async move { local.next().await });
+        tokio::task::yield_now().await;
+        let next = memory.applied();
+        apply(&memory, &[(next, &[("a", Some(next))])]);
+        let item = waiting.await.unwrap();
+        assert!(matches!(item, Some(Item::Value(..))), "{item:?}");
+        assert_eq!(begun.elapsed(), Duration::ZERO, "no clock was needed");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_feed_of_a_prefix_shows_those_keys() {
     let memory = Arc::new(Memory::default());
     apply(
@@ -257,6 +275,7 @@ const WRITES: u64 = 30_000;
 fn values_and_changes_fit_together_while_memory_changes() {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
+        .enable_time()
         .build();
     let runtime = runtime.unwrap();
     let memory = Arc::new(Memory::<Number>::default());
