@@ -1,10 +1,11 @@
 //! Change feeds of one node: what they show, how they go on, what bounds them. Those of a cluster are in `cluster.rs`.
 
-use std::{env, time::Duration};
+use std::{env, net::TcpListener, time::Duration};
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use memgen_tests::{
     Client, Running, Service,
+    browser::Browser,
     feed::{Event, Feed},
     watchers::Watchers,
 };
@@ -265,6 +266,55 @@ async fn a_web_socket() {
     assert_eq!(code, Some(1001));
 }
 
+/// What browsers have for it, in a page: `EventSource`, which goes on by itself behind the last event, and `WebSocket`.
+#[tokio::test]
+async fn a_browser() {
+    const FOLLOW: &str = r#"
+        const show = (kind, text) => {
+            const item = document.createElement("li");
+            item.className = kind;
+            item.textContent = text;
+            document.body.append(item);
+        };
+        const events = new EventSource("/r/a");
+        for (const kind of ["reset", "value", "absent"]) {
+            events.addEventListener(kind, ({data}) => show("event", `${kind} ${data}`));
+        }
+        const socket = new WebSocket(`ws://${location.host}/r?prefix=a`);
+        socket.onmessage = ({data}) => show("message", data);
+    "#;
+    let unused = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = unused.local_addr().expect("it is bound").to_string();
+    drop(unused);
+    let service = Service::new("register").set("--http", &address);
+    let mut running = service.start().await;
+    let browser = Browser::start().await;
+    browser.open(&format!("{}/docs/", base(&running))).await;
+    browser.run(FOLLOW, &json!([])).await;
+    let seen = async |kind: &str, count: usize| {
+        let items = format!("li.{kind}");
+        browser.wait_for(&items, |items| items.len() >= count).await
+    };
+    seen("event", 2).await;
+    seen("message", 2).await;
+    put(&running.client(), "a", 1).await;
+    let message = seen("message", 3).await.remove(2);
+    let message: Value = serde_json::from_str(&message).expect("JSON");
+    assert_eq!(message["data"], json!({"key": "a", "value": 1}));
+    seen("event", 3).await;
+    running.kill_9();
+    let mut running = service.start().await;
+    put(&running.client(), "a", 2).await;
+    let events = [
+        "reset {}",
+        r#"absent {"key":"a"}"#,
+        r#"value {"key":"a","value":1}"#,
+        r#"value {"key":"a","value":2}"#,
+    ];
+    assert_eq!(seen("event", 4).await, events);
+    running.assert_sound();
+}
+
 /// Each watcher sees each change of its key once and in order, however often the node is killed: three times, unless `MEMGEN_FEED_ROUNDS` says otherwise.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_watchers_of_a_node_that_is_killed() {
@@ -374,6 +424,9 @@ async fn a_slow_reader() {
     };
     tokio::join!(reading, writing);
     // All changes together have 30 MB; what is kept are 200 of them.
+    let metrics = running.admin().get("/metrics").await;
+    let none = "\nmemgen_feed_resets_total 0\n";
+    assert!(metrics.text().contains(none), "{}", metrics.text());
     let grown = running.resident_bytes().saturating_sub(before);
     assert!(grown < 20 << 20, "{grown} bytes");
 
@@ -395,6 +448,9 @@ async fn a_slow_reader() {
     write(CHANGES + 1).await;
     assert_eq!(number(&slow.next().await), Some((CHANGES + 1).into()));
     assert_eq!((slow.connected, fast.connected), (1, 1));
+    let metrics = running.admin().get("/metrics").await;
+    let one = "\nmemgen_feed_resets_total 1\n";
+    assert!(metrics.text().contains(one), "{}", metrics.text());
     running.assert_sound();
 }
 
