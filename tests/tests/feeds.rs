@@ -349,25 +349,41 @@ async fn a_thousand_watchers_of_a_node_that_is_killed() {
     running.assert_sound();
 }
 
-/// What the log was compacted over is still there for feeds, as far as their history goes.
+/// What the log was compacted over is still there for feeds, as far as their history goes; and what is not is not left out without a word.
 #[tokio::test]
 async fn a_compacted_log() {
     const CHANGES: u64 = 300;
-    let service = Service::new("register").args(&["--ack", "os", "--segment-bytes", "64KiB"]);
-    let mut running = service.start().await;
-    let client = running.client();
-    let text = "x".repeat(1000);
-    let mut positions = Vec::new();
-    for number in 0..CHANGES {
-        let body = json!({"value": {"number": number, "text": text}});
-        let reply = client.put("/r/a", &body).await;
-        positions.push(
-            reply
-                .header("memgen-position")
-                .expect("a position")
-                .to_owned(),
-        );
+    for (history, is_whole) in [("10000", true), ("20", false)] {
+        let service = Service::new("register").args(&["--ack", "os", "--segment-bytes", "64KiB"]);
+        let service = service.args(&["--feed-history-max", history]);
+        let mut running = service.start().await;
+        let client = running.client();
+        let text = "x".repeat(1000);
+        let mut positions = Vec::new();
+        for number in 0..CHANGES {
+            let body = json!({"value": {"number": number, "text": text}});
+            let reply = client.put("/r/a", &body).await;
+            let position = reply.header("memgen-position").expect("a position");
+            positions.push(position.to_owned());
+        }
+        wait_for_compaction(&service).await;
+        running.kill_9();
+        // Those who want more than before don't find it.
+        let service = service.set("--feed-history-max", "10000");
+        let mut running = service.start().await;
+        let mut feed = Feed::of(&base(&running), "/r/a").after(&positions[4]);
+        if !is_whole {
+            assert_eq!(next(&mut feed).await, reset());
+        }
+        for number in if is_whole { 5 } else { CHANGES - 1 }..CHANGES {
+            let event = feed.next().await;
+            assert_eq!(event.data["value"]["number"], number, "{}", event.event);
+        }
+        running.assert_sound();
     }
+}
+
+async fn wait_for_compaction(service: &Service) {
     let compacted = || {
         let files = std::fs::read_dir(service.data().join("log")).expect("the log's folder");
         let mut names = files.map(|file| file.expect("a file").file_name());
@@ -380,14 +396,6 @@ async fn a_compacted_log() {
     };
     let waited = tokio::time::timeout(Duration::from_secs(60), waited).await;
     waited.expect("it is compacted");
-    running.kill_9();
-    let mut running = service.start().await;
-    let mut feed = Feed::of(&base(&running), "/r/a").after(&positions[4]);
-    for number in 5..CHANGES {
-        let event = feed.next().await;
-        assert_eq!(event.data["value"]["number"], number, "{}", event.event);
-    }
-    running.assert_sound();
 }
 
 /// Who does not read is left behind, holds nothing, and is told; those who do see everything.
