@@ -34,6 +34,14 @@ pub struct Stored<S> {
     bytes: u32,
 }
 
+/// A value as it is in the log, where it says more than this build can read: it is written again as it is, as long as nobody changes it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Written {
+    /// Its layout.
+    pub(crate) schema: u64,
+    pub(crate) value: Bytes,
+}
+
 impl<S: State> Stored<S> {
     /// Reads an entity from its value in the log.
     ///
@@ -87,8 +95,8 @@ pub struct Change<S: State> {
     pub(crate) offset: Offset,
     /// None deletes.
     pub(crate) stored: Option<Arc<Stored<S>>>,
-    /// The value as a newer build wrote it, if one did.
-    pub(crate) newer: Option<Box<Newer>>,
+    /// Its value in the log, if that says more than `stored`.
+    pub(crate) written: Option<Arc<Written>>,
 }
 
 impl<S: State> Clone for Change<S> {
@@ -97,17 +105,9 @@ impl<S: State> Clone for Change<S> {
             key: self.key.clone(),
             offset: self.offset,
             stored: self.stored.clone(),
-            newer: self.newer.clone(),
+            written: self.written.clone(),
         }
     }
-}
-
-/// A value that a newer build wrote, while this one goes on: it may say more than this build can read, and has to be written again as it is.
-#[derive(Clone, Debug)]
-pub(crate) struct Newer {
-    /// Its layout.
-    pub(crate) schema: u64,
-    pub(crate) value: Bytes,
 }
 
 impl<S: State> Change<S> {
@@ -124,12 +124,10 @@ impl<S: State> Change<S> {
     ) -> Result<Self, String> {
         let text = std::str::from_utf8(key).map_err(|error| format!("its key: {error}"))?;
         let key = crate::key::parse_key::<S>(text).map_err(|error| format!("its key: {error}"))?;
-        let newer = value.filter(|_| readers.is_newer(schema)).map(|value| {
-            Box::new(Newer {
-                schema,
-                // Not a window on the chunk of the log that it came with, which would stay as long.
-                value: Bytes::copy_from_slice(value),
-            })
+        let written = value.filter(|_| readers.is_wider(schema)).map(|value| {
+            // Not a window on the chunk of the log that it came with, which would stay as long.
+            let value = Bytes::copy_from_slice(value);
+            Arc::new(Written { schema, value })
         });
         let stored = value
             .map(|value| readers.read(schema, &key, value).map(Arc::new))
@@ -139,7 +137,7 @@ impl<S: State> Change<S> {
             key,
             offset,
             stored,
-            newer,
+            written,
         })
     }
 }
@@ -186,6 +184,8 @@ pub struct Memory<S: State> {
     base: Base<S>,
     /// All others.
     entities: SkipMap<S::Key, ArcSwap<Stored<S>>>,
+    /// The values in the log of those of which it says more than this build has a place for. They lie beside, so that no other entity pays for them.
+    written: SkipMap<S::Key, Arc<Written>>,
     /// The same as in `summary`, for readers, who never wait.
     applied: AtomicU64,
     /// Up to where the log is being applied (exclusive): nothing that a reader sees is of a later record.
@@ -200,6 +200,7 @@ impl<S: State> Default for Memory<S> {
         Self {
             base: Base::empty(),
             entities: SkipMap::new(),
+            written: SkipMap::new(),
             applied: AtomicU64::new(0),
             applying: AtomicU64::new(0),
             summary: Mutex::default(),
@@ -210,10 +211,15 @@ impl<S: State> Default for Memory<S> {
 
 impl<S: State> Memory<S> {
     /// The entities of a snapshot, and what they add up to; none if their keys do not ascend.
-    pub(crate) fn restore(pieces: Vec<Box<[Place<S>]>>, summary: Summary) -> Option<Self> {
+    pub(crate) fn restore(
+        pieces: Vec<Box<[Place<S>]>>,
+        written: Vec<(S::Key, Arc<Written>)>,
+        summary: Summary,
+    ) -> Option<Self> {
         Some(Self {
             base: Base::of(pieces)?,
             entities: SkipMap::new(),
+            written: written.into_iter().collect(),
             applied: AtomicU64::new(summary.applied),
             applying: AtomicU64::new(summary.applied),
             summary: Mutex::new(summary),
@@ -256,6 +262,20 @@ impl<S: State> Memory<S> {
         }
         for (key, stored) in base {
             if visit(key, stored).is_break() {
+                return;
+            }
+        }
+    }
+
+    /// The value of a key in the log, if that says more than the entity.
+    pub(crate) fn written(&self, key: &S::Key) -> Option<Arc<Written>> {
+        self.written.get(key).map(|place| place.value().clone())
+    }
+
+    /// Calls `visit` with all values in the log that say more than their entities, by key, until it says to stop. Only together with what is applied next they are of one time.
+    pub(crate) fn walk_written(&self, mut visit: impl FnMut(&S::Key, &Written) -> ControlFlow<()>) {
+        for place in &self.written {
+            if visit(place.key(), place.value()).is_break() {
                 return;
             }
         }
@@ -305,9 +325,14 @@ impl<S: State> Memory<S> {
             key,
             offset,
             stored,
-            ..
+            written,
         } in changes
         {
+            match written {
+                Some(written) => drop(self.written.insert(key.clone(), written)),
+                None if self.written.is_empty() => {}
+                None => drop(self.written.remove(&key)),
+            }
             let offset = offset.min(next.saturating_sub(1));
             let seen = is_watched.then(|| (offset, key.clone(), stored.clone()));
             let etag = stored.as_ref().map(|stored| stored.etag);
@@ -379,7 +404,7 @@ mod tests {
             offset: 0,
             key: name.to_owned(),
             stored: value.map(|value| Arc::new(Stored::decode(&json(name, value)).unwrap())),
-            newer: None,
+            written: None,
         }
     }
 
@@ -400,6 +425,43 @@ mod tests {
         assert_eq!(straight.summary().bytes, i64::try_from(bytes).unwrap());
         straight.apply([change("b", Some(20))], 6);
         assert_ne!(roundabout.summary().digest, straight.summary().digest);
+    }
+
+    /// What few values need, no other entity pays for.
+    #[test]
+    fn an_entity_is_kept_with_two_words() {
+        let words = size_of::<Stored<Entry>>() - size_of::<Entry>();
+        assert_eq!(words, 2 * size_of::<u64>());
+    }
+
+    /// It is there for as long as the value is the one in the log.
+    #[test]
+    fn a_value_in_the_log_goes_with_its_entity() {
+        let memory = Memory::<Entry>::default();
+        let value = Bytes::from_static(b"{}");
+        let wider = |name, number| Change {
+            written: Some(Arc::new(Written {
+                schema: number,
+                value: value.clone(),
+            })),
+            ..change(name, Some(number))
+        };
+        let schemas = |memory: &Memory<Entry>| {
+            let mut seen = Vec::new();
+            memory.walk_written(|name, written| {
+                seen.push((name.clone(), written.schema));
+                ControlFlow::Continue(())
+            });
+            seen
+        };
+        memory.apply([wider("a", 1), wider("b", 1), wider("c", 1)], 3);
+        memory.apply([change("a", None), wider("b", 2), change("c", Some(3))], 6);
+        assert_eq!(schemas(&memory), [("b".to_owned(), 2)]);
+        memory.apply([wider("a", 4)], 7);
+        let seen = memory.written(&"a".to_owned());
+        assert_eq!(seen.map(|written| written.schema), Some(4));
+        memory.apply([change("b", Some(5)), change("a", Some(5))], 9);
+        assert_eq!(schemas(&memory), []);
     }
 
     fn name(number: u32) -> String {
@@ -432,7 +494,7 @@ mod tests {
             ControlFlow::Continue(())
         });
         let pieces = pieces.into_iter().map(Vec::into_boxed_slice).collect();
-        let of_snapshot = Memory::restore(pieces, of_log.summary()).unwrap();
+        let of_snapshot = Memory::restore(pieces, Vec::new(), of_log.summary()).unwrap();
         let mut random = 12345_u32;
         for step in 0..2000 {
             random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -483,7 +545,7 @@ mod tests {
                 Place::new((*name).to_owned(), Stored::decode(&json(name, 0)).unwrap())
             };
             let made = pieces.iter().map(|names| names.iter().map(place).collect());
-            let memory = Memory::<Entry>::restore(made.collect(), Summary::default());
+            let memory = Memory::<Entry>::restore(made.collect(), Vec::new(), Summary::default());
             assert_eq!(memory.is_some(), fine, "{pieces:?}");
         }
     }

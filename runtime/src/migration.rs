@@ -50,22 +50,22 @@ pub(crate) struct Readers<S> {
     current: u64,
     /// Those that an older type reads.
     migrated: HashMap<u64, (&'static str, Read<S>)>,
-    /// All that were kept with the log when this node started.
-    known: HashSet<u64>,
+    /// Those that are read without a loss, where values may be written again that other builds have written. All others are kept as they are.
+    whole: Option<HashSet<u64>>,
 }
 
 impl<S: State> Readers<S> {
     /// Reads all as what this build writes.
     #[cfg(all(test, feature = "simulation"))]
     pub(crate) fn current(fingerprint: u64) -> Arc<Self> {
-        Self::new(fingerprint, &HashMap::new(), HashSet::new())
+        Self::new(fingerprint, &HashMap::new(), Some(HashSet::new()))
     }
 
-    /// `migrated` says which of the migrations reads a layout; `known` are all layouts that are kept with the log.
+    /// `migrated` says which of the migrations reads a layout, `whole` which layouts are read without a loss, if that matters.
     pub(crate) fn new(
         fingerprint: u64,
         migrated: &HashMap<u64, usize>,
-        known: HashSet<u64>,
+        whole: Option<HashSet<u64>>,
     ) -> Arc<Self> {
         let migrations = S::migrations();
         let migrated = migrated.iter().filter_map(|(fingerprint, index)| {
@@ -75,14 +75,15 @@ impl<S: State> Readers<S> {
         Arc::new(Self {
             current: fingerprint,
             migrated: migrated.collect(),
-            known,
+            whole,
         })
     }
 
-    /// Whether values of this layout are written by a build that came after this node had started, and so may say more than this build can read. What is written by
-    /// other tools names no layout.
-    pub(crate) fn is_newer(&self, schema: u64) -> bool {
-        schema != 0 && schema != self.current && !self.known.contains(&schema)
+    /// Whether values of this layout may say more than this build has a place for: it lacks fields of them, or they are of a build that came after this node had started.
+    /// What is written by other tools names no layout.
+    pub(crate) fn is_wider(&self, schema: u64) -> bool {
+        let loses = |whole: &HashSet<u64>| !whole.contains(&schema);
+        schema != 0 && schema != self.current && self.whole.as_ref().is_some_and(loses)
     }
 
     /// The fingerprint of what this build writes.

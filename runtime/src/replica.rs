@@ -2,7 +2,7 @@
 //!
 //! Standby and start-up replay move forward by [`Replica::catch_up`], the owner by `step_own`; both by the one fold, so they agree byte for byte.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -10,7 +10,7 @@ use crate::{
     clock::Moment,
     fold::{Effect, Fold, Horizon},
     log::{Log, LogError, TopicPartition},
-    memory::{Change, Memory, Newer},
+    memory::{Change, Memory},
     migration::Readers,
     record::{Offset, Record},
     snapshot::{Cut, Keeper},
@@ -61,8 +61,6 @@ pub struct Replica<S: State> {
     pub(crate) fold: Fold,
     pub(crate) memory: Arc<Memory<S>>,
     pub(crate) readers: Arc<Readers<S>>,
-    /// What a newer build wrote, for as long as this one changes nothing of it.
-    newer: BTreeMap<S::Key, Newer>,
     kept: Option<Kept>,
     /// What the fold has taken in and memory has not yet.
     gathered: Gathered<S>,
@@ -91,7 +89,6 @@ impl<S: State> Replica<S> {
             fold: Fold::new(horizon),
             memory: Arc::new(Memory::default()),
             readers,
-            newer: BTreeMap::new(),
             kept: None,
             gathered: Gathered::default(),
         }
@@ -139,8 +136,7 @@ impl<S: State> Replica<S> {
     }
 
     fn snapshot(&self, kept: &Kept) {
-        // A snapshot holds what this build can read, and that is not all.
-        if self.fold.next() < kept.until || !self.newer.is_empty() {
+        if self.fold.next() < kept.until {
             return;
         }
         kept.keeper.make(Cut {
@@ -180,23 +176,10 @@ impl<S: State> Replica<S> {
         }
     }
 
-    /// The value of a key as a newer build wrote it, if it is of one.
-    pub(crate) fn newer(&self, key: &S::Key) -> Option<&Newer> {
-        self.newer.get(key)
-    }
-
     /// If compaction was between the last record and this one, feeds don't know what was there.
     fn note_hole(&self, next: Offset) {
         if next != self.fold.next() {
             self.memory.recent().begin_at(next);
-        }
-    }
-
-    fn note_newer(&mut self, change: &Change<S>) {
-        match &change.newer {
-            Some(newer) => drop(self.newer.insert(change.key.clone(), (**newer).clone())),
-            None if self.newer.is_empty() => {}
-            None => drop(self.newer.remove(&change.key)),
         }
     }
 
@@ -260,9 +243,6 @@ impl<S: State> Replica<S> {
                 offset,
                 what,
             })?;
-        if let Some(change) = &change {
-            self.note_newer(change);
-        }
         self.memory.apply(change, offset + 1);
         Ok(())
     }
@@ -292,9 +272,6 @@ impl<S: State> Replica<S> {
         let mut gathered = std::mem::take(&mut self.gathered);
         let changes = &mut gathered.changes;
         changes.sort_by(|one, other| one.key.cmp(&other.key));
-        for change in &*changes {
-            self.note_newer(change);
-        }
         let applied = gathered.applied.max(self.memory.applied());
         self.memory.apply(changes.drain(..), applied);
         gathered.bytes = 0;

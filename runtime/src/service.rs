@@ -341,9 +341,9 @@ impl<S: State> AsPart for PartOfState<S> {
 
     fn start(&self, starting: &mut Starting<'_>, node: &mut Node) -> Vec<Box<dyn Watched>> {
         let definition = Self::DEFINITION;
-        let readers = starting.admitted.readers::<S>();
         let retention = starting.common.log.retention(definition.topic);
         let build = retention.as_ref().and_then(|_| required::<S>());
+        let readers = starting.admitted.readers::<S>(retention.is_some());
         let mut watched: Vec<Box<dyn Watched>> = Vec::new();
         let mut slots = Vec::new();
         for number in 0..definition.partitions {

@@ -577,8 +577,16 @@ async fn a_torn_batch_is_rolled_forward() {
 /// and 6). What it can't read of that is not lost.
 #[tokio::test(start_paused = true)]
 async fn what_a_newer_build_wrote_is_written_again_as_it_is() {
-    const NEWER: u64 = 99;
     let sim = Sim::new(1, Faults::none());
+    let expected = append_what_a_newer_build_wrote(&sim).await;
+    let node = start(&sim, 8);
+    node.mailbox.ask(Job::Fence).await.unwrap();
+    assert_eq!(written_again_by(&sim, 8), expected);
+}
+
+/// What a newer build left, of which the next owner has to write something again: keys, and what it has to write.
+async fn append_what_a_newer_build_wrote(sim: &Sim) -> BTreeMap<Bytes, (u64, Option<Bytes>)> {
+    const NEWER: u64 = 99;
     let client = sim.client();
     client.declare(&topic()).await.unwrap();
     let value = |key: &str, items: &str| {
@@ -611,17 +619,17 @@ async fn what_a_newer_build_wrote_is_written_again_as_it_is() {
     ];
     let mut producer = client.producer(&partition()).unwrap();
     producer.append(&before).await.unwrap();
-
-    let node = start(&sim, 8);
-    node.mailbox.ask(Job::Fence).await.unwrap();
-    let again: BTreeMap<Bytes, (u64, Option<Bytes>)> = sim
-        .history(&partition())
-        .into_iter()
-        .filter(|(_, record)| record.ballot.incarnation == 8)
-        .filter(|(_, record)| matches!(record.kind, Kind::Data | Kind::FollowUp))
-        .map(|(_, record)| (record.key, (record.schema, record.value)))
-        .collect();
     let expected = [("hidden", "1"), ("torn", "2")];
     let expected = expected.map(|(key, items)| (Bytes::from(key), (NEWER, value(key, items))));
-    assert_eq!(again, BTreeMap::from(expected));
+    BTreeMap::from(expected)
+}
+
+/// Keys, and what a node wrote of them.
+fn written_again_by(sim: &Sim, incarnation: u64) -> BTreeMap<Bytes, (u64, Option<Bytes>)> {
+    sim.history(&partition())
+        .into_iter()
+        .filter(|(_, record)| record.ballot.incarnation == incarnation)
+        .filter(|(_, record)| matches!(record.kind, Kind::Data | Kind::FollowUp))
+        .map(|(_, record)| (record.key, (record.schema, record.value)))
+        .collect()
 }

@@ -84,6 +84,11 @@ impl Finding {
         !matches!(self.change, Change::Dropped { .. } | Change::Claimed { .. })
     }
 
+    /// Whether something of the value would be lost if it were written again.
+    pub(crate) fn loses(&self) -> bool {
+        matches!(self.change, Change::Dropped { .. })
+    }
+
     /// What is wrong.
     pub(crate) fn what(&self) -> String {
         match &self.change {

@@ -8,6 +8,7 @@ use std::{
 use tracing::info;
 
 use super::{
+    finding::Finding,
     state::{AskedState, Reading, StateLayout},
     verdict::{StateVerdict, Verdict, Word},
 };
@@ -28,15 +29,16 @@ pub(super) struct AdmittedTopic {
     pub(super) fingerprint: u64,
     /// Which migration reads the values of a layout.
     pub(super) migrated: HashMap<u64, usize>,
-    /// All layouts that are kept with the log.
-    pub(super) known: HashSet<u64>,
+    /// The layouts that this build reads without losing anything. All others may say more than it has a place for.
+    pub(super) whole: HashSet<u64>,
 }
 
 impl Admitted {
-    /// How the values of a state are read.
-    pub(crate) fn readers<S: State>(&self) -> Arc<Readers<S>> {
+    /// How the values of a state are read. `shared` says whether other builds may write while this one runs: what they say and this one has no place for is kept then.
+    pub(crate) fn readers<S: State>(&self, shared: bool) -> Arc<Readers<S>> {
         let topic = self.topic(S::DEFINITION.topic);
-        Readers::new(topic.fingerprint, &topic.migrated, topic.known.clone())
+        let whole = shared.then(|| topic.whole.clone());
+        Readers::new(topic.fingerprint, &topic.migrated, whole)
     }
 
     /// How the values of a topic are read.
@@ -116,14 +118,21 @@ async fn judge<'s>(
         }
         let mut topic = AdmittedTopic {
             fingerprint: state.fingerprint,
-            known: kept.iter().map(|kept| kept.fingerprint).collect(),
             ..AdmittedTopic::default()
         };
         for layout in &layouts {
-            if let (Reading::Migrated(index, _), Some(fingerprint)) =
-                (state.judge(layout), layout.written_fingerprint())
-            {
-                topic.migrated.insert(fingerprint, index);
+            let Some(fingerprint) = layout.written_fingerprint() else {
+                continue;
+            };
+            match state.judge(layout) {
+                Reading::Migrated(index, _) => {
+                    topic.migrated.insert(fingerprint, index);
+                    topic.whole.insert(fingerprint);
+                }
+                Reading::Directly(notes) if !notes.iter().any(Finding::loses) => {
+                    topic.whole.insert(fingerprint);
+                }
+                Reading::Directly(_) | Reading::Not(_) => {}
             }
         }
         admitted.0.insert(state.topic.name.clone(), topic);

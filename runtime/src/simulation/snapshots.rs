@@ -82,6 +82,41 @@ impl Started {
     }
 }
 
+/// A standby of the old build has kept a snapshot; started again from it, it owes what is hidden and torn of the newer build's values, and writes it as that wrote it.
+#[tokio::test(start_paused = true)]
+async fn what_a_newer_build_wrote_is_written_again_from_a_snapshot() {
+    let sim = Sim::new(1, Faults::none());
+    let expected = append_what_a_newer_build_wrote(&sim).await;
+    sim.set_faults(Faults {
+        compaction: Some(Compaction {
+            every: DELETIONS,
+            lag: LAG,
+            deletions: Some(DELETIONS),
+        }),
+        ..Faults::none()
+    });
+    let machine = Machine {
+        depot: depot::memory::Memory::default(),
+        clock: Arc::new(SimulatedClock::new()),
+    };
+    let log: Arc<dyn Log> = Arc::new(sim.client());
+    let depot = Arc::new(machine.depot.clone());
+    let snapshots = Snapshots::new(machine.clock.clone(), Some(depot), 1, Pace::Simulated);
+    let retention = log.retention("pile").unwrap();
+    let metrics = Metrics::new().partition(&partition());
+    let keeper = Keeper::new(snapshots.clone(), partition(), retention, 0, None, metrics);
+    let mut standby = Replica::<Pile>::new(log, partition(), HORIZON, Readers::current(0));
+    standby.keep(keeper, machine.clock.now(), 0);
+    standby.catch_up(None, |_, _, _| ()).await.unwrap();
+    standby.snapshot_if_due();
+    snapshots.settle(AWAY).await;
+
+    let started = Started::new(&sim, 8, &machine).await;
+    assert!(started.from_snapshot);
+    started.node.mailbox.ask(Job::Fence).await.unwrap();
+    assert_eq!(written_again_by(&sim, 8), expected);
+}
+
 /// What happened.
 #[derive(Default)]
 struct Seen {

@@ -40,6 +40,8 @@ pub(super) enum Kind {
     Entities = 5,
     /// An [`End`] as JSON; the last section.
     End = 6,
+    /// Values as they are in the log, of which that says more than the entities do.
+    Written = 7,
 }
 
 impl Kind {
@@ -51,6 +53,7 @@ impl Kind {
             4 => Self::Answers,
             5 => Self::Entities,
             6 => Self::End,
+            7 => Self::Written,
             _ => return None,
         })
     }
@@ -97,10 +100,17 @@ pub(super) struct End {
     pub(super) answers: u64,
     pub(super) dirty: u64,
     pub(super) torn: u64,
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub(super) written: u64,
     /// What the tags of the entities add up to.
     pub(super) digest: u64,
     /// No entity is newer than the records before this offset.
     pub(super) until: Offset,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // as serde asks for it
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Why bytes are no snapshot that can be used.

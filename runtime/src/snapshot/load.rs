@@ -1,6 +1,12 @@
 //! Loading: the bytes of a snapshot -> memory and fold. Several threads decode; what they make is seen by nobody before all of it was found to be right.
 
-use std::{collections::BTreeSet, io::Read, num::NonZero, sync::mpsc, thread};
+use std::{
+    collections::BTreeSet,
+    io::Read,
+    num::NonZero,
+    sync::{Arc, mpsc},
+    thread,
+};
 
 use bytes::Bytes;
 
@@ -8,7 +14,7 @@ use super::format::{End, Head, Items, Kind, Reader, Section, Unusable};
 use crate::{
     fold::{Fold, Horizon, Kept},
     key::parse_key,
-    memory::{Memory, Place, Stored, Summary},
+    memory::{Memory, Place, Stored, Summary, Written},
     record::{Answered, Ballot, Offset},
     state::State,
 };
@@ -58,6 +64,7 @@ pub(super) fn load<S: State>(
         None => return Err(Unusable::NoSnapshot),
     };
     admit(&head)?;
+    let mut written = Vec::new();
     let (rest, mut decoded) = thread::scope(|scope| {
         let workers: Vec<_> = (0..threads.get())
             .map(|_| {
@@ -67,9 +74,16 @@ pub(super) fn load<S: State>(
             .collect();
         let mut turn = workers.iter().cycle();
         let rest = read_rest(&mut reader, horizon, &head, &seen, |section| {
+            if section.kind == Kind::Written {
+                let mut items = section.items();
+                while items.more()? {
+                    written.push(as_written::<S>(&section, &mut items)?);
+                }
+                return Ok(true);
+            }
             // A thread that has ended found something wrong, and says so below.
-            turn.next()
-                .is_some_and(|(sender, _)| sender.send(section).is_ok())
+            let next = turn.next();
+            Ok(next.is_some_and(|(sender, _)| sender.send(section).is_ok()))
         });
         let mut decoded = Decoded::<S>::default();
         for (sender, worker) in workers {
@@ -93,6 +107,7 @@ pub(super) fn load<S: State>(
     let keys = pieces.iter().map(|piece| piece.len() as u64).sum();
     let counted = End {
         entities: keys,
+        written: written.len() as u64,
         digest: decoded.summary.digest,
         until: end.until,
         ..counts
@@ -107,7 +122,7 @@ pub(super) fn load<S: State>(
         applied: head.next,
         ..decoded.summary
     };
-    let memory = Memory::restore(pieces, summary).ok_or_else(|| Unusable::Damaged {
+    let memory = Memory::restore(pieces, written, summary).ok_or_else(|| Unusable::Damaged {
         section: last_section,
         what: "its keys are not in order".to_owned(),
     })?;
@@ -120,7 +135,7 @@ pub(super) fn load<S: State>(
     })
 }
 
-/// What is in the sections without entities.
+/// What is in the sections that are the same for all states.
 struct Rest {
     end: End,
     fold: Fold,
@@ -133,7 +148,7 @@ fn read_rest(
     horizon: Horizon,
     head: &Head,
     seen: impl Fn(usize),
-    mut decode: impl FnMut(Section) -> bool,
+    mut decode: impl FnMut(Section) -> Result<bool, Unusable>,
 ) -> Result<Rest, Unusable> {
     let (epoch, incarnation) = head.ballot;
     let mut kept = Kept {
@@ -167,8 +182,8 @@ fn read_rest(
                     answers.push(answer(&mut items)?);
                 }
             }
-            Kind::Entities => {
-                if !decode(section) {
+            Kind::Entities | Kind::Written => {
+                if !decode(section)? {
                     break;
                 }
             }
@@ -215,6 +230,21 @@ fn answer(items: &mut Items<'_>) -> Result<(Offset, u64, Answered), Unusable> {
     Ok((offset, timestamp_ms, answered))
 }
 
+fn as_written<S: State>(
+    section: &Section,
+    items: &mut Items<'_>,
+) -> Result<(S::Key, Arc<Written>), Unusable> {
+    let (key, value, schema) = (items.length()?, items.length()?, items.u64()?);
+    let key = typed_key::<S>(section, items.bytes(key)?)?;
+    let value = Bytes::copy_from_slice(items.bytes(value)?);
+    Ok((key, Arc::new(Written { schema, value })))
+}
+
+fn typed_key<S: State>(section: &Section, key: &[u8]) -> Result<S::Key, Unusable> {
+    let key = std::str::from_utf8(key).map_err(|error| section.damaged(error))?;
+    parse_key::<S>(key).map_err(|error| section.damaged(error))
+}
+
 fn decode_all<S: State>(sections: &mpsc::Receiver<Section>) -> Result<Decoded<S>, Unusable> {
     let mut decoded = Decoded::default();
     for section in sections {
@@ -231,8 +261,7 @@ fn decode<S: State>(section: &Section, summary: &mut Summary) -> Result<Box<[Pla
     while items.more()? {
         let (key, value) = (items.length()?, items.length()?);
         let (etag, bytes) = (items.u64()?, items.u32()?);
-        let key = std::str::from_utf8(items.bytes(key)?).map_err(|error| section.damaged(error))?;
-        let key = parse_key::<S>(key).map_err(|error| section.damaged(error))?;
+        let key = typed_key::<S>(section, items.bytes(key)?)?;
         let stored = Stored::restore(items.bytes(value)?, etag, bytes)
             .map_err(|error| section.damaged(error))?;
         summary.add(&stored);

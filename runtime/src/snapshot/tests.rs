@@ -278,6 +278,48 @@ async fn a_snapshot_and_the_tail_make_the_whole() {
     assert_eq!(fold.replies(), 2);
 }
 
+/// What another build has written and this one has no place for is in a snapshot as it is in the log, until it is changed.
+#[tokio::test(start_paused = true)]
+async fn what_another_build_says_more_is_kept_in_a_snapshot() {
+    let world = World::new().await;
+    let wider = |key: &str, text: &str| {
+        let value = format!(r#"{{"name":"{key}","text":"{text}","weight":7}}"#);
+        let record = record(2, Kind::Data, key, Some(value.into()));
+        Record {
+            schema: 99,
+            ..record
+        }
+    };
+    // More of them than one section holds, and others in between.
+    let long = "x".repeat(20_000);
+    let name = |number: u32| format!("n{number:02}");
+    let records = (0..60).map(|number| match number % 2 {
+        0 => note(2, &name(number), &long),
+        _ => wider(&name(number), &long),
+    });
+    world.append(records);
+    world.append([wider("changed", "one"), note(2, "changed", "two")]);
+    world.append([wider("hidden", "one"), note(1, "hidden", "late")]);
+    world.snapshot().await;
+
+    let keeper = world.keeper(retention(), 7);
+    let restored = world.restored(&keeper).await.unwrap();
+    let whole = world.replayed(&keeper).await;
+    assert_eq!(shown(&restored), shown(&whole));
+    let written = |replica: &Replica<Note>, key: &str| {
+        let written = replica.memory().written(&key.to_owned());
+        written.map(|written| (written.schema, written.value.clone()))
+    };
+    for replica in [&restored, &whole] {
+        let hidden = wider("hidden", "one").value.unwrap();
+        assert_eq!(written(replica, "hidden"), Some((99, hidden)));
+        let odd = wider("n59", &long).value.unwrap();
+        assert_eq!(written(replica, "n59"), Some((99, odd)));
+        assert_eq!(written(replica, "n58"), None);
+        assert_eq!(written(replica, "changed"), None);
+    }
+}
+
 /// A walk in pieces, between which the log changes what was walked already, and what was not.
 #[tokio::test(start_paused = true)]
 async fn what_changes_during_the_walk_is_made_whole_by_the_tail() {

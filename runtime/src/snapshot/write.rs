@@ -5,7 +5,13 @@ use std::{io, io::Write, ops::Bound, ops::ControlFlow, sync::Arc};
 use bytes::Bytes;
 
 use super::format::{End, Head, Kind, Sections};
-use crate::{clock::Moment, fold::Fold, key::key_text, memory::Memory, state::State};
+use crate::{
+    clock::Moment,
+    fold::Fold,
+    key::key_text,
+    memory::{Memory, Written},
+    state::State,
+};
 
 /// What a snapshot is made of: the fold as it was, and the memory as it goes on.
 pub(crate) struct Cut<S: State> {
@@ -76,6 +82,16 @@ where
             None => break,
         }
     }
+    let mut outcome = Ok(());
+    cut.memory.walk_written(|key, written| {
+        outcome = as_written::<S, W>(&mut sections, key, written);
+        end.written += 1;
+        match outcome {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
+        }
+    });
+    outcome?;
     end.until = cut.memory.applying();
     sections.end(&end)
 }
@@ -94,6 +110,21 @@ fn entity<S: State, W: Write>(
         buffer.extend_from_slice(&stored.bytes().to_le_bytes());
         buffer.extend_from_slice(key.as_bytes());
         buffer.extend_from_slice(&value);
+    })
+}
+
+fn as_written<S: State, W: Write>(
+    sections: &mut Sections<W>,
+    key: &S::Key,
+    written: &Written,
+) -> io::Result<()> {
+    let key = key_text::<S>(key);
+    sections.item(Kind::Written, |buffer| {
+        put_length(buffer, key.as_bytes());
+        put_length(buffer, &written.value);
+        buffer.extend_from_slice(&written.schema.to_le_bytes());
+        buffer.extend_from_slice(key.as_bytes());
+        buffer.extend_from_slice(&written.value);
     })
 }
 

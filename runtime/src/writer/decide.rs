@@ -22,7 +22,7 @@ use crate::{
     idempotency,
     key::key_text,
     mailbox::{Command, Job, Refusal, RequestId, Run},
-    memory::{Change, Stored, UNKNOWN},
+    memory::{Change, Stored, UNKNOWN, Written},
     problem::Problem,
     record::{Answered, FENCE_KEY, Kind, REPLY_KEY, Record},
     state::State,
@@ -35,6 +35,7 @@ pub(super) struct Speculative<S> {
     pub(super) group: u64,
     pub(super) record: usize,
     pub(super) stored: Option<Arc<Stored<S>>>,
+    pub(super) written: Option<Arc<Written>>,
 }
 
 impl<S: State> Running<S> {
@@ -129,7 +130,7 @@ impl<S: State> Running<S> {
                     key,
                     offset: UNKNOWN,
                     stored: Some(Arc::new(stored)),
-                    newer: None,
+                    written: None,
                 },
             )),
             DecidedEdit::Removed => {
@@ -137,7 +138,7 @@ impl<S: State> Running<S> {
                     key,
                     offset: UNKNOWN,
                     stored: None,
-                    newer: None,
+                    written: None,
                 };
                 Some((None, change))
             }
@@ -260,6 +261,14 @@ impl<S: State> Running<S> {
         }
     }
 
+    /// The value of a key in the log, with what is in flight, if that says more than the entity.
+    pub(super) fn written(&self, key: &S::Key) -> Option<Arc<Written>> {
+        match self.speculation.get(key) {
+            Some(speculative) => speculative.written.clone(),
+            None => self.memory().written(key),
+        }
+    }
+
     pub(super) fn record(&self, kind: Kind, key: Bytes, value: Option<Bytes>) -> Record {
         let tenure = self
             .tenure
@@ -282,14 +291,15 @@ impl<S: State> Running<S> {
         record: Record,
         change: Option<Change<S>>,
     ) -> usize {
-        if let Some(Change { key, stored, .. }) = &change {
+        if let Some(change) = &change {
             let (group, record) = (group.number, group.records.len());
             let speculative = Speculative {
                 group,
                 record,
-                stored: stored.clone(),
+                stored: change.stored.clone(),
+                written: change.written.clone(),
             };
-            self.speculation.insert(key.clone(), speculative);
+            self.speculation.insert(change.key.clone(), speculative);
         }
         group.bytes += record.key.len() + record.value.as_ref().map_or(0, Bytes::len);
         group.records.push(record);

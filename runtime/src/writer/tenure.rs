@@ -123,7 +123,7 @@ impl<S: State> Running<S> {
         self.append(group);
     }
 
-    /// A group that writes the current values of `keys` once more; those of a newer build as that wrote them.
+    /// A group that writes the current values of `keys` once more; those of which the log says more than this build does as they are there.
     pub(super) fn rewrite(
         &mut self,
         keys: impl IntoIterator<Item = Bytes>,
@@ -137,31 +137,25 @@ impl<S: State> Running<S> {
             else {
                 continue;
             };
-            let newer = self.replica.newer(&typed);
-            let newer = newer.filter(|_| !self.speculation.contains_key(&typed));
-            let (record, change) = if let Some(newer) = newer.cloned() {
-                let mut record = self.record(kind, key, Some(newer.value.clone()));
-                record.schema = newer.schema;
-                let change = Change {
-                    stored: self.memory().get(&typed),
-                    key: typed,
-                    offset: UNKNOWN,
-                    newer: Some(Box::new(newer)),
-                };
-                (record, change)
+            let now = self.look(&typed);
+            let written = self.written(&typed);
+            let (record, stored) = if let Some(written) = &written {
+                let mut record = self.record(kind, key, Some(written.value.clone()));
+                record.schema = written.schema;
+                (record, now)
             } else {
-                let again = self.look(&typed).map(|stored| {
+                let again = now.map(|stored| {
                     self.encode(&stored.state)
                         .expect("an entity in memory was encoded before")
                 });
                 let (stored, value) = again.unzip();
-                let change = Change {
-                    key: typed,
-                    offset: UNKNOWN,
-                    stored: stored.map(Arc::new),
-                    newer: None,
-                };
-                (self.record(kind, key, value), change)
+                (self.record(kind, key, value), stored.map(Arc::new))
+            };
+            let change = Change {
+                key: typed,
+                offset: UNKNOWN,
+                stored,
+                written,
             };
             self.push(&mut group, record, Some(change));
         }

@@ -58,6 +58,10 @@ pub(crate) async fn a_service_is_upgraded(servers: &Servers) {
         );
     }
 
+    // The old node starts again beside the new one, whose layout it knows from the log now.
+    restart_with(&mut cluster, 1, versions.program("rolling_first")).await;
+    let old = cluster.node(1).client();
+
     // The old node owns what the new one wrote: it does not show the new field, and does not lose it by that.
     let load = Load::start(&old);
     cluster.stop(0).await;

@@ -29,7 +29,7 @@ fn apply(memory: &Memory<Number>, records: &[Written<'_>]) {
                 let json = format!(r#"{{"name":"{name}","number":{number}}}"#);
                 Arc::new(Stored::decode(json.as_bytes()).unwrap())
             }),
-            newer: None,
+            written: None,
         }));
     }
     // As a replica does it.

@@ -9,6 +9,8 @@ use crate::{
         Log, Topic, TopicPartition,
         sim::{Client, Faults, Sim},
     },
+    memory::Change,
+    migration::Readers,
     prelude::*,
     record::{Ballot, Kind, Record},
     service,
@@ -129,6 +131,39 @@ async fn what_can_be_read_is_admitted_and_kept_once() {
     // An option can be left out, so the older version reads the newer one's values.
     start::<first::Thing>(&log).await.unwrap();
     assert_eq!(kept(&log).await, 2);
+}
+
+/// A node of the older build that starts again during an upgrade knows the layout of the newer one, and lacks fields of it all the same.
+#[tokio::test(start_paused = true)]
+async fn what_would_be_lost_is_kept_where_others_may_write() {
+    let log = sim();
+    start::<first::Thing>(&log).await.unwrap();
+    start::<wider::Thing>(&log).await.unwrap();
+    let said = Bytes::from_static(br#"{"id":1,"rank":"a","note":"n"}"#);
+    let less = Bytes::from_static(br#"{"id":1,"rank":"a"}"#);
+    let schema = asked::<wider::Thing>().fingerprint;
+
+    let old = start::<first::Thing>(&log).await.unwrap();
+    for (shared, kept) in [(true, Some(&said)), (false, None)] {
+        let readers = old.readers::<first::Thing>(shared);
+        let written = written(&readers, schema, &said);
+        assert_eq!(written.as_ref(), kept, "{shared}");
+        assert_eq!(self::written(&readers, readers.fingerprint(), &less), None);
+    }
+    // The other way round nothing is lost, and nothing is kept.
+    let new = start::<wider::Thing>(&log).await.unwrap();
+    let readers = new.readers::<wider::Thing>(true);
+    let schema = asked::<first::Thing>().fingerprint;
+    assert_eq!(written(&readers, schema, &less), None);
+    // A build that is to come has fields that nobody knows yet.
+    assert_eq!(written(&readers, 4711, &said), Some(said));
+}
+
+/// What is kept of a value beside the entity.
+fn written<S: State>(readers: &Readers<S>, schema: u64, value: &Bytes) -> Option<Bytes> {
+    let change =
+        Change::decode(readers, 0, schema, &Bytes::from_static(b"1"), Some(value)).unwrap();
+    change.written.map(|written| written.value.clone())
 }
 
 #[tokio::test(start_paused = true)]

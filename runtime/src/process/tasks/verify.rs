@@ -79,7 +79,7 @@ impl Records {
 impl Verify<'_> {
     /// Replays it as the log of a state.
     pub(crate) async fn replay<S: State>(self) -> Result<Verified, ReplayError> {
-        let readers = self.admitted.readers::<S>();
+        let readers = self.admitted.readers::<S>(false);
         let mut replica = Replica::<S>::new(
             self.log,
             self.partition.clone(),
