@@ -263,14 +263,13 @@ impl<S: State> Feed<S> {
 
     /// Finds who makes the feeds of the partitions, from where the event with this id was; or from the beginning, if there is none.
     async fn open(&mut self, last_id: &str, deadline: tokio::time::Instant) -> Result<(), Problem> {
-        match self.marks_in(last_id) {
-            Some(marks) => self.marks = marks.into_iter().map(Some).collect(),
-            None => {
-                if !last_id.is_empty() {
-                    self.node.metrics.feed_resets.inc();
-                }
-                self.ready.push_back(Event::Reset);
+        if let Some(marks) = self.marks_in(last_id) {
+            self.marks = marks.into_iter().map(Some).collect();
+        } else {
+            if !last_id.is_empty() {
+                self.node.metrics.feed_resets.inc();
             }
+            self.ready.push_back(Event::Reset);
         }
         let followers = self.followers();
         let opened = followers.into_iter().map(async |mut follower| {

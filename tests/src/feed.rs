@@ -111,10 +111,8 @@ impl Feed {
         let what = format!("{} behind {}", self.path, self.id);
         let next = async {
             loop {
-                while let Some(event) = self.event() {
-                    if let Some(event) = event {
-                        return event;
-                    }
+                if let Some(event) = self.event() {
+                    return event;
                 }
                 let frame = match &mut self.body {
                     Some(body) => body.frame().await,
@@ -140,26 +138,30 @@ impl Feed {
         next.unwrap_or_else(|_| panic!("nothing comes of {what}"))
     }
 
-    /// Takes a block off what was read, if it is there: the event of it, if it is one.
-    fn event(&mut self) -> Option<Option<Event>> {
-        let end = self.read.windows(2).position(|two| two == b"\n\n")?;
-        let block: Vec<u8> = self.read.drain(..end + 2).collect();
-        let block = String::from_utf8(block).expect("events are UTF-8");
-        let (mut event, mut data) = (None, None);
-        for line in block.lines() {
-            let (name, value) = line.split_once(": ").unwrap_or((line, ""));
-            match name {
-                "id" => value.clone_into(&mut self.id),
-                "event" => event = Some(value.to_owned()),
-                "data" => data = Some(serde_json::from_str(value).expect("JSON")),
-                "" | "retry" => {}
-                other => panic!("`{other}` in {block:?}"),
+    /// Takes blocks off what was read, up to the first that is an event.
+    fn event(&mut self) -> Option<Event> {
+        loop {
+            let end = self.read.windows(2).position(|two| two == b"\n\n")?;
+            let block: Vec<u8> = self.read.drain(..end + 2).collect();
+            let block = String::from_utf8(block).expect("events are UTF-8");
+            let (mut event, mut data) = (None, None);
+            for line in block.lines() {
+                let (name, value) = line.split_once(": ").unwrap_or((line, ""));
+                match name {
+                    "id" => value.clone_into(&mut self.id),
+                    "event" => event = Some(value.to_owned()),
+                    "data" => data = Some(serde_json::from_str(value).expect("JSON")),
+                    "" | "retry" => {}
+                    other => panic!("`{other}` in {block:?}"),
+                }
+            }
+            if let Some(data) = data {
+                return Some(Event {
+                    event: event.expect("each has a kind"),
+                    id: self.id.clone(),
+                    data,
+                });
             }
         }
-        Some(data.map(|data| Event {
-            event: event.expect("each has a kind"),
-            id: self.id.clone(),
-            data,
-        }))
     }
 }

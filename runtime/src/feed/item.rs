@@ -26,12 +26,11 @@ impl Item {
     /// The item of a change. Many feeds may show it, and it is made once.
     pub(super) fn change<S: State>(change: &Recorded<S>, at: Option<Mark>) -> Option<Self> {
         let stored = change.stored.as_deref();
-        let data = match change.json.get() {
-            Some(data) => data.clone(),
-            None => {
-                let data = data::<S>(&change.key, stored)?;
-                change.json.get_or_init(|| data).clone()
-            }
+        let data = if let Some(data) = change.json.get() {
+            data.clone()
+        } else {
+            let data = data::<S>(&change.key, stored)?;
+            change.json.get_or_init(|| data).clone()
         };
         Some(Self::of(data, stored.is_some(), at))
     }
@@ -123,16 +122,13 @@ struct Line {
 
 /// What an event says: the entity as `GET` shows it, or the fields of its key.
 fn data<S: State>(key: &S::Key, stored: Option<&Stored<S>>) -> Option<Bytes> {
-    let json = match stored {
-        Some(stored) => serde_json::to_vec(&stored.state),
-        None => {
-            let names = S::DEFINITION
-                .key_names
-                .iter()
-                .map(|name| (*name).to_owned());
-            let fields: Map<String, Value> = names.zip(key_values::<S>(key)).collect();
-            serde_json::to_vec(&fields)
-        }
+    let json = if let Some(stored) = stored {
+        serde_json::to_vec(&stored.state)
+    } else {
+        let names = S::DEFINITION.key_names.iter();
+        let names = names.map(|name| (*name).to_owned());
+        let fields: Map<String, Value> = names.zip(key_values::<S>(key)).collect();
+        serde_json::to_vec(&fields)
     };
     match json {
         Ok(json) => Some(json.into()),
@@ -161,7 +157,8 @@ mod tests {
             Item::Lost,
         ] {
             let line = item.to_line();
-            assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);
+            let end = line.iter().position(|byte| *byte == b'\n');
+            assert_eq!(end, Some(line.len() - 1));
             assert_eq!(Item::of_line(&line).as_ref(), Some(&item));
         }
         for wrong in [

@@ -192,10 +192,10 @@ impl<S: State> Local<S> {
         } = self;
         let own = watched.as_ref().map(|watched| watched.changed.clone());
         let notify: &Notify = own.as_deref().unwrap_or(memory.recent().changed());
-        let changed = notify.notified();
-        tokio::pin!(changed);
+        let woken = notify.notified();
+        tokio::pin!(woken);
         // Before the look, so that what comes after it wakes.
-        changed.as_mut().enable();
+        woken.as_mut().enable();
         let (changes, seen) = match watched {
             Some(watched) => memory.recent().of_watched(&watched.key, *mark, READ_MAX)?,
             None => memory.recent().after(*mark, READ_MAX)?,
@@ -218,7 +218,7 @@ impl<S: State> Local<S> {
         }
         tokio::select! {
             biased;
-            () = changed => {}
+            () = woken => {}
             _ = progress.tick() => *tell = true,
         }
         Ok(())

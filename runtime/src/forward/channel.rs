@@ -81,7 +81,7 @@ pub(super) enum Failure {
 pub(super) struct Channels {
     connector: Connector,
     windows: Windows,
-    channels: Arc<Mutex<HashMap<SocketAddr, Opening>>>,
+    opened: Arc<Mutex<HashMap<SocketAddr, Opening>>>,
 }
 
 /// A connection, or the one attempt to open it that all wait for.
@@ -100,7 +100,7 @@ impl Channels {
         Self {
             connector,
             windows,
-            channels: Arc::default(),
+            opened: Arc::default(),
         }
     }
 
@@ -149,18 +149,18 @@ impl Channels {
 
     async fn to(&self, address: SocketAddr) -> Result<Channel, Arc<io::Error>> {
         let opening = {
-            let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
-            let known = channels.get(&address).filter(|opening| !is_over(opening));
+            let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+            let known = opened.get(&address).filter(|opening| !is_over(opening));
             if let Some(known) = known {
                 if let Some(Ok(channel)) = known.peek() {
                     return Ok(channel.clone());
                 }
                 known.clone()
             } else {
-                channels.retain(|_, opening| !is_over(opening));
+                opened.retain(|_, opening| !is_over(opening));
                 let opening = open(self.connector.clone(), self.windows, address);
                 let opening = opening.map_err(Arc::new).boxed().shared();
-                channels.insert(address, opening.clone());
+                opened.insert(address, opening.clone());
                 opening
             }
         };
