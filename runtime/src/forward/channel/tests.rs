@@ -110,7 +110,7 @@ async fn all_requests_share_a_connection_and_get_another_when_it_broke() {
         assert!(peer.connections.is_empty());
         connection.abort();
         // The end of it may not have been seen yet when the next request is made.
-        while !is_over(&channels.channels.lock().expect("nobody panicked")[&peer.address]) {
+        while !is_over(&channels.opened.lock().expect("nobody panicked")[&peer.address]) {
             tokio::task::yield_now().await;
         }
     }
