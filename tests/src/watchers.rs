@@ -97,8 +97,9 @@ impl Watchers {
 
     /// Waits until each writer has written so often more.
     pub async fn write(&mut self, more: u64) {
-        for written in &mut self.written {
-            let until = *written.borrow() + more;
+        let until = |written: &watch::Receiver<u64>| *written.borrow() + more;
+        let until: Vec<u64> = self.written.iter().map(until).collect();
+        for (written, until) in self.written.iter_mut().zip(until) {
             let waited = tokio::time::timeout(PATIENCE, written.wait_for(|count| *count >= until));
             let waited = waited.await.expect("it can write");
             waited.expect("its writer goes on");
