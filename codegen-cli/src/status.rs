@@ -63,7 +63,18 @@ struct Partition {
     #[serde(default)]
     digest: String,
     queue: u64,
+    /// Older builds don't say.
+    #[serde(default)]
+    in_doubt: Vec<InDoubt>,
     snapshot: Option<Snapshot>,
+}
+
+/// A transaction that a partition has prepared, and of which it has heard nothing for some time.
+#[derive(Debug, Deserialize)]
+struct InDoubt {
+    transaction: String,
+    home: String,
+    age_ms: u64,
 }
 
 /// What a node keeps of a partition for its next start.
@@ -309,6 +320,20 @@ impl fmt::Display for Overview {
                     partition.topic, partition.number
                 )?;
             }
+            let owner = partition.owner.as_deref();
+            let at_owner = owner.and_then(|owner| self.at(owner, partition));
+            for in_doubt in at_owner.map_or(&[][..], |there| &there.in_doubt) {
+                let InDoubt {
+                    transaction,
+                    home,
+                    age_ms,
+                } = in_doubt;
+                let (topic, number) = (&partition.topic, partition.number);
+                writeln!(
+                    f,
+                    "{topic}/{number} is in doubt for {age_ms} ms of transaction {transaction}: {home} knows what became of it"
+                )?;
+            }
         }
         Ok(())
     }
@@ -379,7 +404,8 @@ mod tests {
             ],
             "partitions": [
                 {"topic": "vertex", "partition": 0, "phase": "serving", "owner": "a", "epoch": 7, "standbys": ["b"],
-                 "keys": 12, "bytes": 100, "position": 40, "queue": 0, "snapshot": {"position": 38, "bytes": 100, "age_seconds": 200}},
+                 "keys": 12, "bytes": 100, "position": 40, "queue": 0,
+                 "in_doubt": [{"transaction": "07", "home": "vertex/2", "age_ms": 1200}], "snapshot": {"position": 38, "bytes": 100, "age_seconds": 200}},
                 {"topic": "vertex", "partition": 1, "phase": "halted", "halted_because": "a bad record", "owner": null, "standbys": [],
                  "keys": 0, "bytes": 0, "position": 3, "queue": 1},
                 {"topic": "vertex", "partition": 2, "phase": "elsewhere", "owner": "c", "standbys": ["a"],
@@ -412,6 +438,7 @@ vertex/0   serving      a      b (-2, 3 ms)      7    12   100 B        40      
 vertex/1   halted       -                        0     0     0 B         3      1         -
 vertex/2   unreachable  c      a (?)             0     0     0 B         0      0         -
 vertex/3   leaderless   -      a (-0, 5 ms)      0     0     0 B         0      0         -
+vertex/0 is in doubt for 1200 ms of transaction 07: vertex/2 knows what became of it
 vertex/1 halted: a bad record
 ";
         assert_eq!(overview.to_string(), expected);

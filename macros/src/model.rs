@@ -82,6 +82,8 @@ pub(crate) enum Form {
     Command,
     /// A free function.
     Free { asynchronous: bool },
+    /// A free function with `&mut Tx` or `&Tx`.
+    Transaction,
 }
 
 /// An argument other than `self` and the entry.
@@ -107,6 +109,8 @@ pub(crate) enum Source {
     Query(Type),
     /// The `S` of `Store<S>`.
     Store(Type),
+    /// `&mut Tx`, or `&Tx`.
+    Tx { mutable: bool },
     /// Anything else that can be had from the head of the request.
     Part,
 }

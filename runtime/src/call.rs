@@ -344,13 +344,19 @@ impl Call {
 
     /// The whole body, within the limits of length and time.
     pub(crate) async fn body(&mut self) -> Result<Bytes, Problem> {
+        let limit = self.0.node.config.limits.body_bytes_max;
+        self.body_within(limit).await
+    }
+
+    /// The whole body, within this length and the limit of time.
+    pub(crate) async fn body_within(&mut self, limit: usize) -> Result<Bytes, Problem> {
         // What is left of a body that was refused ends the connection, so the answer says so: the client must not send its
         // next request there.
-        let read = self.read_body().await;
+        let read = self.read_body(limit).await;
         read.map_err(|problem| problem.with_header(header::CONNECTION, "close"))
     }
 
-    async fn read_body(&mut self) -> Result<Bytes, Problem> {
+    async fn read_body(&mut self, limit: usize) -> Result<Bytes, Problem> {
         let body = self
             .0
             .body
@@ -366,7 +372,6 @@ impl Call {
             return Err(problem.with_header(header::ACCEPT_ENCODING, "identity"));
         }
         let limits = &self.0.node.config.limits;
-        let limit = limits.body_bytes_max;
         if header_value::<u64>(&self.0.parts, &header::CONTENT_LENGTH)
             .is_some_and(|length| length > limit as u64)
         {

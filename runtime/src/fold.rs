@@ -13,7 +13,10 @@ use self::replies::Replies;
 pub use self::replies::{Horizon, Remembered};
 use crate::{
     batch,
-    record::{Answered, Ballot, Kind, Offset, ROUTED_ID_PREFIX, Record},
+    record::{
+        Answered, BATCH_KEY, Ballot, Kind, Offset, RESERVED_KEY_PREFIX, ROUTED_ID_PREFIX, Record,
+    },
+    tx::Pending,
 };
 
 /// For how long replies to requests that came by another node are remembered: longer than any of them is repeated, since their time is limited.
@@ -29,6 +32,10 @@ pub struct Fold {
     dirty: BTreeSet<Bytes>,
     /// Keys of the last batch whose plain record has not been seen (rule 5).
     torn: BTreeSet<Bytes>,
+    /// Whether the end of the last batch has not been seen: behind all its plain records, the deletion of its own key.
+    open: bool,
+    /// Transactions that are prepared or decided, and not done.
+    pending: Pending,
     /// To requests whose id the client chose.
     replies: Replies,
     /// To requests that came by another node and can be repeated by it for a short time only. They are many, and must not crowd out the others.
@@ -66,6 +73,7 @@ pub(crate) struct Kept {
     pub(crate) last: Option<Seen>,
     pub(crate) dirty: BTreeSet<Bytes>,
     pub(crate) torn: BTreeSet<Bytes>,
+    pub(crate) pending: Pending,
 }
 
 /// What a record does to the entities.
@@ -89,6 +97,8 @@ impl Fold {
             last: None,
             dirty: BTreeSet::new(),
             torn: BTreeSet::new(),
+            open: false,
+            pending: Pending::default(),
             replies: Replies::new(horizon),
             routed: Replies::new(Horizon {
                 age_ms: horizon.age_ms.min(ROUTED_AGE_MS),
@@ -98,13 +108,17 @@ impl Fold {
     }
 
     /// The fold that a snapshot kept. The answers follow, oldest first: see [`recall`](Self::recall).
-    pub(crate) fn resume(horizon: Horizon, kept: Kept) -> Self {
+    pub(crate) fn resume(horizon: Horizon, mut kept: Kept) -> Self {
+        let open = !kept.torn.is_empty();
+        kept.torn.remove(BATCH_KEY);
         Self {
+            open,
             ballot: kept.ballot,
             next: kept.next,
             last: kept.last,
             dirty: kept.dirty,
             torn: kept.torn,
+            pending: kept.pending,
             ..Self::new(horizon)
         }
     }
@@ -159,8 +173,10 @@ impl Fold {
                 Kind::Data | Kind::FollowUp => {
                     self.dirty.insert(copy(&record.key));
                 }
-                // A stale batch that can't be read changes nothing, and its keys' own records follow it or never come.
+                // A stale batch that can't be read changes nothing, and its keys' own records follow it or never come. It is to be
+                // closed as one that counts, since it stays in the log otherwise, and what showed that it does not count may not.
                 Kind::Batch => {
+                    self.dirty.insert(copy(&record.key));
                     let changes = record.value.as_ref().map(batch::decode);
                     for change in changes.and_then(Result::ok).unwrap_or_default() {
                         self.dirty.insert(copy(&change.key));
@@ -173,19 +189,25 @@ impl Fold {
         self.ballot = record.ballot;
         let effect = match record.kind {
             Kind::Data | Kind::FollowUp => {
-                if record.kind == Kind::FollowUp {
-                    self.torn.remove(&record.key);
-                }
+                self.torn.remove(&record.key);
+                self.open &= record.key != BATCH_KEY;
                 self.dirty.remove(&record.key);
-                Effect::One(record.key.clone(), record.value.clone())
+                if self.is_ours(&record.key, record.value.as_ref(), record.schema)? {
+                    Effect::Nothing
+                } else {
+                    Effect::One(record.key.clone(), record.value.clone())
+                }
             }
             Kind::Batch => {
                 let value = record.value.as_ref().ok_or("a batch without a value")?;
-                let changes = batch::decode(value).map_err(|error| error.to_string())?;
+                let mut changes = batch::decode(value).map_err(|error| error.to_string())?;
                 self.torn = changes.iter().map(|change| copy(&change.key)).collect();
+                self.open = true;
                 for change in &changes {
                     self.dirty.remove(&change.key);
+                    self.is_ours(&change.key, change.value.as_ref(), record.schema)?;
                 }
+                changes.retain(|change| !Pending::keeps(&change.key));
                 Effect::Batch(changes)
             }
             Kind::Barrier | Kind::Reply | Kind::Fence => Effect::Nothing,
@@ -194,6 +216,24 @@ impl Fold {
             self.recall(offset, record.timestamp_ms, answered);
         }
         Ok(effect)
+    }
+
+    /// Takes in the value of a key that is memgen's own. Whether it is one.
+    fn is_ours(&mut self, key: &[u8], value: Option<&Bytes>, schema: u64) -> Result<bool, String> {
+        if key.first() != Some(&RESERVED_KEY_PREFIX) {
+            return Ok(false);
+        }
+        self.pending.set(key, value, schema)?;
+        Ok(Pending::keeps(key) || key == BATCH_KEY)
+    }
+
+    /// Transactions that are prepared or decided, and not done.
+    pub(crate) fn pending(&self) -> &Pending {
+        &self.pending
+    }
+
+    pub(crate) fn pending_mut(&mut self) -> &mut Pending {
+        &mut self.pending
     }
 
     /// The reply to the request with this id, if it was carried out within the horizon before `now_ms`.
@@ -217,6 +257,19 @@ impl Fold {
     #[must_use]
     pub fn torn(&self) -> &BTreeSet<Bytes> {
         &self.torn
+    }
+
+    /// Whether the last batch is to be ended, once all its plain records are there. A batch that stayed in the log would bring back what is deleted after it, when
+    /// compaction has taken the deletion.
+    #[must_use]
+    pub fn has_open_batch(&self) -> bool {
+        self.open
+    }
+
+    /// The torn keys as a snapshot keeps them: if nothing else says that a batch is open, the batch's own key does.
+    pub(crate) fn kept_torn(&self) -> impl Iterator<Item = &[u8]> {
+        let open = (self.open && self.torn.is_empty()).then_some(BATCH_KEY);
+        self.torn.iter().map(|key| &key[..]).chain(open)
     }
 
     /// The keys that need repair: the owner appends their current values (rule 6). One stays until a record of it that counts follows.

@@ -81,6 +81,7 @@ mod takeover;
 mod template;
 mod tender;
 mod the_entity;
+mod tx;
 mod watched;
 mod writer;
 
@@ -105,6 +106,7 @@ pub use crate::{
     service::Service,
     state::State,
     store::Store,
+    tx::Tx,
 };
 
 /// What a service's source needs: `use memgen::prelude::*;`.
@@ -115,7 +117,7 @@ pub mod prelude {
     pub use uuid::Uuid;
 
     pub use crate::{
-        Caller, Entry, Problem, Result, Store, handler, handlers,
+        Caller, Entry, Problem, Result, Store, Tx, handler, handlers,
         problem::{Conflict, Forbidden, Gone, Invalid, NotFound, Unavailable},
         reply::{Accepted, Created, NoContent, SeeOther},
         stateful_api,

@@ -2,19 +2,27 @@
 
 use axum::response::Response;
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    conditional::Conditions, entry::Entry, problem::Problem, record::Offset, state::State,
+    conditional::Conditions,
+    entry::Entry,
+    problem::Problem,
+    record::Offset,
+    state::State,
+    tx::{Attempt, Commit, Committed, Fate, Prepare, TxId, Vote},
 };
 
 /// What `Retry-After` says where nothing better is known.
 pub(crate) const RETRY_AFTER_SECONDS: u32 = 1;
 
 /// The id that a client gave to a request, and the hash of what it asked for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct RequestId {
+    #[serde(with = "crate::tx::text::latin")]
     pub(crate) id: Bytes,
+    #[serde(with = "crate::tx::text::hex")]
     pub(crate) fingerprint: u128,
 }
 
@@ -30,6 +38,28 @@ pub(crate) enum Job<S: State> {
     Remember(RequestId, Bytes, Slot<Offset>),
     /// Such a request ended without a reply.
     Forget(RequestId),
+    /// A message of a transaction.
+    Tx(TxJob),
+}
+
+/// What concerns a transaction over several keys. Each message but the first is about one attempt of its home, and does nothing to others.
+pub(crate) enum TxJob {
+    /// Home: commit it.
+    Commit(Box<Commit>, Slot<Committed>),
+    /// Home: all others are prepared.
+    Decide(TxId, Attempt),
+    /// Home: it can't be committed.
+    GiveUp(TxId, Attempt, Committed),
+    /// Home: what is its fate?
+    Ask(TxId, Attempt, Slot<Fate>),
+    /// Home: all others have finished.
+    Done(TxId, Attempt),
+    /// Participant: prepare.
+    Prepare(Box<Prepare>, Slot<Vote>),
+    /// Participant: it is committed.
+    Finish(TxId, Attempt, Option<Slot<()>>),
+    /// Participant: it is given up.
+    Abort(TxId, Attempt),
 }
 
 /// The function of a command.
@@ -95,7 +125,36 @@ impl<S: State> Clone for Mailbox<S> {
     }
 }
 
+/// A way to a writer's queue that does not keep it open.
+pub(crate) struct WeakMailbox<S: State> {
+    jobs: mpsc::WeakSender<Job<S>>,
+}
+
+impl<S: State> Clone for WeakMailbox<S> {
+    fn clone(&self) -> Self {
+        Self {
+            jobs: self.jobs.clone(),
+        }
+    }
+}
+
+impl<S: State> WeakMailbox<S> {
+    /// Hands a job over as soon as there is room. If the writer has ended, there is nothing left to do.
+    pub(crate) async fn send_patiently(&self, job: Job<S>) {
+        if let Some(jobs) = self.jobs.upgrade() {
+            drop(jobs.send(job).await);
+        }
+    }
+}
+
 impl<S: State> Mailbox<S> {
+    /// The same, without keeping it open.
+    pub(crate) fn downgrade(&self) -> WeakMailbox<S> {
+        WeakMailbox {
+            jobs: self.jobs.downgrade(),
+        }
+    }
+
     /// A queue of at most `queue_max` jobs. Beyond that a request is refused at once (503), so that waiting stays short.
     pub(crate) fn new(queue_max: usize) -> (Self, mpsc::Receiver<Job<S>>) {
         let (jobs, inbox) = mpsc::channel(queue_max);

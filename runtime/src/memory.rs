@@ -9,7 +9,7 @@ use std::{
     ops::{Bound, ControlFlow},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
 };
 
@@ -19,7 +19,7 @@ use crossbeam_skiplist::SkipMap;
 
 use self::base::Base;
 pub(crate) use self::base::Place;
-use crate::{feed::Recent, migration::Readers, record::Offset, state::State};
+use crate::{feed::Recent, migration::Readers, record::Offset, state::State, tx::Held};
 
 /// Why a lock can't be poisoned: nothing panics while one is held.
 const UNPOISONED: &str = "nothing panics while it holds this lock";
@@ -32,6 +32,15 @@ pub struct Stored<S> {
     /// The hash of the value's bytes as this build writes them, so the same at each node and after each replay.
     pub etag: u64,
     bytes: u32,
+    /// What tells it from what the key had before and will have, in this process (see [`tx`](crate::tx)).
+    version: u32,
+}
+
+/// The version of the next value. A transaction does not take as long as it takes to come around.
+static NEXT_VERSION: AtomicU32 = AtomicU32::new(0);
+
+fn next_version() -> u32 {
+    NEXT_VERSION.fetch_add(1, Ordering::Relaxed)
 }
 
 /// A value as it is in the log, where it says more than this build can read: it is written again as it is, as long as nobody changes it.
@@ -52,6 +61,7 @@ impl<S: State> Stored<S> {
             state: serde_json::from_slice(value)?,
             etag: xxhash_rust::xxh3::xxh3_64(value),
             bytes: u32::try_from(value.len()).unwrap_or(u32::MAX),
+            version: next_version(),
         })
     }
 
@@ -64,6 +74,7 @@ impl<S: State> Stored<S> {
             state: serde_json::from_slice(value)?,
             etag,
             bytes,
+            version: next_version(),
         })
     }
 
@@ -80,7 +91,13 @@ impl<S: State> Stored<S> {
             state,
             etag: xxhash_rust::xxh3::xxh3_64(now.as_deref().unwrap_or(value)),
             bytes: u32::try_from(value.len()).unwrap_or(u32::MAX),
+            version: next_version(),
         }
+    }
+
+    /// What tells it from what the key had before and will have, in this process.
+    pub(crate) fn version(&self) -> u32 {
+        self.version
     }
 }
 
@@ -107,6 +124,29 @@ impl<S: State> Clone for Change<S> {
             stored: self.stored.clone(),
             written: self.written.clone(),
         }
+    }
+}
+
+/// What one record does, for records of which most change one key or none.
+pub(crate) enum Changes<S: State> {
+    None,
+    One(Change<S>),
+    Many(Vec<Change<S>>),
+}
+
+impl<S: State> Changes<S> {
+    pub(crate) fn as_slice(&self) -> &[Change<S>] {
+        match self {
+            Self::None => &[],
+            Self::One(change) => std::slice::from_ref(change),
+            Self::Many(changes) => changes,
+        }
+    }
+}
+
+impl<S: State> From<Option<Change<S>>> for Changes<S> {
+    fn from(change: Option<Change<S>>) -> Self {
+        change.map_or(Self::None, Self::One)
     }
 }
 
@@ -191,6 +231,10 @@ pub struct Memory<S: State> {
     /// Up to where the log is being applied (exclusive): nothing that a reader sees is of a later record.
     applying: AtomicU64,
     summary: Mutex<Summary>,
+    /// A number that no memory of this process had before, since a key came or went last, or was about to.
+    comings: AtomicU32,
+    /// The keys that readers must wait for.
+    held: Held<S::Key>,
     /// What changed of late, for feeds.
     recent: Recent<S>,
 }
@@ -204,12 +248,19 @@ impl<S: State> Default for Memory<S> {
             applied: AtomicU64::new(0),
             applying: AtomicU64::new(0),
             summary: Mutex::default(),
+            comings: AtomicU32::new(next_version()),
+            held: Held::default(),
             recent: Recent::default(),
         }
     }
 }
 
 impl<S: State> Memory<S> {
+    /// The keys that prepared transactions will write: whoever must not miss what is committed waits for them before it looks.
+    pub(crate) fn held(&self) -> &Held<S::Key> {
+        &self.held
+    }
+
     /// The entities of a snapshot, and what they add up to; none if their keys do not ascend.
     pub(crate) fn restore(
         pieces: Vec<Box<[Place<S>]>>,
@@ -223,8 +274,20 @@ impl<S: State> Memory<S> {
             applied: AtomicU64::new(summary.applied),
             applying: AtomicU64::new(summary.applied),
             summary: Mutex::new(summary),
+            comings: AtomicU32::new(next_version()),
+            held: Held::default(),
             recent: Recent::default(),
         })
+    }
+
+    /// A number for the last time that a key came or went. What is not there, and was not there when this was the same as now, was not there in between.
+    pub(crate) fn comings(&self) -> u32 {
+        self.comings.load(Ordering::SeqCst)
+    }
+
+    /// A key comes or goes now: said before it does.
+    fn comes_or_goes(&self) {
+        self.comings.store(next_version(), Ordering::SeqCst);
     }
 
     /// The entity with this key. Never waits.
@@ -362,12 +425,16 @@ impl<S: State> Memory<S> {
     /// Sets the entity of a key, and returns the one that was there.
     fn set(&self, key: S::Key, stored: Arc<Stored<S>>) -> Option<Arc<Stored<S>>> {
         if let Some(cell) = self.base.cell(&key) {
+            if cell.load().is_none() {
+                self.comes_or_goes();
+            }
             return self.base.swap(cell, Some(stored));
         }
         let mut inserted = false;
         // One search, whether the key is there or not: in a large map the searches are most of the work of a replay.
         let cell = self.entities.get_or_insert_with(key, || {
             inserted = true;
+            self.comes_or_goes();
             ArcSwap::new(Arc::clone(&stored))
         });
         (!inserted).then(|| cell.value().swap(stored))
@@ -375,6 +442,7 @@ impl<S: State> Memory<S> {
 
     /// Removes the entity of a key, and returns it.
     fn remove(&self, key: &S::Key) -> Option<Arc<Stored<S>>> {
+        self.comes_or_goes();
         match self.base.cell(key) {
             Some(cell) => self.base.swap(cell, None),
             None => self
@@ -425,6 +493,26 @@ mod tests {
         assert_eq!(straight.summary().bytes, i64::try_from(bytes).unwrap());
         straight.apply([change("b", Some(20))], 6);
         assert_ne!(roundabout.summary().digest, straight.summary().digest);
+    }
+
+    /// Whatever the place of the key: that it came and went is seen afterwards.
+    #[test]
+    fn what_comes_and_goes_is_counted() {
+        let place = Place::new("b".to_owned(), Stored::decode(&json("b", 0)).unwrap());
+        let pieces = vec![vec![place].into_boxed_slice()];
+        let memory = Memory::restore(pieces, Vec::new(), Summary::default()).unwrap();
+        let count = |changes: [Change<Entry>; 1]| {
+            let before = memory.comings();
+            memory.apply(changes, 0);
+            memory.comings() != before
+        };
+        assert!(!count([change("b", Some(1))]), "it only has another value");
+        for name in ["a", "b"] {
+            assert!(count([change(name, None)]) || name == "a");
+            assert!(count([change(name, Some(1))]), "`{name}` comes");
+            assert!(!count([change(name, Some(2))]));
+            assert!(count([change(name, None)]), "`{name}` goes");
+        }
     }
 
     /// What few values need, no other entity pays for.

@@ -7,8 +7,14 @@ use std::{
 };
 
 use crate::{
-    cluster::Cluster, config::Config, feed::Feeds, metrics::Metrics, partitions::Partitions,
-    problem::Problem, state::State,
+    cluster::Cluster,
+    config::Config,
+    feed::Feeds,
+    metrics::Metrics,
+    partitions::Partitions,
+    problem::Problem,
+    state::State,
+    tx::{Lost, Places},
 };
 
 /// One node of a service.
@@ -19,6 +25,8 @@ pub(crate) struct Node {
     pub(crate) feeds: Feeds,
     /// `Partitions<S>` by the type of `S`.
     states: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
+    /// The same, by topic.
+    places: HashMap<&'static str, Arc<dyn Places>>,
     /// The state whose partitions remember the replies of free handlers.
     pub(crate) home: Option<Arc<dyn crate::home::Home>>,
 }
@@ -36,6 +44,7 @@ impl Node {
             cluster,
             feeds,
             states: HashMap::new(),
+            places: HashMap::new(),
             home: None,
         }
     }
@@ -44,7 +53,14 @@ impl Node {
         if self.home.is_none() {
             self.home = Some(partitions.clone());
         }
+        self.places.insert(S::DEFINITION.topic, partitions.clone());
         self.states.insert(TypeId::of::<S>(), partitions);
+    }
+
+    /// The partitions of the state with this topic.
+    pub(crate) fn places(&self, topic: &str) -> Result<&Arc<dyn Places>, Lost> {
+        let places = self.places.get(topic);
+        places.ok_or_else(|| Lost(format!("no state of this service has the topic `{topic}`")))
     }
 
     /// The partitions of a state.

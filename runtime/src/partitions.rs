@@ -1,6 +1,7 @@
 //! All partitions of one state as one node sees them: key -> partition -> here, or at a peer.
 
 use std::{
+    ops::Bound,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -64,6 +65,20 @@ pub(crate) struct Here<S: State> {
     pub(crate) phase: watch::Receiver<Phase>,
     pub(crate) lock: Arc<dyn Lock>,
     pub(crate) metrics: PartitionMetrics,
+    /// Of the process; it makes versions of values unique.
+    pub(crate) incarnation: u64,
+}
+
+/// The range of keys that is read, if what is about to be written in it is to be waited for.
+pub(crate) type Keys<'k, K> = Option<(Bound<&'k K>, Bound<&'k K>)>;
+
+/// One key, as a range.
+#[allow(
+    clippy::unnecessary_wraps,
+    reason = "no keys at all are another possibility"
+)]
+pub(crate) fn just<K>(key: &K) -> Keys<'_, K> {
+    Some((Bound::Included(key), Bound::Included(key)))
 }
 
 /// A copy of a partition that follows the log.
@@ -320,13 +335,14 @@ impl<S: State> Slot<S> {
 
 impl<S: State> Here<S> {
     /// What `see` finds in memory, when that is sure not to be stale (rule 8): by the lease, or where that has lapsed by the log itself, which
-    /// needs no clock and no coordinator. `strict` asks the log in any case.
+    /// needs no clock and no coordinator. `strict` asks the log in any case. `keys` are those that it looks at.
     ///
     /// The log is asked *before* memory is looked at. The other way round the partition may have been another node's meanwhile: a writer that was deposed can
     /// have taken it over again by the time at which it appends the fence.
     pub(crate) async fn read<R>(
         &self,
         strict: bool,
+        keys: Keys<'_, S::Key>,
         see: impl FnOnce(&Memory<S>) -> R,
     ) -> Result<R, Refusal> {
         if strict || !self.lock.holds() {
@@ -334,14 +350,30 @@ impl<S: State> Here<S> {
                 self.metrics.lapsed.inc();
             }
             self.mailbox.ask(Job::Fence).await?;
+            self.released(keys).await?;
             return Ok(see(&self.memory));
         }
+        self.released(keys).await?;
         let seen = see(&self.memory);
         // If it has lapsed in between, the next try asks the log.
         if self.lock.holds() {
             Ok(seen)
         } else {
             Err(Refusal::Moved)
+        }
+    }
+
+    /// Waits for the transactions that are prepared and write these keys at this moment: they may be committed, and memory does not show it yet.
+    async fn released(&self, keys: Keys<'_, S::Key>) -> Result<(), Refusal> {
+        let held = self.memory.held();
+        let Some((from, to)) = keys.filter(|_| !held.is_empty()) else {
+            return Ok(());
+        };
+        let mut phase = self.phase.clone();
+        tokio::select! {
+            biased;
+            () = held.released_within(from, to) => Ok(()),
+            _ = phase.wait_for(|phase| *phase == Phase::Leaving) => Err(Refusal::Moved),
         }
     }
 

@@ -1,4 +1,4 @@
-//! What nodes offer each other besides forwarded requests: entities by key, their part of a selection, and their part of a feed.
+//! What nodes offer each other besides forwarded requests: entities by key, their part of a selection or of a feed, and what transactions need.
 //!
 //! These routes exist on the peer listener only.
 
@@ -17,6 +17,7 @@ use crate::{
     route::Endpoint,
     select,
     state::State,
+    tx,
 };
 
 /// The path of an entity for peers.
@@ -40,6 +41,7 @@ pub(crate) fn endpoints<S: State>() -> Vec<Endpoint> {
         Endpoint::new(Method::GET, entity.clone(), get::<S>),
         Endpoint::new(Method::PUT, entity.clone(), put::<S>),
         Endpoint::new(Method::DELETE, entity, delete::<S>),
+        Endpoint::new(Method::POST, tx::template(topic), tx::receive::<S>),
         Endpoint::new(Method::POST, select_path(topic), select::part::<S>),
         Endpoint::new(Method::POST, relay::path(topic), relay::serve::<S>),
     ]

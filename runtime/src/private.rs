@@ -12,6 +12,7 @@ pub use crate::{
     call::{Call, CallFuture, Free, Halt, Keyed},
     operation::Operation,
     service::{AsPart, FreePart, Probe, StatePart, StateWithHandlersPart},
+    tx::Ran,
 };
 
 pub mod argument;

@@ -9,12 +9,14 @@ use bytes::Bytes;
 use crate::{
     clock::Moment,
     fold::{Effect, Fold, Horizon},
+    key::parse_key,
     log::{Log, LogError, TopicPartition},
-    memory::{Change, Memory},
+    memory::{Change, Changes, Memory},
     migration::Readers,
     record::{Offset, Record},
     snapshot::{Cut, Keeper},
     state::State,
+    tx::Prepared,
 };
 
 /// How much of the log is read at once.
@@ -203,7 +205,8 @@ impl<S: State> Replica<S> {
             offset,
             what,
         };
-        match self.fold.step(offset, record).map_err(poison)? {
+        let effect = self.fold.step(offset, record).map_err(poison)?;
+        match effect {
             Effect::Nothing => {}
             Effect::One(key, value) => {
                 self.gathered.changes.push(
@@ -233,7 +236,7 @@ impl<S: State> Replica<S> {
         &mut self,
         offset: Offset,
         record: &Record,
-        change: Option<Change<S>>,
+        changes: Changes<S>,
     ) -> Result<(), ReplayError> {
         let partition = &self.partition;
         self.fold
@@ -243,8 +246,22 @@ impl<S: State> Replica<S> {
                 offset,
                 what,
             })?;
-        self.memory.apply(change, offset + 1);
+        match changes {
+            Changes::None => self.memory.apply([], offset + 1),
+            Changes::One(change) => self.memory.apply([change], offset + 1),
+            Changes::Many(changes) => self.memory.apply(changes, offset + 1),
+        }
+        self.hold();
         Ok(())
+    }
+
+    /// Lets readers wait for the keys that prepared transactions write, and for those of none that are done: memory shows what they wrote.
+    fn hold(&mut self) {
+        for id in self.fold.pending_mut().take_news() {
+            let prepared = self.fold.pending().prepared().get(&id);
+            let holds = prepared.map(|prepared| (keys::<S>(prepared), prepared.home.clone()));
+            self.memory.held().set(id, holds);
+        }
     }
 
     /// Reads the log from where this replica is to its end, or to `until` (exclusive). `seen` is told of each record
@@ -276,6 +293,7 @@ impl<S: State> Replica<S> {
         self.memory.apply(changes.drain(..), applied);
         gathered.bytes = 0;
         self.gathered = gathered;
+        self.hold();
     }
 
     async fn gather(
@@ -316,6 +334,13 @@ impl<S: State> Replica<S> {
         }
         Ok(())
     }
+}
+
+/// The keys that a prepared transaction writes.
+fn keys<S: State>(prepared: &Prepared) -> Vec<S::Key> {
+    let keys = prepared.writes.iter().map(|write| &write.key);
+    // They were read when it was prepared.
+    keys.filter_map(|key| parse_key::<S>(key).ok()).collect()
 }
 
 /// What was read and not applied yet.

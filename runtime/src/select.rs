@@ -413,11 +413,15 @@ async fn local<S: State>(
         if let Some(position) = options.min_position(&here.partition) {
             here.reach(position, deadline).await?;
         }
-        let walked = here.read(options.strict, |memory| {
-            let mut part = Part::default();
-            walk(memory, bounds, most, &mut part);
-            part
-        });
+        let walked = here.read(
+            options.strict,
+            Some((Bound::Unbounded, Bound::Unbounded)),
+            |memory| {
+                let mut part = Part::default();
+                walk(memory, bounds, most, &mut part);
+                part
+            },
+        );
         match patiently(deadline, walked).await {
             Ok(part) => whole.add(part),
             Err(Unanswered::Refused(problem)) => return Err(problem),

@@ -54,6 +54,7 @@ use crate::{
         peers,
     },
     tender::Tending,
+    tx::Courier,
     writer::Bounds,
 };
 
@@ -281,6 +282,7 @@ impl Service {
             config.limits.feeds_max,
         );
         let cluster = Cluster::new(coordinator, &member.id, Peers::new(secret, connector));
+        let courier = Courier::default();
         let common = Arc::new(Tending {
             log: shared.log.clone(),
             cluster: cluster.clone(),
@@ -292,6 +294,7 @@ impl Service {
             },
             queue_max: config.limits.queue_max,
             incarnation: member.incarnation,
+            others: Arc::new(courier.clone()),
             replays: shared.replays.clone(),
             progress: shared.progress.clone(),
             snapshots: snapshots.clone(),
@@ -321,6 +324,7 @@ impl Service {
             watched.extend(part.start(&mut starting, &mut node));
         }
         let node = Arc::new(node);
+        courier.know(&node);
         let health = Arc::new(Health {
             service: self.name,
             version: self.version,

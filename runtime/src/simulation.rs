@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used)] // the whole file is a test
 
 mod snapshots;
+mod transactions;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -39,6 +40,7 @@ use crate::{
     prelude::*,
     record::{BATCH_KEY, Ballot, Kind, Offset, Record},
     replica::Replica,
+    tx::Courier,
     writer::{Bounds, Order, Phase, Writer},
 };
 
@@ -104,6 +106,8 @@ fn serve(client: Arc<Client>, replica: Replica<Pile>, incarnation: u64) -> Node 
     let writer = Writer {
         replica,
         inbox,
+        mailbox: mailbox.downgrade(),
+        others: Arc::new(Courier::default()),
         phase,
         orders,
         lock: Arc::new(Everybodys),
@@ -561,8 +565,8 @@ async fn a_torn_batch_is_rolled_forward() {
         .collect();
     assert_eq!(
         follow_ups,
-        ["a", "b", "c"],
-        "the missing ones follow, before anything else"
+        [&b"a"[..], b"b", b"c", BATCH_KEY],
+        "the missing ones follow, before anything else, and then the end of the batch"
     );
     for key in ["a", "b", "c"] {
         assert_eq!(
@@ -630,6 +634,7 @@ fn written_again_by(sim: &Sim, incarnation: u64) -> BTreeMap<Bytes, (u64, Option
         .into_iter()
         .filter(|(_, record)| record.ballot.incarnation == incarnation)
         .filter(|(_, record)| matches!(record.kind, Kind::Data | Kind::FollowUp))
+        .filter(|(_, record)| record.key != BATCH_KEY)
         .map(|(_, record)| (record.key, (record.schema, record.value)))
         .collect()
 }

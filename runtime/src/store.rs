@@ -24,7 +24,7 @@ use crate::{
     mailbox::{Command, Job, RETRY_AFTER_SECONDS, Refusal},
     memory::{Memory, Stored},
     node::{Context, Node},
-    partitions::{Here, Owner, Slot},
+    partitions::{Here, Owner, Slot, just},
     peer_api::entity_path,
     problem::{Problem, Result},
     select::{Found, Selection, select},
@@ -121,7 +121,7 @@ impl<S: State> Store<S> {
                         let look = |memory: &Memory<S>| {
                             memory.with(&key, |stored| Arc::new(stored.state.clone()))
                         };
-                        patiently(deadline, here.read(false, look)).await
+                        patiently(deadline, here.read(false, just(&key), look)).await
                     }
                     Owner::Peer(peer) => {
                         let stored = store.fetch(&peer, &key, deadline).await;

@@ -11,6 +11,7 @@ use tracing::{debug, warn};
 
 use crate::{
     log::{AppendError, LogError, Producer},
+    memory::Changes,
     record::{BARRIER_KEY, Ballot, Kind, Offset, Record},
     replica::{ReplayError, Replica},
     state::State,
@@ -87,7 +88,7 @@ pub(crate) async fn take_over<S: State>(
                 if at == from {
                     // Nothing lies between what was read and the barrier: to read it back would tell what is known.
                     seen(at, &barrier, true);
-                    replica.step_own(at, &barrier, None)?;
+                    replica.step_own(at, &barrier, Changes::None)?;
                 } else {
                     replica.catch_up(Some(next), &mut seen).await?;
                 }

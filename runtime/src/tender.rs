@@ -21,6 +21,7 @@ use crate::{
     replica::{ReplayError, Replica},
     snapshot::{Asked, Snapshots, restore},
     state::State,
+    tx::Others,
     writer::{Bounds, Order, Phase, Writer},
 };
 
@@ -40,6 +41,8 @@ pub(crate) struct Tending {
     pub(crate) history: History,
     pub(crate) queue_max: usize,
     pub(crate) incarnation: u64,
+    /// The owners of all partitions, for transactions.
+    pub(crate) others: Arc<dyn Others>,
     /// Replays that run at once.
     pub(crate) replays: Arc<Semaphore>,
     pub(crate) progress: Arc<ReplayProgress>,
@@ -253,6 +256,7 @@ impl<S: State> Tender<S> {
         let (mailbox, inbox) = Mailbox::new(self.common.queue_max);
         let (phase, phase_seen) = watch::channel(Phase::Starting);
         let (order, orders) = watch::channel(Order::Serve);
+        let way_back = mailbox.downgrade();
         let here = Arc::new(Here {
             partition: partition.clone(),
             memory: replica.memory().clone(),
@@ -260,6 +264,7 @@ impl<S: State> Tender<S> {
             phase: phase_seen,
             lock: lock.clone(),
             metrics: self.slot.metrics.clone(),
+            incarnation: self.common.incarnation,
         });
         self.slot.set_here(Some(here));
         self.slot.set_owned(true);
@@ -267,6 +272,8 @@ impl<S: State> Tender<S> {
         let writer = Writer {
             replica,
             inbox,
+            mailbox: way_back,
+            others: self.common.others.clone(),
             phase,
             orders,
             lock: lock.clone(),

@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Duration};
 use serde::Serialize;
 
 use crate::{
-    cluster::Part, memory::Summary, partitions::Slot, snapshot::Keeper, state::State, writer::Phase,
+    cluster::Part, memory::Summary, partitions::Slot, snapshot::Keeper, state::State, tx::InDoubt,
+    writer::Phase,
 };
 
 /// A partition as `/status` shows it.
@@ -35,9 +36,31 @@ pub(crate) struct PartitionStatus {
     /// What the entities add up to at this position, in hexadecimal: the same at each node.
     pub(crate) digest: String,
     pub(crate) queue: usize,
+    /// Transactions that it has prepared as the owner, and of which it has heard nothing for some time.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) in_doubt: Vec<InDoubtStatus>,
     /// What this node keeps of it for its next start.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) snapshot: Option<SnapshotStatus>,
+}
+
+/// A transaction in doubt as `/status` shows it.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct InDoubtStatus {
+    transaction: String,
+    /// The partition that knows what became of it.
+    home: String,
+    age_ms: u64,
+}
+
+impl From<InDoubt> for InDoubtStatus {
+    fn from(in_doubt: InDoubt) -> Self {
+        Self {
+            transaction: in_doubt.id.to_string(),
+            home: in_doubt.home.to_string(),
+            age_ms: u64::try_from(in_doubt.age.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
 }
 
 /// A snapshot as `/status` shows it.
@@ -125,6 +148,8 @@ impl<S: State> Watched for Arc<Slot<S>> {
             .halted
             .set(status.halted_because.is_some().into());
         self.metrics.ownerless.set(self.ownerless().as_secs_f64());
+        let in_doubt = i64::try_from(status.in_doubt.len()).unwrap_or(i64::MAX);
+        self.metrics.tx_in_doubt.set(in_doubt);
     }
 
     fn status(&self) -> PartitionStatus {
@@ -173,6 +198,12 @@ impl<S: State> Watched for Arc<Slot<S>> {
             bytes: summary.bytes,
             position: summary.applied,
             digest: summary.shown_digest(),
+            in_doubt: memory
+                .filter(|_| serves)
+                .map_or_else(Vec::new, |memory| memory.held().in_doubt())
+                .into_iter()
+                .map(InDoubtStatus::from)
+                .collect(),
             queue: here.map_or(0, |here| here.mailbox.waiting()),
             snapshot: self.keeper.as_deref().and_then(SnapshotStatus::of),
         }

@@ -6,9 +6,14 @@
 
 mod decide;
 mod group;
+mod in_doubt;
 mod once;
+mod parked;
+mod participant;
 mod settle;
 mod tenure;
+mod transact;
+mod tx;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
@@ -17,20 +22,25 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    time::sleep_until,
+};
 use tracing::warn;
 
-use self::{decide::Speculative, group::Group, once::PendingReply};
+use self::{decide::Speculative, group::Group, once::PendingReply, tx::Transactions};
 use crate::{
     config::Config,
     coordinator::Lock,
     log::{AppendError, Offsets, Receipt},
-    mailbox::{Job, Refusal},
-    memory::Memory,
+    mailbox::{Job, Refusal, TxJob, WeakMailbox},
+    memory::{Changes, Memory},
     metrics::PartitionMetrics,
+    record::{BATCH_KEY, Kind},
     replica::{ReplayError, Replica},
     state::State,
     takeover::Tenure,
+    tx::Others,
 };
 
 /// Groups that may be in flight at once. While one is on its way to the disk, the next ones are decided and handed over, so that the
@@ -89,6 +99,10 @@ pub(crate) enum Order {
 pub(crate) struct Writer<S: State> {
     pub(crate) replica: Replica<S>,
     pub(crate) inbox: mpsc::Receiver<Job<S>>,
+    /// The other end of the inbox.
+    pub(crate) mailbox: WeakMailbox<S>,
+    /// The owners of all partitions, for transactions.
+    pub(crate) others: Arc<dyn Others>,
     pub(crate) phase: watch::Sender<Phase>,
     pub(crate) orders: watch::Receiver<Order>,
     pub(crate) lock: Arc<dyn Lock>,
@@ -110,6 +124,8 @@ impl<S: State> Writer<S> {
         };
         running.replica.apply_gathered();
         running.phase.send_replace(Phase::Leaving);
+        running.drop_transactions();
+        running.refuse_parked();
         // Whoever still waits is told to look for the new owner.
         running.inbox.close();
         while let Ok(job) = running.inbox.try_recv() {
@@ -147,6 +163,7 @@ struct Running<S: State> {
     outside: HashMap<Bytes, u128>,
     group_number: u64,
     look: tokio::time::Interval,
+    tx: Transactions<S>,
 }
 
 /// What woke the writer.
@@ -154,6 +171,8 @@ enum Event<S: State> {
     Settled(Result<Offsets, AppendError>),
     Jobs(Vec<Job<S>>),
     Look,
+    /// Transactions are to be looked after.
+    Pending,
     /// It is told to leave.
     Leave,
     /// Nobody can send anything any more.
@@ -186,6 +205,7 @@ impl<S: State> Running<S> {
             outside: HashMap::new(),
             group_number: 0,
             look: tokio::time::interval(LOOK_EVERY),
+            tx: Transactions::new(writer.mailbox, writer.others),
         }
     }
 
@@ -220,6 +240,10 @@ impl<S: State> Running<S> {
                     }
                 }
                 Event::Look => self.look_at_the_end().await?,
+                Event::Pending => {
+                    // What is in doubt is resolved although nobody asks for anything.
+                    drop(self.ensure_tenure().await?);
+                }
                 Event::Leave => {
                     self.phase.send_replace(Phase::Leaving);
                     self.inbox.close();
@@ -230,6 +254,7 @@ impl<S: State> Running<S> {
                 return Ok(());
             }
             self.repair();
+            self.pursue();
             self.gauge();
             self.replica.snapshot_if_due();
         }
@@ -243,6 +268,8 @@ impl<S: State> Running<S> {
             look,
             orders,
             tenure,
+            tx,
+            replica,
             ..
         } = self;
         let records_max = tenure
@@ -253,6 +280,8 @@ impl<S: State> Running<S> {
         let room = in_flight.len() < GROUPS_IN_FLIGHT_MAX && records < records_max;
         let idle = in_flight.is_empty();
         let open = !inbox.is_closed();
+        let look_at = tx.look_at;
+        let any = !replica.fold.pending().is_empty();
         let mut jobs = Vec::new();
         tokio::select! {
             biased;
@@ -261,6 +290,7 @@ impl<S: State> Running<S> {
             count = inbox.recv_many(&mut jobs, bounds.group_records_max), if room => {
                 if count == 0 { Event::Closed } else { Event::Jobs(jobs) }
             }
+            () = sleep_until(look_at), if any => Event::Pending,
             _ = look.tick(), if idle => Event::Look,
         }
     }
@@ -288,7 +318,7 @@ impl<S: State> Running<S> {
     }
 
     fn append(&mut self, mut group: Group<S>) {
-        if group.records.is_empty() {
+        if group.records.is_empty() && !group.batched {
             return;
         }
         #[allow(clippy::cast_precision_loss)] // a group has at most some thousand records
@@ -296,6 +326,11 @@ impl<S: State> Running<S> {
             .group_records
             .observe(group.records.len() as f64);
         group.sent = self.replica.moment();
+        if group.batched {
+            // A batch must not outlast the deletion of what it wrote: with everything there on its own, it goes.
+            let close = self.record(Kind::FollowUp, Bytes::from_static(BATCH_KEY), None);
+            self.push(&mut group, close, Changes::None);
+        }
         let tenure = self
             .tenure
             .as_mut()
@@ -323,7 +358,22 @@ fn refuse_all<S: State>(jobs: Vec<Job<S>>, refusal: &Refusal) {
             Job::Command(command) => drop(command.slot.send(Err(refusal))),
             Job::Fence(slot) | Job::Remember(_, _, slot) => drop(slot.send(Err(refusal))),
             Job::Recall(_, slot) => drop(slot.send(Err(refusal))),
+            Job::Tx(job) => refuse_tx(job, refusal),
             Job::Forget(_) => {}
         }
+    }
+}
+
+fn refuse_tx(job: TxJob, refusal: Refusal) {
+    match job {
+        TxJob::Commit(_, slot) => drop(slot.send(Err(refusal))),
+        TxJob::Ask(_, _, slot) => drop(slot.send(Err(refusal))),
+        TxJob::Prepare(_, slot) => drop(slot.send(Err(refusal))),
+        TxJob::Finish(_, _, Some(slot)) => drop(slot.send(Err(refusal))),
+        TxJob::Decide(..)
+        | TxJob::GiveUp(..)
+        | TxJob::Done(..)
+        | TxJob::Finish(..)
+        | TxJob::Abort(..) => {}
     }
 }

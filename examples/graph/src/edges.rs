@@ -1,18 +1,18 @@
-//! The two requests that change the graph.
+//! The two requests that change the graph, and one that sees several entities at one moment.
 //!
-//! An edge is kept at both of its vertices, which may be in different partitions, so a request is a sequence of
-//! writes. It is right when it is run again: each step says what must be, not what must change.
-//!
-//! Two requests may want opposite things of one edge at the same time. Then the list of the *smaller* vertex decides:
-//! it is written first, and [`settle`](crate::settle) makes the other list follow it.
+//! An edge is kept at both of its vertices, the label of a component at each member, and the members in the component: many entities in many partitions, which one transaction
+//! changes together. So whoever looks finds them in agreement, whatever else happens meanwhile.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    collections::BTreeSet,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use memgen::prelude::*;
 
 use crate::{
     component::Component,
-    settle::Graph,
+    members::{component, members, reach},
     vertex::{Edge, Vertex},
 };
 
@@ -20,93 +20,131 @@ use crate::{
 ///
 /// Vertices that are connected already stay so, with the timestamp that they have. 422 if both are the same vertex.
 #[handler(post, "/connect/{a}/{b}")]
-pub(crate) async fn connect(
-    vertices: Store<Vertex>,
-    components: Store<Component>,
-    a: u32,
-    b: u32,
-) -> Result<SeeOther> {
+pub(crate) async fn connect(tx: &mut Tx, a: u32, b: u32) -> Result<SeeOther> {
     if a == b {
         let detail = format!("{a} can't be connected to itself: an edge has two vertices");
         return Err(Invalid::new(detail).into());
     }
-    let (low, high) = (a.min(b), a.max(b));
-    let now = Edge {
-        target: high,
-        timestamp: now_ms(),
-    };
-    let timestamp = vertices
-        .update(low, move |entry| {
-            let vertex = entry.or_insert_with(|| Vertex::alone(low));
-            if let Some(edge) = vertex.edge(high) {
-                return Ok(edge.timestamp);
-            }
-            vertex.set_edge(now);
-            Ok(now.timestamp)
-        })
-        .await?;
-    let mirror = Edge {
-        target: low,
-        timestamp,
-    };
-    vertices
-        .update(high, move |entry| {
-            entry
-                .or_insert_with(|| Vertex::alone(high))
-                .set_edge(mirror);
-            Ok(())
-        })
-        .await?;
-    let graph = Graph {
-        vertices,
-        components,
-    };
-    graph.settle([a, b]).await?;
-    Ok(SeeOther::to(format!("/vertex/{a}")))
+    let see = SeeOther::to(format!("/vertex/{a}"));
+    let (mut one, mut other) = (made(tx, a).await?, made(tx, b).await?);
+    if one.edge(b).is_some() {
+        return Ok(see);
+    }
+    let timestamp = now_ms();
+    for (vertex, target) in [(&mut one, b), (&mut other, a)] {
+        vertex.set_edge(Edge { target, timestamp });
+    }
+    let (low, high) = (
+        one.component.min(other.component),
+        one.component.max(other.component),
+    );
+    tx.put(one)?;
+    tx.put(other)?;
+    if low != high {
+        let gone = component(tx, high).await?.connected;
+        let mut kept = component(tx, low).await?;
+        label(tx, &gone, low).await?;
+        tx.delete::<Component>(&high)?;
+        kept.connected.extend(gone);
+        tx.put(kept)?;
+    }
+    Ok(see)
 }
 
 /// Takes the edge between two vertices away.
 ///
 /// 404 if one of them does not exist, 409 if they are not connected.
 #[handler(post, "/disconnect/{a}/{b}")]
-pub(crate) async fn disconnect(
-    vertices: Store<Vertex>,
-    components: Store<Component>,
-    a: u32,
-    b: u32,
-) -> Result<SeeOther> {
-    for id in [a, b] {
-        if vertices.get(&id).await?.is_none() {
-            return Err(NotFound::new(format!("there is no vertex {id}")).into());
+pub(crate) async fn disconnect(tx: &mut Tx, a: u32, b: u32) -> Result<SeeOther> {
+    let (mut one, mut other) = (known(tx, a).await?, known(tx, b).await?);
+    if !one.remove_edge(b) {
+        return Err(Conflict::new(format!("{a} and {b} are not connected")).into());
+    }
+    other.remove_edge(a);
+    let id = one.component;
+    tx.put(one)?;
+    tx.put(other)?;
+    // What can still be reached from `a`: all of it, or one of two parts.
+    let near = reach(tx, a).await?;
+    if !near.contains(&b) {
+        let whole = component(tx, id).await?.connected;
+        let far: BTreeSet<u32> = whole.difference(&near).copied().collect();
+        let (kept, split) = if near.contains(&id) {
+            (near, far)
+        } else {
+            (far, near)
+        };
+        // A component has the number of its smallest member. Both have one: `a`, and `b`.
+        let fresh = split.first().copied().unwrap_or(id);
+        label(tx, &split, fresh).await?;
+        for (id, connected) in [(id, kept), (fresh, split)] {
+            tx.put(Component { id, connected })?;
         }
     }
-    let (low, high) = (a.min(b), a.max(b));
-    let mut connected = false;
-    for (id, target) in [(low, high), (high, low)] {
-        connected |= vertices
-            .update(id, move |entry| {
-                // Looked at before it is taken for change, so that nothing is written where nothing is.
-                let has = entry
-                    .get()
-                    .is_some_and(|vertex| vertex.edge(target).is_some());
-                Ok(has
-                    && entry
-                        .get_mut()
-                        .is_some_and(|vertex| vertex.remove_edge(target)))
-            })
-            .await?;
+    Ok(SeeOther::to(format!("/vertex/{a}")))
+}
+
+/// What is to be seen.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Wanted {
+    /// Their numbers.
+    pub vertices: BTreeSet<u32>,
+}
+
+/// A part of the graph as it is at one moment.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub(crate) struct View {
+    /// Those of the vertices that exist.
+    pub vertices: Vec<Vertex>,
+    /// The components that they are in.
+    pub components: Vec<Component>,
+}
+
+/// Shows vertices and the components that they are in, all of it as of one moment.
+#[handler(post, "/view")]
+pub(crate) async fn view(tx: &Tx, wanted: Json<Wanted>) -> Result<Json<View>> {
+    let mut vertices = Vec::new();
+    for id in wanted.0.vertices {
+        vertices.extend(tx.get::<Vertex>(&id).await?);
     }
-    let graph = Graph {
+    let labels: BTreeSet<u32> = vertices.iter().map(|vertex| vertex.component).collect();
+    let mut components = Vec::new();
+    for id in labels {
+        components.push(component(tx, id).await?);
+    }
+    Ok(Json(View {
         vertices,
         components,
-    };
-    // Also if there was no edge: an earlier request may have ended between its last removal and this step.
-    graph.settle([a, b]).await?;
-    if connected {
-        Ok(SeeOther::to(format!("/vertex/{a}")))
-    } else {
-        Err(Conflict::new(format!("{a} and {b} are not connected")).into())
+    }))
+}
+
+/// The vertex, which is made if there is none: then it is a component of its own.
+async fn made(tx: &mut Tx, id: u32) -> Result<Vertex> {
+    if let Some(vertex) = tx.get::<Vertex>(&id).await? {
+        return Ok(vertex);
     }
+    tx.put(Component {
+        id,
+        connected: BTreeSet::from([id]),
+    })?;
+    Ok(Vertex::alone(id))
+}
+
+async fn known(tx: &Tx, id: u32) -> Result<Vertex> {
+    let vertex = tx.get::<Vertex>(&id).await?;
+    Ok(vertex.ok_or_else(|| NotFound::new(format!("there is no vertex {id}")))?)
+}
+
+/// Puts vertices into a component.
+async fn label(tx: &mut Tx, ids: &BTreeSet<u32>, component: u32) -> Result<()> {
+    for vertex in members(tx, ids).await? {
+        tx.put(Vertex {
+            component,
+            ..vertex
+        })?;
+    }
+    Ok(())
 }
 
 /// Milliseconds since the Unix epoch. A clock before it counts as it.

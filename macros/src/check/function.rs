@@ -18,7 +18,7 @@ use crate::{
 };
 
 const METHOD_FORMS: &str = "`fn name(&self, …)` answers, `fn name(&mut self, …)` changes, `fn name(entry: &mut Entry<Self>, …)` may create";
-const FREE_FORM: &str = "`#[handler(post, \"/connect/{a}/{b}\")] async fn connect(vertices: Store<Vertex>, a: u32, b: u32) -> Result<SeeOther>`";
+const FREE_FORM: &str = "`#[handler(post, \"/connect/{a}/{b}\")] async fn connect(tx: &mut Tx, a: u32, b: u32) -> Result<SeeOther>`";
 
 /// A method of the state `this`, if nothing is wrong with it.
 pub(crate) fn method(
@@ -117,6 +117,7 @@ pub(crate) fn free_handler(
         }
     }
     let arguments = arguments(&rest, route.as_ref(), Place::Free, errors);
+    let transaction = transaction(&arguments, signature, route.as_ref(), errors);
     let reply = reply(&signature.output, errors);
     let route = route?;
     (errors.count() == 0).then(|| FreeHandler {
@@ -127,13 +128,75 @@ pub(crate) fn free_handler(
             ident: signature.ident.clone(),
             doc: function.doc.clone(),
             cfg: Vec::new(),
-            form: Form::Free {
-                asynchronous: signature.asyncness.is_some(),
+            form: if transaction {
+                Form::Transaction
+            } else {
+                Form::Free {
+                    asynchronous: signature.asyncness.is_some(),
+                }
             },
             arguments,
             reply,
         },
     })
+}
+
+/// Whether a free handler is a transaction.
+fn transaction(
+    arguments: &[Argument],
+    signature: &Signature,
+    route: Option<&RouteAttr>,
+    errors: &Errors,
+) -> bool {
+    let mut transactions = arguments
+        .iter()
+        .filter_map(|argument| match argument.source {
+            Source::Tx { mutable } => Some((argument, mutable)),
+            _ => None,
+        });
+    let Some((first, mutable)) = transactions.next() else {
+        return false;
+    };
+    for (second, _) in transactions {
+        errors.push(
+            &second.ty,
+            format!(
+                "a handler is one transaction, and `{}` is it: remove this argument",
+                first.ident
+            ),
+        );
+    }
+    if signature.asyncness.is_none() {
+        errors.push(
+            &signature.ident,
+            "a transaction waits for what it reads: write `async fn`",
+        );
+    }
+    if let Some(route) = route
+        && route.method == Method::Get
+        && mutable
+    {
+        errors.push(
+            &route.word,
+            format!(
+                "`GET` changes nothing: take `{}: &Tx`, or write another method",
+                first.ident
+            ),
+        );
+    }
+    for argument in arguments {
+        if let Source::Store(state) = &argument.source {
+            errors.push(
+                &argument.ty,
+                format!(
+                    "what a `Store` does is no part of the transaction: write `{}.get::<{state}>(…)` and the like, and remove this argument",
+                    first.ident,
+                    state = types::text(state)
+                ),
+            );
+        }
+    }
+    true
 }
 
 /// A plain `fn`, whatever it works on.
@@ -342,6 +405,9 @@ fn source(
     place: Place,
     errors: &Errors,
 ) -> Option<Source> {
+    if types::name(referenced(ty)).as_deref() == Some("Tx") {
+        return tx(ident, ty, place, errors);
+    }
     if let Some(reference) = types::reference(ty) {
         let owned = match types::name(&reference.elem).as_deref() {
             Some("str") => "String".to_owned(),
@@ -424,6 +490,27 @@ fn source(
         ),
     );
     None
+}
+
+/// The transaction of a handler; `None` if that is reported.
+fn tx(ident: &Ident, ty: &Type, place: Place, errors: &Errors) -> Option<Source> {
+    if place == Place::Method {
+        errors.push(
+            ty,
+            "a method works on one entity alone: write a transaction as a free `#[handler(…)] async fn`",
+        );
+        return None;
+    }
+    let Some(reference) = types::reference(ty) else {
+        errors.push(
+            ty,
+            format!("a transaction is borrowed: `{ident}: &mut Tx`, or `{ident}: &Tx` if it changes nothing"),
+        );
+        return None;
+    };
+    Some(Source::Tx {
+        mutable: reference.mutability.is_some(),
+    })
 }
 
 /// The type of the reply; `None` for `()`, and if it is reported.

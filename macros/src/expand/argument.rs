@@ -20,6 +20,15 @@ pub(super) fn local_of(argument: &Argument) -> Ident {
 /// `let arg0_edge: Json<Edge> = call.json::<Edge>().await?;`
 pub(super) fn bind(argument: &Argument, call: &Ident) -> TokenStream {
     let (value, ty) = (local_of(argument), &argument.ty);
+    if let Source::Tx { mutable } = argument.source {
+        let tx = local("tx");
+        let borrowed = if mutable {
+            quote_spanned!(at(ty)=> #tx)
+        } else {
+            quote_spanned!(at(ty)=> &*#tx)
+        };
+        return quote_spanned!(at(ty)=> let #value: #ty = #borrowed;);
+    }
     let call = Ident::new(&call.to_string(), at(ty));
     let read = match &argument.source {
         Source::Path | Source::StatePath => {
@@ -30,6 +39,7 @@ pub(super) fn bind(argument: &Argument, call: &Ident) -> TokenStream {
         Source::Query(_) | Source::Store(_) | Source::Part => {
             quote_spanned!(at(ty)=> #call.part::<#ty>().await?)
         }
+        Source::Tx { .. } => unreachable!("it returned above"),
     };
     quote_spanned!(at(ty)=> let #value: #ty = #read;)
 }
@@ -45,6 +55,6 @@ pub(super) fn describe(argument: &Argument, operation: &Ident) -> TokenStream {
         }
         Source::Json(inner) => quote_spanned!(at(ty)=> #operation.body::<#inner>();),
         Source::Query(inner) => quote_spanned!(at(ty)=> #operation.query::<#inner>();),
-        Source::Store(_) | Source::Part => TokenStream::new(),
+        Source::Store(_) | Source::Part | Source::Tx { .. } => TokenStream::new(),
     }
 }

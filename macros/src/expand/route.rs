@@ -24,6 +24,22 @@ pub(super) fn expand(route: &Route, state: Option<&Type>) -> TokenStream {
         .iter()
         .map(|argument| argument::bind(argument, &call));
     let answer = answer(route, state, &call);
+    let work = if route.form == Form::Transaction {
+        let tx = local("tx");
+        quote! {
+            #call.transact(|#call, #tx| ::std::boxed::Box::pin(async move {
+                #[allow(unused_mut)]
+                let mut #call = #call;
+                #(#bind)*
+                ::std::result::Result::Ok(#answer)
+            })).await
+        }
+    } else {
+        quote! {
+            #(#bind)*
+            #answer
+        }
+    };
     let describe_arguments = arguments
         .iter()
         .map(|argument| argument::describe(argument, &operation));
@@ -37,8 +53,7 @@ pub(super) fn expand(route: &Route, state: Option<&Type>) -> TokenStream {
             call: |#call| ::std::boxed::Box::pin(async move {
                 #[allow(unused_mut)]
                 let mut #call = #call.#enter.await?;
-                #(#bind)*
-                #answer
+                #work
             }),
             describe: |#operation| {
                 #(#describe_arguments)*
@@ -58,6 +73,10 @@ fn answer(route: &Route, state: Option<&Type>, call: &proc_macro2::Ident) -> Tok
             let response =
                 reply::respond(route.reply.as_ref(), &quote!(#ident(#(#arguments),*) #wait));
             return quote_spanned! {ident.span()=> #call.answer(async move { #response }).await };
+        }
+        Form::Transaction => {
+            let called = quote!(#ident(#(#arguments),*).await);
+            return reply::respond(route.reply.as_ref(), &called);
         }
         Form::Query => (quote!(&#state), "query"),
         Form::Update => (quote!(&mut #state), "update"),

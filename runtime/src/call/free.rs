@@ -4,7 +4,12 @@ use axum::{Json, response::Response};
 use serde::de::DeserializeOwned;
 
 use super::{Call, Halt};
-use crate::{home::RunningGuard, mailbox::RETRY_AFTER_SECONDS, problem::Problem};
+use crate::{
+    home::RunningGuard,
+    mailbox::RETRY_AFTER_SECONDS,
+    problem::Problem,
+    tx::{Answer, Ran, Tx, transact},
+};
 
 /// A request that belongs to no key.
 pub struct Free {
@@ -13,6 +18,14 @@ pub struct Free {
 }
 
 impl Free {
+    /// The same request once more, for another run of its function.
+    pub(crate) fn again(call: &Call) -> Self {
+        Self {
+            call: call.again(),
+            guard: None,
+        }
+    }
+
     /// The argument that is the path placeholder `name`.
     ///
     /// # Errors
@@ -35,6 +48,40 @@ impl Free {
     /// What the extractor says, as a problem document.
     pub async fn part<T: crate::private::argument::Argument>(&mut self) -> Result<T, Halt> {
         self.call.extract().await
+    }
+
+    /// Runs the function of a transaction, until it is committed or can't be: to its end even if the client goes away in the middle.
+    ///
+    /// # Errors
+    /// The early answer; 503 when the time of a request is up, or others change again and again what it reads.
+    pub async fn transact(
+        mut self,
+        function: impl for<'t> Fn(Self, &'t mut Tx) -> Ran<'t> + Send + Sync + 'static,
+    ) -> Result<Response, Halt> {
+        // Each run reads it anew.
+        self.call.body().await?;
+        let guard = self.guard.take();
+        let remembered = guard.as_ref().and_then(|guard| {
+            let request = guard.request.clone()?;
+            Some((request, guard.home.partition().clone()))
+        });
+        let call = self.call;
+        let deadline = call.deadline();
+        let ran = tokio::spawn(async move {
+            let ran = transact(&call, remembered, &function);
+            let ran = tokio::time::timeout_at(deadline, ran);
+            let Answer { response, kept } = ran.await.map_err(|_| {
+                Problem::unavailable("the time of this request is up", RETRY_AFTER_SECONDS)
+            })??;
+            match guard {
+                Some(guard) if !kept => Ok(guard.finish(response).await?),
+                _ => Ok(response),
+            }
+        });
+        match ran.await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(Problem::internal("a handler panicked").into()),
+        }
     }
 
     /// Runs the function, to its end even if the client goes away in the middle: what it began should not stay half done.

@@ -21,7 +21,7 @@ use crate::{
     idempotency,
     mailbox::{Command, Job, Refusal},
     memory::Memory,
-    partitions::{Copy, Here},
+    partitions::{Copy, Here, just},
     position::{self, ReadOptions},
     problem::Problem,
     state::State,
@@ -132,7 +132,12 @@ impl<S: State> Keyed<S> {
         if let Some(position) = options.min_position(&here.partition) {
             here.reach(position, self.call.0.deadline).await?;
         }
-        match patiently(self.call.0.deadline, here.read(options.strict, look)).await {
+        match patiently(
+            self.call.0.deadline,
+            here.read(options.strict, just(&self.key), look),
+        )
+        .await
+        {
             Ok(answer) => Ok(answer),
             Err(Unanswered::Refused(problem)) => Err(problem.into()),
             Err(Unanswered::Moved | Unanswered::Undone(_) | Unanswered::Unknown) => {

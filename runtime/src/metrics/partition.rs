@@ -44,6 +44,11 @@ pub(super) struct Families {
     snapshots_discarded: IntCounterVec,
     snapshot_seconds: IntGaugeVec,
     snapshot_bytes: IntGaugeVec,
+    tx_committed: IntCounterVec,
+    tx_conflicts: IntCounterVec,
+    tx_retries: IntCounterVec,
+    tx_in_doubt: IntGaugeVec,
+    tx_seconds: HistogramVec,
 }
 
 impl Families {
@@ -219,6 +224,37 @@ impl Families {
                 "The length of the snapshot that is kept.",
                 &partition,
             ),
+            tx_committed: counters(
+                registry,
+                "memgen_transactions_committed_total",
+                "Transactions that were committed with the partition as their home.",
+                &partition,
+            ),
+            tx_conflicts: counters(
+                registry,
+                "memgen_transactions_conflicts_total",
+                "Times that others kept such a transaction from being committed.",
+                &partition,
+            ),
+            tx_retries: counters(
+                registry,
+                "memgen_transactions_retried_total",
+                "Further runs of such transactions that came to be committed.",
+                &partition,
+            ),
+            tx_in_doubt: gauges(
+                registry,
+                "memgen_transactions_in_doubt",
+                "Transactions that the partition has prepared, and of which it has heard nothing for a tenth of a second.",
+                &partition,
+            ),
+            tx_seconds: histograms(
+                registry,
+                "memgen_transaction_seconds",
+                "Time from asking home to commit a transaction to its being durable.",
+                &["topic"],
+                SECONDS,
+            ),
         }
     }
 
@@ -258,6 +294,11 @@ impl Families {
             snapshots_discarded: self.snapshots_discarded.with_label_values(&labels),
             snapshot_seconds: self.snapshot_seconds.with_label_values(&labels),
             snapshot_bytes: self.snapshot_bytes.with_label_values(&labels),
+            tx_committed: self.tx_committed.with_label_values(&labels),
+            tx_conflicts: self.tx_conflicts.with_label_values(&labels),
+            tx_retries: self.tx_retries.with_label_values(&labels),
+            tx_in_doubt: self.tx_in_doubt.with_label_values(&labels),
+            tx_seconds: self.tx_seconds.with_label_values(topic),
         }
     }
 }
@@ -321,4 +362,14 @@ pub struct PartitionMetrics {
     pub snapshot_seconds: IntGauge,
     /// The length of the snapshot that is kept.
     pub snapshot_bytes: IntGauge,
+    /// Transactions that were committed with the partition as their home.
+    pub tx_committed: IntCounter,
+    /// Times that others kept such a transaction from being committed.
+    pub tx_conflicts: IntCounter,
+    /// Further runs of such transactions that came to be committed.
+    pub tx_retries: IntCounter,
+    /// Transactions that the partition has prepared, and of which it has heard nothing for a tenth of a second.
+    pub tx_in_doubt: IntGauge,
+    /// Time from asking home to commit a transaction to its being durable; by topic.
+    pub tx_seconds: Histogram,
 }

@@ -42,6 +42,8 @@ pub(super) enum Kind {
     End = 6,
     /// Values as they are in the log, of which that says more than the entities do.
     Written = 7,
+    /// Transactions that are not done, as the log has them.
+    Pending = 8,
 }
 
 impl Kind {
@@ -54,6 +56,7 @@ impl Kind {
             5 => Self::Entities,
             6 => Self::End,
             7 => Self::Written,
+            8 => Self::Pending,
             _ => return None,
         })
     }
@@ -102,6 +105,9 @@ pub(super) struct End {
     pub(super) torn: u64,
     #[serde(default, skip_serializing_if = "is_none")]
     pub(super) written: u64,
+    /// Mostly none: then what is written is as it was before there were any.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub(super) pending: u64,
     /// What the tags of the entities add up to.
     pub(super) digest: u64,
     /// No entity is newer than the records before this offset.

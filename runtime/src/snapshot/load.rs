@@ -17,6 +17,7 @@ use crate::{
     memory::{Memory, Place, Stored, Summary, Written},
     record::{Answered, Ballot, Offset},
     state::State,
+    tx::Pending,
 };
 
 /// Sections that wait for a thread. With those that are being decoded, they are all of a snapshot that is in memory as bytes.
@@ -157,8 +158,10 @@ fn read_rest(
         last: head.last(),
         dirty: BTreeSet::new(),
         torn: BTreeSet::new(),
+        pending: Pending::default(),
     };
     let mut answers = Vec::new();
+    let mut pending = 0;
     let mut end = None;
     let mut last_section = 0;
     while let Some(section) = reader.next()? {
@@ -175,6 +178,17 @@ fn read_rest(
             Kind::Torn => {
                 while items.more()? {
                     kept.torn.insert(key(&mut items)?);
+                }
+            }
+            Kind::Pending => {
+                while items.more()? {
+                    let (key, value) = (items.length()?, items.length()?);
+                    let schema = items.u64()?;
+                    let key = Bytes::copy_from_slice(items.bytes(key)?);
+                    let value = Bytes::copy_from_slice(items.bytes(value)?);
+                    let read = kept.pending.set(&key, Some(&value), schema);
+                    read.map_err(|error| section.damaged(error))?;
+                    pending += 1;
                 }
             }
             Kind::Answers => {
@@ -200,6 +214,7 @@ fn read_rest(
         answers: answers.len() as u64,
         dirty: kept.dirty.len() as u64,
         torn: kept.torn.len() as u64,
+        pending,
         ..End::default()
     };
     let mut fold = Fold::resume(horizon, kept);

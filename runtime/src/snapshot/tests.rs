@@ -278,6 +278,54 @@ async fn a_snapshot_and_the_tail_make_the_whole() {
     assert_eq!(fold.replies(), 2);
 }
 
+/// Transactions that are not done: a new owner that starts from a snapshot has to know them.
+#[tokio::test(start_paused = true)]
+async fn what_is_prepared_and_decided_is_kept() {
+    let world = World::new().await;
+    let attempt = r#""attempt":{"epoch":3,"incarnation":1,"number":5}"#;
+    let write = String::from_utf8(value("b", "prepared").to_vec()).unwrap();
+    let prepared = format!(
+        r#"{{{attempt},"home":"other/3","reads":["a"],"writes":[{{"key":"b","value":{write}}}]}}"#
+    );
+    let decided = format!(r#"{{{attempt},"participants":["other/1","note/2"]}}"#);
+    let own = |kind: &str, id: u32, value: String| {
+        record(
+            3,
+            Kind::Data,
+            &format!("\0{kind}/{id:032x}"),
+            Some(value.into()),
+        )
+    };
+    world.append(eventful());
+    world.append([
+        own("prepared", 1, prepared.clone()),
+        own(
+            "prepared",
+            2,
+            prepared.replace(r#""key":"b""#, r#""key":"c""#),
+        ),
+        own("decided", 3, decided),
+    ]);
+    world.snapshot().await;
+    world.append([deletion(3, &format!("\0prepared/{:032x}", 2))]);
+
+    let keeper = world.keeper(retention(), 7);
+    assert_eq!(keeper.kept().map(|kept| kept.position), Some(12));
+    let mut replica = world.restored(&keeper).await.unwrap();
+    replica.catch_up(None, |_, _, _| ()).await.unwrap();
+    let whole = world.replayed(&keeper).await;
+    let (pending, expected) = (replica.fold().pending(), whole.fold().pending());
+    assert_eq!(
+        format!("{:?} {:?}", pending.prepared(), pending.decided()),
+        format!("{:?} {:?}", expected.prepared(), expected.decided())
+    );
+    assert_eq!((pending.prepared().len(), pending.decided().len()), (1, 1));
+    for replica in [&replica, &whole] {
+        let held = replica.memory().held();
+        assert!(held.is_held(&"b".to_owned()) && !held.is_held(&"a".to_owned()));
+    }
+}
+
 /// What another build has written and this one has no place for is in a snapshot as it is in the log, until it is changed.
 #[tokio::test(start_paused = true)]
 async fn what_another_build_says_more_is_kept_in_a_snapshot() {

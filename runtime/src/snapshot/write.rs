@@ -35,17 +35,33 @@ where
 {
     let mut sections = Sections::begin(out, head)?;
     let mut end = End::default();
-    for (kind, keys, count) in [
-        (Kind::Dirty, cut.fold.dirty(), &mut end.dirty),
-        (Kind::Torn, cut.fold.torn(), &mut end.torn),
-    ] {
-        for key in keys {
-            sections.item(kind, |buffer| {
-                put_length(buffer, key);
-                buffer.extend_from_slice(key);
-            })?;
-            *count += 1;
-        }
+    let mut key = |kind, key: &[u8]| {
+        sections.item(kind, |buffer| {
+            put_length(buffer, key);
+            buffer.extend_from_slice(key);
+        })
+    };
+    for dirty in cut.fold.dirty() {
+        key(Kind::Dirty, dirty)?;
+        end.dirty += 1;
+    }
+    for torn in cut.fold.kept_torn() {
+        key(Kind::Torn, torn)?;
+        end.torn += 1;
+    }
+    let pending = cut.fold.pending();
+    for key in pending.keys() {
+        let Some((value, schema)) = pending.value(&key) else {
+            continue;
+        };
+        sections.item(Kind::Pending, |buffer| {
+            put_length(buffer, &key);
+            put_length(buffer, &value);
+            buffer.extend_from_slice(&schema.to_le_bytes());
+            buffer.extend_from_slice(&key);
+            buffer.extend_from_slice(&value);
+        })?;
+        end.pending += 1;
     }
     for (id, answer) in cut.fold.answers() {
         sections.item(Kind::Answers, |buffer| {

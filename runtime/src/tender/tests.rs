@@ -39,7 +39,7 @@ use crate::{
     mailbox::{Answer, Command, Job, Mailbox, Refusal, RequestId},
     metrics::Metrics,
     migration::Readers,
-    partitions::{Here, Slot},
+    partitions::{Here, Slot, just},
     peer_link::Connector,
     peer_secret::PeerSecret,
     planner::Planner,
@@ -48,6 +48,7 @@ use crate::{
     replay_progress::ReplayProgress,
     replica::Replica,
     snapshot::{Pace, Snapshots},
+    tx::Courier,
     writer::{Bounds, Order, Phase, Writer},
 };
 
@@ -87,6 +88,10 @@ async fn declared(sim: &Sim) -> Client {
     client
 }
 
+fn key() -> String {
+    "a".to_owned()
+}
+
 struct Node {
     coordinator: Arc<Local>,
     slot: Arc<Slot<Pile>>,
@@ -114,6 +119,7 @@ impl Node {
             history: crate::feed::History::default(),
             queue_max: 64,
             incarnation,
+            others: Arc::new(Courier::default()),
             replays: Arc::new(Semaphore::new(2)),
             progress: Arc::new(ReplayProgress::new(None)),
             snapshots: Snapshots::new(Arc::new(SimulatedClock::new()), None, 0, Pace::Simulated),
@@ -388,7 +394,7 @@ async fn a_log_that_answers_nobody_moves_nothing() {
             sleep(Duration::from_millis(300)).await;
         }
         sleep(Duration::from_secs(30)).await;
-        assert_eq!(here.read(false, |_| ()).await, Ok(()));
+        assert_eq!(here.read(false, None, |_| ()).await, Ok(()));
     }
     append_all(&nodes, 10..20).await;
     assert_eq!(owner(&nodes).await.0, first);
@@ -428,6 +434,7 @@ async fn serve(sim: &Sim, incarnation: u64) -> Owner {
     let (mailbox, inbox) = Mailbox::new(64);
     let (phase, phase_seen) = watch::channel(Phase::Starting);
     let (teller, orders) = watch::channel(Order::Serve);
+    let way_back = mailbox.downgrade();
     let here = Arc::new(Here {
         partition: partition(),
         memory: replica.memory().clone(),
@@ -435,10 +442,13 @@ async fn serve(sim: &Sim, incarnation: u64) -> Owner {
         phase: phase_seen,
         lock: lock.clone(),
         metrics: Metrics::new().partition(&partition()),
+        incarnation,
     });
     let writer = Writer {
         replica,
         inbox,
+        mailbox: way_back,
+        others: Arc::new(Courier::default()),
         phase,
         orders,
         lock,
@@ -492,14 +502,14 @@ async fn a_lapsed_lease_asks_the_log() {
     let owner = serve(&sim, 1).await;
     append(&owner.here.mailbox, 1).await.unwrap();
     // Under the lease, reads and commands that change nothing write nothing.
-    owner.here.read(false, |_| ()).await.unwrap();
+    owner.here.read(false, just(&key()), |_| ()).await.unwrap();
     look(&owner.here.mailbox).await.unwrap();
     assert_eq!(fences(&sim).await, 0);
-    owner.here.read(true, |_| ()).await.unwrap();
+    owner.here.read(true, just(&key()), |_| ()).await.unwrap();
     assert_eq!(fences(&sim).await, 1);
     // Without it, the log is asked.
     owner.lease.store(false, Ordering::Relaxed);
-    owner.here.read(false, |_| ()).await.unwrap();
+    owner.here.read(false, just(&key()), |_| ()).await.unwrap();
     look(&owner.here.mailbox).await.unwrap();
     assert_eq!(fences(&sim).await, 3);
 }
@@ -513,7 +523,10 @@ async fn a_deposed_owner_without_a_lease_answers_nothing_and_leaves() {
     append(&new.here.mailbox, 2).await.unwrap();
     // As after a pause: it does not know yet.
     old.lease.store(false, Ordering::Relaxed);
-    assert_eq!(old.here.read(false, |_| ()).await, Err(Refusal::Moved));
+    assert_eq!(
+        old.here.read(false, just(&key()), |_| ()).await,
+        Err(Refusal::Moved)
+    );
     timeout(Duration::from_secs(5), old.task)
         .await
         .unwrap()
@@ -551,7 +564,7 @@ async fn an_owner_without_a_lease_and_with_an_unknown_outcome_answers_nothing_of
     for _ in 0..60 {
         let here = old.here.clone();
         reads.push(tokio::spawn(async move {
-            here.read(false, |memory| {
+            here.read(false, just(&key()), |memory| {
                 memory.with(&"a".to_owned(), |pile| pile.state.items.clone())
             })
             .await

@@ -22,7 +22,7 @@ use crate::{
     idempotency,
     key::key_text,
     mailbox::{Command, Job, Refusal, RequestId, Run},
-    memory::{Change, Stored, UNKNOWN, Written},
+    memory::{Change, Changes, Stored, UNKNOWN, Written},
     problem::Problem,
     record::{Answered, FENCE_KEY, Kind, REPLY_KEY, Record},
     state::State,
@@ -61,7 +61,7 @@ impl<S: State> Running<S> {
             Job::Command(command) => self.decide_command(command, group),
             Job::Fence(slot) => {
                 let record = self.record(Kind::Fence, Bytes::from_static(FENCE_KEY), None);
-                let index = self.push(group, record, None);
+                let index = self.push(group, record, Changes::None);
                 self.wait(group, Some(index), Reply::Fence(slot));
             }
             Job::Recall(request, slot) => {
@@ -78,14 +78,18 @@ impl<S: State> Running<S> {
                     return drop(slot.send(Err(Refusal::Unavailable(what))));
                 }
                 let record = self.record(Kind::Reply, Bytes::from_static(REPLY_KEY), None);
-                let index = self.push_answered(group, record, None, &request, reply);
+                let index = self.push_answered(group, record, Changes::None, &request, reply);
                 self.wait(group, Some(index), Reply::Fence(slot));
             }
             Job::Forget(request) => drop(self.outside.remove(&request.id)),
+            Job::Tx(job) => self.decide_tx(job, group),
         }
     }
 
-    fn decide_command(&mut self, command: Command<S>, group: &mut Group<S>) {
+    pub(super) fn decide_command(&mut self, command: Command<S>, group: &mut Group<S>) {
+        let Some(command) = self.park(command) else {
+            return;
+        };
         let Command {
             key,
             conditions,
@@ -163,7 +167,7 @@ impl<S: State> Running<S> {
         }
         let index = match (record, answer) {
             (None, None) => None,
-            (Some((record, change)), None) => Some(self.push(group, record, Some(change))),
+            (Some((record, change)), None) => Some(self.push(group, record, Changes::One(change))),
             (record, Some((request, reply))) => {
                 let (record, change) = match record {
                     Some((record, change)) => (record, Some(change)),
@@ -173,7 +177,7 @@ impl<S: State> Running<S> {
                         None,
                     ),
                 };
-                Some(self.push_answered(group, record, change, &request, reply))
+                Some(self.push_answered(group, record, change.into(), &request, reply))
             }
         };
         self.wait(group, index, Reply::Command(response, slot));
@@ -289,9 +293,9 @@ impl<S: State> Running<S> {
         &mut self,
         group: &mut Group<S>,
         record: Record,
-        change: Option<Change<S>>,
+        changes: Changes<S>,
     ) -> usize {
-        if let Some(change) = &change {
+        for change in changes.as_slice() {
             let (group, record) = (group.number, group.records.len());
             let speculative = Speculative {
                 group,
@@ -303,15 +307,15 @@ impl<S: State> Running<S> {
         }
         group.bytes += record.key.len() + record.value.as_ref().map_or(0, Bytes::len);
         group.records.push(record);
-        group.changes.push(change);
+        group.changes.push(changes);
         group.records.len() - 1
     }
 
-    fn push_answered(
+    pub(super) fn push_answered(
         &mut self,
         group: &mut Group<S>,
         mut record: Record,
-        change: Option<Change<S>>,
+        changes: Changes<S>,
         request: &RequestId,
         reply: Bytes,
     ) -> usize {
@@ -321,7 +325,7 @@ impl<S: State> Running<S> {
             fingerprint: request.fingerprint,
             reply: reply.clone(),
         });
-        let index = self.push(group, record, change);
+        let index = self.push(group, record, changes);
         let pending = PendingReply {
             fingerprint: request.fingerprint,
             reply,
@@ -342,7 +346,7 @@ impl<S: State> Running<S> {
                 // Decided upon memory alone, which may be stale: the log says whether it was (rule 8).
                 None => {
                     let fence = self.record(Kind::Fence, Bytes::from_static(FENCE_KEY), None);
-                    let index = self.push(group, fence, None);
+                    let index = self.push(group, fence, Changes::None);
                     self.wait(group, Some(index), reply);
                 }
                 Some((last, _)) => {

@@ -7,7 +7,7 @@ use axum::response::Response;
 use crate::{
     clock::Moment,
     mailbox::{Answer, Refusal, Slot},
-    memory::Change,
+    memory::Changes,
     record::{Offset, Record},
     state::State,
 };
@@ -16,8 +16,10 @@ use crate::{
 pub(super) struct Group<S: State> {
     pub(super) number: u64,
     pub(super) records: Vec<Record>,
-    /// What each record changes; none for control records.
-    pub(super) changes: Vec<Option<Change<S>>>,
+    /// What each record changes; none for control records, and for those that repeat what a batch before them has changed.
+    pub(super) changes: Vec<Changes<S>>,
+    /// Whether a batch is among them, which is to be closed.
+    pub(super) batched: bool,
     pub(super) waiting: Vec<Waiting>,
     pub(super) bytes: usize,
     pub(super) started: Instant,
@@ -31,6 +33,7 @@ impl<S: State> Group<S> {
             number,
             records: Vec::new(),
             changes: Vec::new(),
+            batched: false,
             waiting: Vec::new(),
             bytes: 0,
             started: Instant::now(),
@@ -53,6 +56,8 @@ pub(super) enum Reply {
     /// The offset of the first, remembered answer is known already.
     Again(Response, Offset, Slot<Answer>),
     Fence(Slot<Offset>),
+    /// Whatever is to happen then. Only what was written has an offset.
+    Then(Box<dyn FnOnce(Result<Option<Offset>, Refusal>) + Send>),
 }
 
 impl Reply {
@@ -67,6 +72,7 @@ impl Reply {
                 })));
             }
             Self::Fence(slot) => drop(slot.send(Ok(offset.unwrap_or_default()))),
+            Self::Then(then) => then(Ok(offset)),
         }
     }
 
@@ -74,6 +80,7 @@ impl Reply {
         match self {
             Self::Command(_, slot) | Self::Again(_, _, slot) => drop(slot.send(Err(refusal))),
             Self::Fence(slot) => drop(slot.send(Err(refusal))),
+            Self::Then(then) => then(Err(refusal)),
         }
     }
 }

@@ -58,6 +58,26 @@ impl<S: State> Running<S> {
         })
     }
 
+    /// Lets a reply wait for the record of a group in flight, or of the one that is being made.
+    pub(super) fn wait_for(
+        &mut self,
+        group: &mut Group<S>,
+        number: u64,
+        record: usize,
+        reply: Reply,
+    ) {
+        let waiting = Waiting {
+            after: record + 1,
+            record,
+            reply,
+        };
+        let flying = self.in_flight.iter_mut().map(|(group, _)| group);
+        match flying.chain([group]).find(|group| group.number == number) {
+            Some(group) => group.waiting.push(waiting),
+            None => unreachable!("a pending reply names a group in flight"),
+        }
+    }
+
     pub(super) fn answer_again(&mut self, known: Known, group: &mut Group<S>, slot: Slot<Answer>) {
         match known {
             Known::Differs => {
@@ -73,16 +93,7 @@ impl<S: State> Running<S> {
                 reply,
             } => {
                 let reply = Reply::Command(idempotency::decode(&reply), slot);
-                let waiting = Waiting {
-                    after: record + 1,
-                    record,
-                    reply,
-                };
-                let flying = self.in_flight.iter_mut().map(|(group, _)| group);
-                match flying.chain([group]).find(|group| group.number == number) {
-                    Some(group) => group.waiting.push(waiting),
-                    None => unreachable!("a pending reply names a group in flight"),
-                }
+                self.wait_for(group, number, record, reply);
             }
         }
     }

@@ -39,7 +39,7 @@ impl<S: State> Running<S> {
         } = group;
         let mut waiting = waiting.into_iter().peekable();
         let mut given = Vec::with_capacity(records.len());
-        for ((record, change), &offset) in records.iter().zip(changes).zip(offsets) {
+        for ((record, changes), &offset) in records.iter().zip(changes).zip(offsets) {
             let tenure = self
                 .tenure
                 .as_mut()
@@ -56,13 +56,14 @@ impl<S: State> Running<S> {
             }
             let tenure = self.tenure.as_mut().expect("it was there above");
             tenure.next = offset + 1;
-            if let Some(change) = &change
-                && let Some(last) = self.speculation.get(&change.key)
-                && (last.group, last.record) == (number, given.len())
-            {
-                self.speculation.remove(&change.key);
+            for change in changes.as_slice() {
+                if let Some(last) = self.speculation.get(&change.key)
+                    && (last.group, last.record) == (number, given.len())
+                {
+                    self.speculation.remove(&change.key);
+                }
             }
-            self.replica.step_own(offset, record, change)?;
+            self.replica.step_own(offset, record, changes)?;
             given.push(offset);
             if let Some(answered) = &record.answered {
                 self.pending_replies.remove(&answered.id);
@@ -182,6 +183,7 @@ impl<S: State> Running<S> {
         self.speculation.clear();
         self.pending_replies.clear();
         self.repairs.clear();
+        self.drop_transactions();
         std::mem::take(&mut self.in_flight)
     }
 }

@@ -7,11 +7,12 @@ use bytes::Bytes;
 use super::{Order, Running, group::Group};
 use crate::{
     mailbox::Refusal,
-    memory::{Change, UNKNOWN},
-    record::{Kind, Offset, Record},
+    memory::{Change, Changes, UNKNOWN},
+    record::{BATCH_KEY, Kind, Offset, RESERVED_KEY_PREFIX, Record},
     replica::ReplayError,
     state::State,
     takeover::{TakeoverError, now_ms, take_over},
+    tx::Pending,
 };
 
 /// How often a writer that took over looks whether its lease was renewed.
@@ -72,9 +73,12 @@ impl<S: State> Running<S> {
                 self.metrics.taken_over.set(now);
                 self.tenure = Some(tenure);
                 self.nominated = false;
+                self.take_up_transactions();
                 let torn = self.replica.fold.torn().clone();
                 self.metrics.rolled_forward.inc_by(torn.len() as u64);
-                let group = self.rewrite(torn, Kind::FollowUp);
+                let is_open = self.replica.fold.has_open_batch();
+                let mut group = self.rewrite(torn, Kind::FollowUp);
+                group.batched = is_open;
                 self.append(group);
                 self.repair();
                 Ok(Ok(()))
@@ -131,6 +135,10 @@ impl<S: State> Running<S> {
     ) -> Group<S> {
         let mut group = self.new_group();
         for key in keys {
+            if key.first() == Some(&RESERVED_KEY_PREFIX) {
+                self.rewrite_own(&mut group, key, kind);
+                continue;
+            }
             // A key that outsiders wrote and that is none of this state has no value to protect.
             let Ok(Change { key: typed, .. }) =
                 Change::decode(&self.replica.readers, UNKNOWN, 0, &key, None)
@@ -157,8 +165,21 @@ impl<S: State> Running<S> {
                 stored,
                 written,
             };
-            self.push(&mut group, record, Some(change));
+            self.push(&mut group, record, Changes::One(change));
         }
         group
+    }
+
+    /// Writes the value of a key of memgen's own once more.
+    fn rewrite_own(&mut self, group: &mut Group<S>, key: Bytes, kind: Kind) {
+        if key == BATCH_KEY {
+            // Last of all: before it everything that the batch changed is there on its own.
+            group.batched = true;
+        } else if Pending::keeps(&key) {
+            let (value, schema) = self.tx.pending.value(&key).unzip();
+            let mut record = self.record(kind, key, value);
+            record.schema = schema.unwrap_or(self.schema);
+            self.push(group, record, Changes::None);
+        }
     }
 }

@@ -8,7 +8,7 @@ use tokio::{sync::Notify, time::Instant};
 use super::{Compaction, Entry, World};
 use crate::{
     log::{Chunk, LogError, TopicPartition},
-    record::{Offset, RESERVED_KEY_PREFIX, Record, codec},
+    record::{Kind, Offset, Record, codec},
 };
 
 impl World {
@@ -123,7 +123,7 @@ impl World {
         partition.log.retain(|entry| {
             let key = &entry.record.key;
             let expired = entry.record.value.is_none()
-                && key.first() != Some(&RESERVED_KEY_PREFIX)
+                && matches!(entry.record.kind, Kind::Data | Kind::FollowUp)
                 && deletions.is_some_and(|retention| age(entry) > lag + retention)
                 && first.get(key) == Some(&entry.offset);
             entry.offset > cut || (last[key] == entry.offset && !expired)

@@ -1,0 +1,153 @@
+//! Single cases, each step by step.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use axum::{http::StatusCode, response::IntoResponse};
+use bytes::Bytes;
+use tokio::time::sleep;
+
+use super::{
+    network::{Cells, Network, start},
+    partition, topic,
+};
+use crate::{
+    conditional::Conditions,
+    log::{
+        Log,
+        sim::{Compaction, Faults, Sim},
+    },
+    mailbox::{Command, Job, TxJob},
+    migration::Readers,
+    prelude::*,
+    replica::Replica,
+    simulation::{HORIZON, Pile},
+    tx::{Attempt, Commit, Committed, Part, Prepare, TxId, Vote, Write},
+};
+
+fn write(key: &str) -> Write {
+    let pile = Pile {
+        key: key.to_owned(),
+        items: vec![1],
+    };
+    Write {
+        key: key.to_owned(),
+        value: Some(serde_json::value::to_raw_value(&pile).unwrap()),
+    }
+}
+
+/// A batch that stayed in the log would bring back what was deleted after it, once compaction has taken the deletion.
+#[tokio::test(start_paused = true)]
+async fn a_batch_does_not_outlast_the_deletion_of_what_it_wrote() {
+    let compaction = Compaction {
+        every: Duration::from_secs(1),
+        lag: Duration::from_secs(5),
+        deletions: Some(Duration::from_secs(5)),
+    };
+    let sim = Sim::new(
+        1,
+        Faults {
+            compaction: Some(compaction),
+            ..Faults::none()
+        },
+    );
+    sim.client().declare(&topic()).await.unwrap();
+    let cells: Cells = Arc::new(Mutex::new(vec![Vec::new(), Vec::new(), Vec::new()]));
+    let network = Arc::new(Network::new(cells, fastrand::Rng::with_seed(1)));
+    let cell = start(&sim, 0, 1, network);
+    let commit = Commit {
+        id: TxId::of(1),
+        run: 0,
+        request: None,
+        reply: Bytes::new(),
+        own: Part {
+            writes: vec![write("a"), write("b")],
+            ..Part::default()
+        },
+        others: Vec::new(),
+    };
+    let asked = cell
+        .mailbox
+        .ask(|slot| Job::Tx(TxJob::Commit(Box::new(commit), slot)));
+    assert!(matches!(asked.await.unwrap(), Committed::Yes(Some(_), _)));
+    let removed = cell.mailbox.ask(|slot| {
+        Job::Command(Command {
+            key: "a".to_owned(),
+            conditions: Conditions::default(),
+            request: None,
+            run: Box::new(|entry: &mut Entry<Pile>| {
+                entry.remove();
+                StatusCode::OK.into_response()
+            }),
+            slot,
+        })
+    });
+    removed.await.unwrap();
+    for _ in 0..60 {
+        sleep(Duration::from_secs(1)).await;
+        // Something that is newer, so that all of that is old.
+        cell.mailbox.ask(Job::Fence).await.unwrap();
+    }
+    let log: Arc<dyn Log> = Arc::new(sim.client());
+    let mut replica = Replica::<Pile>::new(log, partition(0), HORIZON, Readers::current(0));
+    let mut deletions = 0;
+    let seen = |_, record: &crate::record::Record, _| {
+        deletions += usize::from(&*record.key == b"a" && record.value.is_none());
+    };
+    replica.catch_up(None, seen).await.unwrap();
+    assert_eq!(deletions, 0, "compaction has taken the deletion");
+    let there = |key: &str| replica.memory().get(&key.to_owned()).is_some();
+    assert!(!there("a") && there("b"));
+    assert!(!replica.fold().has_open_batch());
+}
+
+/// A partition whose home has no owner shows what it waits for, until there is one.
+#[tokio::test(start_paused = true)]
+async fn what_is_in_doubt_is_shown_until_its_home_has_an_owner() {
+    let sim = Sim::new(1, Faults::none());
+    sim.client().declare(&topic()).await.unwrap();
+    let cells: Cells = Arc::new(Mutex::new(vec![Vec::new(), Vec::new(), Vec::new()]));
+    let network = Arc::new(Network::new(cells.clone(), fastrand::Rng::with_seed(1)));
+    network.set_quiet();
+    let home = start(&sim, 1, 1, network.clone());
+    home.task.abort();
+    let participant = start(&sim, 0, 2, network.clone());
+    let (mailbox, memory) = (participant.mailbox.clone(), participant.memory.clone());
+    cells.lock().unwrap()[0].push(participant);
+    cells.lock().unwrap()[1].push(home);
+    let prepare = Prepare {
+        id: TxId::of(7),
+        attempt: Attempt {
+            epoch: 1,
+            incarnation: 1,
+            number: 1,
+        },
+        home: partition(1),
+        part: Part {
+            writes: vec![write("a")],
+            ..Part::default()
+        },
+    };
+    let vote = mailbox.ask(|slot| Job::Tx(TxJob::Prepare(Box::new(prepare), slot)));
+    assert_eq!(vote.await, Ok(Vote::Yes));
+    assert_eq!(memory.held().in_doubt(), [], "there is time to hear of it");
+    sleep(Duration::from_secs(5)).await;
+    let in_doubt = memory.held().in_doubt();
+    let [only] = in_doubt.as_slice() else {
+        panic!("{in_doubt:?}");
+    };
+    assert_eq!((only.id, &only.home), (TxId::of(7), &partition(1)));
+    assert!(only.age >= Duration::from_secs(5));
+
+    let fresh = start(&sim, 1, 3, network.clone());
+    network.replace(1, fresh, &sim);
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(memory.held().in_doubt(), []);
+    assert!(!memory.held().is_held(&"a".to_owned()));
+    assert!(
+        memory.get(&"a".to_owned()).is_none(),
+        "home knows nothing of it"
+    );
+}

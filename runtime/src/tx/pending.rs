@@ -1,0 +1,182 @@
+//! What is prepared and decided, as the fold knows it: transactions that are not done yet.
+//!
+//! Each is the value of a key of memgen's own, and ends with the deletion of that key. So it survives compaction for as long as it matters, and goes afterwards.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use super::{Attempt, Range, TxId, Write};
+use crate::log::TopicPartition;
+
+/// The keys of what is prepared: this, and the transaction's id.
+const PREPARED: &str = "\0prepared/";
+/// The keys of what is decided.
+const DECIDED: &str = "\0decided/";
+
+/// The key of what a transaction has prepared in a partition.
+pub(crate) fn prepared_key(id: TxId) -> Bytes {
+    Bytes::from(format!("{PREPARED}{id}"))
+}
+
+/// The key of what was decided at a transaction's home.
+pub(crate) fn decided_key(id: TxId) -> Bytes {
+    Bytes::from(format!("{DECIDED}{id}"))
+}
+
+/// A transaction that is prepared in this partition: its keys are locked, until it is finished or aborted.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Prepared {
+    pub(crate) attempt: Attempt,
+    /// Who decides.
+    pub(crate) home: TopicPartition,
+    /// The keys that it read. The versions were checked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) reads: Vec<String>,
+    /// The ranges of keys that it read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) ranges: Vec<Range>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) writes: Vec<Write>,
+    /// The layout of the values; it is that of the record.
+    #[serde(skip)]
+    pub(crate) schema: u64,
+}
+
+/// A transaction that was committed with this partition as its home, and that others have yet to finish.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Decided {
+    pub(crate) attempt: Attempt,
+    pub(crate) participants: Vec<TopicPartition>,
+}
+
+impl Prepared {
+    /// As the log has it.
+    pub(crate) fn encode(&self) -> Bytes {
+        encode(self)
+    }
+}
+
+impl Decided {
+    /// As the log has it.
+    pub(crate) fn encode(&self) -> Bytes {
+        encode(self)
+    }
+}
+
+fn encode(entry: &impl Serialize) -> Bytes {
+    let json = serde_json::to_vec(entry);
+    Bytes::from(json.expect("text and numbers always serialize"))
+}
+
+/// All transactions of a partition that are not done.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Pending {
+    prepared: BTreeMap<TxId, Arc<Prepared>>,
+    decided: BTreeMap<TxId, Arc<Decided>>,
+    /// Those whose prepared entry has changed since it was last asked.
+    news: Vec<TxId>,
+    /// How often something has changed.
+    changes: u64,
+}
+
+/// What a key of the log belongs to.
+enum Entry {
+    Prepared(TxId),
+    Decided(TxId),
+}
+
+fn entry(key: &[u8]) -> Option<Entry> {
+    let key = std::str::from_utf8(key).ok()?;
+    if let Some(id) = key.strip_prefix(PREPARED) {
+        return Some(Entry::Prepared(id.parse().ok()?));
+    }
+    let id = key.strip_prefix(DECIDED)?;
+    Some(Entry::Decided(id.parse().ok()?))
+}
+
+impl Pending {
+    /// Whether the value of this key is kept here.
+    pub(crate) fn keeps(key: &[u8]) -> bool {
+        entry(key).is_some()
+    }
+
+    /// Sets or deletes the value of such a key.
+    ///
+    /// # Errors
+    /// If it can't be read: the partition must halt, since what is locked is not known.
+    pub(crate) fn set(
+        &mut self,
+        key: &[u8],
+        value: Option<&Bytes>,
+        schema: u64,
+    ) -> Result<(), String> {
+        self.changes += 1;
+        match entry(key) {
+            Some(Entry::Prepared(id)) => {
+                self.news.push(id);
+                match value {
+                    Some(value) => {
+                        let prepared = Prepared {
+                            schema,
+                            ..decode(value)?
+                        };
+                        self.prepared.insert(id, Arc::new(prepared));
+                    }
+                    None => drop(self.prepared.remove(&id)),
+                }
+            }
+            Some(Entry::Decided(id)) => match value {
+                Some(value) => drop(self.decided.insert(id, Arc::new(decode(value)?))),
+                None => drop(self.decided.remove(&id)),
+            },
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// The value of such a key, with the layout of what is in it. None if it is none, or has no value.
+    pub(crate) fn value(&self, key: &[u8]) -> Option<(Bytes, u64)> {
+        match entry(key)? {
+            Entry::Prepared(id) => {
+                let prepared = self.prepared.get(&id)?;
+                Some((prepared.encode(), prepared.schema))
+            }
+            Entry::Decided(id) => Some((self.decided.get(&id)?.encode(), 0)),
+        }
+    }
+
+    /// All keys that have a value.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = Bytes> {
+        let prepared = self.prepared.keys().copied().map(prepared_key);
+        prepared.chain(self.decided.keys().copied().map(decided_key))
+    }
+
+    pub(crate) fn prepared(&self) -> &BTreeMap<TxId, Arc<Prepared>> {
+        &self.prepared
+    }
+
+    pub(crate) fn decided(&self) -> &BTreeMap<TxId, Arc<Decided>> {
+        &self.decided
+    }
+
+    /// Whether nothing is in doubt, and nobody has anything to finish.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.prepared.is_empty() && self.decided.is_empty()
+    }
+
+    /// How often something has changed.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// The transactions of which what is prepared has changed since the last call.
+    pub(crate) fn take_news(&mut self) -> Vec<TxId> {
+        std::mem::take(&mut self.news)
+    }
+}
+
+fn decode<T: DeserializeOwned>(value: &Bytes) -> Result<T, String> {
+    serde_json::from_slice(value).map_err(|error| format!("a pending transaction: {error}"))
+}

@@ -1,0 +1,239 @@
+//! A transaction from its first run to its answer.
+
+use std::{collections::BTreeMap, pin::Pin, sync::Arc, time::Duration};
+
+use axum::{
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use tokio::time::{Instant, sleep};
+use uuid::Uuid;
+
+use super::{
+    Commit, Committed, Never, Part, Tx, TxId, ahead,
+    courier::{self, Asked},
+};
+use crate::{
+    call::{Call, Free, Halt},
+    cluster::Pause,
+    idempotency,
+    log::TopicPartition,
+    mailbox::{RETRY_AFTER_SECONDS, RequestId},
+    node::Node,
+    position,
+    problem::Problem,
+    record::{Offset, ROUTED_ID_PREFIX},
+};
+
+/// How often the function of a transaction runs at most, because others changed what it had read.
+const RUNS_MAX: u32 = 32;
+/// Before the next run it waits for a random time up to this, doubled each time up to the other.
+const BACKOFF_MIN: Duration = Duration::from_millis(2);
+const BACKOFF_MAX: Duration = Duration::from_millis(200);
+
+/// One run of the function.
+pub type Ran<'t> = Pin<Box<dyn Future<Output = Result<Response, Halt>> + Send + 't>>;
+
+/// Where the request is remembered, if its client gave it an id.
+pub(crate) type Remembered = Option<(RequestId, TopicPartition)>;
+
+/// What came of a transaction.
+pub(crate) struct Answer {
+    pub(crate) response: Response,
+    /// Whether the log keeps the answer for the request's id.
+    pub(crate) kept: bool,
+}
+
+/// Runs `function` until what it read is still so when what it wrote is committed.
+pub(crate) async fn transact<F>(
+    call: &Call,
+    remembered: Remembered,
+    function: &F,
+) -> Result<Answer, Halt>
+where
+    F: for<'t> Fn(Free, &'t mut Tx) -> Ran<'t> + Sync,
+{
+    let (node, deadline) = (call.node(), call.deadline());
+    let mut running = Transacting {
+        node,
+        deadline,
+        id: TxId::new(),
+        home: None,
+        remembered,
+        asked_at: None,
+    };
+    let mut backoff = BACKOFF_MIN;
+    let mut reads = Vec::new();
+    for run in 0..RUNS_MAX {
+        let ahead = ahead::read(node, &reads, deadline).await;
+        let mut tx = Tx::new(node.clone(), deadline, ahead);
+        let response = function(Free::again(call), &mut tx).await?;
+        let writes = response.status().as_u16() < 400;
+        reads = tx.reads();
+        let parts = tx.into_parts(writes);
+        if let Some(answer) = running.end(run, parts, response).await? {
+            return Ok(answer);
+        }
+        sleep(chance(backoff)).await;
+        backoff = (backoff * 2).min(BACKOFF_MAX);
+        if Instant::now() >= deadline {
+            break;
+        }
+    }
+    let busy = "others change what this request reads and writes, again and again";
+    let response = Problem::unavailable(busy, RETRY_AFTER_SECONDS).into_response();
+    Ok(running.settle(response).await?)
+}
+
+/// A time that chance chooses.
+fn chance(most: Duration) -> Duration {
+    let random = u32::try_from(Uuid::new_v4().as_u128() & 0xffff).unwrap_or_default();
+    most * random / 0xffff
+}
+
+struct Transacting<'a> {
+    node: &'a Arc<Node>,
+    deadline: Instant,
+    id: TxId,
+    /// Which home the id is for: attempts of different homes can't be compared.
+    home: Option<TopicPartition>,
+    remembered: Remembered,
+    /// The home that was asked to commit a run, and of which it is not known whether it was.
+    asked_at: Option<TopicPartition>,
+}
+
+impl Transacting<'_> {
+    /// Commits a run, or makes sure that what it has seen was so at one time. None if it has to run again.
+    async fn end(
+        &mut self,
+        run: u32,
+        parts: BTreeMap<TopicPartition, Part>,
+        response: Response,
+    ) -> Result<Option<Answer>, Problem> {
+        let Some(first) = parts.iter().find(|(_, part)| !part.writes.is_empty()) else {
+            if !courier::are_still(self.node, &parts, self.deadline).await? {
+                return Ok(None);
+            }
+            return self.settle(response).await.map(Some);
+        };
+        let home = match &self.remembered {
+            Some((_, home)) => home.clone(),
+            None => first.0.clone(),
+        };
+        // Of a home that may still have an earlier run on its way, no other may be asked.
+        let home = self.asked_at.clone().unwrap_or(home);
+        if self.home.as_ref().is_some_and(|before| *before != home) {
+            self.id = TxId::new();
+        }
+        self.home = Some(home.clone());
+        let (response, reply) = idempotency::encode(response);
+        if response.status().is_server_error() {
+            // It is no reply that can be kept, so nothing is to have happened either.
+            return self.settle(response).await.map(Some);
+        }
+        let mut parts = parts;
+        let commit = Commit {
+            id: self.id,
+            run,
+            request: Some(self.request()),
+            reply: reply.clone(),
+            own: parts.remove(&home).unwrap_or_default(),
+            others: parts.into_iter().collect(),
+        };
+        match self.ask(&home, commit).await? {
+            Committed::Yes(offset, kept) => {
+                let response = if kept == reply {
+                    response
+                } else {
+                    idempotency::decode(&kept)
+                };
+                Ok(Some(self.answer(&home, offset, response)))
+            }
+            Committed::Conflict(_) => Ok(None),
+            Committed::Never(never) => Err(refused(never)),
+        }
+    }
+
+    fn answer(&self, home: &TopicPartition, offset: Option<Offset>, response: Response) -> Answer {
+        let mut response = response;
+        if let Some(offset) = offset {
+            let value = position::header_value(home, offset);
+            response.headers_mut().insert(position::POSITION, value);
+        }
+        Answer {
+            response,
+            kept: self.remembered.is_some(),
+        }
+    }
+
+    /// Nothing is to happen any more: not even what was asked for before, if nobody knows whether it was.
+    async fn settle(&mut self, response: Response) -> Result<Answer, Problem> {
+        let Some(home) = self.asked_at.clone() else {
+            return Ok(Answer {
+                response,
+                kept: false,
+            });
+        };
+        let (response, reply) = idempotency::encode(response);
+        let commit = Commit {
+            id: self.id,
+            run: RUNS_MAX,
+            request: Some(self.request()),
+            reply: reply.clone(),
+            own: Part::default(),
+            others: Vec::new(),
+        };
+        match self.ask(&home, commit).await? {
+            Committed::Yes(_, kept) if kept == reply => Ok(self.answer(&home, None, response)),
+            Committed::Yes(offset, kept) => {
+                Ok(self.answer(&home, offset, idempotency::decode(&kept)))
+            }
+            Committed::Conflict(what) => Err(Problem::unavailable(what, RETRY_AFTER_SECONDS)),
+            Committed::Never(never) => Err(refused(never)),
+        }
+    }
+
+    fn request(&self) -> RequestId {
+        match &self.remembered {
+            Some((request, _)) => request.clone(),
+            None => RequestId {
+                id: [&[ROUTED_ID_PREFIX], self.id.to_string().as_bytes()]
+                    .concat()
+                    .into(),
+                fingerprint: 0,
+            },
+        }
+    }
+
+    /// Asks home until it says what became of it.
+    async fn ask(&mut self, home: &TopicPartition, commit: Commit) -> Result<Committed, Problem> {
+        let mut pause = Pause::new(self.deadline);
+        loop {
+            match courier::commit(self.node, home, commit.clone(), self.deadline).await {
+                Asked::Answered(outcome) => return Ok(outcome),
+                Asked::Refused(problem) => return Err(problem),
+                Asked::Undone => {}
+                Asked::Unknown => self.asked_at = Some(home.clone()),
+            }
+            if let Err(problem) = pause.wait(&self.node.cluster).await {
+                return Err(if self.asked_at.is_some() {
+                    Problem::unavailable(
+                        "nobody said in time what became of the transaction; it may still be committed. \
+                         Repeat it with the same `Idempotency-Key` to be sure that it happens once",
+                        RETRY_AFTER_SECONDS,
+                    )
+                } else {
+                    problem
+                });
+            }
+        }
+    }
+}
+
+fn refused(never: Never) -> Problem {
+    match never {
+        Never::Differs => idempotency::differs(),
+        Never::TooLong(bytes) => Problem::content_too_large(bytes as u64),
+        Never::Wrong(what) => Problem::new(StatusCode::INTERNAL_SERVER_ERROR, what),
+    }
+}

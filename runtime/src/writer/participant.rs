@@ -1,0 +1,147 @@
+//! Participant: this partition takes part in a transaction that another one decides.
+
+use serde_json::value::RawValue;
+use tracing::error;
+
+use super::{
+    Running,
+    group::{Group, Reply},
+    transact::Writing,
+};
+use crate::{
+    key::key_text,
+    mailbox::{Refusal, Slot},
+    memory::{Change, Changes, UNKNOWN},
+    record::Kind,
+    state::State,
+    tx::{Attempt, Bug, Never, Prepare, Prepared, TxId, Vote, Write, is_broken, prepared_key},
+};
+
+/// Transactions that may be prepared at once in one partition; beyond it they are told to try again.
+const PREPARED_MAX: usize = 10_000;
+
+impl<S: State> Running<S> {
+    /// Locks what the transaction read and wrote here, and writes that down: from now on this partition can finish it, whoever owns it then.
+    pub(super) fn prepare(&mut self, prepare: Prepare, slot: Slot<Vote>, group: &mut Group<S>) {
+        let Prepare {
+            id,
+            attempt,
+            home,
+            part,
+        } = prepare;
+        if let Some(before) = self.tx.pending.prepared().get(&id) {
+            if before.attempt >= attempt {
+                let what = "a later attempt of this transaction is prepared".to_owned();
+                return drop(slot.send(Ok(Vote::No(what))));
+            }
+            // Home is at a newer attempt, so the older one is dead.
+            self.end_prepared(id, group);
+        }
+        if self.tx.pending.prepared().len() >= PREPARED_MAX {
+            let what = "too many transactions are prepared in this partition".to_owned();
+            return drop(slot.send(Ok(Vote::No(what))));
+        }
+        let typed = match self.typed(&part) {
+            Ok(typed) => typed,
+            Err(Never::Wrong(what)) => return drop(slot.send(Ok(Vote::Wrong(what)))),
+            Err(Never::TooLong(bytes)) => return drop(slot.send(Ok(Vote::TooLong(bytes)))),
+            Err(Never::Differs) => unreachable!("a part has no id of a request"),
+        };
+        if let Err(what) = self.check(&typed) {
+            return drop(slot.send(Ok(Vote::No(what))));
+        }
+        let writes = typed.writes.iter().map(|(change, value)| Write {
+            key: key_text::<S>(&change.key),
+            value: value.as_ref().map(|value| raw(value)),
+        });
+        let prepared = Prepared {
+            attempt,
+            home,
+            reads: part.reads.into_iter().map(|read| read.key).collect(),
+            ranges: part.lists.into_iter().map(|list| list.range).collect(),
+            writes: writes.collect(),
+            schema: self.schema,
+        };
+        let (key, value) = (prepared_key(id), prepared.encode());
+        if key.len() + value.len().max(typed.bytes()) > self.record_bytes_max {
+            return drop(slot.send(Ok(Vote::TooLong(self.record_bytes_max))));
+        }
+        self.tx.note(&key, Some(&value), self.schema);
+        let (reads, ranges) = (typed.read_keys(), typed.ranges());
+        self.tx.locks.lock(id, reads, ranges, typed.written_keys());
+        let record = self.record(Kind::Data, key, Some(value));
+        let index = self.push(group, record, Changes::None);
+        let answer = Reply::Then(Box::new(move |outcome| {
+            drop(slot.send(outcome.map(|_| Vote::Yes)));
+        }));
+        self.wait(group, Some(index), answer);
+    }
+
+    /// It is committed: its writes, and the end of what was prepared, in one.
+    pub(super) fn finish(
+        &mut self,
+        id: TxId,
+        attempt: Attempt,
+        slot: Option<Slot<()>>,
+        group: &mut Group<S>,
+    ) {
+        let confirm = move |outcome: Result<_, Refusal>| {
+            if let Some(slot) = slot {
+                drop(slot.send(outcome.map(|_| ())));
+            }
+        };
+        let prepared = self.tx.pending.prepared().get(&id);
+        let Some(prepared) = prepared.filter(|prepared| prepared.attempt == attempt) else {
+            // It was finished before. But an owner that was deposed and does not know it must not say so of what a later one has prepared.
+            return self.after_fence(group, confirm);
+        };
+        let prepared = prepared.clone();
+        let changes = prepared.writes.iter().map(|write| {
+            let key = write.key.clone().into();
+            let value = write.value.as_ref();
+            let value = value.map(|value| value.get().to_owned().into());
+            let readers = &self.replica.readers;
+            let change = Change::decode(readers, UNKNOWN, prepared.schema, &key, value.as_ref())?;
+            Ok((change, value))
+        });
+        let changes = match changes.collect::<Result<Vec<_>, String>>() {
+            Ok(changes) => changes,
+            Err(what) => {
+                // It was read when it was prepared, maybe by a newer build. It stays in doubt, and its keys locked.
+                error!(partition = %self.replica.partition, %id, what, "can't read what is prepared");
+                return confirm(Err(Refusal::Unavailable(what)));
+            }
+        };
+        let key = prepared_key(id);
+        self.tx.note(&key, None, 0);
+        let writing = Writing {
+            changes,
+            own: Some((key, None)),
+            schema: prepared.schema,
+            answers: None,
+        };
+        self.write(group, writing, Reply::Then(Box::new(confirm)));
+        let free = self.tx.locks.unlock(id);
+        self.unpark(free, group);
+    }
+
+    /// It is given up.
+    pub(super) fn abort(&mut self, id: TxId, attempt: Attempt, group: &mut Group<S>) {
+        let prepared = self.tx.pending.prepared().get(&id);
+        let is_it = |attempt_held: Attempt| attempt_held == attempt || is_broken(Bug::NoAttempt);
+        if prepared.is_some_and(|prepared| is_it(prepared.attempt)) {
+            self.end_prepared(id, group);
+        }
+    }
+
+    fn end_prepared(&mut self, id: TxId, group: &mut Group<S>) {
+        self.end_own(prepared_key(id), group);
+        let free = self.tx.locks.unlock(id);
+        self.unpark(free, group);
+    }
+}
+
+fn raw(value: &[u8]) -> Box<RawValue> {
+    let text = String::from_utf8(value.to_vec()).expect("serde_json writes UTF-8");
+    RawValue::from_string(text).expect("serde_json writes JSON")
+}

@@ -1,0 +1,116 @@
+//! What a writer knows of the transactions that concern its partition.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{task::JoinSet, time::Instant};
+
+use super::{Running, transact::Run};
+use crate::{
+    mailbox::{Command, Refusal, TxJob, WeakMailbox},
+    state::State,
+    tx::{Attempt, Locks, Others, Pending, TxId},
+    writer::group::Group,
+};
+
+/// How often transactions are looked after that are not done.
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// The transactions of a partition, as the writer decides upon them: with what is in flight.
+pub(super) struct Transactions<S: State> {
+    pub(super) mailbox: WeakMailbox<S>,
+    pub(super) others: Arc<dyn Others>,
+    /// What is prepared and decided.
+    pub(super) pending: Pending,
+    /// The keys of what is prepared here, and of what runs with this partition as its home.
+    pub(super) locks: Locks<S::Key>,
+    /// Those that run with this partition as their home. They are in no log: when the tenure ends, they end.
+    pub(super) runs: HashMap<TxId, Run<S>>,
+    /// How many were begun.
+    pub(super) attempts: u64,
+    /// Commands that wait for keys.
+    pub(super) parked: BTreeMap<S::Key, VecDeque<Command<S>>>,
+    pub(super) parked_count: usize,
+    /// What talks to other partitions.
+    pub(super) tasks: JoinSet<()>,
+    /// The decided ones of which the others are being told.
+    pub(super) finishing: HashSet<(TxId, Attempt)>,
+    /// The prepared ones: since when, or none if home is being asked.
+    pub(super) doubts: HashMap<(TxId, Attempt), Option<Instant>>,
+    /// When what is pending is to be looked at again.
+    pub(super) look_at: Instant,
+    /// How often what is pending had changed when it was last looked at.
+    pub(super) looked: u64,
+}
+
+impl<S: State> Transactions<S> {
+    pub(super) fn new(mailbox: WeakMailbox<S>, others: Arc<dyn Others>) -> Self {
+        Self {
+            mailbox,
+            others,
+            pending: Pending::default(),
+            locks: Locks::default(),
+            runs: HashMap::new(),
+            attempts: 0,
+            parked: BTreeMap::new(),
+            parked_count: 0,
+            tasks: JoinSet::new(),
+            finishing: HashSet::new(),
+            doubts: HashMap::new(),
+            look_at: Instant::now(),
+            looked: 0,
+        }
+    }
+}
+
+impl<S: State> Running<S> {
+    pub(super) fn decide_tx(&mut self, job: TxJob, group: &mut Group<S>) {
+        match job {
+            TxJob::Commit(commit, slot) => self.commit(*commit, slot, group),
+            TxJob::Decide(id, attempt) => self.decide_run(id, attempt, group),
+            TxJob::GiveUp(id, attempt, outcome) => self.give_up(id, attempt, &outcome, group),
+            TxJob::Ask(id, attempt, slot) => self.say_fate(id, attempt, slot, group),
+            TxJob::Done(id, attempt) => self.forget_decided(id, attempt, group),
+            TxJob::Prepare(prepare, slot) => self.prepare(*prepare, slot, group),
+            TxJob::Finish(id, attempt, slot) => self.finish(id, attempt, slot, group),
+            TxJob::Abort(id, attempt) => self.abort(id, attempt, group),
+        }
+    }
+
+    /// The tenure has begun: what is prepared is locked, whoever prepared it.
+    pub(super) fn take_up_transactions(&mut self) {
+        let tx = &mut self.tx;
+        tx.pending = self.replica.fold.pending().clone();
+        tx.locks = Locks::default();
+        let key = |text: &String| crate::key::parse_key::<S>(text).ok();
+        for (id, prepared) in tx.pending.prepared() {
+            let reads = prepared.reads.iter().filter_map(key);
+            let writes = prepared.writes.iter();
+            let writes = writes.filter_map(|write| key(&write.key));
+            let ranges = prepared.ranges.iter();
+            let ranges = ranges.filter_map(|range| range.typed::<S>().ok());
+            tx.locks.lock(*id, reads, ranges, writes);
+            // Whoever knew what became of it may be gone.
+            tx.doubts
+                .insert((*id, prepared.attempt), Some(Instant::now()));
+        }
+        tx.look_at = Instant::now();
+    }
+
+    /// The tenure has ended. What ran with this partition as its home never happens: its decision is in no log. What is prepared stays, and is taken up by the next tenure.
+    pub(super) fn drop_transactions(&mut self) {
+        let tx = &mut self.tx;
+        tx.tasks.abort_all();
+        tx.pending = Pending::default();
+        tx.locks = Locks::default();
+        tx.finishing.clear();
+        tx.doubts.clear();
+        for (_, run) in tx.runs.drain() {
+            run.refuse(&Refusal::Moved);
+        }
+        self.refuse_parked();
+    }
+}
