@@ -1,9 +1,10 @@
 //! Which keys of a partition a feed shows.
 
-use std::any::TypeId;
+use std::{any::TypeId, ops::Bound};
 
 use crate::{
     key::{key_text, parse_key},
+    partitions::{Keys, just},
     state::State,
 };
 
@@ -52,6 +53,17 @@ impl<S: State> Filter<S> {
         match self {
             Self::Key(key) => Some(key),
             Self::Prefix { first, .. } => first.as_ref(),
+        }
+    }
+
+    /// Where those that pass are.
+    pub(crate) fn keys(&self) -> Keys<'_, S::Key> {
+        match self {
+            Self::Key(key) => just(key),
+            Self::Prefix { first, .. } => {
+                let from = first.as_ref().map_or(Bound::Unbounded, Bound::Included);
+                Some((from, Bound::Unbounded))
+            }
         }
     }
 

@@ -188,18 +188,29 @@ async fn is_fresh<S: State>(
     deadline: Instant,
 ) -> Result<bool, Problem> {
     let mut options = ReadOptions::parse(&asked.headers)?;
+    let keys = asked.filter.keys();
     let here = slot.here();
     let owned = here.filter(|here| *here.phase.borrow() == Phase::Serving);
     let Some(here) = owned.filter(|_| !options.replica) else {
         if !options.replica {
             options.max_staleness = Some(Duration::ZERO);
         }
-        return Ok(copy.satisfies(&options, deadline).await);
+        if !copy.satisfies(&options, deadline).await {
+            return Ok(false);
+        }
+        // What was committed and is not shown yet comes, as at an owner.
+        let held = copy.memory.held();
+        let released = async {
+            if let Some((from, to)) = keys.filter(|_| !options.replica) {
+                held.released_within(from, to).await;
+            }
+        };
+        return Ok(tokio::time::timeout_at(deadline, released).await.is_ok());
     };
     if let Some(position) = options.min_position(&slot.partition) {
         here.reach(position, deadline).await?;
     }
-    match patiently(deadline, here.read(options.strict, |_| ())).await {
+    match patiently(deadline, here.read(options.strict, keys, |_| ())).await {
         Ok(()) => Ok(true),
         Err(Unanswered::Refused(problem)) => Err(problem),
         Err(Unanswered::Moved | Unanswered::Undone(_) | Unanswered::Unknown) => Ok(false),
