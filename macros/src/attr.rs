@@ -465,7 +465,7 @@ fn crud(name: &Ident, value: &Value, errors: &Errors) -> Vec<Crud> {
             format!("`{name}()` lists nothing: remove it, or write {form}"),
         );
     }
-    let mut found = Vec::new();
+    let (mut found, mut watch) = (Vec::new(), None);
     for (part, comma) in split(group.stream()) {
         if part.is_empty() {
             errors.push(comma, format!("an operation is missing here: {form}"));
@@ -485,7 +485,12 @@ fn crud(name: &Ident, value: &Value, errors: &Errors) -> Vec<Crud> {
             Some(operation) if found.contains(&operation) => {
                 errors.push(word, format!("`{text}` is listed twice: keep one"));
             }
-            Some(operation) => found.push(operation),
+            Some(operation) => {
+                if operation == Crud::Watch {
+                    watch = Some(word);
+                }
+                found.push(operation);
+            }
             None => errors.push(
                 word,
                 match (synonym(&text), did_you_mean(&text, &Crud::WORDS)) {
@@ -502,6 +507,16 @@ fn crud(name: &Ident, value: &Value, errors: &Errors) -> Vec<Crud> {
                 },
             ),
         }
+    }
+    if let Some(watch) = watch
+        && !found
+            .iter()
+            .any(|other| matches!(other, Crud::Get | Crud::List))
+    {
+        errors.push(
+            watch,
+            "`watch` makes feeds of what `get` and `list` show: `crud(get, watch)`, `crud(get, list, watch)`",
+        );
     }
     found
 }
@@ -635,6 +650,7 @@ mod tests {
             (quote!(crud("get")), "plain word"),
             (quote!(crud(get, , list)), "is missing here"),
             (quote!(crud(get list)), "no operation"),
+            (quote!(crud(put, watch)), "what `get` and `list` show"),
             (quote!(get), "belongs into `crud(get, …)`"),
             (quote!(topik = "x"), "did you mean `topic`"),
             (quote!(retention = 1), "only `path`"),

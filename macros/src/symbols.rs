@@ -80,10 +80,11 @@ pub(crate) enum Crud {
     Put,
     Patch,
     Delete,
+    Watch,
 }
 
 impl Crud {
-    pub(crate) const WORDS: [&str; 6] = ["get", "list", "post", "put", "patch", "delete"];
+    pub(crate) const WORDS: [&str; 7] = ["get", "list", "post", "put", "patch", "delete", "watch"];
 
     pub(crate) fn of(word: &str) -> Option<Self> {
         Some(match word {
@@ -93,6 +94,7 @@ impl Crud {
             "put" => Self::Put,
             "patch" => Self::Patch,
             "delete" => Self::Delete,
+            "watch" => Self::Watch,
             _ => return None,
         })
     }

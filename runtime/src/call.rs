@@ -239,7 +239,8 @@ impl Call {
         Ok(satisfies.then_some(copy))
     }
 
-    fn key<S: State>(&self) -> Result<S::Key, Halt> {
+    /// The key of a state in the path.
+    pub(crate) fn key<S: State>(&self) -> Result<S::Key, Halt> {
         let path = self.0.parts.uri.path();
         let value = |field: &&str| self.0.template.value(path, field);
         let fields = S::DEFINITION.key_fields;

@@ -145,6 +145,14 @@ pub struct Limits {
     pub group_records_max: usize,
     /// Bytes that one write to the log takes together; more wait for the next.
     pub group_bytes_max: usize,
+    /// Partitions that feeds of one node watch at a time; 503 beyond it. A feed of one key watches one, that of a collection all of its partitions.
+    pub feeds_max: usize,
+    /// Changes of a partition that are kept in memory, for feeds to go on from; a feed that is behind more of them begins anew.
+    pub feed_history_max: usize,
+    /// Bytes of those changes.
+    pub feed_history_bytes_max: usize,
+    /// How often a feed without events says that it is there.
+    pub feed_keep_alive: Duration,
     /// How long requests in progress may take to end when the service is told to stop.
     pub shutdown_grace: Duration,
 }
@@ -353,6 +361,10 @@ impl Default for Limits {
             idempotency_replies_max: 100_000,
             group_records_max: 1024,
             group_bytes_max: 4 << 20,
+            feeds_max: 10_000,
+            feed_history_max: 10_000,
+            feed_history_bytes_max: 8 << 20,
+            feed_keep_alive: Duration::from_secs(15),
             shutdown_grace: Duration::from_secs(10),
         }
     }

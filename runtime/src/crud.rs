@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::{
     call::{Call, CallFuture, missing},
+    feed,
     key::{key_text, key_values, parse_key},
     keyed_body,
     problem::Problem,
@@ -19,6 +20,9 @@ use crate::{
 /// `GET` of one entity.
 pub(crate) fn get<S: State>(call: Call) -> CallFuture {
     Box::pin(async move {
+        if let Some(form) = feed::Form::of::<S>(call.parts()) {
+            return feed::of_key::<S>(call, form).await;
+        }
         call.enter::<S>()
             .await?
             .read(|_, state| represent(state))

@@ -14,7 +14,7 @@ use axum::{
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use self::channel::{Channels, Failure};
+use self::channel::{Channels, Failure, Windows};
 use crate::{
     cluster::{Peer, Unanswered},
     mailbox::RETRY_AFTER_SECONDS,
@@ -78,7 +78,16 @@ impl Envelope<'_> {
 impl Peers {
     /// Nodes that know this secret, and are connected to in this way.
     pub(crate) fn new(secret: PeerSecret, connector: Connector) -> Self {
-        let channels = Channels::new(connector);
+        Self::with(secret, connector, Windows::OF_REQUESTS)
+    }
+
+    /// The same, by connections of their own for feeds: what nobody reads stays small, and holds up nothing else.
+    pub(crate) fn for_feeds(secret: PeerSecret, connector: Connector) -> Self {
+        Self::with(secret, connector, Windows::OF_FEEDS)
+    }
+
+    fn with(secret: PeerSecret, connector: Connector, windows: Windows) -> Self {
+        let channels = Channels::new(connector, windows);
         Self { channels, secret }
     }
 

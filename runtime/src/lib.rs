@@ -28,6 +28,7 @@ mod crud;
 mod deaths;
 pub mod docs;
 mod entry;
+mod feed;
 mod filter;
 pub mod fold;
 mod forward;

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     call::{Call, CallFuture, Halt},
+    feed,
     key::parse_key,
     node::Context,
     problem::Problem,
@@ -37,6 +38,9 @@ struct Answer<'a, S: State> {
 /// `GET` of the collection.
 pub(crate) fn list<S: State>(mut call: Call) -> CallFuture {
     Box::pin(async move {
+        if let Some(form) = feed::Form::of::<S>(call.parts()) {
+            return feed::of_collection::<S>(call, form).await;
+        }
         let selection = Selection {
             within: within::<S>(&call)?,
             ..read_page(&mut call).await?
@@ -90,7 +94,7 @@ async fn read_page(call: &mut Call) -> Result<Selection, Halt> {
 }
 
 /// The text that all keys of a nested collection begin with: `7/` for `/customers/7/orders`.
-fn within<S: State>(call: &Call) -> Result<String, Problem> {
+pub(crate) fn within<S: State>(call: &Call) -> Result<String, Problem> {
     let mut text = String::new();
     for field in S::DEFINITION.key_fields {
         if !call.template().names().any(|name| name == *field) {

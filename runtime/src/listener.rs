@@ -18,7 +18,7 @@ use hyper_util::{
 use tokio::{
     io::AsyncWriteExt,
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, watch},
+    sync::{Semaphore, mpsc, watch},
 };
 use tower::Service as _;
 use tracing::{debug, warn};
@@ -36,7 +36,7 @@ use crate::{
 /// How long to wait after the system refused a connection (too many open files), so that the loop does not spin.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 
-/// Streams of one connection between peers at a time.
+/// Requests of one connection between peers at a time, besides feeds.
 const PEER_STREAMS_MAX: u32 = 1024;
 
 /// What a client beyond the limit of connections is told.
@@ -68,8 +68,11 @@ impl Listener {
     /// Serves until `stop` says so, then lets requests in progress end, for as long as the grace of the limits.
     pub(crate) async fn run(self, mut stop: watch::Receiver<bool>) {
         let graceful = GracefulShutdown::new();
+        let (alive, mut all) = mpsc::channel::<Infallible>(1);
         let slots = Arc::new(Semaphore::new(self.limits.connections_max));
         let mut pending = Pending::default();
+        let feeds = u32::try_from(self.limits.feeds_max).unwrap_or(u32::MAX);
+        let streams_max = PEER_STREAMS_MAX.saturating_add(feeds);
         loop {
             let (stream, address) = tokio::select! {
                 accepted = self.socket.accept() => match accepted {
@@ -94,9 +97,8 @@ impl Listener {
                         continue;
                     };
                     let open = self.metrics.as_ref().map(OpenConnection::new);
-                    let hold = (slot, open);
-                    let connection = self.http1(stream, address);
-                    let connection = graceful.watch(connection);
+                    let hold = (slot, open, alive.clone());
+                    let connection = self.http1(stream, address, stop.clone());
                     tokio::spawn(async move {
                         if let Err(error) = connection.await {
                             debug!(%address, %error, "connection ended");
@@ -116,7 +118,7 @@ impl Listener {
                             warn!(%address, "refused a connection of a node: there are too many (--connections-max)");
                             return;
                         };
-                        let connection = watcher.watch(http2(router, stream, address));
+                        let connection = watcher.watch(http2(router, streams_max, stream, address));
                         tokio::spawn(async move {
                             if let Err(error) = gather(connection).await {
                                 debug!(%address, %error, "connection ended");
@@ -127,8 +129,13 @@ impl Listener {
                 }
             }
         }
-        drop((self.socket, pending));
-        if tokio::time::timeout(self.limits.shutdown_grace, graceful.shutdown())
+        drop((self.socket, pending, alive));
+        let ended = async {
+            graceful.shutdown().await;
+            // Nothing is ever sent: it ends with the last one that could.
+            let _ = all.recv().await;
+        };
+        if tokio::time::timeout(self.limits.shutdown_grace, ended)
             .await
             .is_err()
         {
@@ -136,14 +143,15 @@ impl Listener {
         }
     }
 
+    /// A connection of a client, which may become a WebSocket: that is none of the listener's any more.
     fn http1(
         &self,
         stream: TcpStream,
         address: SocketAddr,
-    ) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> + Send + 'static
-    {
+        mut stop: watch::Receiver<bool>,
+    ) -> impl Future<Output = hyper::Result<()>> + Send + 'static {
         let router = self.router.clone();
-        hyper::server::conn::http1::Builder::new()
+        let connection = hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.limits.header_timeout)
             .max_buf_size(self.limits.header_bytes_max.max(8192))
@@ -152,17 +160,29 @@ impl Listener {
                 TokioIo::new(ErrorPages::new(stream)),
                 service_fn(move |request| serve_client(router.clone(), request, address)),
             )
+            .with_upgrades();
+        async move {
+            tokio::pin!(connection);
+            tokio::select! {
+                ended = connection.as_mut() => return ended,
+                () = async { drop(stop.wait_for(|stop| *stop).await) } => {}
+            }
+            // What is under way may end, and nothing new begins.
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
     }
 }
 
 fn http2(
     router: Router,
+    streams_max: u32,
     stream: PeerStream,
     address: SocketAddr,
 ) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> + Send + 'static {
     hyper::server::conn::http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
-        .max_concurrent_streams(PEER_STREAMS_MAX)
+        .max_concurrent_streams(streams_max)
         // Whoever passes the answer on dates it.
         .auto_date_header(false)
         .serve_connection(

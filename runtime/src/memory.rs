@@ -19,7 +19,7 @@ use crossbeam_skiplist::SkipMap;
 
 use self::base::Base;
 pub(crate) use self::base::Place;
-use crate::{migration::Readers, record::Offset, state::State, tx::Held};
+use crate::{feed::Recent, migration::Readers, record::Offset, state::State, tx::Held};
 
 /// Why a lock can't be poisoned: nothing panics while one is held.
 const UNPOISONED: &str = "nothing panics while it holds this lock";
@@ -101,10 +101,15 @@ impl<S: State> Stored<S> {
     }
 }
 
+/// The offset of a change whose record was yet to be written: it is the one that is applied.
+pub(crate) const UNKNOWN: Offset = Offset::MAX;
+
 /// What one record does to the memory of its partition.
 #[derive(Debug)]
 pub struct Change<S: State> {
     pub(crate) key: S::Key,
+    /// The record that made it.
+    pub(crate) offset: Offset,
     /// None deletes.
     pub(crate) stored: Option<Arc<Stored<S>>>,
     /// Its value in the log, if that says more than `stored`.
@@ -115,6 +120,7 @@ impl<S: State> Clone for Change<S> {
     fn clone(&self) -> Self {
         Self {
             key: self.key.clone(),
+            offset: self.offset,
             stored: self.stored.clone(),
             written: self.written.clone(),
         }
@@ -151,6 +157,7 @@ impl<S: State> Change<S> {
     /// Says which of the two is not of this state.
     pub(crate) fn decode(
         readers: &Readers<S>,
+        offset: Offset,
         schema: u64,
         key: &Bytes,
         value: Option<&Bytes>,
@@ -168,6 +175,7 @@ impl<S: State> Change<S> {
             .map_err(|error| format!("its value: {error}"))?;
         Ok(Self {
             key,
+            offset,
             stored,
             written,
         })
@@ -227,6 +235,8 @@ pub struct Memory<S: State> {
     comings: AtomicU32,
     /// The keys that readers must wait for.
     held: Held<S::Key>,
+    /// What changed of late, for feeds.
+    recent: Recent<S>,
 }
 
 impl<S: State> Default for Memory<S> {
@@ -240,6 +250,7 @@ impl<S: State> Default for Memory<S> {
             summary: Mutex::default(),
             comings: AtomicU32::new(next_version()),
             held: Held::default(),
+            recent: Recent::default(),
         }
     }
 }
@@ -265,6 +276,7 @@ impl<S: State> Memory<S> {
             summary: Mutex::new(summary),
             comings: AtomicU32::new(next_version()),
             held: Held::default(),
+            recent: Recent::default(),
         })
     }
 
@@ -355,6 +367,11 @@ impl<S: State> Memory<S> {
         self.applied.load(Ordering::Acquire)
     }
 
+    /// What changed of late.
+    pub(crate) fn recent(&self) -> &Recent<S> {
+        &self.recent
+    }
+
     /// An offset that lies behind all records of which a reader can have seen anything until now.
     pub(crate) fn applying(&self) -> Offset {
         self.applying.load(Ordering::Acquire)
@@ -365,8 +382,11 @@ impl<S: State> Memory<S> {
         let mut summary = self.summary();
         // Before the first change: who sees a change sees this too.
         self.applying.store(next, Ordering::SeqCst);
+        let is_watched = S::DEFINITION.is_watched();
+        let mut news = Vec::new();
         for Change {
             key,
+            offset,
             stored,
             written,
         } in changes
@@ -376,23 +396,30 @@ impl<S: State> Memory<S> {
                 None if self.written.is_empty() => {}
                 None => drop(self.written.remove(&key)),
             }
-            match stored {
+            let offset = offset.min(next.saturating_sub(1));
+            let seen = is_watched.then(|| (offset, key.clone(), stored.clone()));
+            let etag = stored.as_ref().map(|stored| stored.etag);
+            let before = match stored {
                 Some(stored) => {
                     summary.add(&stored);
-                    if let Some(before) = self.set(key, stored) {
-                        summary.remove(&before);
-                    }
+                    self.set(key, stored)
                 }
-                None => {
-                    if let Some(before) = self.remove(&key) {
-                        summary.remove(&before);
-                    }
-                }
+                None => self.remove(&key),
+            };
+            if let Some(before) = &before {
+                summary.remove(before);
+            }
+            // A value that is written again, as by a repair, is no change.
+            if before.map(|before| before.etag) != etag {
+                news.extend(seen);
             }
         }
         summary.applied = next;
         *self.summary.lock().expect(UNPOISONED) = summary;
         self.applied.store(next, Ordering::Release);
+        if is_watched {
+            self.recent.push(news, next);
+        }
     }
 
     /// Sets the entity of a key, and returns the one that was there.
@@ -442,6 +469,7 @@ mod tests {
 
     fn change(name: &str, value: Option<u64>) -> Change<Entry> {
         Change {
+            offset: 0,
             key: name.to_owned(),
             stored: value.map(|value| Arc::new(Stored::decode(&json(name, value)).unwrap())),
             written: None,

@@ -67,6 +67,10 @@ pub struct Metrics {
     pub compaction_lag: IntGauge,
     /// Connections that were closed at once, since there were too many.
     pub connections_refused: IntCounter,
+    /// Feeds that are open now.
+    pub feeds: IntGauge,
+    /// Feeds that began anew, since what followed was not known any more.
+    pub feed_resets: IntCounter,
     /// Connections to the peer address that were not those of a node.
     pub peer_connections_refused: IntCounter,
 }
@@ -149,6 +153,12 @@ impl Metrics {
                 &registry,
                 "memgen_peer_connections_refused_total",
                 "Connections to the peer address that were refused: not those of a node.",
+            ),
+            feeds: gauge(&registry, "memgen_feeds", "Change feeds that are open."),
+            feed_resets: counter(
+                &registry,
+                "memgen_feed_resets_total",
+                "Change feeds that began anew, since what followed was not known any more.",
             ),
             registry,
         };

@@ -9,6 +9,7 @@ use std::{
 use crate::{
     cluster::Cluster,
     config::Config,
+    feed::Feeds,
     metrics::Metrics,
     partitions::Partitions,
     problem::Problem,
@@ -21,6 +22,7 @@ pub(crate) struct Node {
     pub(crate) config: Arc<Config>,
     pub(crate) metrics: Metrics,
     pub(crate) cluster: Cluster,
+    pub(crate) feeds: Feeds,
     /// `Partitions<S>` by the type of `S`.
     states: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
     /// The same, by topic.
@@ -30,11 +32,17 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    pub(crate) fn new(config: Arc<Config>, metrics: Metrics, cluster: Cluster) -> Self {
+    pub(crate) fn new(
+        config: Arc<Config>,
+        metrics: Metrics,
+        cluster: Cluster,
+        feeds: Feeds,
+    ) -> Self {
         Self {
             config,
             metrics,
             cluster,
+            feeds,
             states: HashMap::new(),
             places: HashMap::new(),
             home: None,

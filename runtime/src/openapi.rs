@@ -83,7 +83,9 @@ impl OpenApi {
         let keys = crud::key_schemas(definition, self.schemas.definitions(), &schema);
         self.keys.insert(definition.name, keys);
         for operation in definition.crud {
-            let route = crud::Route::of(*operation, definition);
+            let Some(route) = crud::Route::of(*operation, definition) else {
+                continue;
+            };
             self.add(
                 &route.method,
                 route.path,

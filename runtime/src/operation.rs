@@ -200,6 +200,21 @@ impl<'a> Operation<'a> {
             json!({ "application/json": { "schema": schema } });
     }
 
+    /// The answer may be asked for as a feed.
+    pub(crate) fn feed(&mut self) {
+        for parameter in ["LastEventId", "LastEventIdQuery"] {
+            self.shared_parameter(parameter);
+        }
+        self.responses["200"]["content"]["text/event-stream"] = json!({
+            "schema": {
+                "type": "string",
+                "description": "A feed, if `Accept` asks for it; a WebSocket gives the same events as JSON. `reset`: forget what came before, the current values \
+                    follow. `value`: an entity has this value. `absent`: there is none with this key. `current`: all that is there was shown. Then come changes. \
+                    With the `id` of the last event a feed goes on where it was.",
+            },
+        });
+    }
+
     /// There is an answer with this status, and it has no body, or one that nothing is known of.
     pub fn reply_empty(&mut self, status: u16) {
         let mut response = json!({ "description": meaning(status) });

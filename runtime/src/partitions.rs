@@ -230,7 +230,13 @@ impl<S: State> Slot<S> {
 
     /// This node has a copy from now on, or no longer.
     pub(crate) fn set_copy(&self, copy: Option<Arc<Copy<S>>>) {
-        self.copy.store(copy);
+        let memory = copy.as_ref().map(|copy| copy.memory.clone());
+        // Feeds of a memory that nobody follows any more go on elsewhere.
+        if let Some(before) = self.copy.swap(copy)
+            && memory.is_none_or(|memory| !Arc::ptr_eq(&memory, &before.memory))
+        {
+            before.memory.recent().close();
+        }
     }
 
     /// This node can't own it, or can again.

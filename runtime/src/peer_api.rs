@@ -1,4 +1,4 @@
-//! What nodes offer each other besides forwarded requests: entities by key, their part of a selection, and what transactions need.
+//! What nodes offer each other besides forwarded requests: entities by key, their part of a selection or of a feed, and what transactions need.
 //!
 //! These routes exist on the peer listener only.
 
@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::{
     call::{Call, CallFuture, Halt},
     crud::SEGMENT,
+    feed::relay,
     key::parse_key,
     problem::Problem,
     route::Endpoint,
@@ -42,6 +43,7 @@ pub(crate) fn endpoints<S: State>() -> Vec<Endpoint> {
         Endpoint::new(Method::DELETE, entity, delete::<S>),
         Endpoint::new(Method::POST, tx::template(topic), tx::receive::<S>),
         Endpoint::new(Method::POST, select_path(topic), select::part::<S>),
+        Endpoint::new(Method::POST, relay::path(topic), relay::serve::<S>),
     ]
 }
 

@@ -119,6 +119,7 @@ impl<S: State> Replica<S> {
 
     /// Holds to rule 11 from now on, and lets snapshots be made. It was caught up at `current`; before the log was read up to `until`, it is not whole.
     pub(crate) fn keep(&mut self, keeper: Arc<Keeper>, current: Moment, until: Offset) {
+        self.memory.recent().begin_at(until);
         self.kept = Some(Kept {
             keeper,
             current,
@@ -263,6 +264,13 @@ impl<S: State> Replica<S> {
         }
     }
 
+    /// If compaction was between the last record and this one, feeds don't know what was there.
+    fn note_hole(&self, next: Offset) {
+        if next > self.fold.next() {
+            self.memory.recent().begin_at(next);
+        }
+    }
+
     /// The memory that follows.
     #[must_use]
     pub fn memory(&self) -> &Arc<Memory<S>> {
@@ -288,14 +296,16 @@ impl<S: State> Replica<S> {
             Effect::Nothing => {}
             Effect::One(key, value) => {
                 self.gathered.changes.push(
-                    Change::decode(readers, record.schema, &key, value.as_ref()).map_err(poison)?,
+                    Change::decode(readers, offset, record.schema, &key, value.as_ref())
+                        .map_err(poison)?,
                 );
             }
             Effect::Batch(batch) => {
                 let batch = batch
                     .iter()
                     .map(|change| {
-                        Change::decode(readers, record.schema, &change.key, change.value.as_ref())
+                        let value = change.value.as_ref();
+                        Change::decode(readers, offset, record.schema, &change.key, value)
                     })
                     .collect::<Result<Vec<_>, _>>()
                     .map_err(poison)?;
@@ -403,10 +413,12 @@ impl<S: State> Replica<S> {
                 if until.is_some_and(|until| *offset >= until) {
                     return Ok(());
                 }
+                self.note_hole(*offset);
                 seen(*offset, record, self.fold.counts(*offset, record));
                 self.fold_in(*offset, record)?;
             }
             from = chunk.next;
+            self.note_hole(from);
             self.fold.skip_to(from);
             self.gathered.applied = self.gathered.applied.max(from);
             if self.gathered.is_enough() {

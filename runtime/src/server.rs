@@ -32,6 +32,7 @@ use crate::{
     },
     deaths::{self, ALIVE_PATH},
     docs,
+    feed::{Feeds, History},
     fold::Horizon,
     forward::Peers,
     layout::{self, Admitted, AskedState, Refused},
@@ -176,7 +177,7 @@ impl Service {
         let advertised = advertised(&config).await?;
         let tls = peer_tls(&config, advertised)?;
         let sockets = bind_all(&config).await?;
-        let log = log::open(&config, &acks).await?;
+        let log = log::open(&config, &acks, self.watched_topics()).await?;
         for (topic, ack) in &acks {
             if let Some(given_up) = ack.gives_up() {
                 warn!(topic, ack = ack.word(), "{given_up}");
@@ -281,6 +282,11 @@ impl Service {
         let (cut_off, told_cut_off) = watch::channel(false);
         let secret = PeerSecret::new(config.peer_secret.as_deref());
         let connector = Connector::new(shared.tls.clone(), coordinator.view());
+        let feeds = Feeds::new(
+            Peers::for_feeds(secret.clone(), connector.clone()),
+            shared.stopped.clone(),
+            config.limits.feeds_max,
+        );
         let cluster = Cluster::new(coordinator, &member.id, Peers::new(secret, connector));
         let courier = Courier::default();
         let common = Arc::new(Tending {
@@ -288,6 +294,10 @@ impl Service {
             cluster: cluster.clone(),
             horizon: horizon(config),
             bounds: Bounds::of(config),
+            history: History {
+                changes_max: config.limits.feed_history_max,
+                bytes_max: config.limits.feed_history_bytes_max,
+            },
             queue_max: config.limits.queue_max,
             incarnation: member.incarnation,
             others: Arc::new(courier.clone()),
@@ -308,7 +318,7 @@ impl Service {
             };
             tokio::spawn(watch.run());
         }
-        let mut node = Node::new(config.clone(), metrics.clone(), cluster.clone());
+        let mut node = Node::new(config.clone(), metrics.clone(), cluster.clone(), feeds);
         let mut watched = Vec::new();
         for part in &self.parts {
             let mut starting = Starting {
@@ -438,6 +448,15 @@ impl Service {
             }
         }
         Ok(())
+    }
+
+    /// The topics whose feeds go on behind the newest records.
+    fn watched_topics(&self) -> BTreeSet<String> {
+        let definitions = self.parts.iter().filter_map(|part| part.definition());
+        let watched = definitions.filter(|definition| definition.is_watched());
+        watched
+            .map(|definition| definition.topic.to_owned())
+            .collect()
     }
 
     /// Makes sure that what is in the log can be read before anything is replayed, or written.

@@ -298,7 +298,8 @@ struct PartOfState<S: State> {
 impl<S: State> PartOfState<S> {
     const DEFINITION: &'static Definition = &S::DEFINITION;
 
-    fn crud(operation: Crud) -> Endpoint {
+    /// The endpoint of an operation, if it has one of its own.
+    fn crud(operation: Crud) -> Option<Endpoint> {
         let definition = Self::DEFINITION;
         let (method, path, call): (_, _, fn(Call) -> CallFuture) = match operation {
             Crud::Get => (Method::GET, definition.item, crud::get::<S>),
@@ -307,8 +308,10 @@ impl<S: State> PartOfState<S> {
             Crud::Put => (Method::PUT, definition.item, crud::put::<S>),
             Crud::Patch => (Method::PATCH, definition.item, crud::patch::<S>),
             Crud::Delete => (Method::DELETE, definition.item, crud::delete::<S>),
+            // Those of `get` and `list` answer it.
+            Crud::Watch => return None,
         };
-        Endpoint::new(method, path, call)
+        Some(Endpoint::new(method, path, call))
     }
 }
 
@@ -339,7 +342,7 @@ impl<S: State> AsPart for PartOfState<S> {
             .crud
             .iter()
             .copied()
-            .map(Self::crud)
+            .filter_map(Self::crud)
             .chain(handlers)
             .collect()
     }

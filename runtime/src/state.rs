@@ -37,6 +37,21 @@ pub struct Definition {
     pub entity: Option<&'static str>,
 }
 
+impl Definition {
+    /// Whether it has change feeds: `crud(…, watch)`.
+    #[must_use]
+    pub const fn is_watched(&self) -> bool {
+        let mut at = 0;
+        while at < self.crud.len() {
+            if matches!(self.crud[at], Crud::Watch) {
+                return true;
+            }
+            at += 1;
+        }
+        false
+    }
+}
+
 /// An operation that a state has without code, by the word in `crud(…)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Crud {
@@ -52,6 +67,8 @@ pub enum Crud {
     Patch,
     /// `DELETE` of one entity.
     Delete,
+    /// `GET` as a feed: the current value, then each change.
+    Watch,
 }
 
 /// A struct whose instances are kept in memory, one per key, and in the log.

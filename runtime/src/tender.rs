@@ -10,6 +10,7 @@ use tracing::{debug, error, info, warn};
 use crate::{
     cluster::{Cluster, Part},
     coordinator::{CoordinatorError, Lock, View},
+    feed::History,
     fold::Horizon,
     log::{Log, LogError, TopicPartition},
     mailbox::Mailbox,
@@ -36,6 +37,8 @@ pub(crate) struct Tending {
     pub(crate) cluster: Cluster,
     pub(crate) horizon: Horizon,
     pub(crate) bounds: Bounds,
+    /// What is kept for feeds.
+    pub(crate) history: History,
     pub(crate) queue_max: usize,
     pub(crate) incarnation: u64,
     /// The owners of all partitions, for transactions.
@@ -401,6 +404,7 @@ async fn replay<S: State>(
             loaded,
         );
         if let Some(mut replica) = restored.await? {
+            replica.memory().recent().bound(common.history);
             match replica.catch_up(None, seen).await {
                 // The log is not what it was, or it took too long to get here.
                 Err(
@@ -412,6 +416,7 @@ async fn replay<S: State>(
         }
     }
     let mut replica = Replica::new(log.clone(), slot.partition.clone(), horizon, readers);
+    replica.memory().recent().bound(common.history);
     if let Some(keeper) = &slot.keeper {
         // An empty memory at the start of the log misses nothing.
         replica.keep(keeper.clone(), keeper.common.clock.now(), 0);

@@ -20,6 +20,7 @@
 //! - [`cluster`] runs several nodes with real Kafka and ZooKeeper, [`load`] are their clients, and [`history`] checks what those saw.
 //! - [`chaos`]: what happens to a cluster, as often as one likes, and what it comes to; [`network`] gives nodes hosts of their own.
 //! - [`client`] is HTTP as a well-behaved client speaks it, [`raw`] as anybody might.
+//! - [`feed`] reads change feeds, and [`watchers`] are many of those, each of which checks what it sees.
 //! - [`browser`] looks at pages.
 //! - [`conformance`] tells whether a reply is one that the document describes.
 //! - [`proxy`]: a network that can be cut.
@@ -37,6 +38,7 @@ pub mod chaos;
 pub mod client;
 pub mod cluster;
 pub mod conformance;
+pub mod feed;
 pub mod folder;
 pub mod history;
 pub mod load;
@@ -48,6 +50,7 @@ pub mod random;
 pub mod raw;
 pub mod service;
 pub mod versions;
+pub mod watchers;
 
 pub use client::{Client, Reply};
 pub use conformance::Conformance;

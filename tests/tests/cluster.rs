@@ -2,6 +2,8 @@
 //!
 //! The program `chaos` does the same more often, for the figures in BENCHMARKS.md.
 
+#[path = "cluster/feeds.rs"]
+mod feeds;
 #[path = "cluster/upgrade.rs"]
 mod upgrade;
 
@@ -22,6 +24,7 @@ async fn a_cluster() {
     chaos.kills(4).await;
     chaos.restarts(1).await;
     chaos.pauses(4).await;
+    feeds::feeds_go_on(&mut chaos).await;
     chaos.from_three_nodes_to_one_and_back(1).await;
     chaos.drains(1).await;
     chaos.servers_restart(1).await;

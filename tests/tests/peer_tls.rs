@@ -7,6 +7,7 @@ use memgen_tests::{
     authority::Authority,
     binaries::binary,
     cluster::{Cluster, Servers},
+    feed::Feed,
     raw::Raw,
 };
 use serde_json::json;
@@ -64,7 +65,7 @@ async fn nobody_else_gets_in_and_certificates_are_renewed() {
     running.assert_sound();
 }
 
-/// Each node takes each request, and lists what all have.
+/// Each node takes each request, and lists and watches what all have.
 async fn are_one_service(clients: &[Client]) {
     for (node, client) in clients.iter().enumerate() {
         for number in 0..16 {
@@ -79,7 +80,18 @@ async fn are_one_service(clients: &[Client]) {
     for client in clients {
         let list = client.get("/r?limit=500&prefix=n").await.json();
         let items = list["items"].as_array().map(Vec::len);
-        assert_eq!(items, Some(16 * usize::from(NODES)), "{list}");
+        let all = 16 * usize::from(NODES);
+        assert_eq!(items, Some(all), "{list}");
+        let mut feed = Feed::of(client.base(), "/r?prefix=n");
+        let mut values = 0;
+        loop {
+            match &*feed.next().await.event {
+                "value" => values += 1,
+                "current" => break,
+                _ => {}
+            }
+        }
+        assert_eq!(values, all);
     }
 }
 

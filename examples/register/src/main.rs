@@ -14,7 +14,7 @@ use serde_json::{Number, Value};
     path = "/r",
     topic = "register",
     partitions = 8,
-    crud(get, list, post, put, patch, delete)
+    crud(get, list, post, put, patch, delete, watch)
 )]
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Register {

@@ -460,6 +460,30 @@ pub(super) static SETTINGS: &[Setting] = &[
         1 << 10..=1 << 30,
         "Bytes that one write to the log takes together"
     ),
+    count!(
+        "feeds-max",
+        feeds_max,
+        1..=1_000_000,
+        "Partitions that feeds of one node watch at a time; 503 beyond it. A feed of one key watches one, that of a collection all"
+    ),
+    count!(
+        "feed-history-max",
+        feed_history_max,
+        0..=10_000_000,
+        "Changes of a partition that are kept in memory, for feeds to go on from; a feed that is behind more of them begins anew"
+    ),
+    bytes!(
+        "feed-history-bytes-max",
+        feed_history_bytes_max,
+        0..=1 << 30,
+        "Bytes of those changes"
+    ),
+    time!(
+        LIMITS,
+        "feed-keep-alive-ms",
+        |config| config.limits.feed_keep_alive,
+        "How often a feed without events says that it is there, and how far it is"
+    ),
     setting!(
         NODE,
         "credentials",

@@ -44,8 +44,23 @@ const TEST_EVERY: Duration = Duration::from_millis(500);
 const SILENT_MAX: Duration = Duration::from_millis(1500);
 
 /// What a peer may send of one reply, and of all, before what came is taken.
-const STREAM_WINDOW_BYTES: u32 = 2 << 20;
-const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
+#[derive(Clone, Copy)]
+pub(super) struct Windows {
+    stream_bytes: u32,
+    connection_bytes: u32,
+}
+
+impl Windows {
+    pub(super) const OF_REQUESTS: Self = Self {
+        stream_bytes: 2 << 20,
+        connection_bytes: 16 << 20,
+    };
+    /// Little of each feed, and so much of all that one which is not read is never in the way of another.
+    pub(super) const OF_FEEDS: Self = Self {
+        stream_bytes: 64 << 10,
+        connection_bytes: 1 << 30,
+    };
+}
 
 /// Requests of a connection at a time, until the peer has said how many it takes.
 const STREAMS_AT_FIRST: usize = 100;
@@ -65,7 +80,8 @@ pub(super) enum Failure {
 #[derive(Clone)]
 pub(super) struct Channels {
     connector: Connector,
-    channels: Arc<Mutex<HashMap<SocketAddr, Opening>>>,
+    windows: Windows,
+    opened: Arc<Mutex<HashMap<SocketAddr, Opening>>>,
 }
 
 /// A connection, or the one attempt to open it that all wait for.
@@ -80,10 +96,11 @@ struct Channel {
 }
 
 impl Channels {
-    pub(super) fn new(connector: Connector) -> Self {
+    pub(super) fn new(connector: Connector, windows: Windows) -> Self {
         Self {
             connector,
-            channels: Arc::default(),
+            windows,
+            opened: Arc::default(),
         }
     }
 
@@ -132,18 +149,18 @@ impl Channels {
 
     async fn to(&self, address: SocketAddr) -> Result<Channel, Arc<io::Error>> {
         let opening = {
-            let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
-            let known = channels.get(&address).filter(|opening| !is_over(opening));
+            let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+            let known = opened.get(&address).filter(|opening| !is_over(opening));
             if let Some(known) = known {
                 if let Some(Ok(channel)) = known.peek() {
                     return Ok(channel.clone());
                 }
                 known.clone()
             } else {
-                channels.retain(|_, opening| !is_over(opening));
-                let opening = open(self.connector.clone(), address);
+                opened.retain(|_, opening| !is_over(opening));
+                let opening = open(self.connector.clone(), self.windows, address);
                 let opening = opening.map_err(Arc::new).boxed().shared();
-                channels.insert(address, opening.clone());
+                opened.insert(address, opening.clone());
                 opening
             }
         };
@@ -160,11 +177,11 @@ fn is_over(opening: &Opening) -> bool {
     }
 }
 
-async fn open(connector: Connector, address: SocketAddr) -> io::Result<Channel> {
+async fn open(connector: Connector, windows: Windows, address: SocketAddr) -> io::Result<Channel> {
     let stream = connector.connect(address).await?;
     let (requests, mut connection) = Builder::new()
-        .initial_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .initial_window_size(windows.stream_bytes)
+        .initial_connection_window_size(windows.connection_bytes)
         .initial_max_send_streams(STREAMS_AT_FIRST)
         .enable_push(false)
         .handshake(stream)

@@ -35,7 +35,7 @@ mod recovery;
 mod segment;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fs::File,
     path::{Path, PathBuf},
     sync::{
@@ -104,6 +104,12 @@ pub struct Options {
     pub answer_horizon: Duration,
     /// At most so many of them per partition; the oldest go first.
     pub answers_max: usize,
+    /// Topics whose newest records stay, also if later ones have their keys: readers go on from them.
+    pub recent_topics: BTreeSet<String>,
+    /// So many of them per partition, at least, of those that compaction finds.
+    pub recent_max: usize,
+    /// So many bytes of keys and values of them, at most.
+    pub recent_bytes_max: usize,
     /// What fails, in tests.
     pub hook: Hook,
 }
@@ -118,6 +124,9 @@ impl Default for Options {
             compact: true,
             answer_horizon: Duration::from_secs(60 * 60),
             answers_max: 100_000,
+            recent_topics: BTreeSet::new(),
+            recent_max: 0,
+            recent_bytes_max: 0,
             hook: Hook::default(),
         }
     }

@@ -1,6 +1,9 @@
 //! The log that the settings ask for.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::Ack;
 use super::{
@@ -21,9 +24,16 @@ const LOG_FOLDER: &str = "log";
 pub(crate) type Acks = BTreeMap<String, Ack>;
 
 /// Opens the log of a service. It is empty or not; nothing is declared.
-pub(crate) async fn open(config: &Config, acks: &Acks) -> Result<Arc<dyn Log>, LogError> {
+///
+/// Of the `recent` topics the newest records stay, as many as the settings say.
+pub(crate) async fn open(
+    config: &Config,
+    acks: &Acks,
+    recent: BTreeSet<String>,
+) -> Result<Arc<dyn Log>, LogError> {
     match &config.log {
-        LogChoice::Embedded => open_embedded(config, acks).await,
+        LogChoice::Embedded => open_embedded(config, acks, recent).await,
+        // There it is the compaction lag that sees to it.
         LogChoice::Kafka(brokers) => Ok(Arc::new(
             open_kafka(config, brokers, Use::Write, acks).await?,
         )),
@@ -51,7 +61,11 @@ enum Use {
     Make,
 }
 
-async fn open_embedded(config: &Config, acks: &Acks) -> Result<Arc<dyn Log>, LogError> {
+async fn open_embedded(
+    config: &Config,
+    acks: &Acks,
+    recent_topics: BTreeSet<String>,
+) -> Result<Arc<dyn Log>, LogError> {
     let folder = config.data.join(LOG_FOLDER);
     std::fs::create_dir_all(&folder).map_err(|source| LogError::Io {
         what: format!("`--data` {}", config.data.display()),
@@ -68,6 +82,9 @@ async fn open_embedded(config: &Config, acks: &Acks) -> Result<Arc<dyn Log>, Log
         segment_bytes: config.embedded.segment_bytes,
         answer_horizon: config.limits.idempotency_horizon,
         answers_max: config.limits.idempotency_replies_max,
+        recent_topics,
+        recent_max: config.limits.feed_history_max,
+        recent_bytes_max: config.limits.feed_history_bytes_max,
         ..embedded::Options::default()
     };
     // Opening reads and verifies all of it, which may take a while.

@@ -103,28 +103,45 @@ fn parameters() -> Value {
         });
         parameters.insert(convention.component().to_owned(), parameter);
     }
-    for (component, name, description, schema) in [
+    for (component, name, place, description, schema) in [
+        (
+            "LastEventId",
+            "Last-Event-ID",
+            "header",
+            "Of a feed: go on behind the event with this id.",
+            json!({ "type": "string" }),
+        ),
+        (
+            "LastEventIdQuery",
+            "last_event_id",
+            "query",
+            "The same as `Last-Event-ID`, for a WebSocket in a browser, which has no headers.",
+            json!({ "type": "string" }),
+        ),
         (
             "ListLimit",
             "limit",
+            "query",
             "How many items at most.",
             json!({ "type": "integer", "minimum": 1 }),
         ),
         (
             "ListAfter",
             "after",
+            "query",
             "Go on behind this place: the `next` of the page before.",
             json!({ "type": "string" }),
         ),
         (
             "ListPrefix",
             "prefix",
+            "query",
             "Only keys that begin with this text.",
             json!({ "type": "string" }),
         ),
     ] {
         let parameter = json!({
-            "name": name, "in": "query", "required": false, "description": description, "schema": schema,
+            "name": name, "in": place, "required": false, "description": description, "schema": schema,
         });
         parameters.insert(component.to_owned(), parameter);
     }

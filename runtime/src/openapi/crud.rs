@@ -20,7 +20,8 @@ pub(super) struct Route {
 }
 
 impl Route {
-    pub(super) fn of(crud: Crud, definition: &Definition) -> Self {
+    /// Feeds have none: they are another form of what `get` and `list` answer.
+    pub(super) fn of(crud: Crud, definition: &Definition) -> Option<Self> {
         let name = definition.name;
         let (method, path, verb, doc) = match crud {
             Crud::Get => (Method::GET, definition.item, "get", format!("One {name}.")),
@@ -59,13 +60,14 @@ impl Route {
                 "delete",
                 format!("Deletes one {name}."),
             ),
+            Crud::Watch => return None,
         };
-        Self {
+        Some(Self {
             method,
             path,
             id: format!("{verb}_{}", snake_case(name)),
             doc,
-        }
+        })
     }
 }
 
@@ -129,8 +131,12 @@ pub(super) fn describe(
             operation.problem(404);
             operation.problem(412);
         }
+        Crud::Watch => {}
     }
     if matches!(crud, Crud::Get | Crud::List) {
+        if definition.is_watched() {
+            operation.feed();
+        }
         for header in Convention::READ {
             operation.convention(header);
         }

@@ -116,6 +116,7 @@ impl Node {
             cluster: seen,
             horizon: HORIZON,
             bounds: BOUNDS,
+            history: crate::feed::History::default(),
             queue_max: 64,
             incarnation,
             others: Arc::new(Courier::default()),

@@ -22,7 +22,7 @@ use crate::{
     idempotency,
     key::key_text,
     mailbox::{Command, Job, Refusal, RequestId, Run},
-    memory::{Change, Changes, Stored, Written},
+    memory::{Change, Changes, Stored, UNKNOWN, Written},
     problem::Problem,
     record::{Answered, FENCE_KEY, Kind, REPLY_KEY, Record},
     state::State,
@@ -132,6 +132,7 @@ impl<S: State> Running<S> {
                 Some(value),
                 Change {
                     key,
+                    offset: UNKNOWN,
                     stored: Some(Arc::new(stored)),
                     written: None,
                 },
@@ -139,6 +140,7 @@ impl<S: State> Running<S> {
             DecidedEdit::Removed => {
                 let change = Change {
                     key,
+                    offset: UNKNOWN,
                     stored: None,
                     written: None,
                 };

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     key::key_text,
     mailbox::{Refusal, Slot},
-    memory::{Change, Changes},
+    memory::{Change, Changes, UNKNOWN},
     record::Kind,
     state::State,
     tx::{Attempt, Bug, Never, Prepare, Prepared, TxId, Vote, Write, is_broken, prepared_key},
@@ -101,7 +101,7 @@ impl<S: State> Running<S> {
             let value = write.value.as_ref();
             let value = value.map(|value| value.get().to_owned().into());
             let readers = &self.replica.readers;
-            let change = Change::decode(readers, prepared.schema, &key, value.as_ref())?;
+            let change = Change::decode(readers, UNKNOWN, prepared.schema, &key, value.as_ref())?;
             Ok((change, value))
         });
         let changes = match changes.collect::<Result<Vec<_>, String>>() {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::{Order, Running, group::Group};
 use crate::{
     mailbox::Refusal,
-    memory::{Change, Changes},
+    memory::{Change, Changes, UNKNOWN},
     record::{BATCH_KEY, FENCE_KEY, Kind, Offset, RESERVED_KEY_PREFIX, Record},
     replica::ReplayError,
     state::State,
@@ -167,7 +167,7 @@ impl<S: State> Running<S> {
             }
             // A key that outsiders wrote and that is none of this state has no value to protect.
             let Ok(Change { key: typed, .. }) =
-                Change::decode(&self.replica.readers, 0, &key, None)
+                Change::decode(&self.replica.readers, UNKNOWN, 0, &key, None)
             else {
                 continue;
             };
@@ -187,6 +187,7 @@ impl<S: State> Running<S> {
             };
             let change = Change {
                 key: typed,
+                offset: UNKNOWN,
                 stored,
                 written,
             };

@@ -16,7 +16,7 @@ use crate::{
     key::{key_text, parse_key},
     log::TopicPartition,
     mailbox::{Job, Refusal, RequestId, Slot, TxJob, WeakMailbox},
-    memory::{Change, Changes},
+    memory::{Change, Changes, UNKNOWN},
     record::{BATCH_KEY, FENCE_KEY, Kind, REPLY_KEY},
     state::State,
     tx::{
@@ -387,6 +387,7 @@ impl<S: State> Running<S> {
                 }
             };
             let change = Change {
+                offset: UNKNOWN,
                 key,
                 stored,
                 written: None,

@@ -73,7 +73,10 @@ async fn serve(stream: TcpStream) {
 
 /// Connections without TLS.
 fn channels() -> Channels {
-    Channels::new(Connector::new(None, watch::channel(Arc::default()).1))
+    Channels::new(
+        Connector::new(None, watch::channel(Arc::default()).1),
+        Windows::OF_REQUESTS,
+    )
 }
 
 fn post(body: &Bytes, says_its_length: bool) -> Request<()> {
@@ -107,7 +110,7 @@ async fn all_requests_share_a_connection_and_get_another_when_it_broke() {
         assert!(peer.connections.is_empty());
         connection.abort();
         // The end of it may not have been seen yet when the next request is made.
-        while !is_over(&channels.channels.lock().expect("nobody panicked")[&peer.address]) {
+        while !is_over(&channels.opened.lock().expect("nobody panicked")[&peer.address]) {
             tokio::task::yield_now().await;
         }
     }

@@ -162,7 +162,8 @@ async fn what_would_be_lost_is_kept_where_others_may_write() {
 
 /// What is kept of a value beside the entity.
 fn written<S: State>(readers: &Readers<S>, schema: u64, value: &Bytes) -> Option<Bytes> {
-    let change = Change::decode(readers, schema, &Bytes::from_static(b"1"), Some(value)).unwrap();
+    let change =
+        Change::decode(readers, 0, schema, &Bytes::from_static(b"1"), Some(value)).unwrap();
     change.written.map(|written| written.value.clone())
 }
 

@@ -2,6 +2,7 @@
 //!
 //! - the last record of each key;
 //! - each record that carries a reply younger than the horizon, the newest of them if there are too many;
+//! - of topics whose readers go on from where they were, the newest records, so many and so many bytes;
 //! - its last record, so that its ballot stays.
 //!
 //! A deletion goes unless something that is kept before it touches its key: a record that is kept for its reply, or
@@ -24,13 +25,15 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use bytes::Bytes;
+
 use super::{
     Options,
     error::io_error,
     frame::{self, Header},
     hook::Step,
     index::{FrameRef, Index, SegmentId, Stream, UNPOISONED},
-    manifest::{Manifest, compacted_name},
+    manifest::{Manifest, TopicEntry, compacted_name},
     segment::{self, Kind, Segment, UNFINISHED, sync_folder},
 };
 use crate::{
@@ -268,7 +271,7 @@ impl Compactor {
                 end,
                 ..Stream::default()
             });
-            let keep = self.choose(&source)?;
+            let keep = self.choose(&source, self.keeps_recent(number))?;
             output.begin(number);
             self.each(&source, |offset, record| {
                 if keep.keeps(self.digest(&record.key), offset) {
@@ -312,8 +315,19 @@ impl Compactor {
         }
     }
 
+    /// Whether the newest records of a stream stay.
+    fn keeps_recent(&self, number: u32) -> bool {
+        let manifest = self.manifest.lock().expect(UNPOISONED);
+        let has = |topic: &TopicEntry| {
+            let number = number.checked_sub(topic.first_stream);
+            number.is_some_and(|number| number < topic.partitions)
+        };
+        let topic = manifest.topics.iter().find(|topic| has(topic));
+        topic.is_some_and(|topic| self.options.recent_topics.contains(&topic.name))
+    }
+
     /// Decides what is kept of a stream.
-    fn choose(&self, stream: &RwLock<Stream>) -> Result<Keep, LogError> {
+    fn choose(&self, stream: &RwLock<Stream>, keeps_recent: bool) -> Result<Keep, LogError> {
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
@@ -325,6 +339,7 @@ impl Compactor {
         let mut keep = Keep::default();
         let mut batches: HashMap<Digest, (Offset, Vec<Digest>)> = HashMap::new();
         let mut answers: VecDeque<(Offset, Vec<Digest>)> = VecDeque::new();
+        let mut recent = Newest::default();
         self.each(stream, |offset, record| {
             let digest = self.digest(&record.key);
             keep.last.insert(
@@ -335,6 +350,9 @@ impl Compactor {
                 },
             );
             keep.end = Some(offset);
+            if keeps_recent {
+                recent.push(offset, record, &self.options);
+            }
             if record.kind == record::Kind::Batch {
                 batches.insert(digest, (offset, self.touched(record)));
             }
@@ -346,6 +364,7 @@ impl Compactor {
             }
             Ok(())
         })?;
+        keep.recent = recent.records.front().map(|(offset, _)| *offset);
         keep.answers = answers.iter().map(|(offset, _)| *offset).collect();
         // Deletions are needed where something that is kept before them would bring their key back.
         for (offset, touched) in answers.iter().chain(batches.values()) {
@@ -413,14 +432,38 @@ struct Last {
 struct Keep {
     last: HashMap<Digest, Last>,
     answers: HashSet<Offset>,
+    /// From here on all of it.
+    recent: Option<Offset>,
     /// The stream's last record.
     end: Option<Offset>,
+}
+
+/// The newest records of a stream, and the bytes of each.
+#[derive(Default)]
+struct Newest {
+    records: VecDeque<(Offset, usize)>,
+    bytes: usize,
+}
+
+impl Newest {
+    fn push(&mut self, offset: Offset, record: &Record, options: &Options) {
+        let bytes = record.key.len() + record.value.as_ref().map_or(0, Bytes::len);
+        self.records.push_back((offset, bytes));
+        self.bytes += bytes;
+        while self.records.len() > options.recent_max || self.bytes > options.recent_bytes_max {
+            let Some((_, bytes)) = self.records.pop_front() else {
+                return;
+            };
+            self.bytes -= bytes;
+        }
+    }
 }
 
 impl Keep {
     fn keeps(&self, key: Digest, offset: Offset) -> bool {
         self.end == Some(offset)
             || self.answers.contains(&offset)
+            || self.recent.is_some_and(|from| offset >= from)
             || self
                 .last
                 .get(&key)
