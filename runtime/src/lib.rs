@@ -111,7 +111,7 @@ pub use crate::{
 
 /// What a service's source needs: `use memgen::prelude::*;`.
 pub mod prelude {
-    pub use axum::{Json, extract::Query, http::StatusCode};
+    pub use axum::{Json, extract::Query, http::StatusCode, response::Html};
     pub use schemars::JsonSchema;
     pub use serde::{Deserialize, Serialize};
     pub use uuid::Uuid;

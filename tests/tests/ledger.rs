@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    net::TcpListener,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -9,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use memgen_tests::{Client, Service};
+use memgen_tests::{Client, Service, browser::Browser};
 use serde_json::{Value, json};
 use tokio::{sync::RwLock, task::JoinHandle};
 
@@ -210,6 +211,47 @@ async fn chaos(nodes: usize, kills: usize) {
         .map(|(id, balance)| (id, i128::from(balance)))
         .collect();
     assert_eq!(found, expected, "each transfer happened once");
+}
+
+/// The page shows balances as they change, also over a crash.
+#[tokio::test]
+async fn a_page_shows_balances_live() {
+    const BALANCES: &str = "#accounts td:nth-child(2)";
+    let unused = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = unused.local_addr().expect("it is bound").to_string();
+    drop(unused);
+    // The page asks for it again where it was.
+    let service = Service::new("ledger").set("--http", &address);
+    let mut running = service.start().await;
+    for id in [2, 10] {
+        let opened = json!({"balance": 100});
+        let opened = running
+            .client()
+            .put(&format!("/accounts/{id}"), &opened)
+            .await;
+        assert_eq!(opened.status, 201, "{opened:?}");
+    }
+    let browser = Browser::start().await;
+    browser
+        .open(&format!("{}/page", running.client().base()))
+        .await;
+    let shows = async |expected: [&str; 2]| {
+        browser.wait_for(BALANCES, |cells| cells == expected).await;
+    };
+    shows(["100", "100"]).await;
+    let pay = async |client: Client, amount: u64| {
+        let reply = client.post("/transfers", &transfer(2, 10, amount)).await;
+        assert_eq!(reply.status, 204, "{reply:?}");
+    };
+    pay(running.client(), 30).await;
+    shows(["70", "130"]).await;
+    running.kill_9();
+    let mut running = service.start().await;
+    pay(running.client(), 20).await;
+    shows(["50", "150"]).await;
+    let accounts = browser.wait_for("#accounts td:first-child", |cells| cells.len() == 2);
+    assert_eq!(accounts.await, ["2", "10"], "by number");
+    running.assert_sound();
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use memgen::prelude::*;
     path = "/accounts",
     topic = "accounts",
     partitions = 16,
-    crud(get, list)
+    crud(get, list, watch)
 )]
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Account {
@@ -109,9 +109,15 @@ async fn audit(tx: &Tx, audit: Json<Audit>) -> Result<Json<Total>> {
     }))
 }
 
+/// The accounts as a page, which follows their feed.
+#[handler(get, "/page")]
+fn page() -> Html<&'static str> {
+    Html(include_str!("page.html"))
+}
+
 async fn account(tx: &Tx, id: u32) -> Result<Account> {
     let account = tx.get::<Account>(&id).await?;
     Ok(account.ok_or_else(|| NotFound::new(format!("there is no account {id}")))?)
 }
 
-memgen::main!(Account, transfer, audit);
+memgen::main!(Account, transfer, audit, page);
