@@ -4,7 +4,7 @@ mod arguments;
 mod words;
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
-use quote::quote;
+use quote::ToTokens as _;
 use syn::{
     Attribute, Expr, ExprLit, Lit, LitStr, Meta, Token,
     ext::IdentExt as _,
