@@ -344,7 +344,7 @@ async fn check_replay(sim: &Sim, truth: &Truth) -> Vec<String> {
 async fn run(seed: u64, quiet: bool) -> (Vec<String>, Truth, usize) {
     let mut random = fastrand::Rng::with_seed(seed);
     let sim = Sim::new(seed, faults(seed));
-    sim.client().declare(&topic()).await.unwrap();
+    sim.client().declare(&topic(1)).await.unwrap();
     let mut incarnation = 0;
     let mut next_incarnation = || {
         incarnation += 1;
@@ -443,25 +443,26 @@ fn faults(seed: u64) -> Faults {
     }
 }
 
-fn topic() -> Topic {
+fn topic(partitions: u32) -> Topic {
     Topic {
         name: "pile".to_owned(),
-        partitions: 1,
+        partitions,
         partitioner: "murmur2 key".to_owned(),
         format: "json".to_owned(),
     }
 }
 
-fn seeds() -> u64 {
+/// How many histories are run, unless `MEMGEN_SIMULATION_SEEDS` says otherwise.
+fn seeds(usually: u64) -> u64 {
     std::env::var("MEMGEN_SIMULATION_SEEDS")
         .ok()
         .and_then(|text| text.parse().ok())
-        .unwrap_or(100)
+        .unwrap_or(usually)
 }
 
 fn histories(quiet: bool) {
     let (mut acknowledged, mut stale, mut takeovers) = (0, 0, 0);
-    for seed in 0..seeds() {
+    for seed in 0..seeds(100) {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .start_paused(true)
@@ -476,7 +477,7 @@ fn histories(quiet: bool) {
     }
     println!("{acknowledged} acknowledged, {takeovers} takeovers, {stale} stale records");
     // A simulation in which nothing went wrong would show nothing.
-    let seeds = usize::try_from(seeds()).unwrap();
+    let seeds = usize::try_from(seeds(100)).unwrap();
     assert!(acknowledged > 100 * seeds && takeovers > 5 * seeds && stale > seeds);
 }
 
@@ -499,7 +500,7 @@ async fn what_the_log_would_only_queue_is_kept_back() {
             ..Faults::none()
         };
         let sim = Sim::new(1, faults);
-        sim.client().declare(&topic()).await.unwrap();
+        sim.client().declare(&topic(1)).await.unwrap();
         let node = start(&sim, 8);
         node.mailbox.ask(Job::Fence).await.unwrap();
         // Its first look at the end of the log is over.
@@ -527,7 +528,7 @@ async fn what_the_log_would_only_queue_is_kept_back() {
 async fn a_torn_batch_is_rolled_forward() {
     let sim = Sim::new(1, Faults::none());
     let client = sim.client();
-    client.declare(&topic()).await.unwrap();
+    client.declare(&topic(1)).await.unwrap();
     let pile = |key: &str| {
         let pile = Pile {
             key: key.to_owned(),
@@ -594,7 +595,7 @@ async fn what_a_newer_build_wrote_is_written_again_as_it_is() {
 async fn append_what_a_newer_build_wrote(sim: &Sim) -> BTreeMap<Bytes, (u64, Option<Bytes>)> {
     const NEWER: u64 = 99;
     let client = sim.client();
-    client.declare(&topic()).await.unwrap();
+    client.declare(&topic(1)).await.unwrap();
     let value = |key: &str, items: &str| {
         let value = format!(r#"{{"key":"{key}","items":[{items}],"weight":7}}"#);
         Some(Bytes::from(value))

@@ -20,10 +20,10 @@ use self::{
     client::Client,
     network::{Cells, Network, start},
 };
-use super::{HORIZON, Pile};
+use super::{HORIZON, Pile, seeds, topic};
 use crate::{
     log::{
-        Log, Topic, TopicPartition,
+        Log, TopicPartition,
         sim::{Compaction, Faults, Sim},
     },
     mailbox::Job,
@@ -33,6 +33,8 @@ use crate::{
 };
 
 const PARTITIONS: u32 = 3;
+/// How many histories are run: each takes as long as many of the log alone.
+const SEEDS: u64 = 6;
 /// Keys to which transactions append what they read and themselves; and keys that they overwrite without a look.
 const KEYS: [&str; 3] = ["a", "b", "blind"];
 /// Keys that come to be one after the other, and are read as a range.
@@ -71,7 +73,7 @@ struct Count {
 async fn run(seed: u64) -> (Vec<String>, Count) {
     let mut random = fastrand::Rng::with_seed(seed);
     let sim = Sim::new(seed, faults());
-    sim.client().declare(&topic()).await.unwrap();
+    sim.client().declare(&topic(PARTITIONS)).await.unwrap();
     let mut incarnation = 0;
     let cells: Cells = Arc::new(Mutex::new(vec![Vec::new(), Vec::new(), Vec::new()]));
     let network = Arc::new(Network::new(cells.clone(), random.fork()));
@@ -211,22 +213,6 @@ fn faults() -> Faults {
     }
 }
 
-fn topic() -> Topic {
-    Topic {
-        name: "pile".to_owned(),
-        partitions: PARTITIONS,
-        partitioner: "murmur2 key".to_owned(),
-        format: "json".to_owned(),
-    }
-}
-
-fn seeds() -> u64 {
-    std::env::var("MEMGEN_SIMULATION_SEEDS")
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(6)
-}
-
 fn history(seed: u64) -> (Vec<String>, Count) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -239,7 +225,7 @@ fn history(seed: u64) -> (Vec<String>, Count) {
 #[test]
 fn random_histories_are_strictly_serializable() {
     let mut sum = Count::default();
-    for seed in 0..seeds() {
+    for seed in 0..seeds(SEEDS) {
         let (wrong, count) = history(seed);
         let wrong: Vec<_> = wrong.into_iter().take(3).collect();
         assert!(wrong.is_empty(), "seed {seed}: {wrong:#?}");
@@ -252,7 +238,7 @@ fn random_histories_are_strictly_serializable() {
     }
     println!("{sum:?}");
     // A simulation in which nothing happened would show nothing.
-    let seeds = usize::try_from(seeds()).unwrap();
+    let seeds = usize::try_from(seeds(SEEDS)).unwrap();
     assert!(sum.committed > 100 * seeds && sum.takeovers > 5 * seeds);
     assert!(sum.prepared > 30 * seeds && sum.refused > seeds);
 }

@@ -10,8 +10,9 @@ use bytes::Bytes;
 use tokio::time::sleep;
 
 use super::{
+    PARTITIONS,
     network::{Cells, Network, start},
-    partition, topic,
+    partition,
 };
 use crate::{
     conditional::Conditions,
@@ -23,7 +24,7 @@ use crate::{
     migration::Readers,
     prelude::*,
     replica::Replica,
-    simulation::{HORIZON, Pile},
+    simulation::{HORIZON, Pile, topic},
     tx::{
         Attempt, Bug, Commit, Committed, Listing, Part, Prepare, Range, TxId, Version, Vote, Write,
         set_broken,
@@ -41,6 +42,16 @@ fn write(key: &str) -> Write {
     }
 }
 
+/// A log and a network in which nothing goes wrong, and the cells of the nodes that are in it.
+async fn quiet() -> (Sim, Cells, Arc<Network>) {
+    let sim = Sim::new(1, Faults::none());
+    sim.client().declare(&topic(PARTITIONS)).await.unwrap();
+    let cells: Cells = Arc::new(Mutex::new(vec![Vec::new(), Vec::new(), Vec::new()]));
+    let network = Arc::new(Network::new(cells.clone(), fastrand::Rng::with_seed(1)));
+    network.set_quiet();
+    (sim, cells, network)
+}
+
 /// A batch that stayed in the log would bring back what was deleted after it, once compaction has taken the deletion.
 #[tokio::test(start_paused = true)]
 async fn a_batch_does_not_outlast_the_deletion_of_what_it_wrote() {
@@ -56,7 +67,7 @@ async fn a_batch_does_not_outlast_the_deletion_of_what_it_wrote() {
             ..Faults::none()
         },
     );
-    sim.client().declare(&topic()).await.unwrap();
+    sim.client().declare(&topic(PARTITIONS)).await.unwrap();
     let cells: Cells = Arc::new(Mutex::new(vec![Vec::new(), Vec::new(), Vec::new()]));
     let network = Arc::new(Network::new(cells, fastrand::Rng::with_seed(1)));
     let cell = start(&sim, 0, 1, network);
@@ -109,11 +120,7 @@ async fn a_batch_does_not_outlast_the_deletion_of_what_it_wrote() {
 /// A partition whose home has no owner shows what it waits for, until there is one.
 #[tokio::test(start_paused = true)]
 async fn what_is_in_doubt_is_shown_until_its_home_has_an_owner() {
-    let sim = Sim::new(1, Faults::none());
-    sim.client().declare(&topic()).await.unwrap();
-    let cells: Cells = Arc::new(Mutex::new(vec![Vec::new(), Vec::new(), Vec::new()]));
-    let network = Arc::new(Network::new(cells.clone(), fastrand::Rng::with_seed(1)));
-    network.set_quiet();
+    let (sim, cells, network) = quiet().await;
     let home = start(&sim, 1, 1, network.clone());
     home.task.abort();
     let participant = start(&sim, 0, 2, network.clone());
@@ -158,11 +165,7 @@ async fn what_is_in_doubt_is_shown_until_its_home_has_an_owner() {
 /// A range that a prepared transaction has read: nobody comes into it before that is decided.
 #[tokio::test(start_paused = true)]
 async fn nobody_comes_into_a_range_that_is_read() {
-    let sim = Sim::new(1, Faults::none());
-    sim.client().declare(&topic()).await.unwrap();
-    let cells: Cells = Arc::new(Mutex::new(vec![Vec::new(), Vec::new(), Vec::new()]));
-    let network = Arc::new(Network::new(cells.clone(), fastrand::Rng::with_seed(1)));
-    network.set_quiet();
+    let (sim, cells, network) = quiet().await;
     let home = start(&sim, 1, 1, network.clone());
     home.task.abort();
     cells.lock().unwrap()[1].push(home);
