@@ -4,6 +4,7 @@
 //! Readers walk the same ordered map without waiting: a lock-free skip list, whose cells are swapped whole, beside what a snapshot gave.
 
 mod base;
+mod piece;
 
 use std::{
     ops::{Bound, ControlFlow},
@@ -16,9 +17,10 @@ use std::{
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use crossbeam_skiplist::SkipMap;
+use tokio::sync::SetOnce;
 
 use self::base::Base;
-pub(crate) use self::base::Place;
+pub(crate) use self::piece::{Piece, Place};
 use crate::{feed::Recent, migration::Readers, record::Offset, state::State, tx::Held};
 
 /// Why a lock can't be poisoned: nothing panics while one is held.
@@ -200,15 +202,10 @@ impl Summary {
         format!("{:016x}", self.digest)
     }
 
-    pub(crate) fn add<S>(&mut self, stored: &Stored<S>) {
-        self.bytes += i64::from(stored.bytes);
-        self.digest = self.digest.wrapping_add(stored.etag);
-    }
-
-    /// Adds what other entities add up to.
-    pub(crate) fn merge(&mut self, other: Self) {
-        self.bytes += other.bytes;
-        self.digest = self.digest.wrapping_add(other.digest);
+    /// Adds an entity: its tag, and the length of its value in the log.
+    pub(crate) fn add(&mut self, etag: u64, bytes: u32) {
+        self.bytes += i64::from(bytes);
+        self.digest = self.digest.wrapping_add(etag);
     }
 
     fn remove<S>(&mut self, stored: &Stored<S>) {
@@ -261,9 +258,9 @@ impl<S: State> Memory<S> {
         &self.held
     }
 
-    /// The entities of a snapshot, and what they add up to; none if their keys do not ascend.
+    /// The entities of a snapshot, and what they add up to; none if the pieces do not lie behind one another.
     pub(crate) fn restore(
-        pieces: Vec<Box<[Place<S>]>>,
+        pieces: Vec<Piece<S>>,
         written: Vec<(S::Key, Arc<Written>)>,
         summary: Summary,
     ) -> Option<Self> {
@@ -278,6 +275,16 @@ impl<S: State> Memory<S> {
             held: Held::default(),
             recent: Recent::default(),
         })
+    }
+
+    /// Decodes a piece of the snapshot that this was made from, if nobody has: whether there is such a piece, and it could be decoded.
+    pub(crate) fn decode(&self, piece: usize) -> bool {
+        self.base.decode(piece)
+    }
+
+    /// Why what came of a snapshot can't be decoded, once that is so. Nothing is known of its entities then.
+    pub(crate) fn spoilt(&self) -> &SetOnce<String> {
+        self.base.spoilt()
     }
 
     /// A number for the last time that a key came or went. What is not there, and was not there when this was the same as now, was not there in between.
@@ -378,7 +385,14 @@ impl<S: State> Memory<S> {
     }
 
     /// Applies what the record before `next` changed. Only the partition's writer calls it.
-    pub(crate) fn apply(&self, changes: impl IntoIterator<Item = Change<S>>, next: Offset) {
+    ///
+    /// # Errors
+    /// If what came of a snapshot can't be decoded. Then nothing is known of the memory any more.
+    pub(crate) fn apply(
+        &self,
+        changes: impl IntoIterator<Item = Change<S>>,
+        next: Offset,
+    ) -> Result<(), String> {
         let mut summary = self.summary();
         // Before the first change: who sees a change sees this too.
         self.applying.store(next, Ordering::SeqCst);
@@ -401,10 +415,10 @@ impl<S: State> Memory<S> {
             let etag = stored.as_ref().map(|stored| stored.etag);
             let before = match stored {
                 Some(stored) => {
-                    summary.add(&stored);
-                    self.set(key, stored)
+                    summary.add(stored.etag, stored.bytes);
+                    self.set(key, stored)?
                 }
-                None => self.remove(&key),
+                None => self.remove(&key)?,
             };
             if let Some(before) = &before {
                 summary.remove(before);
@@ -420,15 +434,16 @@ impl<S: State> Memory<S> {
         if is_watched {
             self.recent.push(news, next);
         }
+        Ok(())
     }
 
     /// Sets the entity of a key, and returns the one that was there.
-    fn set(&self, key: S::Key, stored: Arc<Stored<S>>) -> Option<Arc<Stored<S>>> {
-        if let Some(cell) = self.base.cell(&key) {
+    fn set(&self, key: S::Key, stored: Arc<Stored<S>>) -> Result<Option<Arc<Stored<S>>>, String> {
+        if let Some(cell) = self.base.try_cell(&key)? {
             if cell.load().is_none() {
                 self.comes_or_goes();
             }
-            return self.base.swap(cell, Some(stored));
+            return Ok(self.base.swap(cell, Some(stored)));
         }
         let mut inserted = false;
         // One search, whether the key is there or not: in a large map the searches are most of the work of a replay.
@@ -437,24 +452,27 @@ impl<S: State> Memory<S> {
             self.comes_or_goes();
             ArcSwap::new(Arc::clone(&stored))
         });
-        (!inserted).then(|| cell.value().swap(stored))
+        Ok((!inserted).then(|| cell.value().swap(stored)))
     }
 
     /// Removes the entity of a key, and returns it.
-    fn remove(&self, key: &S::Key) -> Option<Arc<Stored<S>>> {
+    fn remove(&self, key: &S::Key) -> Result<Option<Arc<Stored<S>>>, String> {
+        let cell = self.base.try_cell(key)?;
         self.comes_or_goes();
-        match self.base.cell(key) {
+        Ok(match cell {
             Some(cell) => self.base.swap(cell, None),
             None => self
                 .entities
                 .remove(key)
                 .map(|cell| cell.value().load_full()),
-        }
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::prelude::*;
 
@@ -484,26 +502,33 @@ mod tests {
     #[test]
     fn a_summary_is_that_of_the_entities() {
         let (roundabout, straight) = (Memory::<Entry>::default(), Memory::<Entry>::default());
-        roundabout.apply([change("a", Some(1)), change("b", Some(20))], 2);
-        roundabout.apply([change("gone", Some(3)), change("never", None)], 4);
-        roundabout.apply([change("b", Some(2)), change("gone", None)], 6);
-        straight.apply([change("b", Some(2)), change("a", Some(1))], 6);
+        roundabout
+            .apply([change("a", Some(1)), change("b", Some(20))], 2)
+            .unwrap();
+        roundabout
+            .apply([change("gone", Some(3)), change("never", None)], 4)
+            .unwrap();
+        roundabout
+            .apply([change("b", Some(2)), change("gone", None)], 6)
+            .unwrap();
+        straight
+            .apply([change("b", Some(2)), change("a", Some(1))], 6)
+            .unwrap();
         assert_eq!(roundabout.summary(), straight.summary());
         let bytes = r#"{"name":"a","value":1}"#.len() * 2;
         assert_eq!(straight.summary().bytes, i64::try_from(bytes).unwrap());
-        straight.apply([change("b", Some(20))], 6);
+        straight.apply([change("b", Some(20))], 6).unwrap();
         assert_ne!(roundabout.summary().digest, straight.summary().digest);
     }
 
     /// Whatever the place of the key: that it came and went is seen afterwards.
     #[test]
     fn what_comes_and_goes_is_counted() {
-        let place = Place::new("b".to_owned(), Stored::decode(&json("b", 0)).unwrap());
-        let pieces = vec![vec![place].into_boxed_slice()];
+        let pieces = vec![piece(&["b"], |_| 0)];
         let memory = Memory::restore(pieces, Vec::new(), Summary::default()).unwrap();
         let count = |changes: [Change<Entry>; 1]| {
             let before = memory.comings();
-            memory.apply(changes, 0);
+            memory.apply(changes, 0).unwrap();
             memory.comings() != before
         };
         assert!(!count([change("b", Some(1))]), "it only has another value");
@@ -542,14 +567,39 @@ mod tests {
             });
             seen
         };
-        memory.apply([wider("a", 1), wider("b", 1), wider("c", 1)], 3);
-        memory.apply([change("a", None), wider("b", 2), change("c", Some(3))], 6);
+        memory
+            .apply([wider("a", 1), wider("b", 1), wider("c", 1)], 3)
+            .unwrap();
+        memory
+            .apply([change("a", None), wider("b", 2), change("c", Some(3))], 6)
+            .unwrap();
         assert_eq!(schemas(&memory), [("b".to_owned(), 2)]);
-        memory.apply([wider("a", 4)], 7);
+        memory.apply([wider("a", 4)], 7).unwrap();
         let seen = memory.written(&"a".to_owned());
         assert_eq!(seen.map(|written| written.schema), Some(4));
-        memory.apply([change("b", Some(5)), change("a", Some(5))], 9);
+        memory
+            .apply([change("b", Some(5)), change("a", Some(5))], 9)
+            .unwrap();
         assert_eq!(schemas(&memory), []);
+    }
+
+    /// A piece as it comes of a snapshot.
+    fn piece(names: &[&str], value: impl Fn(&str) -> u64) -> Piece<Entry> {
+        let entities: Vec<_> = names
+            .iter()
+            .map(|name| ((*name).to_owned(), json(name, value(name))))
+            .collect();
+        let (first, last) = (names[0].to_owned(), names[names.len() - 1].to_owned());
+        let decode = move || {
+            let place = |(name, value): &(String, Vec<u8>)| {
+                Ok(Place::new(
+                    name.clone(),
+                    Stored::decode(value).map_err(|error| error.to_string())?,
+                ))
+            };
+            entities.iter().map(place).collect()
+        };
+        Piece::new(first, last, names.len(), Box::new(decode))
     }
 
     fn name(number: u32) -> String {
@@ -571,17 +621,18 @@ mod tests {
     fn a_memory_of_a_snapshot_is_as_one_of_the_log() {
         let of_log = Memory::<Entry>::default();
         let even = (0..20).map(|number| change(&name(2 * number), Some(number.into())));
-        of_log.apply(even, 20);
-        let mut pieces = vec![Vec::new(), Vec::new(), Vec::new()];
+        of_log.apply(even, 20).unwrap();
+        let mut names = [Vec::new(), Vec::new()];
         of_log.walk(Bound::Unbounded, |name, stored| {
-            let place = Place::new(
-                name.clone(),
-                Stored::decode(&json(name, stored.state.value)).unwrap(),
-            );
-            pieces[if name.as_str() < "14" { 0 } else { 2 }].push(place);
+            names[usize::from(name.as_str() >= "14")].push((name.clone(), stored.state.value));
             ControlFlow::Continue(())
         });
-        let pieces = pieces.into_iter().map(Vec::into_boxed_slice).collect();
+        let pieces = names.map(|names| {
+            let keys: Vec<_> = names.iter().map(|(name, _)| name.as_str()).collect();
+            let values: BTreeMap<_, _> = names.iter().cloned().collect();
+            piece(&keys, |name| values[name])
+        });
+        let pieces = pieces.into_iter().collect();
         let of_snapshot = Memory::restore(pieces, Vec::new(), of_log.summary()).unwrap();
         let mut random = 12345_u32;
         for step in 0..2000 {
@@ -590,7 +641,7 @@ mod tests {
             let value = (value % 3 > 0).then(|| u64::from(value));
             let next = 21 + step;
             for memory in [&of_log, &of_snapshot] {
-                memory.apply([change(&key, value)], next);
+                memory.apply([change(&key, value)], next).unwrap();
             }
             assert_eq!(of_log.summary(), of_snapshot.summary());
             assert_eq!(of_log.len(), of_snapshot.len());
@@ -621,20 +672,73 @@ mod tests {
 
     #[test]
     fn keys_of_a_snapshot_ascend() {
+        let restored = |pieces: &[&[&str]]| {
+            let pieces = pieces.iter().map(|names| piece(names, |_| 0)).collect();
+            Memory::<Entry>::restore(pieces, Vec::new(), Summary::default())
+        };
         for (pieces, fine) in [
-            (vec![], true),
-            (vec![vec!["a", "b"], vec![], vec!["c"]], true),
-            (vec![vec!["a", "c", "b"]], false),
-            (vec![vec!["a", "a"]], false),
-            (vec![vec!["a", "b"], vec!["b"]], false),
-            (vec![vec!["b"], vec!["a"]], false),
+            (&[][..], true),
+            (&[&["a", "b"][..], &["c"]], true),
+            (&[&["a", "b"], &["b"]], false),
+            (&[&["b"], &["a"]], false),
+            (&[&["b", "a"]], false),
         ] {
-            let place = |name: &&str| {
-                Place::new((*name).to_owned(), Stored::decode(&json(name, 0)).unwrap())
-            };
-            let made = pieces.iter().map(|names| names.iter().map(place).collect());
-            let memory = Memory::<Entry>::restore(made.collect(), Vec::new(), Summary::default());
-            assert_eq!(memory.is_some(), fine, "{pieces:?}");
+            assert_eq!(restored(pieces).is_some(), fine, "{pieces:?}");
         }
+        // Within a piece that is seen when it is decoded.
+        for names in [["a", "c", "b", "d"], ["a", "b", "b", "c"]] {
+            let memory = restored(&[&["A"], &names]).unwrap();
+            assert!(memory.decode(0) && memory.spoilt().get().is_none());
+            assert!(!memory.decode(1), "{names:?}");
+            assert!(memory.spoilt().get().is_some(), "{names:?}");
+        }
+    }
+
+    /// Nobody has to wait until all of it is decoded, and nothing is decoded twice.
+    #[test]
+    fn a_piece_is_decoded_when_it_is_looked_at() {
+        let decoded = Arc::new(Mutex::new(Vec::new()));
+        let seen = || std::mem::take(&mut *decoded.lock().unwrap());
+        let pieces = [["b", "c"], ["f", "g"], ["j", "k"]].map(|names| {
+            let decoded = decoded.clone();
+            let decode = move || {
+                decoded.lock().unwrap().push(names[0]);
+                let place = |name: &str| {
+                    Place::new(name.to_owned(), Stored::decode(&json(name, 0)).unwrap())
+                };
+                Ok(names.iter().map(|name| place(name)).collect())
+            };
+            let [first, last] = names.map(str::to_owned);
+            Piece::new(first, last, 2, Box::new(decode))
+        });
+        let pieces = pieces.into_iter().collect();
+        let memory = Memory::<Entry>::restore(pieces, Vec::new(), Summary::default()).unwrap();
+        assert_eq!(memory.len(), 6);
+        for (name, is_there) in [("a", false), ("d", false), ("z", false)] {
+            assert_eq!(memory.get(&name.to_owned()).is_some(), is_there);
+        }
+        assert_eq!(seen(), Vec::<&str>::new(), "they are in no piece");
+        assert!(memory.get(&"g".to_owned()).is_some());
+        assert!(memory.get(&"f".to_owned()).is_some());
+        assert_eq!(seen(), ["f"]);
+        assert_eq!(walked(&memory, Bound::Excluded(&"g".to_owned())).len(), 2);
+        assert_eq!(seen(), ["j"], "the walk begins behind the others");
+        memory.apply([change("c", None)], 1).unwrap();
+        assert_eq!(seen(), ["b"], "it is taken from there");
+        assert_eq!(memory.len(), 5);
+        assert!((0..3).all(|piece| memory.decode(piece)) && !memory.decode(3));
+        assert_eq!(seen(), Vec::<&str>::new());
+        assert!(memory.spoilt().get().is_none());
+    }
+
+    /// Nothing is known of its entities: that none is there would be a lie.
+    #[test]
+    #[should_panic(expected = "a snapshot that was loaded can't be read: no")]
+    fn a_piece_that_cant_be_decoded_shows_nothing() {
+        let decode = || Err("no".to_owned());
+        let piece = Piece::<Entry>::new("a".into(), "b".into(), 2, Box::new(decode));
+        let memory = Memory::restore(vec![piece], Vec::new(), Summary::default()).unwrap();
+        assert!(memory.get(&"c".to_owned()).is_none());
+        memory.get(&"a".to_owned());
     }
 }

@@ -51,6 +51,14 @@ pub enum ReplayError {
         /// How old it is.
         why: String,
     },
+    /// The snapshot that the memory was made from can't be decoded. It is to be made anew, from the log.
+    #[error("the snapshot that {partition} was loaded from can't be read: {why}")]
+    Spoilt {
+        /// The partition.
+        partition: TopicPartition,
+        /// What can't be read of it, and why.
+        why: String,
+    },
     /// What an owner wrote, and what only the partition's leader had acknowledged, was lost with it (see [`Ack::Leader`](crate::log::Ack)). The memory has it, and is
     /// to be made anew.
     #[error(
@@ -338,11 +346,12 @@ impl<S: State> Replica<S> {
                 kept.keeper.spoil();
             }
         }
-        match changes {
+        let applied = match changes {
             Changes::None => self.memory.apply([], offset + 1),
             Changes::One(change) => self.memory.apply([change], offset + 1),
             Changes::Many(changes) => self.memory.apply(changes, offset + 1),
-        }
+        };
+        applied.map_err(|why| self.spoilt(why))?;
         self.hold();
         Ok(())
     }
@@ -370,22 +379,36 @@ impl<S: State> Replica<S> {
     ) -> Result<(), ReplayError> {
         let outcome = self.gather(until, &mut seen).await;
         // Whatever it ended with, what came before it happened.
-        self.apply_gathered();
+        let applied = self.apply_gathered();
         self.gathered = Gathered::default();
-        outcome
+        outcome.and(applied)
     }
 
     /// Applies by key, and what has the same key in order. So what is searched for in turn lies side by side in the
     /// map, whose upper levels stay in the processor's cache: replays spend most of their time there.
-    pub(crate) fn apply_gathered(&mut self) {
+    ///
+    /// # Errors
+    /// If what came of a snapshot can't be decoded.
+    pub(crate) fn apply_gathered(&mut self) -> Result<(), ReplayError> {
         let mut gathered = std::mem::take(&mut self.gathered);
         let changes = &mut gathered.changes;
         changes.sort_by(|one, other| one.key.cmp(&other.key));
         let applied = gathered.applied.max(self.memory.applied());
-        self.memory.apply(changes.drain(..), applied);
+        let outcome = self.memory.apply(changes.drain(..), applied);
         gathered.bytes = 0;
         self.gathered = gathered;
         self.hold();
+        outcome.map_err(|why| self.spoilt(why))
+    }
+
+    fn spoilt(&self, why: String) -> ReplayError {
+        let partition = self.partition.clone();
+        ReplayError::Spoilt { partition, why }
+    }
+
+    /// Ends when what came of a snapshot can't be decoded, and says why.
+    pub(crate) async fn until_spoilt(&self) -> ReplayError {
+        self.spoilt(self.memory.spoilt().wait().await.clone())
     }
 
     async fn gather(
@@ -422,7 +445,7 @@ impl<S: State> Replica<S> {
             self.fold.skip_to(from);
             self.gathered.applied = self.gathered.applied.max(from);
             if self.gathered.is_enough() {
-                self.apply_gathered();
+                self.apply_gathered()?;
             }
         }
         Ok(())

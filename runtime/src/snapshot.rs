@@ -40,7 +40,6 @@ mod write;
 
 use std::{
     io,
-    num::NonZero,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -64,10 +63,14 @@ use crate::{
     clock::{Clock, Moment},
     fold::Seen,
     log::{Retention, TopicPartition},
+    memory::Memory,
     metrics::PartitionMetrics,
     record::Offset,
     state::State,
 };
+
+/// How long after it was loaded a snapshot begins to be decoded, if nobody asks for what is in it: other partitions that start have the processors until then.
+const DECODE_AFTER: Duration = Duration::from_secs(1);
 
 /// How long to wait, after a try that failed, before a snapshot is renewed because it gets old.
 const RENEW_EVERY_MIN: Duration = Duration::from_secs(60);
@@ -341,6 +344,33 @@ impl Keeper {
         });
     }
 
+    /// Decodes in the background what was loaded and nobody has asked for yet.
+    pub(crate) fn decode<S: State>(self: &Arc<Self>, memory: &Arc<Memory<S>>) {
+        let (keeper, memory) = (Arc::clone(self), Arc::downgrade(memory));
+        tokio::spawn(async move {
+            tokio::time::sleep(DECODE_AFTER).await;
+            let common = keeper.common.clone();
+            let _turn = common.turn.acquire().await;
+            let decode = async move {
+                let mut pieces = 0..;
+                // One that is used no more need not be decoded.
+                while let Some((memory, piece)) = memory.upgrade().zip(pieces.next())
+                    && memory.decode(piece)
+                    && keeper.common.between().await.is_ok()
+                {}
+            };
+            match common.pace {
+                Pace::Threads => {
+                    let handle = tokio::runtime::Handle::current();
+                    // A type that panics while it is read does so again for whoever looks.
+                    drop(tokio::task::spawn_blocking(move || handle.block_on(decode)).await);
+                }
+                #[cfg(all(test, feature = "simulation"))]
+                Pace::Simulated => decode.await,
+            }
+        });
+    }
+
     async fn write<S: State>(&self, depot: &dyn Depot, cut: &Cut<S>) {
         let begun = tokio::time::Instant::now();
         match self.try_write(depot, cut).await {
@@ -441,15 +471,6 @@ impl Keeper {
     #[cfg(all(test, feature = "simulation"))]
     pub(crate) fn discarded(&self) -> u64 {
         self.metrics.snapshots_discarded.get()
-    }
-
-    /// On how many threads a snapshot is decoded.
-    fn threads(&self) -> NonZero<usize> {
-        match self.common.pace {
-            Pace::Threads => std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN),
-            #[cfg(all(test, feature = "simulation"))]
-            Pace::Simulated => NonZero::<usize>::MIN,
-        }
     }
 }
 

@@ -106,6 +106,12 @@ impl<S: State> Tender<S> {
                 self.halt(&halt).await;
                 continue;
             }
+            let spoilt = async {
+                match &self.replica {
+                    Some(replica) => replica.until_spoilt().await,
+                    None => std::future::pending().await,
+                }
+            };
             let grown = async {
                 match &self.replica {
                     // A log that can't say so is asked again after a while.
@@ -126,6 +132,7 @@ impl<S: State> Tender<S> {
                 _ = stop.changed() => {}
                 Ok(()) = cut_off.changed() => {}
                 () = grown => {}
+                spoilt = spoilt => self.halt(&spoilt).await,
                 // A log that does not grow is caught up with, and its snapshot may get old.
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
@@ -147,9 +154,9 @@ impl<S: State> Tender<S> {
                 _ = stop.wait_for(|stop| *stop) => None,
             };
             let Some(caught_up) = caught_up else {
-                replica.apply_gathered();
+                let applied = replica.apply_gathered();
                 self.replica = Some(replica);
-                return Ok(());
+                return applied;
             };
             (replica, caught_up)
         } else {
@@ -256,6 +263,8 @@ impl<S: State> Tender<S> {
             return Ok(());
         };
         let partition = self.partition().clone();
+        let memory = replica.memory().clone();
+        let is_spoilt = || memory.spoilt().get().is_some();
         let (mailbox, inbox) = Mailbox::new(self.common.queue_max);
         let may_lose_its_tail = replica.may_lose_its_tail();
         let (phase, phase_seen) = watch::channel(Phase::Starting);
@@ -263,7 +272,7 @@ impl<S: State> Tender<S> {
         let way_back = mailbox.downgrade();
         let here = Arc::new(Here {
             partition: partition.clone(),
-            memory: replica.memory().clone(),
+            memory: memory.clone(),
             mailbox,
             phase: phase_seen,
             lock: lock.clone(),
@@ -295,9 +304,10 @@ impl<S: State> Tender<S> {
                 _ = views.changed() => {}
                 _ = stop.changed() => {}
                 Ok(()) = cut_off.changed() => {}
+                _ = memory.spoilt().wait(), if !is_spoilt() => {}
             }
             let goes_on = views.borrow_and_update().part(&me, &partition) == Part::Owner;
-            if !goes_on || lock.is_lost() || *stop.borrow() {
+            if !goes_on || is_spoilt() || lock.is_lost() || *stop.borrow() {
                 // What is on its way to a log that does not answer is for the next owner to find.
                 let settles = !*cut_off.borrow();
                 debug!(%partition, settles, "leaves");
@@ -315,6 +325,10 @@ impl<S: State> Tender<S> {
         };
         self.slot.set_here(None);
         self.slot.metrics.owned.set(0);
+        if let Some(why) = memory.spoilt().get() {
+            let why = why.clone();
+            return Err(ReplayError::Spoilt { partition, why });
+        }
         let Ok((replica, ended)) = ended else {
             return Err(ReplayError::Poison {
                 partition,
@@ -352,7 +366,16 @@ impl<S: State> Tender<S> {
 
     /// This node can't follow the log any further. It says so, and tries again after a while only if it was the log that did not answer.
     async fn halt(&mut self, halt: &ReplayError) {
-        if let ReplayError::TooOld { .. } | ReplayError::LostTail { .. } = halt {
+        if let ReplayError::TooOld { .. }
+        | ReplayError::LostTail { .. }
+        | ReplayError::Spoilt { .. } = halt
+        {
+            let keeper = self.slot.keeper.as_ref();
+            if let ReplayError::Spoilt { why, .. } = halt
+                && let Some(keeper) = keeper
+            {
+                keeper.discard(why);
+            }
             if let ReplayError::LostTail { lost, .. } = halt {
                 self.slot.metrics.tails_lost.inc();
                 self.slot.metrics.records_lost.inc_by(*lost);

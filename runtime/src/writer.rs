@@ -128,7 +128,7 @@ impl<S: State> Writer<S> {
             // In the middle of whatever it does. What it sent may land: if it does before the next owner's barrier, that one knows the outcome by the request's id.
             Ok(_) = orders.wait_for(|order| *order == Order::Abandon) => Ok(()),
         };
-        running.replica.apply_gathered();
+        let applied = running.replica.apply_gathered();
         running.phase.send_replace(Phase::Leaving);
         running.drop_transactions();
         running.refuse_parked();
@@ -137,7 +137,7 @@ impl<S: State> Writer<S> {
         while let Ok(job) = running.inbox.try_recv() {
             refuse_all(vec![job], &Refusal::Moved);
         }
-        (running.replica, ended)
+        (running.replica, ended.and(applied))
     }
 }
 

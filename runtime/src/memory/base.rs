@@ -3,6 +3,9 @@
 //! Which keys have their place here is decided once, when the snapshot is loaded, and stays so whatever becomes of their entities; a key that comes later has its place in
 //! the map beside. So no key has two places, and what a snapshot holds in order already is not searched for once for each of its keys. The price is the key of an
 //! entity that was removed: it stays for as long as the memory does.
+//!
+//! A piece is decoded when it is first looked at. The bytes were found to be those that were written, by a build with the same layout of values, so that can hardly fail. If it does, whoever looks panics, since
+//! nobody knows what is there; and the memory is *spoilt*, upon which its partition discards it and reads the log.
 
 use std::{
     fmt,
@@ -14,34 +17,21 @@ use std::{
 };
 
 use arc_swap::ArcSwapOption;
+use tokio::sync::SetOnce;
 
-use super::Stored;
+use super::{
+    Stored,
+    piece::{Piece, Place},
+};
 use crate::state::State;
-
-/// The place of one key.
-pub(crate) struct Place<S: State> {
-    key: S::Key,
-    /// None while there is no such entity.
-    cell: ArcSwapOption<Stored<S>>,
-}
-
-impl<S: State> Place<S> {
-    pub(crate) fn new(key: S::Key, stored: Stored<S>) -> Self {
-        let cell = ArcSwapOption::from_pointee(stored);
-        Self { key, cell }
-    }
-
-    pub(crate) fn key(&self) -> &S::Key {
-        &self.key
-    }
-}
 
 /// All places.
 pub(super) struct Base<S: State> {
-    /// None is empty.
-    pieces: Vec<Box<[Place<S>]>>,
+    pieces: Vec<Piece<S>>,
     /// The places with an entity. Only the partition's writer changes it.
     filled: AtomicUsize,
+    /// Why a piece can't be decoded.
+    spoilt: SetOnce<String>,
 }
 
 impl<S: State> fmt::Debug for Base<S> {
@@ -58,20 +48,19 @@ impl<S: State> Base<S> {
         Self {
             pieces: Vec::new(),
             filled: AtomicUsize::new(0),
+            spoilt: SetOnce::new(),
         }
     }
 
-    /// Places in pieces; none if their keys do not ascend.
-    pub(super) fn of(mut pieces: Vec<Box<[Place<S>]>>) -> Option<Self> {
-        pieces.retain(|piece| !piece.is_empty());
-        let ascends = |pair: &[Place<S>]| pair[0].key < pair[1].key;
-        let ascending = pieces.iter().all(|piece| piece.windows(2).all(ascends));
+    /// Pieces behind one another; none if they are not.
+    pub(super) fn of(pieces: Vec<Piece<S>>) -> Option<Self> {
         let apart = pieces
             .windows(2)
-            .all(|pair| pair[0].last().map(Place::key) < pair[1].first().map(Place::key));
-        (ascending && apart).then(|| Self {
-            filled: AtomicUsize::new(pieces.iter().map(|piece| piece.len()).sum()),
+            .all(|pair| pair[0].last() < pair[1].first());
+        (apart && pieces.iter().all(|piece| piece.first() <= piece.last())).then(|| Self {
+            filled: AtomicUsize::new(pieces.iter().map(Piece::len).sum()),
             pieces,
+            spoilt: SetOnce::new(),
         })
     }
 
@@ -80,12 +69,56 @@ impl<S: State> Base<S> {
         self.filled.load(Ordering::Relaxed)
     }
 
+    /// Decodes a piece, if nobody has: whether there is such a piece, and it could be.
+    pub(super) fn decode(&self, number: usize) -> bool {
+        let piece = self.pieces.get(number);
+        let places = piece.map(|piece| self.try_places(piece));
+        places.is_some_and(|places| places.is_ok())
+    }
+
+    /// Why a piece can't be decoded, once that is so.
+    pub(super) fn spoilt(&self) -> &SetOnce<String> {
+        &self.spoilt
+    }
+
+    fn spoil(&self, why: String) {
+        // Another piece may have been first.
+        let _ = self.spoilt.set(why);
+    }
+
+    fn try_places<'p>(&self, piece: &'p Piece<S>) -> Result<&'p [Place<S>], String> {
+        piece.places().inspect_err(|why| self.spoil(why.clone()))
+    }
+
+    fn places<'p>(&self, piece: &'p Piece<S>) -> &'p [Place<S>] {
+        self.try_places(piece)
+            .unwrap_or_else(|why| nobody_knows(&why))
+    }
+
     /// The cell of a key that has its place here.
+    ///
+    /// # Errors
+    /// If its piece can't be decoded.
+    pub(super) fn try_cell(
+        &self,
+        key: &S::Key,
+    ) -> Result<Option<&ArcSwapOption<Stored<S>>>, String> {
+        let behind = self.pieces.partition_point(|piece| piece.first() <= key);
+        let piece = behind.checked_sub(1).map(|at| &self.pieces[at]);
+        let Some(piece) = piece.filter(|piece| key <= piece.last()) else {
+            return Ok(None);
+        };
+        let places = self.try_places(piece)?;
+        let at = places.binary_search_by(|place| place.key.cmp(key));
+        Ok(at.ok().map(|at| &places[at].cell))
+    }
+
+    /// The cell of a key that has its place here.
+    ///
+    /// # Panics
+    /// If its piece can't be decoded.
     pub(super) fn cell(&self, key: &S::Key) -> Option<&ArcSwapOption<Stored<S>>> {
-        let behind = self.pieces.partition_point(|piece| piece[0].key <= *key);
-        let piece = &self.pieces[behind.checked_sub(1)?];
-        let at = piece.binary_search_by(|place| place.key.cmp(key)).ok()?;
-        Some(&piece[at].cell)
+        self.try_cell(key).unwrap_or_else(|why| nobody_knows(&why))
     }
 
     /// Puts an entity into a cell of it, or none, and gives back the one that was there. Only the partition's writer calls it.
@@ -106,23 +139,26 @@ impl<S: State> Base<S> {
     }
 
     /// The entities from `from` upwards.
-    pub(super) fn upwards(
-        &self,
-        from: Bound<&S::Key>,
-    ) -> impl Iterator<Item = (&S::Key, Arc<Stored<S>>)> {
-        let is_before = |place: &Place<S>| match from {
+    pub(super) fn upwards<'b>(
+        &'b self,
+        from: Bound<&'b S::Key>,
+    ) -> impl Iterator<Item = (&'b S::Key, Arc<Stored<S>>)> {
+        let is_before = move |key: &S::Key| match from {
             Bound::Unbounded => false,
-            Bound::Included(from) => place.key < *from,
-            Bound::Excluded(from) => place.key <= *from,
+            Bound::Included(from) => key < from,
+            Bound::Excluded(from) => key <= from,
         };
-        let before = self
-            .pieces
-            .partition_point(|piece| piece.last().is_some_and(is_before));
-        let (first, rest) = match self.pieces[before..].split_first() {
-            Some((first, rest)) => (&first[first.partition_point(is_before)..], rest),
-            None => (&[][..], &[][..]),
-        };
-        let places = first.iter().chain(rest.iter().flatten());
+        let before = self.pieces.partition_point(|piece| is_before(piece.last()));
+        let pieces = self.pieces[before..].iter();
+        // All but the first lie behind `from`, and a search finds so at their first key.
+        let places = pieces.flat_map(move |piece| {
+            let places = self.places(piece);
+            &places[places.partition_point(|place| is_before(&place.key))..]
+        });
         places.filter_map(|place| Some((&place.key, place.cell.load_full()?)))
     }
+}
+
+fn nobody_knows(why: &str) -> ! {
+    panic!("a snapshot that was loaded can't be read: {why}")
 }

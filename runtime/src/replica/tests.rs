@@ -79,7 +79,7 @@ async fn a_catch_up_can_be_broken_off() {
         assert!(0 < read && read < NOTES, "in the middle: {read}");
         assert_eq!(replica.memory.len(), 0);
         if applies_at_once {
-            replica.apply_gathered();
+            replica.apply_gathered().unwrap();
             assert_eq!(replica.memory.len(), read);
             assert_eq!(replica.memory.applied(), replica.fold.next());
         }

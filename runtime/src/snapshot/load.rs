@@ -1,12 +1,8 @@
-//! Loading: the bytes of a snapshot -> memory and fold. Several threads decode; what they make is seen by nobody before all of it was found to be right.
+//! Loading: the bytes of a snapshot -> memory and fold.
+//!
+//! All bytes are read and found to be those that were written; entities are decoded when they are looked at (see `memory/piece`).
 
-use std::{
-    collections::BTreeSet,
-    io::Read,
-    num::NonZero,
-    sync::{Arc, mpsc},
-    thread,
-};
+use std::{collections::BTreeSet, io::Read, sync::Arc};
 
 use bytes::Bytes;
 
@@ -14,14 +10,12 @@ use super::format::{End, Head, Items, Kind, Reader, Section, Unusable};
 use crate::{
     fold::{Fold, Horizon, Kept},
     key::parse_key,
-    memory::{Memory, Place, Stored, Summary, Written},
+    memory::{Memory, Piece, Place, Stored, Summary, Written},
     record::{Answered, Ballot, Offset},
     state::State,
     tx::Pending,
 };
 
-/// Sections that wait for a thread. With those that are being decoded, they are all of a snapshot that is in memory as bytes.
-const WAITING_MAX: usize = 4;
 /// No entity takes fewer bytes: two lengths, the tag, and the length in the log.
 const ENTITY_BYTES: usize = 20;
 
@@ -35,27 +29,10 @@ pub(super) struct Loaded<S: State> {
     pub(super) keys: u64,
 }
 
-/// What threads have decoded.
-struct Decoded<S: State> {
-    /// The entities of each section, and its number.
-    pieces: Vec<(u64, Box<[Place<S>]>)>,
-    summary: Summary,
-}
-
-impl<S: State> Default for Decoded<S> {
-    fn default() -> Self {
-        Self {
-            pieces: Vec::new(),
-            summary: Summary::default(),
-        }
-    }
-}
-
 /// Loads a snapshot. `admit` says whether it is one of the partition, and new enough; `seen` is told of the bytes of each section.
 pub(super) fn load<S: State>(
     input: impl Read,
     horizon: Horizon,
-    threads: NonZero<usize>,
     admit: impl FnOnce(&Head) -> Result<(), Unusable>,
     seen: impl Fn(usize),
 ) -> Result<Loaded<S>, Unusable> {
@@ -65,51 +42,30 @@ pub(super) fn load<S: State>(
         None => return Err(Unusable::NoSnapshot),
     };
     admit(&head)?;
-    let mut written = Vec::new();
-    let (rest, mut decoded) = thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads.get())
-            .map(|_| {
-                let (sender, sections) = mpsc::sync_channel::<Section>(WAITING_MAX);
-                (sender, scope.spawn(move || decode_all(&sections)))
-            })
-            .collect();
-        let mut turn = workers.iter().cycle();
-        let rest = read_rest(&mut reader, horizon, &head, &seen, |section| {
-            if section.kind == Kind::Written {
-                let mut items = section.items();
-                while items.more()? {
-                    written.push(as_written::<S>(&section, &mut items)?);
-                }
-                return Ok(true);
+    let (mut pieces, mut written) = (Vec::new(), Vec::new());
+    let (mut keys, mut summary) = (0, Summary::default());
+    let rest = read_rest(&mut reader, horizon, &head, &seen, |section| {
+        let mut items = section.items();
+        if section.kind == Kind::Written {
+            while items.more()? {
+                written.push(as_written::<S>(&section, &mut items)?);
             }
-            // A thread that has ended found something wrong, and says so below.
-            let next = turn.next();
-            Ok(next.is_some_and(|(sender, _)| sender.send(section).is_ok()))
-        });
-        let mut decoded = Decoded::<S>::default();
-        for (sender, worker) in workers {
-            drop(sender);
-            let part = worker
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-            decoded.pieces.extend(part.pieces);
-            decoded.summary.merge(part.summary);
+        } else {
+            keys += u64::from(section.items);
+            pieces.extend(piece::<S>(section, &mut summary)?);
         }
-        Ok::<_, Unusable>((rest?, decoded))
-    })?;
+        Ok(())
+    });
     let Rest {
         end,
         fold,
         counts,
         last_section,
-    } = rest;
-    decoded.pieces.sort_unstable_by_key(|(number, _)| *number);
-    let pieces: Vec<_> = decoded.pieces.into_iter().map(|(_, piece)| piece).collect();
-    let keys = pieces.iter().map(|piece| piece.len() as u64).sum();
+    } = rest?;
     let counted = End {
         entities: keys,
         written: written.len() as u64,
-        digest: decoded.summary.digest,
+        digest: summary.digest,
         until: end.until,
         ..counts
     };
@@ -119,10 +75,7 @@ pub(super) fn load<S: State>(
             what: format!("it should be {end:?}, and is {counted:?}"),
         });
     }
-    let summary = Summary {
-        applied: head.next,
-        ..decoded.summary
-    };
+    summary.applied = head.next;
     let memory = Memory::restore(pieces, written, summary).ok_or_else(|| Unusable::Damaged {
         section: last_section,
         what: "its keys are not in order".to_owned(),
@@ -149,7 +102,7 @@ fn read_rest(
     horizon: Horizon,
     head: &Head,
     seen: impl Fn(usize),
-    mut decode: impl FnMut(Section) -> Result<bool, Unusable>,
+    mut take: impl FnMut(Section) -> Result<(), Unusable>,
 ) -> Result<Rest, Unusable> {
     let (epoch, incarnation) = head.ballot;
     let mut kept = Kept {
@@ -197,11 +150,7 @@ fn read_rest(
                     answers.push(answer(&mut items)?);
                 }
             }
-            Kind::Entities | Kind::Written => {
-                if !decode(section)? {
-                    break;
-                }
-            }
+            Kind::Entities | Kind::Written => take(section)?,
             Kind::End => end = Some(section.end()?),
         }
     }
@@ -261,33 +210,57 @@ fn typed_key<S: State>(section: &Section, key: &[u8]) -> Result<S::Key, Unusable
     parse_key::<S>(key).map_err(|error| section.damaged(error))
 }
 
-fn decode_all<S: State>(sections: &mpsc::Receiver<Section>) -> Result<Decoded<S>, Unusable> {
-    let mut decoded = Decoded::default();
-    for section in sections {
-        let piece = decode(&section, &mut decoded.summary)?;
-        decoded.pieces.push((section.number, piece));
-    }
-    Ok(decoded)
+/// An entity as it is in a section.
+struct Item<'s> {
+    key: &'s [u8],
+    value: &'s [u8],
+    etag: u64,
+    bytes: u32,
 }
 
-fn decode<S: State>(section: &Section, summary: &mut Summary) -> Result<Box<[Place<S>]>, Unusable> {
-    reserve(2 * section.bytes.len());
+impl<'s> Item<'s> {
+    fn read(items: &mut Items<'s>) -> Result<Self, Unusable> {
+        let (key, value) = (items.length()?, items.length()?);
+        let (etag, bytes) = (items.u64()?, items.u32()?);
+        let (key, value) = (items.bytes(key)?, items.bytes(value)?);
+        Ok(Self {
+            key,
+            value,
+            etag,
+            bytes,
+        })
+    }
+}
+
+/// The entities of a section, to be decoded when they are looked at; none if it has none. `summary` gets what they add up to.
+fn piece<S: State>(section: Section, summary: &mut Summary) -> Result<Option<Piece<S>>, Unusable> {
+    let mut items = section.items();
+    let mut ends = None;
+    let mut len = 0;
+    while items.more()? {
+        let item = Item::read(&mut items)?;
+        summary.add(item.etag, item.bytes);
+        ends = Some((ends.map_or(item.key, |(first, _)| first), item.key));
+        len += 1;
+    }
+    let Some((first, last)) = ends else {
+        return Ok(None);
+    };
+    let first = typed_key::<S>(&section, first)?;
+    let last = typed_key::<S>(&section, last)?;
+    let decode = move || decode(&section).map_err(|unusable| unusable.to_string());
+    Ok(Some(Piece::new(first, last, len, Box::new(decode))))
+}
+
+fn decode<S: State>(section: &Section) -> Result<Box<[Place<S>]>, Unusable> {
     let mut items = section.items();
     let mut places = Vec::with_capacity(items.at_most(ENTITY_BYTES));
     while items.more()? {
-        let (key, value) = (items.length()?, items.length()?);
-        let (etag, bytes) = (items.u64()?, items.u32()?);
-        let key = typed_key::<S>(section, items.bytes(key)?)?;
-        let stored = Stored::restore(items.bytes(value)?, etag, bytes)
+        let item = Item::read(&mut items)?;
+        let key = typed_key::<S>(section, item.key)?;
+        let stored = Stored::restore(item.value, item.etag, item.bytes)
             .map_err(|error| section.damaged(error))?;
-        summary.add(&stored);
         places.push(Place::new(key, stored));
     }
     Ok(places.into_boxed_slice())
-}
-
-/// Makes room for so many bytes in the heap of this thread, in one step. The heaps of all threads but the first grow by a page at a time otherwise, with a call of the system for each of them: that was
-/// a tenth of what a load took. It is a hint to the allocator, and nothing else.
-fn reserve(bytes: usize) {
-    drop(std::hint::black_box(Vec::<u8>::with_capacity(bytes)));
 }

@@ -95,6 +95,7 @@ async fn restore_kept<S: State>(
     replica.fold = loaded.fold;
     replica.memory = Arc::new(loaded.memory);
     replica.keep(keeper.clone(), loaded.head.current, loaded.until);
+    keeper.decode(&replica.memory);
     Ok(Some(replica))
 }
 
@@ -110,7 +111,7 @@ fn load_kept<S: State>(
         return Ok(None);
     };
     let admit = |head: &_| keeper.admit(head);
-    load::load(input, horizon, keeper.threads(), admit, seen).map(Some)
+    load::load(input, horizon, admit, seen).map(Some)
 }
 
 /// What the log holds where a snapshot ends. It is asked for before the snapshot is read, since both take a while and neither needs the other.

@@ -7,7 +7,6 @@ mod files;
 mod rule;
 
 use std::{
-    num::NonZero,
     sync::{Arc, Mutex},
     time::Duration,
 };

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)] // the whole file is a test
 
+mod spoilt;
+
 use std::{
     net::SocketAddr,
     sync::{
@@ -47,7 +49,7 @@ use crate::{
     record::Kind,
     replay_progress::ReplayProgress,
     replica::Replica,
-    snapshot::{Pace, Snapshots},
+    snapshot::{Keeper, Pace, Snapshots},
     tx::Courier,
     writer::{Bounds, Order, Phase, Writer},
 };
@@ -69,6 +71,7 @@ const BOUNDS: Bounds = Bounds {
 struct Pile {
     #[key]
     key: String,
+    #[serde(deserialize_with = "spoilt::items")]
     items: Vec<u64>,
 }
 
@@ -102,6 +105,17 @@ struct Node {
 
 impl Node {
     async fn start(sim: &Sim, cluster: &LocalCluster, id: &str, incarnation: u64) -> Self {
+        Self::start_with(sim, cluster, id, incarnation, None).await
+    }
+
+    /// One that keeps snapshots.
+    async fn start_with(
+        sim: &Sim,
+        cluster: &LocalCluster,
+        id: &str,
+        incarnation: u64,
+        keeper: Option<Arc<Keeper>>,
+    ) -> Self {
         let client = Arc::new(declared(sim).await);
         let coordinator = Arc::new(cluster.node());
         let connector = Connector::new(None, coordinator.view());
@@ -110,7 +124,7 @@ impl Node {
         let (stop, told) = watch::channel(false);
         let (cut_off, told_cut_off) = watch::channel(false);
         let metrics = Metrics::new().partition(&partition());
-        let slot = Arc::new(Slot::new(partition(), seen.clone(), metrics, None));
+        let slot = Arc::new(Slot::new(partition(), seen.clone(), metrics, keeper));
         let common = Arc::new(Tending {
             log: client.clone(),
             cluster: seen,

@@ -13,9 +13,7 @@ use std::{
 use futures_util::{FutureExt as _, future::try_join_all};
 use tokio::{sync::mpsc, time::sleep};
 use tracing::{debug, info, warn};
-use zookeeper_client::{
-    AddWatchMode, Client, Error, EventType, PersistentWatcher, SessionState, Stat, WatchedEvent,
-};
+use zookeeper_client::{AddWatchMode, Client, Error, EventType, SessionState, Stat, WatchedEvent};
 
 use super::{
     Shared,
@@ -71,37 +69,60 @@ async fn follow_connection(
     followed.replace(shared, read(&client, all).await?);
     settle(shared, session, &followed, held).await?;
     loop {
-        let mut changed = BTreeSet::new();
+        let mut changed = Changed::default();
         tokio::select! {
-            event = watcher.changed() => take(event, &mut watcher, &mut changed)?,
-            Some(place) = look_again.recv() => drop(changed.insert(place)),
+            event = watcher.changed() => changed.add(&event)?,
+            Some(place) = look_again.recv() => changed.look_at(place),
+        }
+        // Before the events that are there already: that of a lock arrives before this process knows that it has it.
+        let mut held = shared.claims.held(|_| true);
+        while let Some(event) = watcher.changed().now_or_never() {
+            changed.add(&event)?;
         }
         while let Ok(place) = look_again.try_recv() {
-            changed.insert(place);
+            changed.look_at(place);
         }
-        let held = shared
-            .claims
-            .held(|partition| changed.contains(&Place::Lock(partition.clone())));
-        followed.change(shared, read(&client, changed).await?);
+        held.retain(|(partition, _)| changed.has(partition));
+        let mut seen = read(&client, changed.places).await?;
+        seen.extend(changed.gone.into_iter().map(|place| (place, None)));
+        followed.change(shared, seen);
         settle(shared, session, &followed, held).await?;
     }
 }
 
-/// The event, and all that arrived with it.
-fn take(
-    mut event: WatchedEvent,
-    watcher: &mut PersistentWatcher,
-    changed: &mut BTreeSet<Place>,
-) -> Result<(), Error> {
-    loop {
+/// What is to be read, and which locks are gone. That is told by the event alone: whoever is next waits for an answer less. Members and the planner come and go seldom.
+#[derive(Default)]
+struct Changed {
+    places: BTreeSet<Place>,
+    gone: BTreeSet<Place>,
+}
+
+impl Changed {
+    fn look_at(&mut self, place: Place) {
+        self.gone.remove(&place);
+        self.places.insert(place);
+    }
+
+    fn has(&self, partition: &TopicPartition) -> bool {
+        let lock = Place::Lock(partition.clone());
+        self.places.contains(&lock) || self.gone.contains(&lock)
+    }
+
+    /// The last event about a place says how it is. An answer shows what happened before it, and the events of that arrive before it does: so what is taken together ends with
+    /// the newest thing that is known of a place.
+    fn add(&mut self, event: &WatchedEvent) -> Result<(), Error> {
         if event.event_type == EventType::Session {
             return Err(Error::ConnectionLoss);
         }
-        changed.extend(Place::of(&event.path));
-        match watcher.changed().now_or_never() {
-            Some(next) => event = next,
-            None => return Ok(()),
+        match Place::of(&event.path) {
+            Some(place @ Place::Lock(_)) if event.event_type == EventType::NodeDeleted => {
+                self.places.remove(&place);
+                self.gone.insert(place);
+            }
+            Some(place) => self.look_at(place),
+            None => {}
         }
+        Ok(())
     }
 }
 

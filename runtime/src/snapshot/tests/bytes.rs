@@ -7,9 +7,18 @@ use super::{
     *,
 };
 
+/// What is loaded and can be decoded.
 fn load_bytes(bytes: &[u8]) -> Result<load::Loaded<Note>, Unusable> {
-    let threads = NonZero::new(2).unwrap();
-    load::load(bytes, HORIZON, threads, |_| Ok(()), |_| ())
+    let loaded = load::load::<Note>(bytes, HORIZON, |_| Ok(()), |_| ())?;
+    let mut pieces = 0..;
+    while loaded.memory.decode(pieces.next().unwrap()) {}
+    match loaded.memory.spoilt().get() {
+        None => Ok(loaded),
+        Some(what) => Err(Unusable::Damaged {
+            section: 0,
+            what: what.clone(),
+        }),
+    }
 }
 
 async fn written() -> Vec<u8> {
