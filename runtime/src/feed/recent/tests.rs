@@ -34,7 +34,9 @@ fn apply(memory: &Memory<Number>, records: &[Written<'_>]) {
     }
     // As a replica does it.
     changes.sort_by(|one, other| one.key.cmp(&other.key));
-    memory.apply(changes, records.last().unwrap().0 + 1);
+    memory
+        .apply(changes, records.last().unwrap().0 + 1)
+        .unwrap();
 }
 
 fn shown(changes: &[Arc<Recorded<Number>>]) -> Vec<String> {
