@@ -2,7 +2,7 @@
 //!
 //! It mirrors the executable model of the log protocol. Three nodes share one partition and depose each other all the time, since each takes
 //! over when a job finds it without a tenure. Clients repeat requests at any node. Nodes crash, acknowledgements get lost, late
-//! writes of deposed owners land, outsiders write, compaction goes on. `MEMGEN_SIMULATION_SEEDS` says how many histories are run.
+//! writes of deposed owners land, outsiders write, compaction goes on. `MEMGEN_SIMULATION_SEEDS` says how many histories are run, or which: `200` or `200..400`.
 
 #![allow(clippy::unwrap_used)] // the whole file is a test
 
@@ -12,6 +12,7 @@ mod transactions;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
+    ops::Range,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -452,17 +453,31 @@ fn topic(partitions: u32) -> Topic {
     }
 }
 
-/// How many histories are run, unless `MEMGEN_SIMULATION_SEEDS` says otherwise.
-fn seeds(usually: u64) -> u64 {
-    std::env::var("MEMGEN_SIMULATION_SEEDS")
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(usually)
+/// The seeds of the histories that are run: so many, unless `MEMGEN_SIMULATION_SEEDS` says otherwise.
+fn seeds(usually: u64) -> Range<u64> {
+    let told = std::env::var("MEMGEN_SIMULATION_SEEDS");
+    told.map_or(0..usually, |told| {
+        let (first, end) = told.split_once("..").unwrap_or(("0", &told));
+        let number = |text: &str| text.parse().expect("a number of seeds, or `FIRST..END`");
+        number(first)..number(end)
+    })
+}
+
+/// Fewer of them, where a history takes longer.
+fn fewer_seeds(usually: u64, divisor: u64) -> Range<u64> {
+    let Range { start, end } = seeds(usually);
+    start..end.min(start + ((end - start) / divisor).max(1))
+}
+
+/// How many these are, for what happens at least in so many histories.
+fn count_of(seeds: &Range<u64>) -> usize {
+    usize::try_from(seeds.end - seeds.start).unwrap()
 }
 
 fn histories(quiet: bool) {
     let (mut acknowledged, mut stale, mut takeovers) = (0, 0, 0);
-    for seed in 0..seeds(100) {
+    let seeds = seeds(100);
+    for seed in seeds.clone() {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .start_paused(true)
@@ -477,7 +492,7 @@ fn histories(quiet: bool) {
     }
     println!("{acknowledged} acknowledged, {takeovers} takeovers, {stale} stale records");
     // A simulation in which nothing went wrong would show nothing.
-    let seeds = usize::try_from(seeds(100)).unwrap();
+    let seeds = count_of(&seeds);
     assert!(acknowledged > 100 * seeds && takeovers > 5 * seeds && stale > seeds);
 }
 
