@@ -1,20 +1,25 @@
 //! A cluster of `register`, what may happen to it, and what its clients see of that.
 //!
 //! Each part does one thing as often as it is told to: the tests a few times, the program `chaos` as often as the figures in BENCHMARKS.md want it.
-//! What is wrong goes into the [`Report`], beside the times that were measured.
+//! What is wrong goes into the [`Report`], beside the times that were measured. [`ledger`] and [`graph`] are storms over a service with transactions instead.
 
 mod cuts;
+mod doubts;
 mod owners;
 mod pauses;
 mod report;
 mod restarts;
+mod storm;
 
 use std::{
     collections::BTreeSet,
     time::{Duration, Instant},
 };
 
-pub use self::report::Report;
+pub use self::{
+    report::Report,
+    storm::{Harm, IN_DOUBT, graph, ledger},
+};
 use crate::{
     Client, Random,
     binaries::binary,

@@ -19,6 +19,8 @@
 //! - [`service`] starts a process on free ports and a folder of its own, and ends it on drop.
 //! - [`cluster`] runs several nodes with real Kafka and ZooKeeper, [`load`] are their clients, and [`history`] checks what those saw.
 //! - [`chaos`]: what happens to a cluster, as often as one likes, and what it comes to; [`network`] gives nodes hosts of their own.
+//! - [`ledger`] and [`graph`]: clients of the examples with transactions, and whether what they saw is right, by [`insist`] and [`components`]; [`places`]: where nodes are
+//!   while they come and go.
 //! - [`client`] is HTTP as a well-behaved client speaks it, [`raw`] as anybody might.
 //! - [`feed`] reads change feeds, and [`watchers`] are many of those, each of which checks what it sees.
 //! - [`browser`] looks at pages.
@@ -37,13 +39,18 @@ pub mod browser;
 pub mod chaos;
 pub mod client;
 pub mod cluster;
+pub mod components;
 pub mod conformance;
 pub mod feed;
 pub mod folder;
+pub mod graph;
 pub mod history;
+pub mod insist;
+pub mod ledger;
 pub mod load;
 pub mod network;
 pub mod outcome;
+pub mod places;
 pub mod project;
 pub mod proxy;
 pub mod random;
@@ -55,6 +62,7 @@ pub mod watchers;
 pub use client::{Client, Reply};
 pub use conformance::Conformance;
 pub use folder::Folder;
+pub use places::Places;
 pub use random::Random;
 pub use service::{Running, Service};
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use memgen_tests::{Client, Random, Service};
+use memgen_tests::{Client, Random, Service, components::check_view};
 use serde_json::{Value, json};
 
 /// The graph as it must be: each vertex with its neighbours.
@@ -62,37 +62,6 @@ impl Model {
             }
         }
     }
-}
-
-/// Checks that what is seen at one moment agrees.
-fn check_view(view: &Value) {
-    let list = |value: &Value| value.as_array().expect("a list").clone();
-    let number = |value: &Value| {
-        let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
-        number.expect("a number")
-    };
-    let mut model = Model::default();
-    for vertex in list(&view["vertices"]) {
-        let edges = list(&vertex["edges"]);
-        let edges = edges.iter().map(|edge| number(&edge["target"])).collect();
-        model.0.insert(number(&vertex["id"]), edges);
-    }
-    let mut components = BTreeMap::new();
-    for vertex in list(&view["vertices"]) {
-        let id = number(&vertex["id"]);
-        for target in &model.0[&id] {
-            assert!(model.0[target].contains(&id), "{id} to {target}: {view}");
-        }
-        let members = model.component(id);
-        let least = *members.first().expect("itself");
-        assert_eq!(number(&vertex["component"]), least, "{id}: {view}");
-        components.insert(least, members);
-    }
-    let components = components.into_iter();
-    let expected: Vec<_> = components
-        .map(|(id, connected)| json!({"id": id, "connected": connected}))
-        .collect();
-    assert_eq!(view["components"], json!(expected), "{view}");
 }
 
 async fn connect(client: &Client, a: u32, b: u32) -> u16 {
@@ -279,7 +248,7 @@ async fn requests_at_once_leave_it_right() {
                 let wanted = json!({"vertices": (0..VERTICES).collect::<Vec<_>>()});
                 let view = client.post("/view", &wanted).await;
                 if view.status == 200 {
-                    check_view(&view.json());
+                    check_view(&view.json()).expect("it agrees");
                     looks += 1;
                 } else {
                     assert_eq!(view.status, 503, "{view:?}");

@@ -1,58 +1,23 @@
 //! The ledger example: transfers happen as a whole or not at all, over partitions, nodes and crashes.
 
-use std::{
-    collections::BTreeMap,
-    net::TcpListener,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-    time::Duration,
+use std::{net::TcpListener, time::Duration};
+
+use memgen_tests::{
+    Client, Places, Random, Running, Service,
+    browser::Browser,
+    ledger::{ACCOUNTS, Ledger, OPENING, balances, transfer},
 };
-
-use memgen_tests::{Client, Service, browser::Browser};
-use serde_json::{Value, json};
-use tokio::{sync::RwLock, task::JoinHandle};
-
-const ACCOUNTS: u32 = 12;
-const OPENING: u64 = 1000;
-const TOTAL: u64 = ACCOUNTS as u64 * OPENING;
-
-async fn open_all(client: &Client) {
-    for id in 0..ACCOUNTS {
-        let opened = client
-            .put(&format!("/accounts/{id}"), &json!({"balance": OPENING}))
-            .await;
-        assert_eq!(opened.status, 201, "{opened:?}");
-    }
-}
-
-fn transfer(from: u32, to: u32, amount: u64) -> Value {
-    json!({"from": from, "to": to, "amount": amount})
-}
-
-async fn total(client: &Client) -> Option<u64> {
-    let all = json!({"accounts": (0..ACCOUNTS).collect::<Vec<_>>()});
-    let audit = client.request("POST", "/audit").json(&all).try_send().await;
-    let audit = audit.ok().filter(|audit| audit.status != 503)?;
-    assert_eq!(audit.status, 200, "{audit:?}");
-    audit.json()["total"].as_u64()
-}
-
-async fn balances(client: &Client) -> BTreeMap<u32, u64> {
-    let mut balances = BTreeMap::new();
-    for id in 0..ACCOUNTS {
-        let account = client.get(&format!("/accounts/{id}")).await.json();
-        balances.insert(id, account["balance"].as_u64().expect("a number"));
-    }
-    balances
-}
+use serde_json::json;
 
 #[tokio::test]
 async fn contract() {
     let running = Service::new("ledger").start().await;
     let client = running.client();
-    open_all(&client).await;
+    for id in 0..ACCOUNTS {
+        let opening = json!({"balance": OPENING});
+        let opened = client.put(&format!("/accounts/{id}"), &opening).await;
+        assert_eq!(opened.status, 201, "{opened:?}");
+    }
     let again = client.put("/accounts/0", &json!({"balance": 1})).await;
     assert_eq!(again.status, 409);
     for (body, status) in [
@@ -68,7 +33,12 @@ async fn contract() {
     }
     let balances = balances(&client).await;
     assert_eq!((balances[&0], balances[&1]), (600, 1400));
-    assert_eq!(total(&client).await, Some(TOTAL));
+    let all = json!({"accounts": (0..ACCOUNTS).collect::<Vec<_>>()});
+    let audit = client.post("/audit", &all).await;
+    assert_eq!(
+        audit.json(),
+        json!({"total": u64::from(ACCOUNTS) * OPENING})
+    );
     let unknown = client.post("/audit", &json!({"accounts": [0, 99]})).await;
     assert_eq!(unknown.status, 404);
 
@@ -93,124 +63,32 @@ async fn contract() {
     assert_eq!(client.get("/accounts/2").await.json()["balance"], 1010);
 }
 
-type Process = RwLock<Option<memgen_tests::Running>>;
-
-/// A client of a node, once there is one.
-async fn client_of(process: &Process, node: usize) -> Client {
-    loop {
-        if let Some(running) = &*process.read().await {
-            return running.client_of(node);
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
-/// Asks for a transfer until it is answered. Whether it happened.
-async fn insist(process: &Process, node: usize, body: &Value, key: &str) -> bool {
-    loop {
-        let client = client_of(process, node).await;
-        let reply = client
-            .request("POST", "/transfers")
-            .json(body)
-            .header("idempotency-key", key)
-            .try_send()
-            .await;
-        match reply {
-            Ok(reply) if reply.status == 204 => return true,
-            Ok(reply) if reply.status == 409 => {
-                // Another one with this id may still run.
-                let detail = reply.problem()["detail"].to_string();
-                if !detail.contains("still runs") {
-                    return false;
-                }
-            }
-            Ok(reply) => assert_eq!(reply.status, 503, "{reply:?}"),
-            Err(_) => {}
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
 /// Clients transfer at random while others add up, and the process is killed again and again. Each transfer has an id and is repeated until it is answered.
 async fn chaos(nodes: usize, kills: usize) {
     let service = Service::new("ledger").args(&["--nodes", &nodes.to_string()]);
-    let running = service.start().await;
-    open_all(&running.client()).await;
-    let running = Arc::new(RwLock::new(Some(running)));
-    let stop = Arc::new(AtomicBool::new(false));
-    let (transfers, audits) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
-    let mut clients = Vec::new();
-    for index in 0..16_usize {
-        let (running, stop, transfers) = (running.clone(), stop.clone(), transfers.clone());
-        clients.push(tokio::spawn(async move {
-            let mut done = Vec::new();
-            let mut number = 0;
-            while !stop.load(Ordering::SeqCst) {
-                number += 1;
-                let (from, to) = (fastrand::u32(..ACCOUNTS), fastrand::u32(..ACCOUNTS));
-                if from == to {
-                    continue;
-                }
-                let amount = fastrand::u64(1..300);
-                let body = transfer(from, to, amount);
-                let key = format!("{index}-{number}");
-                let happened = insist(&running, index % nodes, &body, &key).await;
-                if happened {
-                    transfers.fetch_add(1, Ordering::SeqCst);
-                    done.push((from, to, amount));
-                }
-            }
-            done
-        }));
-    }
-    let mut auditors = Vec::new();
-    for index in 0..4 {
-        let (running, stop, audits) = (running.clone(), stop.clone(), audits.clone());
-        auditors.push(tokio::spawn(async move {
-            while !stop.load(Ordering::SeqCst) {
-                let client = client_of(&running, index % nodes).await;
-                if let Some(total) = total(&client).await {
-                    assert_eq!(total, TOTAL);
-                    audits.fetch_add(1, Ordering::SeqCst);
-                } else {
-                    tokio::time::sleep(Duration::from_millis(20)).await;
-                }
-            }
-        }));
-    }
-    for _ in 0..kills {
-        tokio::time::sleep(Duration::from_millis(fastrand::u64(500..1500))).await;
-        // It is killed on drop.
-        drop(running.write().await.take());
-        let fresh = service.start().await;
-        *running.write().await = Some(fresh);
-    }
-    // However slow the machine is. One that has ended has panicked.
-    while (transfers.load(Ordering::SeqCst) <= 100 || audits.load(Ordering::SeqCst) <= 20)
-        && !clients.iter().any(JoinHandle::is_finished)
-        && !auditors.iter().any(JoinHandle::is_finished)
-    {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    stop.store(true, Ordering::SeqCst);
-    let mut expected: BTreeMap<u32, i128> =
-        (0..ACCOUNTS).map(|id| (id, i128::from(OPENING))).collect();
-    for client in clients {
-        for (from, to, amount) in client.await.expect("no client panics") {
-            *expected.get_mut(&from).expect("it is one of them") -= i128::from(amount);
-            *expected.get_mut(&to).expect("it is one of them") += i128::from(amount);
+    let mut running = service.start().await;
+    let places = Places::new(nodes);
+    let tell = |running: Option<&Running>| {
+        for node in 0..nodes {
+            places.set(node, running.map(|running| running.client_of(node)));
         }
+    };
+    tell(Some(&running));
+    let mut random = Random::new();
+    let load = Ledger::start(&places, &mut random).await;
+    for _ in 0..kills {
+        let calm = u64::from(500 + random.below(1000));
+        tokio::time::sleep(Duration::from_millis(calm)).await;
+        tell(None);
+        running.kill_9();
+        running = service.start().await;
+        tell(Some(&running));
     }
-    for auditor in auditors {
-        auditor.await.expect("no auditor panics");
-    }
-    let running = running.write().await.take().expect("it runs");
-    let found = balances(&running.client()).await;
-    let found: BTreeMap<u32, i128> = found
-        .into_iter()
-        .map(|(id, balance)| (id, i128::from(balance)))
-        .collect();
-    assert_eq!(found, expected, "each transfer happened once");
+    load.has_seen(100, 20).await;
+    let mut done = load.stop().await;
+    done.check(&running.client()).await;
+    assert_eq!(done.wrong, [""; 0]);
+    running.assert_sound();
 }
 
 /// The page shows balances as they change, also over a crash.

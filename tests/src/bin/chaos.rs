@@ -1,16 +1,19 @@
 //! Does to a cluster what may happen to it, as often as one likes, with real Kafka and ZooKeeper: `cargo run -p memgen-tests --bin chaos -- --kills 100 --pauses 50`.
 //!
 //! It prints the tables that are in BENCHMARKS.md, and fails if anything was wrong. `--cut-offs` and `--partial-cuts` give each node a host of its own, by
-//! namespaces, so they run apart from the others.
+//! namespaces, so they run apart from the others. So do the storms over services with transactions, which are told how many minutes they last:
+//! `--ledger-kills 10 --ledger-stops 10 --graph-kills 10`.
 
 use std::{
     env, fs,
     os::unix::process::CommandExt as _,
     process::{Command, ExitCode},
+    time::Duration,
 };
 
 use memgen_tests::{
-    chaos::{Chaos, NODES},
+    chaos::{self, Chaos, Harm, IN_DOUBT, NODES},
+    cluster::Servers,
     network::Network,
 };
 
@@ -28,20 +31,29 @@ const PARTS: [&str; 9] = [
 ];
 /// Those that need a network of their own.
 const ON_HOSTS: [&str; 2] = ["--cut-offs", "--partial-cuts"];
+/// Storms over services with transactions, which last for so many minutes.
+const STORMS: [&str; 4] = [
+    "--ledger-kills",
+    "--ledger-stops",
+    "--graph-kills",
+    "--graph-stops",
+];
+/// No transaction may be in doubt for longer while its home has an owner.
+const IN_DOUBT_MAX: Duration = Duration::from_secs(2);
 /// Says to the process that it has namespaces of its own.
 const INSIDE: &str = "MEMGEN_CHAOS_INSIDE";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    let wanted = arguments.chunks(2).map(|pair| match pair {
-        [part, rounds] => Some((
-            *PARTS.iter().find(|known| *known == part)?,
-            rounds.parse().ok()?,
-        )),
-        _ => None,
-    });
-    let Some(wanted) = wanted.collect::<Option<Vec<(&str, usize)>>>() else {
-        eprintln!("usage: chaos [{} NUMBER]…", PARTS.join(" | "));
+    let runtime = tokio::runtime::Runtime::new().expect("threads can be started");
+    if let Some(storms) = wanted(&arguments, &STORMS)
+        && !storms.is_empty()
+    {
+        return runtime.block_on(storm(&storms));
+    }
+    let Some(wanted) = wanted(&arguments, &PARTS) else {
+        let (parts, storms) = (PARTS.join(" | "), STORMS.join(" | "));
+        eprintln!("usage: chaos [{parts} NUMBER]…\n       chaos [{storms} MINUTES]…");
         return ExitCode::from(2);
     };
     let on_hosts = wanted.iter().any(|(part, _)| ON_HOSTS.contains(part));
@@ -56,8 +68,41 @@ fn main() -> ExitCode {
         eprintln!("unshare: {error}");
         return ExitCode::from(2);
     }
-    let runtime = tokio::runtime::Runtime::new().expect("threads can be started");
     runtime.block_on(run(&wanted, on_hosts))
+}
+
+/// What is asked for, if it is all among what is known.
+fn wanted<'a>(arguments: &[String], known: &[&'a str]) -> Option<Vec<(&'a str, usize)>> {
+    let wanted = arguments.chunks(2).map(|pair| match pair {
+        [part, number] => Some((
+            *known.iter().find(|known| *known == part)?,
+            number.parse().ok()?,
+        )),
+        _ => None,
+    });
+    wanted.collect()
+}
+
+async fn storm(wanted: &[(&str, usize)]) -> ExitCode {
+    let servers = Servers::start(3, 1);
+    let mut sound = true;
+    for (part, minutes) in wanted {
+        let time = Duration::from_secs(60 * *minutes as u64);
+        let mut report = match *part {
+            "--ledger-kills" => chaos::ledger(&servers, Harm::Kill, time).await,
+            "--ledger-stops" => chaos::ledger(&servers, Harm::Stop, time).await,
+            "--graph-kills" => chaos::graph(&servers, Harm::Kill, time).await,
+            _ => chaos::graph(&servers, Harm::Stop, time).await,
+        };
+        report.bound(IN_DOUBT, IN_DOUBT_MAX);
+        println!("{report}");
+        sound &= report.is_sound();
+    }
+    if sound {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 async fn run(wanted: &[(&str, usize)], on_hosts: bool) -> ExitCode {

@@ -55,6 +55,15 @@ impl Report {
         );
     }
 
+    /// The longest wait of a row must not be longer: for programs, since tests assert no times.
+    pub fn bound(&mut self, row: &str, most: Duration) {
+        let rows = self.waits.iter().filter(|(name, _)| name.ends_with(row));
+        let longest = rows.flat_map(|(_, waits)| waits).max().copied();
+        if let Some(longest) = longest.filter(|longest| *longest > most) {
+            self.violation(format!("{row}: {longest:?}, and {most:?} is allowed"));
+        }
+    }
+
     /// Whether nothing was wrong.
     #[must_use]
     pub fn is_sound(&self) -> bool {

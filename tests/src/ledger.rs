@@ -1,0 +1,254 @@
+//! A load on the example `ledger`, and what must come of it.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use crate::{
+    Client, Places, Random,
+    insist::{PATIENCE, insist},
+};
+
+/// Accounts whose clients repeat a transfer until they know what became of it.
+pub const ACCOUNTS: u32 = 12;
+/// As many besides, whose clients ask once and without an id: of these only the sum is known.
+const ALL: u32 = 2 * ACCOUNTS;
+/// What is in each account at first.
+pub const OPENING: u64 = 1000;
+const TOTAL: u64 = ALL as u64 * OPENING;
+
+const CAREFUL: usize = 16;
+const CARELESS: usize = 4;
+const AUDITORS: usize = 4;
+/// A client rests for less than that between two requests.
+const REST_MS_MAX: u32 = 10;
+
+/// Clients that transfer at random, and others that add everything up.
+pub struct Ledger {
+    stop: Arc<AtomicBool>,
+    transfers: Arc<AtomicUsize>,
+    audits: Arc<AtomicUsize>,
+    clients: JoinSet<Done>,
+}
+
+/// What they were told.
+#[derive(Debug, Default)]
+pub struct Done {
+    /// Transfers that happened: from, to, amount.
+    transfers: Vec<(u32, u32, u64)>,
+    /// How long each transfer took whose client knows what became of it, also those that were refused.
+    pub waits: Vec<Duration>,
+    /// How long each audit took.
+    pub audits: Vec<Duration>,
+    /// What must not be.
+    pub wrong: Vec<String>,
+}
+
+/// A transfer as it is asked for.
+#[must_use]
+pub fn transfer(from: u32, to: u32, amount: u64) -> Value {
+    json!({"from": from, "to": to, "amount": amount})
+}
+
+/// What is in each account.
+pub async fn balances(client: &Client) -> BTreeMap<u32, i128> {
+    let mut balances = BTreeMap::new();
+    for id in 0..ACCOUNTS {
+        let account = client.get(&format!("/accounts/{id}")).await.json();
+        let balance = account["balance"].as_u64().expect("a number");
+        balances.insert(id, i128::from(balance));
+    }
+    balances
+}
+
+impl Ledger {
+    /// Opens the accounts, at nodes that are all there, and starts the clients.
+    pub async fn start(places: &Places, random: &mut Random) -> Self {
+        let client = places.client(0).await;
+        for id in 0..ALL {
+            let opened = client
+                .put(&format!("/accounts/{id}"), &json!({"balance": OPENING}))
+                .await;
+            assert_eq!(opened.status, 201, "{opened:?}");
+        }
+        let mut ledger = Self {
+            stop: Arc::default(),
+            transfers: Arc::default(),
+            audits: Arc::default(),
+            clients: JoinSet::new(),
+        };
+        for number in 0..CAREFUL + CARELESS + AUDITORS {
+            let node = number % places.count();
+            let client = One {
+                number,
+                places: places.clone(),
+                node,
+                random: random.split(),
+                stop: ledger.stop.clone(),
+                done: Done::default(),
+            };
+            match number {
+                0..CAREFUL => {
+                    let count = ledger.transfers.clone();
+                    ledger.clients.spawn(client.transfers(count));
+                }
+                _ if number < CAREFUL + CARELESS => drop(ledger.clients.spawn(client.hopes())),
+                _ => drop(ledger.clients.spawn(client.adds_up(ledger.audits.clone()))),
+            }
+        }
+        ledger
+    }
+
+    /// How many transfers have happened, and how many audits were answered.
+    #[must_use]
+    pub fn so_far(&self) -> (usize, usize) {
+        let count = |number: &AtomicUsize| number.load(Ordering::Relaxed);
+        (count(&self.transfers), count(&self.audits))
+    }
+
+    /// Waits until so many transfers have happened, and so many audits were answered, however slow the machine is.
+    pub async fn has_seen(&self, transfers: usize, audits: usize) {
+        let began = Instant::now();
+        while self.so_far().0 < transfers || self.so_far().1 < audits {
+            assert!(began.elapsed() < PATIENCE, "only {:?}", self.so_far());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Lets what is under way end.
+    pub async fn stop(mut self) -> Done {
+        self.stop.store(true, Ordering::Relaxed);
+        let mut all = Done::default();
+        while let Some(done) = self.clients.join_next().await {
+            let done = done.expect("clients do not panic");
+            all.transfers.extend(done.transfers);
+            all.waits.extend(done.waits);
+            all.audits.extend(done.audits);
+            all.wrong.extend(done.wrong);
+        }
+        all
+    }
+}
+
+impl Done {
+    /// How many transfers happened.
+    #[must_use]
+    pub fn happened(&self) -> usize {
+        self.transfers.len()
+    }
+
+    /// Each transfer happened as its client was told, once or not at all, and nothing was lost.
+    pub async fn check(&mut self, client: &Client) {
+        let mut expected: BTreeMap<u32, i128> =
+            (0..ACCOUNTS).map(|id| (id, i128::from(OPENING))).collect();
+        for (from, to, amount) in &self.transfers {
+            *expected.get_mut(from).expect("it is one of them") -= i128::from(*amount);
+            *expected.get_mut(to).expect("it is one of them") += i128::from(*amount);
+        }
+        let found = balances(client).await;
+        if found != expected {
+            let what = format!("the balances are {found:?}, not {expected:?}");
+            self.wrong.push(what);
+        }
+        if let Some(what) = audit(client).await.1 {
+            self.wrong.push(what);
+        }
+    }
+}
+
+/// Whether the audit was answered, and what is wrong with the answer.
+async fn audit(client: &Client) -> (bool, Option<String>) {
+    let all = json!({"accounts": (0..ALL).collect::<Vec<_>>()});
+    let audit = client.request("POST", "/audit").json(&all).try_send().await;
+    match audit {
+        Ok(audit) if audit.status == 200 && audit.json()["total"] == TOTAL => (true, None),
+        Ok(audit) if audit.status == 503 => (false, None),
+        Ok(audit) => (true, Some(format!("an audit of {TOTAL}: {audit:?}"))),
+        Err(_) => (false, None),
+    }
+}
+
+/// One client.
+struct One {
+    number: usize,
+    places: Places,
+    node: usize,
+    random: Random,
+    stop: Arc<AtomicBool>,
+    done: Done,
+}
+
+impl One {
+    async fn goes_on(&mut self) -> bool {
+        let rest = u64::from(self.random.below(REST_MS_MAX));
+        tokio::time::sleep(Duration::from_millis(rest)).await;
+        !self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Two accounts, and an amount that is not always there.
+    fn chooses(&mut self, first: u32) -> (u32, u32, u64) {
+        let from = self.random.below(ACCOUNTS);
+        let to = (from + 1 + self.random.below(ACCOUNTS - 1)) % ACCOUNTS;
+        let amount = u64::from(1 + self.random.below(299));
+        (first + from, first + to, amount)
+    }
+
+    async fn transfers(mut self, count: Arc<AtomicUsize>) -> Done {
+        let mut asked = 0;
+        while self.goes_on().await {
+            asked += 1;
+            let (from, to, amount) = self.chooses(0);
+            let id = format!("{}-{asked}", self.number);
+            let body = transfer(from, to, amount);
+            let began = Instant::now();
+            let reply = insist(&self.places, self.node, "/transfers", Some(&body), &id).await;
+            self.done.waits.push(began.elapsed());
+            match reply.status {
+                204 => {
+                    self.done.transfers.push((from, to, amount));
+                    count.fetch_add(1, Ordering::Relaxed);
+                }
+                409 => {}
+                _ => self.done.wrong.push(format!("{body}: {reply:?}")),
+            }
+        }
+        self.done
+    }
+
+    async fn hopes(mut self) -> Done {
+        while self.goes_on().await {
+            let (from, to, amount) = self.chooses(ACCOUNTS);
+            let body = transfer(from, to, amount);
+            let client = self.places.client(self.node).await;
+            let request = client.request("POST", "/transfers").json(&body);
+            if let Ok(reply) = request.try_send().await
+                && !matches!(reply.status, 204 | 409 | 503)
+            {
+                self.done.wrong.push(format!("{body}: {reply:?}"));
+            }
+        }
+        self.done
+    }
+
+    async fn adds_up(mut self, count: Arc<AtomicUsize>) -> Done {
+        while self.goes_on().await {
+            let client = self.places.client(self.node).await;
+            let began = Instant::now();
+            let (answered, wrong) = audit(&client).await;
+            self.done.wrong.extend(wrong);
+            if answered {
+                self.done.audits.push(began.elapsed());
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        self.done
+    }
+}

@@ -1,0 +1,67 @@
+//! Services with transactions on three nodes, with real Kafka and ZooKeeper, while nodes are killed or stopped every few seconds.
+//!
+//! The program `chaos` does the same for longer, for the figures in BENCHMARKS.md.
+
+use std::time::Duration;
+
+use memgen::partitioner::partition;
+use memgen_tests::{
+    Service,
+    chaos::{Harm, Report, graph, ledger},
+    cluster::Servers,
+    ledger::transfer,
+};
+use serde_json::json;
+
+/// How long each storm lasts.
+const TIME: Duration = Duration::from_secs(12);
+
+/// One after another: the servers are started once.
+#[tokio::test(flavor = "multi_thread")]
+async fn transactions_in_storms() {
+    let servers = Servers::start(3, 1);
+    check(&ledger(&servers, Harm::Kill, TIME).await);
+    check(&ledger(&servers, Harm::Stop, TIME).await);
+    check(&graph(&servers, Harm::Kill, TIME).await);
+    where_a_tail_may_be_lost_one_partition_is_all(&servers).await;
+}
+
+fn check(report: &Report) {
+    println!("{report}");
+    report.assert_sound();
+}
+
+/// What several partitions write together must not rest on a log that may lose its tail: part of it might be lost.
+async fn where_a_tail_may_be_lost_one_partition_is_all(servers: &Servers) {
+    let log = format!("kafka://{}", servers.kafka.addresses());
+    let service = Service::new("ledger");
+    let service = service.args(&[
+        "--topic-prefix",
+        "weak-",
+        "--log",
+        &log,
+        "--ack",
+        "accounts=leader",
+    ]);
+    let mut running = service.start().await;
+    let client = running.client();
+    let place = |id: u32| partition(id.to_string().as_bytes(), 16);
+    let other = |is_near: bool| (1..).find(|id| (place(*id) == place(0)) == is_near);
+    let (near, far) = (other(true).expect("some"), other(false).expect("many"));
+    for id in [0, near, far] {
+        let opening = json!({"balance": 10});
+        let opened = client.put(&format!("/accounts/{id}"), &opening).await;
+        assert_eq!(opened.status, 201, "{opened:?}");
+    }
+    let refused = client.post("/transfers", &transfer(0, far, 1)).await;
+    assert_eq!(refused.status, 500, "{refused:?}");
+    let said = running.output();
+    assert!(said.contains("--ack accounts=all"), "{said}");
+    let done = client.post("/transfers", &transfer(0, near, 2)).await;
+    assert_eq!(done.status, 204, "{done:?}");
+    for (id, balance) in [(0, 8), (near, 12), (far, 10)] {
+        let account = client.get(&format!("/accounts/{id}")).await;
+        assert_eq!(account.json()["balance"], balance, "{id}");
+    }
+    running.assert_sound();
+}
