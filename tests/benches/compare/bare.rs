@@ -44,7 +44,7 @@ struct Body {
 }
 
 /// The topic of the server that has its log in Kafka, and its partitions: as many as memgen's has.
-const TOPIC: &str = "bare";
+pub(crate) const TOPIC: &str = "bare";
 const PARTITIONS: i32 = 8;
 
 /// A record and whom to tell once the disk has it.
@@ -172,19 +172,25 @@ pub(crate) fn serve(args: &[String]) -> Outcome<()> {
     Ok(())
 }
 
-/// A producer that waits for as many brokers as memgen does, and a topic for it.
+/// A producer, and a topic for it.
 async fn producer(brokers: &str) -> Outcome<FutureProducer> {
-    let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", brokers);
+    let config = producer_config(brokers);
     let admin: AdminClient<DefaultClientContext> = config.create()?;
     let topic = NewTopic::new(TOPIC, PARTITIONS, TopicReplication::Fixed(3));
     let topic = topic.set("min.insync.replicas", "2");
     for made in admin.create_topics([&topic], &AdminOptions::new()).await? {
         made.map_err(|(_, error)| error.to_string())?;
     }
+    Ok(config.create()?)
+}
+
+/// One that waits for as many brokers as memgen does.
+pub(crate) fn producer_config(brokers: &str) -> ClientConfig {
+    let mut config = ClientConfig::new();
     config
+        .set("bootstrap.servers", brokers)
         .set("acks", "all")
         .set("enable.idempotence", "true")
         .set("linger.ms", "0");
-    Ok(config.create()?)
+    config
 }

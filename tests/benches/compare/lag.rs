@@ -22,7 +22,7 @@ use tokio::{
 
 use crate::{
     Outcome,
-    load::{self, Kind, body_of, header_of},
+    load::{self, Exchange as _, Kind, body_of, header_of},
     options::Options,
     process::{Keys, Server},
     report::{Report, Target, median},

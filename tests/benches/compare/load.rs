@@ -63,8 +63,13 @@ pub(crate) enum Kind {
     Put,
 }
 
-/// Sends requests with random keys: `ADDRESS get|put CONNECTIONS SECONDS SEED all|of:PARTITIONS|not-of:PARTITIONS`. Prints their number, the seconds that they took, and
-/// the median and the 99th percentile of their latencies in microseconds.
+/// A client that has one request under way at a time.
+pub(crate) trait Exchange {
+    /// Sends a request and checks its reply.
+    async fn exchange(&mut self) -> Outcome<()>;
+}
+
+/// Sends requests with random keys: `ADDRESS get|put CONNECTIONS SECONDS SEED all|of:PARTITIONS|not-of:PARTITIONS`. Prints what [`drive`] does.
 pub(crate) fn run(args: &[String]) -> Outcome<()> {
     let [address, kind, connections, seconds, seed, of] = args else {
         return Err("a load has six arguments".into());
@@ -74,10 +79,22 @@ pub(crate) fn run(args: &[String]) -> Outcome<()> {
         "put" => Kind::Put,
         other => return Err(format!("`{other}` is no load").into()),
     };
-    let connections: usize = connections.parse()?;
-    let time = Duration::from_secs_f64(seconds.parse()?);
     let seed: usize = seed.parse()?;
     let numbers = numbers(of)?;
+    drive(connections, seconds, async |number| {
+        Client::open(address, kind, seed, number, Rc::clone(&numbers)).await
+    })
+}
+
+/// Lets so many clients work side by side, on this thread, for so many seconds. Prints the number of their requests, the seconds that they took, and the median and the 99th percentile of their
+/// latencies in microseconds.
+pub(crate) fn drive<C: Exchange + 'static>(
+    connections: &str,
+    seconds: &str,
+    open: impl AsyncFn(usize) -> Outcome<C>,
+) -> Outcome<()> {
+    let connections: usize = connections.parse()?;
+    let time = Duration::from_secs_f64(seconds.parse()?);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -86,7 +103,7 @@ pub(crate) fn run(args: &[String]) -> Outcome<()> {
     let elapsed = runtime.block_on(local.run_until(async {
         let mut clients = Vec::new();
         for number in 0..connections {
-            clients.push(Client::open(address, kind, seed, number, Rc::clone(&numbers)).await?);
+            clients.push(open(number).await?);
         }
         let started = Instant::now();
         let tasks: Vec<_> = clients
@@ -213,9 +230,10 @@ impl Client {
     pub(crate) fn reply(&self) -> &[u8] {
         &self.reply
     }
+}
 
-    /// Sends a request and checks its reply.
-    pub(crate) async fn exchange(&mut self) -> Outcome<()> {
+impl Exchange for Client {
+    async fn exchange(&mut self) -> Outcome<()> {
         let bound = u32::try_from(self.numbers.len())?;
         let number = self.numbers[usize::try_from(self.random.below(bound))?];
         overwrite(&mut self.request[self.request_key..][..KEY_BYTES], number);
@@ -232,27 +250,33 @@ impl Client {
         overwrite(&mut self.body["{\"key\":\"".len()..][..KEY_BYTES], number);
         overwrite(&mut self.body[due_value - DIGITS..due_value], value);
         self.stream.write_all(&self.request).await?;
-        self.reply.clear();
-        loop {
-            if self.stream.read_buf(&mut self.reply).await? == 0 {
-                return Err("the server closed the connection".into());
-            }
-            if let Some((body, length)) = body_of(&self.reply)
-                && self.reply.len() >= body + length
-            {
-                let fine = self.reply.starts_with(b"HTTP/1.1 20");
-                if fine && self.reply[body..] == self.body {
-                    return Ok(());
-                }
-                return Err(format!(
-                    "{}\nis the reply to\n{}",
-                    String::from_utf8_lossy(&self.reply),
-                    String::from_utf8_lossy(&self.request)
-                )
-                .into());
-            }
+        let body = receive(&mut self.stream, &mut self.reply).await?;
+        if self.reply.starts_with(b"HTTP/1.1 20") && self.reply[body..] == self.body {
+            return Ok(());
+        }
+        Err(wrong(&self.reply, &self.request))
+    }
+}
+
+/// Reads one reply. Says where its body begins.
+pub(crate) async fn receive(stream: &mut TcpStream, reply: &mut Vec<u8>) -> Outcome<usize> {
+    reply.clear();
+    loop {
+        if stream.read_buf(reply).await? == 0 {
+            return Err("the server closed the connection".into());
+        }
+        if let Some((body, length)) = body_of(reply)
+            && reply.len() >= body + length
+        {
+            return Ok(body);
         }
     }
+}
+
+/// A reply that is not the one that is due.
+pub(crate) fn wrong(reply: &[u8], request: &[u8]) -> Box<dyn std::error::Error + Send + Sync> {
+    let text = String::from_utf8_lossy;
+    format!("{}\nis the reply to\n{}", text(reply), text(request)).into()
 }
 
 /// The value of a header, by its name in small letters.

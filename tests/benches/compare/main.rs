@@ -10,11 +10,13 @@
 //! | module | what |
 //! |---|---|
 //! | `options` | what was asked for |
-//! | `http`, `restart`, `tail`, `lag`, `journal` | the sections, and their targets |
+//! | `http`, `restart`, `tail`, `lag`, `journal`, `transactions` | the sections, and their targets |
 //! | `register`, `bare`, `load` | what the processes do: memgen, the bare server, the clients |
+//! | `accounts`, `postgres` | the same for transactions |
 //! | `entries`, `fill` | the keys and values, and a log that holds them |
 //! | `process`, `report` | starting processes; medians and the table |
 
+mod accounts;
 mod bare;
 mod entries;
 mod fill;
@@ -23,11 +25,14 @@ mod journal;
 mod lag;
 mod load;
 mod options;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod process;
 mod register;
 mod report;
 mod restart;
 mod tail;
+mod transactions;
 
 use std::{env, error::Error, process::ExitCode};
 
@@ -65,6 +70,11 @@ fn role(args: &[String]) -> Outcome<()> {
         "bare" => bare::serve(args),
         "load" => load::run(args),
         "lag" => lag::run(args),
+        "accounts" => accounts::serve(args),
+        "post" => accounts::post(args),
+        "produce" => transactions::produce(args),
+        #[cfg(feature = "postgres")]
+        "postgres" => postgres::serve(args),
         // By hand only: a log for `restart`, `start` and `register` under a profiler.
         "fill" => fill::run(args),
         "fill-topic" => tail::fill_topic(args),
@@ -87,7 +97,7 @@ fn compare(options: &Options) -> Outcome<()> {
 type Section = fn(&Options, &mut Report) -> Outcome<()>;
 
 /// The sections, in the order of the table.
-const SECTIONS: [(&str, Section); 12] = [
+const SECTIONS: [(&str, Section); 15] = [
     ("reads", http::reads),
     ("writes", http::writes),
     ("lone", http::lone),
@@ -100,4 +110,7 @@ const SECTIONS: [(&str, Section); 12] = [
     ("kafka", http::kafka),
     ("tail", tail::replay),
     ("standby", lag::standby),
+    ("transactions", transactions::one_partition),
+    ("two", transactions::two_partitions),
+    ("postgres", transactions::postgres),
 ];

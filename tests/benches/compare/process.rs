@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{Outcome, load::Seen, options::Options, register::topic};
+use crate::{Outcome, accounts::Post, load::Seen, options::Options, register::topic};
 
 /// The first argument of a process that this program started.
 pub(crate) const ROLE: &str = "--role";
@@ -26,27 +26,38 @@ enum Cores {
 
 /// The command that runs this program in a role.
 fn command(cores: Cores, args: &[&str]) -> Outcome<Command> {
-    let own = env::current_exe()?;
-    let count = thread::available_parallelism().map_or(1, usize::from);
-    let list = match cores {
-        Cores::Server if count > 1 => Some(format!("0-{}", count - 2)),
-        Cores::Load if count > 1 => Some(format!("{}", count - 1)),
-        _ => None,
-    };
-    let mut command = match list {
-        None => Command::new(own),
-        Some(list) => {
-            let mut command = Command::new("taskset");
-            command.arg("--cpu-list").arg(list).arg(own);
-            command
-        }
-    };
+    let mut command = on_cores(cores, Command::new(env::current_exe()?));
     command
         .arg(ROLE)
         .args(args)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped());
     Ok(command)
+}
+
+/// The same command, on these cores alone.
+fn on_cores(cores: Cores, command: Command) -> Command {
+    let count = thread::available_parallelism().map_or(1, usize::from);
+    let list = match cores {
+        Cores::Server if count > 1 => format!("0-{}", count - 2),
+        Cores::Load if count > 1 => format!("{}", count - 1),
+        _ => return command,
+    };
+    let mut bound = Command::new("taskset");
+    bound.arg("--cpu-list").arg(list).arg(command.get_program());
+    bound.args(command.get_args());
+    bound
+}
+
+/// A server that is another program, on the cores on which servers are.
+#[cfg(feature = "postgres")]
+pub(crate) fn on_cores_of_servers(options: &Options, command: Command) -> Command {
+    let cores = if options.shared {
+        Cores::All
+    } else {
+        Cores::Server
+    };
+    on_cores(cores, command)
 }
 
 /// A server. It ends when it is dropped, or when this process ends, since its standard input closes then.
@@ -57,6 +68,8 @@ pub(crate) struct Server {
     address: String,
     /// The partitions of the node at this address, where there is another one.
     owned: Option<String>,
+    /// Another process whose children work for it.
+    also: Option<u32>,
     shared: bool,
 }
 
@@ -92,8 +105,16 @@ impl Server {
             _input: input,
             address,
             owned: words.next(),
+            also: None,
             shared: options.shared,
         })
+    }
+
+    /// What the children of this process use counts, too.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn also(self, process: u32) -> Self {
+        let also = Some(process);
+        Self { also, ..self }
     }
 
     /// Sends a load for `time`. `seed` decides which keys and values.
@@ -105,9 +126,8 @@ impl Server {
         time: Duration,
         seed: usize,
     ) -> Outcome<Seen> {
-        let before = self.processor_seconds()?;
         let seconds = time.as_secs_f64().to_string();
-        let text = self.client(|address, owned| {
+        self.measured(|address, owned| {
             let of = match keys {
                 Keys::All => "all".to_owned(),
                 Keys::Owned => format!("of:{owned}"),
@@ -116,8 +136,29 @@ impl Server {
             let (connections, seed) = (connections.to_string(), seed.to_string());
             let args = ["load", address, kind, &connections, &seconds, &seed, &of];
             args.map(str::to_owned).to_vec()
-        })?;
-        let mut outcome = Seen::parse(&text)?;
+        })
+    }
+
+    /// Sends posts for `time`. `seed` decides for which accounts.
+    pub(crate) fn posts(
+        &self,
+        post: Post,
+        connections: usize,
+        time: Duration,
+        seed: usize,
+    ) -> Outcome<Seen> {
+        let seconds = time.as_secs_f64().to_string();
+        self.measured(|address, _| {
+            let (connections, seed) = (connections.to_string(), seed.to_string());
+            let args = ["post", address, post.name(), &connections, &seconds, &seed];
+            args.map(str::to_owned).to_vec()
+        })
+    }
+
+    /// Runs a client that prints what it saw.
+    fn measured(&self, args: impl FnOnce(&str, &str) -> Vec<String>) -> Outcome<Seen> {
+        let before = self.processor_seconds()?;
+        let mut outcome = Seen::parse(&self.client(args)?)?;
         outcome.server_us = (self.processor_seconds()? - before) * 1e6 / outcome.requests;
         Ok(outcome)
     }
@@ -153,14 +194,43 @@ impl Server {
 
     /// The time that the server has been on processors.
     fn processor_seconds(&self) -> Outcome<f64> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        // The name, which may have blanks in it, ends at the last parenthesis; user and system time are the 12th and 13th word after it.
-        let (_, rest) = stat.rsplit_once(')').ok_or("no name in /proc/…/stat")?;
-        let mut ticks = rest.split_whitespace().skip(11);
-        let mut next =
-            || -> Outcome<f64> { Ok(ticks.next().ok_or("a short /proc/…/stat")?.parse()?) };
-        Ok((next()? + next()?) / TICKS_PER_SECOND)
+        let own = stat(self.child.id())?.ok_or("the server has ended")?;
+        let mut ticks = own.ticks;
+        if let Some(parent) = self.also {
+            for entry in fs::read_dir("/proc")? {
+                let id = entry?.file_name().to_string_lossy().parse();
+                // One that ends while it is looked at does not count.
+                if let Ok(id) = id
+                    && let Some(stat) = stat(id)?
+                    && (id == parent || stat.parent == parent)
+                {
+                    ticks += stat.ticks;
+                }
+            }
+        }
+        Ok(ticks / TICKS_PER_SECOND)
     }
+}
+
+/// What the kernel says of a process.
+struct Stat {
+    parent: u32,
+    /// User and system time.
+    ticks: f64,
+}
+
+fn stat(id: u32) -> Outcome<Option<Stat>> {
+    let Ok(stat) = fs::read_to_string(format!("/proc/{id}/stat")) else {
+        return Ok(None);
+    };
+    // The name, which may have blanks in it, ends at the last parenthesis; the parent is the 2nd word after it, user and system time the 12th and 13th.
+    let (_, rest) = stat.rsplit_once(')').ok_or("no name in /proc/…/stat")?;
+    let words: Vec<&str> = rest.split_whitespace().collect();
+    let word = |at: usize| words.get(at).ok_or("a short /proc/…/stat");
+    Ok(Some(Stat {
+        parent: word(1)?.parse()?,
+        ticks: word(11)?.parse::<f64>()? + word(12)?.parse::<f64>()?,
+    }))
 }
 
 impl Drop for Server {
