@@ -7,31 +7,43 @@ use person::Person;
 
 /// One person follows another: an edge from the first to the second.
 ///
-/// Two entities change, one after the other, each atomically. The sequence is right when it runs again, so a client that got
-/// no answer repeats it.
+/// Two entities change, wherever they are, as a whole or not at all.
 #[handler(post, "/follow/{follower}/{followed}")]
-async fn follow(people: Store<Person>, follower: String, followed: String) -> Result<NoContent> {
+async fn follow(tx: &mut Tx, follower: String, followed: String) -> Result<NoContent> {
     if follower == followed {
         return Err(Conflict::new("nobody follows oneself").into());
     }
-    let (by, of) = (follower.clone(), followed.clone());
-    people
-        .update(followed, move |entry| {
-            let name = entry.key().clone();
-            let person = entry.or_insert_with(|| Person::new(name));
-            person.followers.insert(by.clone());
-            Ok(())
-        })
-        .await?;
-    people
-        .update(follower, move |entry| {
-            let name = entry.key().clone();
-            let person = entry.or_insert_with(|| Person::new(name));
-            person.follows.insert(of.clone());
-            Ok(())
-        })
-        .await?;
+    let mut by = person(tx, &follower).await?;
+    let mut of = person(tx, &followed).await?;
+    by.follows.insert(followed);
+    of.followers.insert(follower);
+    tx.put(by)?;
+    tx.put(of)?;
     Ok(NoContent)
 }
 
-memgen::main!(Person, follow);
+/// What is between two people.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Between {
+    /// The first follows the second, as the first has it.
+    pub follows: bool,
+    /// The same, as the second has it.
+    pub followed: bool,
+}
+
+/// Looks at two people, as both are at one moment.
+#[handler(get, "/between/{one}/{other}")]
+async fn between(tx: &Tx, one: String, other: String) -> Result<Json<Between>> {
+    let follows = person(tx, &one).await?.follows.contains(&other);
+    let followed = person(tx, &other).await?.followers.contains(&one);
+    Ok(Json(Between { follows, followed }))
+}
+
+/// The person with this name, who may be new.
+async fn person(tx: &Tx, name: &str) -> Result<Person> {
+    let name = name.to_owned();
+    let known = tx.get::<Person>(&name).await?;
+    Ok(known.unwrap_or_else(|| Person::new(name)))
+}
+
+memgen::main!(Person, follow, between);

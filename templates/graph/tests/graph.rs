@@ -22,3 +22,27 @@ fn edges_are_seen_from_both_ends() {
     let path = "/follow/ann/ann";
     assert_eq!(service.send("POST", path, &Value::Null).0, 409);
 }
+
+#[test]
+fn nobody_sees_half_an_edge() {
+    let data = tempfile::tempdir().expect("there is room");
+    let service = Service::start(data.path());
+    let follow = |number| {
+        let path = format!("/follow/ann/p{number}");
+        assert_eq!(service.send("POST", &path, &Value::Null).0, 204);
+    };
+    std::thread::scope(|scope| {
+        let follower = scope.spawn(|| (0..50).for_each(follow));
+        for number in 0..50 {
+            loop {
+                let ended = follower.is_finished();
+                let seen = service.get(&format!("/between/ann/p{number}")).1;
+                assert_eq!(seen["follows"], seen["followed"], "p{number}");
+                if seen["follows"] == true {
+                    break;
+                }
+                assert!(!ended, "nobody follows p{number}");
+            }
+        }
+    });
+}
