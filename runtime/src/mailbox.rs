@@ -11,7 +11,7 @@ use crate::{
     problem::Problem,
     record::Offset,
     state::State,
-    tx::{Attempt, Commit, Committed, Fate, Prepare, TxId, Vote},
+    tx::{Attempt, Claim, Commit, Committed, Fate, Prepare, TxId, Vote},
 };
 
 /// What `Retry-After` says where nothing better is known.
@@ -60,6 +60,10 @@ pub(crate) enum TxJob {
     Finish(TxId, Attempt, Option<Slot<()>>),
     /// Participant: it is given up.
     Abort(TxId, Attempt),
+    /// Others are to leave it some keys for a moment.
+    Claim(Claim, Slot<()>),
+    /// It needs what it has claimed no more.
+    Release(TxId),
 }
 
 /// The function of a command.

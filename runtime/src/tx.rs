@@ -18,6 +18,7 @@
 //! |---|---|
 //! | `ahead` | what was read once, all at once before the next run |
 //! | `broken` | rules that a test can switch off |
+//! | `claims` | the keys that others leave to a transaction that has lost often |
 //! | `handle`, `run` | what handlers see, and how often they run |
 //! | `id` | which transaction, and which attempt of its home |
 //! | `message` | what homes and participants say to each other, and the seam by which they do |
@@ -25,11 +26,13 @@
 //! | `text` | what JSON has no place for |
 //! | `pending` | what is prepared and decided, as the fold knows it |
 //! | `courier` | how that works: to a writer here, or to a peer |
+//! | `reading` | what transactions read, at the owners |
 //! | `held` | the keys that readers must wait for |
 //! | `locks` | the keys that the writer must not let others have |
 
 mod ahead;
 mod broken;
+mod claims;
 mod courier;
 mod handle;
 mod held;
@@ -38,6 +41,7 @@ mod locks;
 mod message;
 mod pending;
 mod range;
+mod reading;
 mod run;
 pub(crate) mod text;
 
@@ -45,13 +49,14 @@ pub(crate) mod text;
 pub(crate) use self::broken::set_broken;
 pub(crate) use self::{
     broken::{Bug, is_broken},
+    claims::Claims,
     courier::{Courier, Places, receive, template},
     held::{Held, InDoubt},
     id::{Attempt, TxId},
     locks::{Freed, Locks},
     message::{
-        Commit, Committed, Fate, Listing, Lost, Never, Others, Part, Prepare, Read, Version, Vote,
-        Was, Write,
+        Claim, Commit, Committed, Fate, Listing, Lost, Never, Others, Part, Prepare, Read, Version,
+        Vote, Was, Write,
     },
     pending::{Decided, Pending, Prepared, decided_key, prepared_key},
     range::{KeyRange, Range},

@@ -270,6 +270,7 @@ impl<S: State> Running<S> {
                 return Ok(());
             }
             self.repair();
+            self.expire_claims();
             self.pursue();
             self.gauge();
             if !self.replica.may_lose_its_tail() {
@@ -302,7 +303,7 @@ impl<S: State> Running<S> {
         let looks = idle || replica.may_lose_its_tail();
         let open = !inbox.is_closed();
         let look_at = tx.look_at;
-        let any = !replica.fold.pending().is_empty();
+        let any = !replica.fold.pending().is_empty() || !tx.claims.is_empty();
         let mut jobs = Vec::new();
         tokio::select! {
             biased;
@@ -402,6 +403,8 @@ fn refuse_tx(job: TxJob, refusal: Refusal) {
         | TxJob::GiveUp(..)
         | TxJob::Done(..)
         | TxJob::Finish(..)
-        | TxJob::Abort(..) => {}
+        | TxJob::Abort(..)
+        | TxJob::Release(..) => {}
+        TxJob::Claim(_, slot) => drop(slot.send(Err(refusal))),
     }
 }

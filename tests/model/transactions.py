@@ -6,13 +6,15 @@ volatile (running transactions) and folds the log again. Messages are delayed, l
 home's commit record as the serialization point, single reads and read-only transactions at some instant of their interval; and that what a client was told is so.
 Run: transactions.py [seeds] [first] [bug]; bug in: noreadlock early noversion dirtyread commitdoubt volatileprepare nocheck forget noattempt doubleprepare noid nosettle
 
-This copy differs from the design's in five things, each of which makes the runtime simpler:
+This copy differs from the design's in six things, each of which makes the runtime simpler:
 - A participant keeps no list of what it has finished. So a prepare is sent once per attempt, and never again: home gives the attempt up if nobody answers. (doubleprepare: if
   one may arrive twice, the second one finds nothing, prepares, asks home, and writes again what was finished.)
 - Confirmations are not written down. A new owner of home tells all participants again, and who has finished already says so.
 - A read of a key that a *running* transaction of home will write does not wait: the decision is one record of that same partition. (homewait: it waits; holds as well.)
 - A client is in the model: it asks home again, with the same request id, when nobody answers; runs the function again when home says that it did not happen; and gives up after
   some runs. The log keeps the answer by the request id (rule 10), so what comes again happens once (noid: it does not).
+- Whoever is asked may refuse for any other reason as well: that is what claims do, by which one that has lost often wins. They are in no log and promise nothing, so nothing else of them is
+  in the model.
 - If home was asked and nobody knows what became of it, giving up is a record too (settle), so that what is still on its way never happens (nosettle: it does).
 """
 import random, sys
@@ -45,6 +47,7 @@ class Part:
             if k in p["w"] or (excl and k in p["r"] and BUG!="noreadlock"): return True
         return False
     def can(s,part):
+        if s.w.r.random()<.03: return False
         for k,v in part["r"].items():
             if (s.ver.get(k,0)!=v and BUG!="noversion") or s.locked(k,False): return False
         return not any(s.locked(k,True) for k in part["w"])

@@ -6,7 +6,7 @@ use std::{any::Any, collections::BTreeMap, sync::Arc};
 use futures_util::future::{BoxFuture, join_all};
 use tokio::time::Instant;
 
-use super::{Was, courier};
+use super::{Was, reading};
 use crate::{
     key::parse_key,
     node::Node,
@@ -35,7 +35,7 @@ pub(super) fn again<S: State>(
     Box::pin(async move {
         let key = parse_key::<S>(&key).map_err(Problem::internal)?;
         let slot = node.partitions::<S>()?.locate(&key);
-        let (was, stored) = courier::read(slot, &key, deadline).await?;
+        let (was, stored) = reading::read(slot, &key, deadline).await?;
         Ok((was, stored.map(|stored| stored as _)))
     })
 }

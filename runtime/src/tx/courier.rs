@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    ops::ControlFlow,
     sync::{Arc, OnceLock, Weak},
     time::Duration,
 };
@@ -13,30 +12,29 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use futures_util::future::{BoxFuture, try_join_all};
+use futures_util::future::{BoxFuture, join_all};
 use http_body_util::BodyExt;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::value::RawValue;
 use tokio::{
     sync::oneshot,
     time::{Instant, timeout_at},
 };
 
 use super::{
-    Attempt, Commit, Committed, Fate, KeyRange, Lost, Others, Part, Prepare, Range, TxId, Version,
-    Vote, Was, handle::KEYS_MAX,
+    Attempt, Claim, Commit, Committed, Fate, Lost, Others, Part, Prepare, Range, TxId, Vote,
+    reading::{are_still_here, list_here, look},
 };
 use crate::{
     call::{Call, CallFuture, patiently},
     cluster::{Cluster, Pause, Peer, Unanswered},
     config::Config,
     forward::{self, Envelope},
-    key::{key_text, parse_key},
+    key::parse_key,
     log::{Ack, TopicPartition},
     mailbox::{Job, RETRY_AFTER_SECONDS, Refusal, TxJob},
-    memory::{Memory, Stored},
+    memory::Memory,
     node::Node,
-    partitions::{Here, Owner, Partitions, Slot, just},
+    partitions::{Owner, Partitions, just},
     problem::Problem,
     state::{Definition, State},
 };
@@ -44,17 +42,24 @@ use crate::{
 /// How long one message may take. Whoever sends it tries again, or gives up.
 const MESSAGE_MAX: Duration = Duration::from_secs(5);
 
+/// How long claims may take. They are worth no more.
+const CLAIMING_MAX: Duration = Duration::from_millis(200);
+
 /// How long one message may be: whatever one transaction may write, its keys and its answer fit in.
 const MESSAGE_BYTES_MAX: usize = 64 << 20;
 
 /// What nodes say to the owners of partitions.
 #[derive(Serialize, Deserialize)]
-enum Message {
+pub(super) enum Message {
     Prepare(Box<Prepare>),
     Finish(TxId, Attempt),
     Abort(TxId, Attempt),
     Ask(TxId, Attempt),
     Commit(Box<Commit>),
+    /// Others are to leave it these keys for a moment.
+    Claim(Claim),
+    /// It needs what it has claimed no more.
+    Release(TxId),
     /// The entity with this key, and which one it is.
     Read(String),
     /// The entities in this range.
@@ -77,6 +82,9 @@ pub(crate) fn template(topic: &str) -> String {
 pub(crate) trait Places: Send + Sync {
     /// When the writes of the state count.
     fn ack(&self, config: &Config) -> Ack;
+
+    /// Whether this node owns a partition at this moment.
+    fn is_here(&self, number: u32) -> bool;
 
     /// Who owns a partition, once somebody does.
     fn place(&self, number: u32, deadline: Instant) -> BoxFuture<'_, Result<Place, Lost>>;
@@ -111,6 +119,11 @@ impl<S: State> Places for Partitions<S> {
     fn ack(&self, config: &Config) -> Ack {
         let Definition { topic, ack, .. } = S::DEFINITION;
         config.ack.of(topic, ack, &config.log)
+    }
+
+    fn is_here(&self, number: u32) -> bool {
+        let slot = self.slots.get(number as usize);
+        slot.is_some_and(|slot| slot.here().is_some())
     }
 
     fn place(&self, number: u32, deadline: Instant) -> BoxFuture<'_, Result<Place, Lost>> {
@@ -149,176 +162,6 @@ impl<S: State> Places for Partitions<S> {
                 }
             }
         })
-    }
-}
-
-async fn are_still_here<S: State>(
-    here: &Here<S>,
-    part: &Part,
-    deadline: Instant,
-) -> Result<bool, Unanswered> {
-    let Part { reads, lists, .. } = part;
-    let ranges = lists.iter().map(|list| list.range.typed::<S>());
-    let ranges: Result<Vec<_>, _> = ranges.collect();
-    let ranges = ranges.map_err(Problem::internal)?;
-    let keys = reads.iter().map(|read| parse_key::<S>(&read.key));
-    let keys: Result<Vec<_>, _> = keys.collect();
-    let keys = keys.map_err(Problem::internal)?;
-    let looked = here.read(false, None, |memory| {
-        let all_there = ranges.iter().zip(lists).all(|(range, list)| {
-            !memory.held().is_held_within(range) && comings(here, memory) == list.comings
-        });
-        all_there
-            && keys.iter().zip(reads).all(|(key, read)| {
-                // First this: see `Held`.
-                !memory.held().is_held(key) && look(here, memory, key).0 == read.was
-            })
-    });
-    patiently(deadline, looked).await
-}
-
-/// The last time that a key of the partition has come or gone.
-fn comings<S: State>(here: &Here<S>, memory: &Memory<S>) -> Version {
-    Version {
-        incarnation: here.incarnation,
-        number: memory.comings(),
-    }
-}
-
-/// What memory has at a key, and how to know that it was so all the while.
-fn look<S: State>(
-    here: &Here<S>,
-    memory: &Memory<S>,
-    key: &S::Key,
-) -> (Was, Option<Arc<Stored<S>>>) {
-    // First this: a key that goes while it is looked for is counted before it does.
-    let comings = comings(here, memory);
-    match memory.get(key) {
-        Some(stored) => (Was::There(version(here, &stored)), Some(stored)),
-        None => (Was::Absent(comings), None),
-    }
-}
-
-fn version<S: State>(here: &Here<S>, stored: &Stored<S>) -> Version {
-    Version {
-        incarnation: here.incarnation,
-        number: stored.version(),
-    }
-}
-
-/// The entities in a range, and the last time that a key of the partition had come or gone.
-pub(super) type Listed<S> = (Version, Vec<(Version, Arc<Stored<S>>)>);
-
-/// One more than a transaction can have is enough to say so.
-fn list_here<S: State>(here: &Here<S>, memory: &Memory<S>, range: &KeyRange<S::Key>) -> Listed<S> {
-    let comings = comings(here, memory);
-    let mut listed = Vec::new();
-    memory.walk(range.start(), |key, stored| {
-        if listed.len() > KEYS_MAX {
-            return ControlFlow::Break(());
-        }
-        if range.place(key)? {
-            listed.push((version(here, &stored), stored));
-        }
-        ControlFlow::Continue(())
-    });
-    (comings, listed)
-}
-
-/// The entities in a range, as its owner has them, in the order of their keys.
-pub(super) async fn list<S: State>(
-    slot: &Slot<S>,
-    range: &Range,
-    deadline: Instant,
-) -> Result<Listed<S>, Problem> {
-    let keys = range.typed::<S>().map_err(Problem::internal)?;
-    let mut pause = Pause::new(deadline);
-    loop {
-        let answered = match slot.owner(deadline).await? {
-            Owner::Here(here) => {
-                let look = |memory: &Memory<S>| list_here(&here, memory, &keys);
-                patiently(deadline, here.read(false, keys.bounds(), look)).await
-            }
-            Owner::Peer(peer) => {
-                let message = Message::List(range.clone());
-                let (cluster, at) = (&slot.cluster, &slot.partition);
-                let found = post::<(Version, Vec<(Version, Box<RawValue>)>)>(
-                    cluster, &peer, at, &message, deadline,
-                );
-                match found.await {
-                    Ok((comings, found)) => {
-                        let listed = found.into_iter().map(|(version, value)| {
-                            let stored = Stored::decode(value.get().as_bytes())?;
-                            Ok((version, Arc::new(stored)))
-                        });
-                        let listed: serde_json::Result<Vec<_>> = listed.collect();
-                        listed
-                            .map(|listed| (comings, listed))
-                            .map_err(|error| Problem::internal(error).into())
-                    }
-                    Err(unanswered) => Err(unanswered),
-                }
-            }
-        };
-        match answered {
-            Ok(found) => return Ok(found),
-            Err(unanswered) => pause.after(unanswered, &slot.cluster).await?,
-        }
-    }
-}
-
-/// Whether all of what was read is still so: then there was a moment at which all of it was so at once.
-pub(super) async fn are_still(
-    node: &Node,
-    parts: &BTreeMap<TopicPartition, Part>,
-    deadline: Instant,
-) -> Result<bool, Problem> {
-    let reads = parts.values().map(|part| part.reads.len());
-    let lists = parts.values().map(|part| part.lists.len());
-    // One key is read at one moment. What is in a range is looked at one after the other.
-    if reads.sum::<usize>() < 2 && lists.sum::<usize>() == 0 {
-        return Ok(true);
-    }
-    let asked = parts.iter().map(async |(at, part)| {
-        let places = node.places(&at.topic).map_err(Problem::internal)?;
-        places.are_still(at.partition, part, deadline).await
-    });
-    let answered = try_join_all(asked).await?;
-    Ok(answered.into_iter().all(|are_still| are_still))
-}
-
-/// The entity with a key, as its owner has it, and which one that is.
-pub(super) async fn read<S: State>(
-    slot: &Slot<S>,
-    key: &S::Key,
-    deadline: Instant,
-) -> Result<(Was, Option<Arc<Stored<S>>>), Problem> {
-    let mut pause = Pause::new(deadline);
-    loop {
-        let answered = match slot.owner(deadline).await? {
-            Owner::Here(here) => {
-                let look = |memory: &Memory<S>| look(&here, memory, key);
-                patiently(deadline, here.read(false, just(key), look)).await
-            }
-            Owner::Peer(peer) => {
-                let message = Message::Read(key_text::<S>(key));
-                let (cluster, at) = (&slot.cluster, &slot.partition);
-                let found =
-                    post::<(Was, Option<Box<RawValue>>)>(cluster, &peer, at, &message, deadline);
-                match found.await {
-                    Ok((was, value)) => value
-                        .map(|value| Stored::decode(value.get().as_bytes()).map(Arc::new))
-                        .transpose()
-                        .map(|stored| (was, stored))
-                        .map_err(|error| Problem::internal(error).into()),
-                    Err(unanswered) => Err(unanswered),
-                }
-            }
-        };
-        match answered {
-            Ok(found) => return Ok(found),
-            Err(unanswered) => pause.after(unanswered, &slot.cluster).await?,
-        }
     }
 }
 
@@ -373,7 +216,7 @@ pub(super) async fn commit(
 }
 
 /// Tells the owner of a partition, at a peer, and reads its answer.
-async fn post<T: DeserializeOwned>(
+pub(super) async fn post<T: DeserializeOwned>(
     cluster: &Cluster,
     peer: &Peer,
     to: &TopicPartition,
@@ -437,24 +280,64 @@ impl Courier {
             let Some(node) = node else {
                 return Err(Lost("this node is not ready".to_owned()));
             };
-            let deadline = Instant::now() + MESSAGE_MAX;
-            let places = node.places(&to.topic)?;
-            match places.place(to.partition, deadline).await? {
-                Place::Here(inbox) => {
-                    let response = deliver(&*inbox, message, deadline).await;
-                    let status = response.status();
-                    if !status.is_success() {
-                        return Err(Lost(format!("the writer of {to} answers {status}")));
-                    }
-                    let body = response.into_body().collect().await;
-                    let body = body.map_err(|error| Lost(error.to_string()))?.to_bytes();
-                    serde_json::from_slice(&body).map_err(|error| Lost(error.to_string()))
-                }
-                Place::Peer(peer) => post(&node.cluster, &peer, &to, &message, deadline)
-                    .await
-                    .map_err(|unanswered| lost(&to, unanswered)),
-            }
+            tell(&node, &to, message, Instant::now() + MESSAGE_MAX).await
         })
+    }
+}
+
+/// Tells the owner of a partition once, wherever it is, and reads its answer.
+async fn tell<T: DeserializeOwned>(
+    node: &Node,
+    to: &TopicPartition,
+    message: Message,
+    deadline: Instant,
+) -> Result<T, Lost> {
+    let places = node.places(&to.topic)?;
+    match places.place(to.partition, deadline).await? {
+        Place::Here(inbox) => {
+            let response = deliver(&*inbox, message, deadline).await;
+            let status = response.status();
+            if !status.is_success() {
+                return Err(Lost(format!("the writer of {to} answers {status}")));
+            }
+            let body = response.into_body().collect().await;
+            let body = body.map_err(|error| Lost(error.to_string()))?.to_bytes();
+            serde_json::from_slice(&body).map_err(|error| Lost(error.to_string()))
+        }
+        Place::Peer(peer) => post(&node.cluster, &peer, to, &message, deadline)
+            .await
+            .map_err(|unanswered| lost(to, unanswered)),
+    }
+}
+
+/// Keys by partition.
+pub(super) type Keys = BTreeMap<TopicPartition, Vec<String>>;
+
+/// Asks the owners of keys to leave them to a transaction that has lost so often. Whoever does not hear it in time does not.
+pub(super) async fn claim(node: &Node, id: TxId, losses: u32, keys: &Keys, deadline: Instant) {
+    let deadline = deadline.min(Instant::now() + CLAIMING_MAX);
+    let told = keys.iter().map(async |(to, keys)| {
+        let keys = keys.clone();
+        let message = Message::Claim(Claim { id, losses, keys });
+        let told: Result<(), Lost> = tell(node, to, message, deadline).await;
+        drop(told);
+    });
+    join_all(told).await;
+}
+
+/// Gives back what was claimed. Who does not hear it gives it back after a moment.
+pub(super) fn release(node: &Arc<Node>, id: TxId, keys: &Keys) {
+    let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+        // The process ends.
+        return;
+    };
+    for to in keys.keys().cloned() {
+        let node = node.clone();
+        runtime.spawn(async move {
+            let deadline = Instant::now() + CLAIMING_MAX;
+            let told: Result<(), Lost> = tell(&node, &to, Message::Release(id), deadline).await;
+            drop(told);
+        });
     }
 }
 
@@ -538,10 +421,17 @@ async fn deliver(inbox: &dyn Inbox, message: Message, deadline: Instant) -> Resp
         Message::Ask(id, attempt) => {
             answer(inbox, deadline, |slot| TxJob::Ask(id, attempt, slot)).await
         }
-        Message::Abort(id, attempt) => match inbox.send(TxJob::Abort(id, attempt)) {
-            Ok(()) => Json(()).into_response(),
-            Err(refusal) => refused(refusal),
-        },
+        Message::Claim(claim) => answer(inbox, deadline, |slot| TxJob::Claim(claim, slot)).await,
+        Message::Abort(id, attempt) => unanswered(inbox.send(TxJob::Abort(id, attempt))),
+        Message::Release(id) => unanswered(inbox.send(TxJob::Release(id))),
+    }
+}
+
+/// The answer to what the writer has no answer to.
+fn unanswered(sent: Result<(), Refusal>) -> Response {
+    match sent {
+        Ok(()) => Json(()).into_response(),
+        Err(refusal) => refused(refusal),
     }
 }
 

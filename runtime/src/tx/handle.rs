@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::{
     Listing, Part, Range, Read, Was, Write,
     ahead::{Again, Found, Place, again},
-    courier,
+    courier, reading,
 };
 use crate::{
     entry::{Edit, Entry},
@@ -153,7 +153,7 @@ impl Tx {
         if typed.bounds().is_none() {
             return Ok(Vec::new());
         }
-        let (comings, listed) = courier::list(slot, &range, self.deadline).await?;
+        let (comings, listed) = reading::list(slot, &range, self.deadline).await?;
         let count = listed.len();
         let mut all = self.touched();
         for (version, stored) in listed {
@@ -264,7 +264,7 @@ impl Tx {
             .remove(&at);
         let (was, stored) = match ahead {
             Some((was, now)) => (was, typed_now(now.as_ref())),
-            None => courier::read(slot, key, self.deadline).await?,
+            None => reading::read(slot, key, self.deadline).await?,
         };
         let mut all = self.touched();
         let many = all.len();
@@ -336,6 +336,16 @@ impl Tx {
         let touched = self.touched();
         let read = touched.iter().filter(|(_, it)| it.read.is_some());
         read.map(|(at, it)| (at.clone(), it.again)).collect()
+    }
+
+    /// All keys that it has read or written, by partition.
+    pub(super) fn keys(&self) -> courier::Keys {
+        let mut keys = courier::Keys::new();
+        for ((_, key), touched) in self.touched().iter() {
+            let of_partition = keys.entry(touched.place.clone()).or_default();
+            of_partition.push(key.clone());
+        }
+        keys
     }
 
     /// What it did in each partition; without its writes if they are not to happen.

@@ -79,6 +79,14 @@ pub(crate) struct Part {
     pub(crate) writes: Vec<Write>,
 }
 
+/// A transaction that has lost so often that others are to leave it these keys of a partition for a moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Claim {
+    pub(crate) id: TxId,
+    pub(crate) losses: u32,
+    pub(crate) keys: Vec<String>,
+}
+
 /// What home is asked for.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Commit {

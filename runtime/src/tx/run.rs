@@ -6,12 +6,14 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use super::{
     Commit, Committed, Never, Part, Tx, TxId, ahead,
-    courier::{self, Asked},
+    courier::{self, Asked, Keys},
+    reading,
 };
 use crate::{
     call::{Call, Free, Halt},
@@ -27,6 +29,8 @@ use crate::{
 
 /// How often the function of a transaction runs at most, because others changed what it had read.
 const RUNS_MAX: u32 = 32;
+/// One that has lost so often claims its keys before it runs again.
+const LOSSES_MAX: u32 = 3;
 /// Before the next run it waits for a random time up to this, doubled each time up to the other.
 const BACKOFF_MIN: Duration = Duration::from_millis(2);
 const BACKOFF_MAX: Duration = Duration::from_millis(200);
@@ -60,16 +64,21 @@ where
         id: TxId::new(),
         home: None,
         remembered,
-        asked_at: None,
+        unknown: false,
+        claimed: Keys::new(),
     };
     let mut backoff = BACKOFF_MIN;
-    let mut reads = Vec::new();
+    let (mut reads, mut keys) = (Vec::new(), Keys::new());
     for run in 0..RUNS_MAX {
+        if run >= LOSSES_MAX {
+            running.claim(run, std::mem::take(&mut keys)).await;
+        }
         let ahead = ahead::read(node, &reads, deadline).await;
         let mut tx = Tx::new(node.clone(), deadline, ahead);
         let response = function(Free::again(call), &mut tx).await?;
         let writes = response.status().as_u16() < 400;
         reads = tx.reads();
+        keys = tx.keys();
         let parts = tx.into_parts(writes);
         if let Some(answer) = running.end(run, parts, response).await? {
             return Ok(answer);
@@ -95,14 +104,30 @@ struct Transacting<'a> {
     node: &'a Arc<Node>,
     deadline: Instant,
     id: TxId,
-    /// Which home the id is for: attempts of different homes can't be compared.
+    /// The same for all runs: attempts of different homes can't be compared.
     home: Option<TopicPartition>,
     remembered: Remembered,
-    /// The home that was asked to commit a run, and of which it is not known whether it was.
-    asked_at: Option<TopicPartition>,
+    /// Whether home was asked to commit a run, and it is not known whether it was.
+    unknown: bool,
+    /// What others are to leave to it.
+    claimed: Keys,
+}
+
+impl Drop for Transacting<'_> {
+    fn drop(&mut self) {
+        if !self.claimed.is_empty() {
+            courier::release(self.node, self.id, &self.claimed);
+        }
+    }
 }
 
 impl Transacting<'_> {
+    /// Has lost as often as it has run: the next run shall be the last.
+    async fn claim(&mut self, losses: u32, keys: Keys) {
+        courier::claim(self.node, self.id, losses, &keys, self.deadline).await;
+        self.claimed.extend(keys);
+    }
+
     /// Commits a run, or makes sure that what it has seen was so at one time. None if it has to run again.
     async fn end(
         &mut self,
@@ -111,20 +136,13 @@ impl Transacting<'_> {
         response: Response,
     ) -> Result<Option<Answer>, Problem> {
         let Some(first) = parts.iter().find(|(_, part)| !part.writes.is_empty()) else {
-            if !courier::are_still(self.node, &parts, self.deadline).await? {
+            if !reading::are_still(self.node, &parts, self.deadline).await? {
                 return Ok(None);
             }
             return self.settle(response).await.map(Some);
         };
-        let home = match &self.remembered {
-            Some((_, home)) => home.clone(),
-            None => first.0.clone(),
-        };
-        // Of a home that may still have an earlier run on its way, no other may be asked.
-        let home = self.asked_at.clone().unwrap_or(home);
-        if self.home.as_ref().is_some_and(|before| *before != home) {
-            self.id = TxId::new();
-        }
+        let remembered = self.remembered.as_ref().map(|(_, home)| home);
+        let home = self.home.as_ref().or(remembered).unwrap_or(first.0).clone();
         self.home = Some(home.clone());
         let (response, reply) = idempotency::encode(response);
         if response.status().is_server_error() {
@@ -132,10 +150,13 @@ impl Transacting<'_> {
             return self.settle(response).await.map(Some);
         }
         let mut parts = parts;
+        let request = self.request_if_needed(&home);
+        // Without an id nobody can ask for it again.
+        let reply = request.as_ref().map_or_else(Bytes::new, |_| reply);
         let commit = Commit {
             id: self.id,
             run,
-            request: Some(self.request()),
+            request,
             reply: reply.clone(),
             own: parts.remove(&home).unwrap_or_default(),
             others: parts.into_iter().collect(),
@@ -186,7 +207,7 @@ impl Transacting<'_> {
 
     /// Nothing is to happen any more: not even what was asked for before, if nobody knows whether it was.
     async fn settle(&mut self, response: Response) -> Result<Answer, Problem> {
-        let Some(home) = self.asked_at.clone() else {
+        let Some(home) = self.home.clone().filter(|_| self.unknown) else {
             return Ok(Answer {
                 response,
                 kept: false,
@@ -211,6 +232,14 @@ impl Transacting<'_> {
         }
     }
 
+    /// The id by which it happens once. The writer in this process says what became of it, as of a command; over a connection that may break, only the log can tell.
+    fn request_if_needed(&self, home: &TopicPartition) -> Option<RequestId> {
+        let places = self.node.places(&home.topic).ok();
+        let is_here = places.is_some_and(|places| places.is_here(home.partition));
+        let needed = self.remembered.is_some() || self.unknown || !is_here;
+        needed.then(|| self.request())
+    }
+
     fn request(&self) -> RequestId {
         match &self.remembered {
             Some((request, _)) => request.clone(),
@@ -225,21 +254,25 @@ impl Transacting<'_> {
 
     /// Asks home until it says what became of it.
     async fn ask(&mut self, home: &TopicPartition, commit: Commit) -> Result<Committed, Problem> {
+        let nobody_knows = || {
+            Problem::unavailable(
+                "nobody said in time what became of the transaction; it may still be committed. \
+                 Repeat it with the same `Idempotency-Key` to be sure that it happens once",
+                RETRY_AFTER_SECONDS,
+            )
+        };
         let mut pause = Pause::new(self.deadline);
         loop {
             match courier::commit(self.node, home, commit.clone(), self.deadline).await {
                 Asked::Answered(outcome) => return Ok(outcome),
                 Asked::Refused(problem) => return Err(problem),
                 Asked::Undone => {}
-                Asked::Unknown => self.asked_at = Some(home.clone()),
+                Asked::Unknown if commit.request.is_none() => return Err(nobody_knows()),
+                Asked::Unknown => self.unknown = true,
             }
             if let Err(problem) = pause.wait(&self.node.cluster).await {
-                return Err(if self.asked_at.is_some() {
-                    Problem::unavailable(
-                        "nobody said in time what became of the transaction; it may still be committed. \
-                         Repeat it with the same `Idempotency-Key` to be sure that it happens once",
-                        RETRY_AFTER_SECONDS,
-                    )
+                return Err(if self.unknown {
+                    nobody_knows()
                 } else {
                     problem
                 });

@@ -1,10 +1,13 @@
-//! Parked: commands on keys that a transaction has locked. They hold nothing themselves, so they may wait.
+//! Parked: commands on keys that a transaction has locked, or claimed. They hold nothing themselves, so they may wait.
+
+use tokio::time::Instant;
 
 use super::{Running, group::Group};
 use crate::{
-    mailbox::{Command, Refusal},
+    key::parse_key,
+    mailbox::{Command, Refusal, Slot},
     state::State,
-    tx::Freed,
+    tx::{Claim, Freed, TxId},
 };
 
 /// Commands of one partition that may wait for locked keys; beyond it they are refused (503).
@@ -13,7 +16,8 @@ const PARKED_MAX: usize = 10_000;
 impl<S: State> Running<S> {
     /// The command, if its key is free. Otherwise it waits, behind those that wait already.
     pub(super) fn park(&mut self, command: Command<S>) -> Option<Command<S>> {
-        if !self.tx.locks.is_locked(&command.key) {
+        let key = &command.key;
+        if !self.tx.locks.is_locked(key) && self.tx.claims.may_have(key, None) {
             return Some(command);
         }
         if self.tx.parked_count >= PARKED_MAX {
@@ -45,6 +49,40 @@ impl<S: State> Running<S> {
                     self.decide_command(command, group);
                 }
             }
+        }
+    }
+
+    /// Others leave these keys alone for a moment.
+    pub(super) fn claim(&mut self, claim: Claim, slot: Slot<()>) {
+        let Claim { id, losses, keys } = claim;
+        let now = Instant::now();
+        // What is no key can't be written either.
+        for key in keys.iter().filter_map(|key| parse_key::<S>(key).ok()) {
+            self.tx.claims.claim(key, id, losses, now);
+        }
+        drop(slot.send(Ok(())));
+    }
+
+    /// The transaction has its locks, or is over.
+    pub(super) fn release(&mut self, id: TxId, group: &mut Group<S>) {
+        if !self.tx.claims.is_empty() {
+            let keys = self.tx.claims.release(id);
+            let ranges = Vec::new();
+            self.unpark(Freed { keys, ranges }, group);
+        }
+    }
+
+    /// Ends claims that have lasted long enough.
+    pub(super) fn expire_claims(&mut self) {
+        if self.tx.claims.is_empty() || self.tenure.is_none() {
+            return;
+        }
+        let keys = self.tx.claims.expire(Instant::now());
+        if !keys.is_empty() {
+            let mut group = self.new_group();
+            let ranges = Vec::new();
+            self.unpark(Freed { keys, ranges }, &mut group);
+            self.append(group);
         }
     }
 

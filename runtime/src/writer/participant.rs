@@ -47,7 +47,7 @@ impl<S: State> Running<S> {
             Err(Never::TooLong(bytes)) => return drop(slot.send(Ok(Vote::TooLong(bytes)))),
             Err(Never::Differs) => unreachable!("a part has no id of a request"),
         };
-        if let Err(what) = self.check(&typed) {
+        if let Err(what) = self.check(id, &typed) {
             return drop(slot.send(Ok(Vote::No(what))));
         }
         let writes = typed.writes.iter().map(|(change, value)| Write {
@@ -69,6 +69,7 @@ impl<S: State> Running<S> {
         self.tx.note(&key, Some(&value), self.schema);
         let (reads, ranges) = (typed.read_keys(), typed.ranges());
         self.tx.locks.lock(id, reads, ranges, typed.written_keys());
+        self.release(id, group);
         let record = self.record(Kind::Data, key, Some(value));
         let index = self.push(group, record, Changes::None);
         let answer = Reply::Then(Box::new(move |outcome| {

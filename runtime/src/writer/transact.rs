@@ -122,7 +122,7 @@ impl<S: State> Running<S> {
         if commit.run > 0 {
             self.metrics.tx_retries.inc();
         }
-        if let Err(what) = self.check(&own) {
+        if let Err(what) = self.check(commit.id, &own) {
             self.metrics.tx_conflicts.inc();
             return drop(slot.send(Ok(Committed::Conflict(what))));
         }
@@ -154,7 +154,8 @@ impl<S: State> Running<S> {
                 }
                 drop(slot.send(outcome.map(|offset| Committed::Yes(offset, reply))));
             }));
-            return self.write(group, writing, answer);
+            self.write(group, writing, answer);
+            return self.release(id, group);
         }
         if self.tx.runs.len() >= RUNS_MAX {
             return drop(slot.send(Err(Refusal::QueueFull)));
@@ -170,6 +171,7 @@ impl<S: State> Running<S> {
         };
         let (reads, ranges) = (own.read_keys(), own.ranges());
         self.tx.locks.lock(id, reads, ranges, own.written_keys());
+        self.release(id, group);
         let participants = others.iter().map(|(to, _)| to.clone()).collect();
         self.tx.tasks.spawn(coordinate(
             self.tx.mailbox.clone(),
@@ -398,7 +400,13 @@ impl<S: State> Running<S> {
     }
 
     /// Whether what was read is still so, and all keys can be had.
-    pub(super) fn check(&self, part: &TypedPart<S>) -> Result<(), String> {
+    pub(super) fn check(&self, id: TxId, part: &TypedPart<S>) -> Result<(), String> {
+        let written = part.writes.iter().map(|(change, _)| &change.key);
+        let mut keys = part.reads.iter().map(|(key, _)| key).chain(written);
+        if let Some(key) = keys.find(|key| !self.tx.claims.may_have(key, Some(id))) {
+            let key = key_text::<S>(key);
+            return Err(format!("`{key}` is left to one that has lost more often"));
+        }
         for (key, version) in &part.reads {
             let now = self.look(key).map(|stored| Version {
                 incarnation: self.incarnation,

@@ -12,7 +12,7 @@ use super::{Running, transact::Run};
 use crate::{
     mailbox::{Command, Refusal, TxJob, WeakMailbox},
     state::State,
-    tx::{Attempt, Locks, Others, Pending, TxId},
+    tx::{Attempt, Claims, Locks, Others, Pending, TxId},
     writer::group::Group,
 };
 
@@ -31,6 +31,8 @@ pub(super) struct Transactions<S: State> {
     pub(super) runs: HashMap<TxId, Run<S>>,
     /// How many were begun.
     pub(super) attempts: u64,
+    /// What others leave alone for a moment. It is in no log either.
+    pub(super) claims: Claims<S::Key>,
     /// Commands that wait for keys.
     pub(super) parked: BTreeMap<S::Key, VecDeque<Command<S>>>,
     pub(super) parked_count: usize,
@@ -53,6 +55,7 @@ impl<S: State> Transactions<S> {
             others,
             pending: Pending::default(),
             locks: Locks::default(),
+            claims: Claims::default(),
             runs: HashMap::new(),
             attempts: 0,
             parked: BTreeMap::new(),
@@ -77,6 +80,8 @@ impl<S: State> Running<S> {
             TxJob::Prepare(prepare, slot) => self.prepare(*prepare, slot, group),
             TxJob::Finish(id, attempt, slot) => self.finish(id, attempt, slot, group),
             TxJob::Abort(id, attempt) => self.abort(id, attempt, group),
+            TxJob::Claim(claim, slot) => self.claim(claim, slot),
+            TxJob::Release(id) => self.release(id, group),
         }
     }
 
@@ -106,6 +111,7 @@ impl<S: State> Running<S> {
         tx.tasks.abort_all();
         tx.pending = Pending::default();
         tx.locks = Locks::default();
+        tx.claims = Claims::default();
         tx.finishing.clear();
         tx.doubts.clear();
         for (_, run) in tx.runs.drain() {

@@ -19,11 +19,14 @@ use crate::{
     partitions::just,
     prelude::*,
     tx::{
-        Bug, Commit, Committed, Listing, Part, Range, Read, TxId, Version, Was, Write, is_broken,
+        Bug, Claim, Commit, Committed, Listing, Part, Range, Read, TxId, Version, Was, Write,
+        is_broken,
     },
 };
 
 const RUNS_MAX: u32 = 8;
+/// One that has lost so often claims its keys.
+const LOSSES_MAX: u32 = 2;
 
 fn room() -> Range {
     Range::of::<Pile>(&("r".to_owned().."s".to_owned()), 1).unwrap()
@@ -221,7 +224,11 @@ impl Client {
         };
         let tx = TxId::of(u128::from(id));
         let mut unknown = false;
+        let claims = self.random.f64() < 0.3;
         for run in 0..RUNS_MAX {
+            if claims && run >= LOSSES_MAX {
+                self.claim(tx, run, &keys).await;
+            }
             let Some((accessed, parts)) = self.function(id, &keys).await else {
                 self.pause(50).await;
                 continue;
@@ -253,6 +260,10 @@ impl Client {
             }
             self.pause(50 << run.min(4)).await;
         }
+        for (number, _) in &keys {
+            // Those that do not hear it give up what was claimed by themselves.
+            drop(self.owner(*number).0.send(Job::Tx(TxJob::Release(tx))));
+        }
         if unknown {
             // What was asked for may still be on its way: it must never happen after this was said.
             let settle = Commit {
@@ -280,6 +291,17 @@ impl Client {
         did.writes = all_keys().into_iter().chain(rooms).collect();
         did.end = Some(Instant::now());
         did
+    }
+
+    /// Others are to leave it the keys for a moment. Some do not hear it, or too late.
+    async fn claim(&mut self, id: TxId, losses: u32, keys: &[At]) {
+        for (number, key) in keys {
+            let (mailbox, ..) = self.owner(*number);
+            let keys = vec![(*key).to_owned()];
+            let claim = Claim { id, losses, keys };
+            let asked = mailbox.ask(|slot| Job::Tx(TxJob::Claim(claim, slot)));
+            drop(timeout(Duration::from_millis(50), asked).await);
+        }
     }
 
     /// What the user's function would do: reads and writes, by partition.
