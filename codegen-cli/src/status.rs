@@ -24,6 +24,21 @@ pub(crate) struct Status {
     #[serde(default)]
     acks: BTreeMap<String, Ack>,
     partitions: Vec<Partition>,
+    /// Older builds don't say.
+    #[serde(default)]
+    inputs: Vec<Input>,
+}
+
+/// A partition of a topic whose events a function takes in.
+#[derive(Debug, Deserialize)]
+struct Input {
+    topic: String,
+    partition: u32,
+    function: String,
+    phase: String,
+    stopped_because: Option<String>,
+    position: u64,
+    lag: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -294,6 +309,7 @@ impl fmt::Display for Overview {
             nodes,
             acks,
             partitions,
+            inputs: _,
         } = &self.asked;
         let ready = if *ready { "ready" } else { "not ready" };
         writeln!(f, "{service} {version}, node {node} of {cluster}: {ready}")?;
@@ -350,6 +366,26 @@ impl fmt::Display for Overview {
                     f,
                     "{topic}/{number} is in doubt for {age_ms} ms of transaction {transaction}: {home} knows what became of it"
                 )?;
+            }
+        }
+        let all = [&self.asked].into_iter().chain(self.others.values());
+        let inputs = all.flat_map(|status| &status.inputs);
+        for input in inputs.filter(|input| input.phase != "elsewhere") {
+            let Input {
+                topic,
+                partition,
+                function,
+                position,
+                lag,
+                ..
+            } = input;
+            write!(
+                f,
+                "{topic}/{partition}, taken in by {function}: at {position}, {lag} behind"
+            )?;
+            match &input.stopped_because {
+                Some(why) => writeln!(f, ", stopped {why}")?,
+                None => writeln!(f)?,
             }
         }
         Ok(())
@@ -430,6 +466,10 @@ mod tests {
                  "keys": 0, "bytes": 0, "position": 0, "queue": 0},
                 {"topic": "vertex", "partition": 3, "phase": "standby", "owner": null, "standbys": ["a"], "staleness_ms": 5,
                  "keys": 0, "bytes": 0, "position": 0, "queue": 0}
+            ],
+            "inputs": [
+                {"topic": "edges", "partition": 0, "function": "linked", "phase": "reading", "position": 7, "lag": 2, "event_time_ms": 5},
+                {"topic": "edges", "partition": 1, "function": "linked", "phase": "elsewhere", "position": 0, "lag": 0, "event_time_ms": 0}
             ]
         }"#,
         );
@@ -439,7 +479,9 @@ mod tests {
             "partitions": [
                 {"topic": "vertex", "partition": 0, "phase": "standby", "owner": "a", "epoch": 7, "standbys": ["b"], "staleness_ms": 3,
                  "keys": 12, "bytes": 100, "position": 38, "queue": 0}
-            ]
+            ],
+            "inputs": [{"topic": "edges", "partition": 1, "function": "linked", "phase": "stopped", "position": 3, "lag": 4,
+                        "stopped_because": "at offset 3: 404: no such vertex", "event_time_ms": 5}]
         }"#,
         );
         let overview = Overview {
@@ -459,6 +501,8 @@ vertex/2   unreachable  c      a (?)             0     0     0 B         0      
 vertex/3   leaderless   -      a (-0, 5 ms)      0     0     0 B         0      0         -
 vertex/0 is in doubt for 1200 ms of transaction 07: vertex/2 knows what became of it
 vertex/1 halted: a bad record
+edges/0, taken in by linked: at 7, 2 behind
+edges/1, taken in by linked: at 3, 4 behind, stopped at offset 3: 404: no such vertex
 ";
         assert_eq!(overview.to_string(), expected);
     }

@@ -1,6 +1,7 @@
 //! The arguments of attributes -> values that keep their tokens.
 
 mod arguments;
+mod event;
 mod words;
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
@@ -11,6 +12,7 @@ use syn::{
     parse::{ParseStream, Parser as _},
 };
 
+pub(crate) use self::event::EventAttr;
 use self::{
     arguments::{Argument, Value, arguments, flag, partitions, string},
     words::{ack, crud},

@@ -3,6 +3,7 @@
 //! All paths are absolute, so that nothing in the user's scope is captured, and locals have the macro's own hygiene.
 
 mod argument;
+mod event;
 mod handler;
 mod handlers;
 mod reply;
@@ -15,7 +16,7 @@ use syn::{Item, ItemFn, ItemImpl};
 
 use crate::{
     ast::{FreeItem, HandlersItem, StateItem},
-    attr::{RouteAttr, StateAttr},
+    attr::{EventAttr, RouteAttr, StateAttr},
     check,
     errors::Errors,
     fallback,
@@ -105,6 +106,43 @@ pub(crate) fn handler(attr: TokenStream, item: TokenStream) -> TokenStream {
                 .receiver()
                 .is_none()
                 .then(|| fallback::free_handler(&parsed.item));
+            quote!(#errors #item #stub)
+        }
+    }
+}
+
+/// `#[on_event(topic = "…")]`
+pub(crate) fn on_event(attr: TokenStream, item: TokenStream) -> TokenStream {
+    let Ok(parsed) = syn::parse2::<ItemFn>(item.clone()) else {
+        return wrong_place(
+            item,
+            "`#[on_event(topic = \"…\")]` belongs on a free function: `fn sighted(entry: &mut Entry<Place>, sighting: Sighting)`",
+        );
+    };
+    let errors = Errors::new();
+    let mut parsed = FreeItem::read(parsed);
+    if parsed.item.sig.asyncness.is_some() {
+        // A transaction may have nothing to wait for.
+        let allowed = syn::parse_quote!(#[allow(clippy::unused_async)]);
+        parsed.item.attrs.push(allowed);
+    }
+    let attr = EventAttr::parse(attr, &errors);
+    let model = check::event_handler(&parsed, attr, &errors);
+    let item = &parsed.item;
+    match (model, errors.finish()) {
+        (Some(model), None) => {
+            let expansion = event::expand(&model);
+            quote!(#item #expansion)
+        }
+        (_, errors) => {
+            let item = fallback::unused_function(item);
+            // A method has no place beside it for a stub.
+            let stub = parsed
+                .item
+                .sig
+                .receiver()
+                .is_none()
+                .then(|| fallback::event_handler(&parsed.item));
             quote!(#errors #item #stub)
         }
     }

@@ -93,3 +93,23 @@ pub(crate) fn free_handler(function: &ItemFn) -> TokenStream {
         }
     }
 }
+
+/// The type of the name of a function of events, without an input.
+pub(crate) fn event_handler(function: &ItemFn) -> TokenStream {
+    let (visibility, ident) = (&function.vis, &function.sig.ident);
+    quote! {
+        #[doc(hidden)]
+        #[allow(non_camel_case_types, dead_code)]
+        #visibility struct #ident {}
+
+        #[automatically_derived]
+        impl ::memgen::private::Part for #ident {}
+
+        #[automatically_derived]
+        impl ::memgen::private::EventHandler for #ident {
+            fn input() -> ::memgen::private::Input {
+                ::core::unreachable!("the build has failed")
+            }
+        }
+    }
+}

@@ -48,6 +48,12 @@ pub fn handler(attr: TokenStream, item: TokenStream) -> TokenStream {
     expand::handler(attr.into(), item.into()).into()
 }
 
+/// A function that takes in the events of a topic: `#[on_event(topic = "sightings", key = "place")]` on a free function.
+#[proc_macro_attribute]
+pub fn on_event(attr: TokenStream, item: TokenStream) -> TokenStream {
+    expand::on_event(attr.into(), item.into()).into()
+}
+
 /// The operations of a document that users write: a trait, each method of which answers 501 until somebody implements it; and such an implementation.
 #[proc_macro_attribute]
 pub fn operations(attr: TokenStream, item: TokenStream) -> TokenStream {

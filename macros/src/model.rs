@@ -4,7 +4,7 @@ use proc_macro2::Ident;
 use syn::{Attribute, LitStr, Type, Visibility};
 
 use crate::{
-    symbols::{Ack, Crud, Method},
+    symbols::{Ack, Crud, Format, Method},
     template::Template,
 };
 
@@ -122,6 +122,30 @@ pub(crate) enum Source {
 pub(crate) struct FreeHandler {
     pub(crate) visibility: Visibility,
     pub(crate) route: Route,
+}
+
+/// A function that takes events in.
+#[derive(Debug)]
+pub(crate) struct EventHandler {
+    pub(crate) visibility: Visibility,
+    pub(crate) ident: Ident,
+    pub(crate) topic: LitStr,
+    pub(crate) dead_letters: Option<LitStr>,
+    /// The fields of the event that are the key; the record's key if `None`.
+    pub(crate) key: Option<Vec<Vec<Ident>>>,
+    pub(crate) format: Format,
+    pub(crate) target: EventTarget,
+    pub(crate) event: Type,
+    /// `None` is `()`.
+    pub(crate) reply: Option<Type>,
+}
+
+/// What an event changes.
+#[derive(Debug)]
+pub(crate) enum EventTarget {
+    /// The entity of its key, of this state.
+    Entry(Box<Type>),
+    Transaction,
 }
 
 /// A literal with another text at the same place.

@@ -27,6 +27,33 @@ pub(crate) const CRUD: &str = "crud";
 /// When a write counts.
 pub(crate) const ACK: &str = "ack";
 
+/// The topic of events that can't be taken in.
+pub(crate) const DEAD_LETTERS: &str = "dead_letters";
+/// How events are written.
+pub(crate) const FORMAT: &str = "format";
+
+/// What `#[on_event(…)]` knows.
+pub(crate) const EVENT_WORDS: [&str; 4] = [TOPIC, KEY, DEAD_LETTERS, FORMAT];
+
+/// How events are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    Json,
+    Bytes,
+}
+
+impl Format {
+    pub(crate) const WORDS: [&str; 2] = ["json", "bytes"];
+
+    pub(crate) fn of(word: &str) -> Option<Self> {
+        Some(match word {
+            "json" => Self::Json,
+            "bytes" => Self::Bytes,
+            _ => return None,
+        })
+    }
+}
+
 /// What `#[stateful_api(…)]` knows.
 pub(crate) const STATE_WORDS: [&str; 6] = [PATH, TOPIC, PARTITIONS, GLOBAL, CRUD, ACK];
 

@@ -20,6 +20,7 @@ use crate::{
     mailbox::RETRY_AFTER_SECONDS,
     metrics::Metrics,
     problem::Problem,
+    stream::{InputStatus, Inputs},
     watched::{PartitionPhase, PartitionStatus, Watched},
 };
 
@@ -34,6 +35,7 @@ pub(crate) struct Health {
     pub(crate) node: String,
     pub(crate) incarnation: u64,
     pub(crate) watched: Vec<Box<dyn Watched>>,
+    pub(crate) inputs: Inputs,
     pub(crate) log: Arc<dyn Log>,
     pub(crate) nodes: Cluster,
     pub(crate) metrics: Metrics,
@@ -86,6 +88,9 @@ impl Health {
         for watched in &self.watched {
             watched.measure();
         }
+        for input in &self.inputs {
+            input.measure();
+        }
         let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         let connected = self.nodes.now().connected;
         self.metrics.coordinator_connected.set(connected.into());
@@ -110,6 +115,9 @@ struct Status<'a> {
     /// When the writes of each topic count.
     acks: BTreeMap<String, AckStatus>,
     partitions: Vec<PartitionStatus>,
+    /// The partitions of topics whose events functions take in, as far as this node reads them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    inputs: Vec<InputStatus>,
 }
 
 /// When the writes of a topic count.
@@ -278,6 +286,7 @@ pub(crate) fn status(health: &Health) -> Value {
             })
             .collect(),
         partitions: readiness.0,
+        inputs: health.inputs.iter().map(|input| input.status()).collect(),
     };
     serde_json::to_value(&status).unwrap_or_default()
 }

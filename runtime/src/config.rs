@@ -97,6 +97,8 @@ pub struct Config {
     pub embedded: EmbeddedConfig,
     /// What is set of Kafka.
     pub kafka: KafkaConfig,
+    /// A file with events for the topics that the service takes in, where the log is embedded.
+    pub replay: Option<PathBuf>,
     /// How many records the log of a partition grows at least before a new snapshot of it is kept; none are if 0.
     pub snapshot_records: u64,
     /// What opens the operations of a document that demand to know who asks: the name of a security scheme, and a key, a token or `user:password` for it.
@@ -162,6 +164,8 @@ pub struct Limits {
 pub struct EmbeddedConfig {
     /// The size at which a new segment file begins, in bytes.
     pub segment_bytes: u64,
+    /// For how long events are kept at least; longer, where a function has yet to take them in.
+    pub stream_retention: Duration,
 }
 
 /// Which log keeps the records.
@@ -333,6 +337,7 @@ impl Default for Config {
             ack: AckConfig::default(),
             embedded: EmbeddedConfig::default(),
             kafka: KafkaConfig::default(),
+            replay: None,
             snapshot_records: 10_000,
             credentials: Vec::new(),
             log_format: LogFormat::default(),
@@ -374,6 +379,7 @@ impl Default for EmbeddedConfig {
     fn default() -> Self {
         Self {
             segment_bytes: 64 << 20,
+            stream_retention: Duration::from_secs(7 * 24 * 3600),
         }
     }
 }

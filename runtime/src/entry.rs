@@ -1,8 +1,11 @@
 //! One entity inside a command: it may exist or not, and may be changed, made or removed.
 
-use std::sync::Arc;
+use std::{fmt::Display, sync::Arc};
 
-use crate::{memory::Stored, state::State};
+use bytes::Bytes;
+use serde::Serialize;
+
+use crate::{memory::Stored, state::State, stream::Emits};
 
 /// The entity of a command's key, as it will be when all writes before it are done.
 ///
@@ -37,6 +40,7 @@ pub struct Entry<S: State> {
     key: S::Key,
     before: Option<Arc<Stored<S>>>,
     edit: Edit<S>,
+    emits: Emits,
 }
 
 /// What a command did to its entity.
@@ -53,12 +57,17 @@ impl<S: State> Entry<S> {
             key,
             before,
             edit: Edit::Untouched,
+            emits: Emits::default(),
         }
     }
 
-    /// The key, and what the command did.
-    pub(crate) fn into_parts(self) -> (S::Key, Edit<S>) {
-        (self.key, self.edit)
+    /// The key, what the command did, and what it emitted.
+    pub(crate) fn into_parts(self) -> (S::Key, Edit<S>, Emits) {
+        (self.key, self.edit, self.emits)
+    }
+
+    pub(crate) fn emits(&self) -> &Emits {
+        &self.emits
     }
 
     /// The key, whether or not an entity has it.
@@ -104,6 +113,44 @@ impl<S: State> Entry<S> {
             return self.insert(make());
         }
         self.get_mut().expect("get found it on the line above")
+    }
+
+    /// Emits a record to a topic that others read: a value as JSON, under a key that decides its partition.
+    ///
+    /// It happens with what the command changes or not at all, and arrives at least once, in order with all else that the partition of this entity emits. Of an error (a status from 400 on)
+    /// nothing is emitted. What can't be serialized, is longer than a million bytes, or has a topic that can't be one fails the command with 500.
+    ///
+    /// ```
+    /// use memgen::prelude::*;
+    ///
+    /// #[stateful_api(path = "/door", crud(get))]
+    /// #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+    /// pub struct Door {
+    ///     #[key]
+    ///     pub id: u32,
+    ///     pub opened: u64,
+    /// }
+    ///
+    /// #[handlers]
+    /// impl Door {
+    ///     #[post("/{id}/open")]
+    ///     fn open(entry: &mut Entry<Self>) {
+    ///         let id = *entry.key();
+    ///         let door = entry.or_insert_with(|| Door { id, opened: 0 });
+    ///         door.opened += 1;
+    ///         let door = door.clone();
+    ///         entry.emit("opened", id, &door);
+    ///     }
+    /// }
+    /// # fn main() {}
+    /// ```
+    pub fn emit(&mut self, topic: &str, key: impl Display, value: &impl Serialize) {
+        self.emits.json(topic, &key, value);
+    }
+
+    /// Emits bytes as they are. See [`emit`](Self::emit).
+    pub fn emit_bytes(&mut self, topic: &str, key: impl Into<Bytes>, value: impl Into<Bytes>) {
+        self.emits.bytes(topic, key.into(), value.into());
     }
 
     /// Removes the entity. Returns it if there was one.

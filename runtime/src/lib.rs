@@ -77,6 +77,7 @@ mod simulation;
 mod snapshot;
 pub mod state;
 mod store;
+mod stream;
 mod takeover;
 mod template;
 mod tender;
@@ -89,6 +90,8 @@ mod writer;
 pub use memgen_macros::handler;
 #[doc = include_str!("docs/handlers.md")]
 pub use memgen_macros::handlers;
+#[doc = include_str!("docs/on_event.md")]
+pub use memgen_macros::on_event;
 #[cfg(feature = "contract")]
 #[doc = include_str!("docs/operations.md")]
 pub use memgen_macros::operations;
@@ -117,7 +120,7 @@ pub mod prelude {
     pub use uuid::Uuid;
 
     pub use crate::{
-        Caller, Entry, Problem, Result, Store, Tx, handler, handlers,
+        Caller, Entry, Problem, Result, Store, Tx, handler, handlers, on_event,
         problem::{Conflict, Forbidden, Gone, Invalid, NotFound, Unavailable},
         reply::{Accepted, Created, NoContent, SeeOther},
         stateful_api,
@@ -132,7 +135,9 @@ macro_rules! service {
     };
     ($($part:path),+ $(,)?) => {{
         #[allow(unused_imports)]
-        use $crate::private::{FreePart as _, StatePart as _, StateWithHandlersPart as _};
+        use $crate::private::{
+            FreePart as _, InputPart as _, StatePart as _, StateWithHandlersPart as _,
+        };
         const _: fn() = || {
             fn part<T: $crate::private::Part>() {}
             $(part::<$part>();)+

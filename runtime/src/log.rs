@@ -82,6 +82,27 @@ impl fmt::Debug for TopicPartition {
     }
 }
 
+/// The format of a topic that is a stream.
+pub(crate) const STREAM_FORMAT: &str = "stream";
+
+/// A stream, as far as something of it stays the same.
+fn stream(topic: &str, partitions: u32) -> Topic {
+    Topic {
+        name: topic.to_owned(),
+        partitions,
+        partitioner: "murmur2 key".to_owned(),
+        format: STREAM_FORMAT.to_owned(),
+    }
+}
+
+/// A topic can't be a stream.
+fn no_stream(topic: &str) -> LogError {
+    LogError::Shape {
+        topic: topic.to_owned(),
+        what: "it holds a state: events have a topic of their own".to_owned(),
+    }
+}
+
 /// What must stay the same for as long as a topic lives. It is kept with the log and compared at each start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Topic {
@@ -267,6 +288,26 @@ pub trait Log: Send + Sync + 'static {
     /// # Errors
     /// [`LogError::Shape`] if the topic was declared differently before; [`LogError::Io`].
     fn declare<'a>(&'a self, topic: &'a Topic) -> BoxFuture<'a, Result<(), LogError>>;
+
+    /// A *stream*: a topic of events, which others write or read, and which is not compacted. It is made with so many partitions if it is not there and may be made; otherwise nothing is asked of it.
+    /// How many partitions it has. Its records carry no ballot but that of strangers ([`Ballot::FOREIGN`](crate::record::Ballot)), nobody folds them, and each producer may be one of many at the
+    /// same time.
+    ///
+    /// # Errors
+    /// [`LogError::Shape`] if it is the changelog of a state; [`LogError::Setup`]; [`LogError::Io`].
+    fn open_stream<'a>(
+        &'a self,
+        topic: &'a str,
+        partitions: u32,
+    ) -> BoxFuture<'a, Result<u32, LogError>>;
+
+    /// Whether a declared topic of this name holds a state.
+    fn is_changelog(&self, topic: &str) -> bool;
+
+    /// One of those who read a partition of a stream needs nothing before this offset any more. A log that keeps what is not read may forget it, once it is old enough.
+    fn consumed(&self, partition: &TopicPartition, reader: &str, before: Offset) {
+        let _ = (partition, reader, before);
+    }
 
     /// The layouts under which values of a topic were written, in no order; none if the topic is not there. It need not be declared, and is
     /// not changed: whoever can't read them goes away and leaves no trace.

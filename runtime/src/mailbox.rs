@@ -1,5 +1,7 @@
 //! The way to a partition's writer: a bounded queue, and a slot for each reply.
 
+use std::sync::Arc;
+
 use axum::response::Response;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -11,6 +13,7 @@ use crate::{
     problem::Problem,
     record::Offset,
     state::State,
+    stream::{Batch, Reached, Taken},
     tx::{Attempt, Claim, Commit, Committed, Fate, Prepare, TxId, Vote},
 };
 
@@ -40,6 +43,18 @@ pub(crate) enum Job<S: State> {
     Forget(RequestId),
     /// A message of a transaction.
     Tx(TxJob),
+    /// Take events in.
+    Events(Box<Batch<S>>, Slot<Taken>),
+    /// What else concerns streams.
+    Stream(StreamJob),
+}
+
+/// What concerns streams, whatever the state is.
+pub(crate) enum StreamJob {
+    /// How far was this input partition taken in?
+    Reached(Arc<str>, Slot<Reached>),
+    /// What was emitted has arrived, up to this sequence number of the outbox.
+    Sent(u64),
 }
 
 /// What concerns a transaction over several keys. Each message but the first is about one attempt of its home, and does nothing to others.
@@ -183,6 +198,11 @@ impl<S: State> Mailbox<S> {
     /// Hands a job over as soon as there is room. If the writer has ended, there is nothing left to do.
     pub(crate) async fn send_patiently(&self, job: Job<S>) {
         drop(self.jobs.send(job).await);
+    }
+
+    /// Waits until the writer takes no more jobs.
+    pub(crate) async fn closed(&self) {
+        self.jobs.closed().await;
     }
 
     /// How many jobs wait.

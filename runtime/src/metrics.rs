@@ -3,6 +3,7 @@
 //! Names and labels are looked up once, when a route or a partition comes to be. What happens per request is a
 //! few atomic additions on handles that are already there.
 
+mod input;
 mod partition;
 
 use std::{
@@ -18,8 +19,9 @@ use prometheus::{
     IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
-use self::partition::Families;
+pub(crate) use self::input::InputMetrics;
 pub use self::partition::PartitionMetrics;
+use self::{input::InputFamilies, partition::Families};
 use crate::log::TopicPartition;
 
 /// The media type of [`Metrics::render`].
@@ -50,6 +52,7 @@ pub struct Metrics {
     requests: IntCounterVec,
     request_seconds: HistogramVec,
     partitions: Families,
+    inputs: InputFamilies,
     build: IntGaugeVec,
     resident_bytes: IntGauge,
     open_files: IntGauge,
@@ -98,6 +101,7 @@ impl Metrics {
                 SECONDS,
             ),
             partitions: Families::new(&registry),
+            inputs: InputFamilies::new(&registry),
             build: gauges(
                 &registry,
                 "memgen_build_info",
@@ -187,6 +191,11 @@ impl Metrics {
             method: method.clone(),
             path: path.to_owned(),
         }))
+    }
+
+    /// The handles of one input partition.
+    pub(crate) fn input(&self, partition: &TopicPartition, function: &str) -> InputMetrics {
+        self.inputs.of(partition, function)
     }
 
     /// The handles of one partition.

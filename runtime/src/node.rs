@@ -6,14 +6,18 @@ use std::{
     sync::Arc,
 };
 
+use uuid::Uuid;
+
 use crate::{
     cluster::Cluster,
     config::Config,
     feed::Feeds,
+    log::TopicPartition,
     metrics::Metrics,
     partitions::Partitions,
     problem::Problem,
     state::State,
+    stream::{Intake, Taker},
     tx::{Lost, Places},
 };
 
@@ -29,6 +33,12 @@ pub(crate) struct Node {
     places: HashMap<&'static str, Arc<dyn Places>>,
     /// The state whose partitions remember the replies of free handlers.
     pub(crate) home: Option<Arc<dyn crate::home::Home>>,
+    /// Its topic.
+    home_topic: Option<&'static str>,
+    /// `Taker<S>` by the type of `S` and the topic of the input.
+    takers: HashMap<(TypeId, &'static str), Arc<dyn Any + Send + Sync>>,
+    /// The topics that this process feeds with events itself.
+    pub(crate) intake: Option<Arc<Intake>>,
 }
 
 impl Node {
@@ -46,15 +56,45 @@ impl Node {
             states: HashMap::new(),
             places: HashMap::new(),
             home: None,
+            home_topic: None,
+            takers: HashMap::new(),
+            intake: None,
         }
     }
 
     pub(crate) fn add<S: State>(&mut self, partitions: Arc<Partitions<S>>) {
         if self.home.is_none() {
             self.home = Some(partitions.clone());
+            self.home_topic = Some(S::DEFINITION.topic);
         }
         self.places.insert(S::DEFINITION.topic, partitions.clone());
         self.states.insert(TypeId::of::<S>(), partitions);
+    }
+
+    /// A partition of the state whose partitions remember the replies of free handlers, if there is one.
+    pub(crate) fn any_home(&self) -> Option<TopicPartition> {
+        self.home_of_input(Uuid::new_v4().as_fields().0)
+    }
+
+    /// The partition of that state that keeps how far an input partition was taken in, whose events are transactions.
+    pub(crate) fn home_of_input(&self, number: u32) -> Option<TopicPartition> {
+        let topic = self.home_topic?;
+        let count = self.places.get(topic)?.count();
+        Some(TopicPartition::new(topic, number % count))
+    }
+
+    /// Events of this topic, which other nodes hand over, are taken in like this.
+    pub(crate) fn add_taker<S: State>(&mut self, topic: &'static str, taker: Arc<Taker<S>>) {
+        self.takers.insert((TypeId::of::<S>(), topic), taker);
+    }
+
+    /// How events of a topic change entities of `S`, if they do.
+    pub(crate) fn taker<S: State>(&self, topic: &str) -> Option<Arc<Taker<S>>> {
+        let of_state =
+            |(state, of_topic): &(TypeId, &str)| *state == TypeId::of::<S>() && *of_topic == topic;
+        let mut takers = self.takers.iter();
+        let (_, taker) = takers.find(|(at, _)| of_state(at))?;
+        taker.clone().downcast().ok()
     }
 
     /// The partitions of the state with this topic.

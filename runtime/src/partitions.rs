@@ -317,6 +317,25 @@ impl<S: State> Slot<S> {
         }
     }
 
+    /// The partition, once this node owns it and serves it.
+    pub(crate) async fn serving(&self) -> Arc<Here<S>> {
+        loop {
+            let mut changed = self.changed.subscribe();
+            let Some(here) = self.here() else {
+                drop(changed.changed().await);
+                continue;
+            };
+            let mut phase = here.phase.clone();
+            if *phase.borrow_and_update() == Phase::Serving {
+                return here;
+            }
+            tokio::select! {
+                Ok(()) = phase.changed() => {}
+                _ = changed.changed() => {}
+            }
+        }
+    }
+
     /// Whether no node may have it.
     pub(crate) fn is_nobodys(&self) -> bool {
         self.cluster.now().is_nobodys(&self.partition)

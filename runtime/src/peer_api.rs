@@ -17,7 +17,7 @@ use crate::{
     route::Endpoint,
     select,
     state::State,
-    tx,
+    stream, tx,
 };
 
 /// The path of an entity for peers.
@@ -42,6 +42,7 @@ pub(crate) fn endpoints<S: State>() -> Vec<Endpoint> {
         Endpoint::new(Method::PUT, entity.clone(), put::<S>),
         Endpoint::new(Method::DELETE, entity, delete::<S>),
         Endpoint::new(Method::POST, tx::template(topic), tx::receive::<S>),
+        Endpoint::new(Method::POST, stream::template(topic), stream::receive::<S>),
         Endpoint::new(Method::POST, select_path(topic), select::part::<S>),
         Endpoint::new(Method::POST, relay::path(topic), relay::serve::<S>),
     ]

@@ -11,7 +11,8 @@ pub use serde_json;
 pub use crate::{
     call::{Call, CallFuture, Free, Halt, Keyed},
     operation::Operation,
-    service::{AsPart, FreePart, Probe, StatePart, StateWithHandlersPart},
+    service::{AsPart, FreePart, InputPart, Probe, StatePart, StateWithHandlersPart},
+    stream::{Declared, EventRan, Input, decode_bytes, decode_json},
     tx::Ran,
 };
 
@@ -39,7 +40,7 @@ pub struct Route {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be a part of a service",
     label = "neither a state nor a handler",
-    note = "parts are structs with `#[stateful_api(…)]` and functions with `#[handler(…)]`"
+    note = "parts are structs with `#[stateful_api(…)]` and functions with `#[handler(…)]` or `#[on_event(…)]`"
 )]
 pub trait Part {}
 
@@ -56,4 +57,10 @@ pub trait FreeHandler {
 
     /// The names of the states that it uses.
     fn states() -> Vec<&'static str>;
+}
+
+/// A function with `#[on_event]`.
+pub trait EventHandler {
+    /// What it takes in.
+    fn input() -> Input;
 }

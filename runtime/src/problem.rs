@@ -10,6 +10,7 @@ use axum::{
     extract::rejection::{JsonRejection, PathRejection, QueryRejection},
     response::{IntoResponse, Response},
 };
+use futures_util::FutureExt;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -74,6 +75,23 @@ pub struct FieldError {
     pub pointer: String,
     /// What is wrong there.
     pub detail: String,
+}
+
+/// What a response that is an error says, in short.
+pub(crate) fn said(response: Response) -> String {
+    const BYTES_MAX: usize = 64 << 10;
+    let status = response.status();
+    // A body that is there needs no waiting.
+    let body = axum::body::to_bytes(response.into_body(), BYTES_MAX).now_or_never();
+    let body = body.and_then(Result::ok).unwrap_or_default();
+    let problem: Option<Value> = serde_json::from_slice(&body).ok();
+    let detail = problem
+        .as_ref()
+        .and_then(|problem| problem["detail"].as_str());
+    match detail {
+        Some(detail) => format!("{}: {detail}", status.as_u16()),
+        None => status.to_string(),
+    }
 }
 
 impl Problem {

@@ -13,7 +13,7 @@ use tokio::{
     sync::{Semaphore, watch},
     task::JoinSet,
 };
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 use uuid::Uuid;
 
 pub use self::addresses::Addresses;
@@ -37,7 +37,7 @@ use crate::{
     forward::Peers,
     layout::{self, Admitted, AskedState, Refused},
     listener::{Listener, Protocol},
-    log::{self, Log, LogError},
+    log::{self, Log, LogError, TopicPartition},
     log_watch::LogWatch,
     metrics::Metrics,
     node::Node,
@@ -53,6 +53,7 @@ use crate::{
         depot::{Depot, Folder},
         peers,
     },
+    stream::{self, Consume, Gauge, Inputs, Intake, Reading},
     tender::Tending,
     tx::Courier,
     writer::Bounds,
@@ -146,6 +147,10 @@ struct Shared {
     document: Arc<serde_json::Value>,
     contract: Option<Arc<Prepared>>,
     admitted: Admitted,
+    /// What takes events in, and how many partitions the topic of each has.
+    inputs: Vec<(Arc<dyn Consume>, u32)>,
+    /// The topics that this process feeds itself.
+    intake: Option<Arc<Intake>>,
     tls: Option<Arc<PeerTls>>,
     stopped: watch::Receiver<bool>,
     told_to_leave: watch::Receiver<bool>,
@@ -177,13 +182,16 @@ impl Service {
         let advertised = advertised(&config).await?;
         let tls = peer_tls(&config, advertised)?;
         let sockets = bind_all(&config).await?;
-        let log = log::open(&config, &acks, self.watched_topics()).await?;
+        let watched = self.watched_topics();
+        let log = log::open(&config, &acks, watched, self.stream_readers()).await?;
         for (topic, ack) in &acks {
             if let Some(given_up) = ack.gives_up() {
                 warn!(topic, ack = ack.word(), "{given_up}");
             }
         }
         let admitted = self.admit(&*log).await?;
+        let inputs = self.open_inputs(&*log).await?;
+        let intake = intake(&config, &log, &inputs)?;
 
         let (stop, stopped) = watch::channel(false);
         let (leave, told_to_leave) = watch::channel(false);
@@ -199,6 +207,8 @@ impl Service {
             log,
             contract,
             admitted,
+            inputs,
+            intake,
             tls,
             stopped,
             told_to_leave,
@@ -246,6 +256,7 @@ impl Service {
             health.push(of_node);
             clusters.push(cluster);
         }
+        replay_file(&shared);
         watch_replay(&shared.progress, health.clone(), shared.stopped);
         Ok(Running {
             nodes,
@@ -319,6 +330,7 @@ impl Service {
             tokio::spawn(watch.run());
         }
         let mut node = Node::new(config.clone(), metrics.clone(), cluster.clone(), feeds);
+        node.intake.clone_from(&shared.intake);
         let mut watched = Vec::new();
         for part in &self.parts {
             let mut starting = Starting {
@@ -331,6 +343,7 @@ impl Service {
         }
         let node = Arc::new(node);
         courier.know(&node);
+        let inputs = start_inputs(shared, &node, &mut tasks.tenders);
         let health = Arc::new(Health {
             service: self.name,
             version: self.version,
@@ -338,6 +351,7 @@ impl Service {
             node: member.id.clone(),
             incarnation: member.incarnation,
             watched,
+            inputs,
             log: shared.log.clone(),
             nodes: cluster.clone(),
             metrics,
@@ -459,6 +473,28 @@ impl Service {
             .collect()
     }
 
+    /// How many functions take in each topic of events.
+    fn stream_readers(&self) -> BTreeMap<String, usize> {
+        let mut readers = BTreeMap::new();
+        for input in self.inputs() {
+            let topic = input.declared().topic.to_owned();
+            *readers.entry(topic).or_default() += 1;
+        }
+        readers
+    }
+
+    /// Finds the topics of events, or makes them: with as many partitions as the state has that keeps how far each was taken in.
+    async fn open_inputs(&self, log: &dyn Log) -> Result<Vec<(Arc<dyn Consume>, u32)>, StartError> {
+        let first = self.parts.iter().find_map(|part| part.definition());
+        let mut inputs = Vec::new();
+        for input in self.inputs() {
+            let partitions = input.state().or(first).map_or(1, |home| home.partitions);
+            let opened = log.open_stream(input.declared().topic, partitions);
+            inputs.push((input, opened.await?));
+        }
+        Ok(inputs)
+    }
+
     /// Makes sure that what is in the log can be read before anything is replayed, or written.
     async fn admit(&self, log: &dyn Log) -> Result<Admitted, StartError> {
         let states = self.asked();
@@ -493,7 +529,9 @@ impl Service {
             .collect();
         let mut limits = node.config.limits.clone();
         limits.connections_max = node.config.connections_allowed();
-        let mut api = router(node, &endpoints, contract, Via::Public);
+        let fed = node.intake.iter().flat_map(|_| stream::endpoints());
+        let public: Vec<Endpoint> = endpoints.iter().cloned().chain(fed).collect();
+        let mut api = router(node, &public, contract, Via::Public);
         // What the document has there itself goes before the pages about it.
         let free = |path| !contract.is_some_and(|contract| contract.has(path));
         if free(docs::OPENAPI_PATH) {
@@ -623,6 +661,71 @@ fn peer_tls(
     let address = advertised.filter(|_| config.peer.ip().is_unspecified());
     let address = address.unwrap_or(config.peer.ip());
     PeerTls::of(config, address).map_err(StartError::Setting)
+}
+
+/// The topics that a process feeds itself: all, where the log is embedded.
+fn intake(
+    config: &Config,
+    log: &Arc<dyn Log>,
+    inputs: &[(Arc<dyn Consume>, u32)],
+) -> Result<Option<Arc<Intake>>, StartError> {
+    let feeds = config.log == LogChoice::Embedded && !inputs.is_empty();
+    if let Some(path) = &config.replay {
+        if !feeds {
+            return Err(StartError::Setting(
+                "`--replay` is for a service that takes in topics of the embedded log; elsewhere their own tools write to them"
+                    .to_owned(),
+            ));
+        }
+        if let Err(error) = std::fs::File::open(path) {
+            let path = path.display();
+            return Err(StartError::Setting(format!("`--replay` {path}: {error}")));
+        }
+    }
+    let topics = inputs
+        .iter()
+        .map(|(input, count)| (input.declared().topic, (input.clone(), *count)));
+    Ok(feeds.then(|| {
+        Arc::new(Intake {
+            log: log.clone(),
+            topics: topics.collect(),
+        })
+    }))
+}
+
+/// Feeds the events of a file, if the settings name one.
+fn replay_file(shared: &Shared) {
+    let (Some(intake), Some(path)) = (&shared.intake, &shared.config.replay) else {
+        return;
+    };
+    let (intake, path) = (intake.clone(), path.clone());
+    tokio::spawn(async move {
+        if let Err(error) = stream::replay(&intake, &path).await {
+            error!("{error}");
+        }
+    });
+}
+
+/// Starts what reads inputs, each partition of them whenever its home is at this node.
+fn start_inputs(shared: &Shared, node: &Arc<Node>, tasks: &mut JoinSet<()>) -> Inputs {
+    let mut gauges = Inputs::new();
+    for (input, count) in &shared.inputs {
+        let declared = input.declared();
+        for number in 0..*count {
+            let partition = TopicPartition::new(declared.topic, number);
+            let metrics = node.metrics.input(&partition, declared.name);
+            let gauge = Arc::new(Gauge::new(partition.clone(), declared.name, metrics));
+            gauges.push(gauge.clone());
+            tasks.spawn(input.consume(Reading {
+                node: node.clone(),
+                log: shared.log.clone(),
+                partition,
+                gauge,
+                stop: shared.told_to_leave.clone(),
+            }));
+        }
+    }
+    gauges
 }
 
 /// Bytes of remembered replies that one partition keeps in memory.

@@ -20,13 +20,14 @@ use crate::{
     openapi::OpenApi,
     partitions::{Partitions, Slot},
     peer_api,
-    private::{FreeHandler, Handlers, Route},
+    private::{EventHandler, FreeHandler, Handlers, Route},
     process::{Verified, Verify},
     replica::ReplayError,
     route::Endpoint,
     server::StartError,
     snapshot::{Keeper, build::required},
     state::{Crud, Definition, State},
+    stream::{Consume, Declared},
     tender::{Tender, Tending},
     watched::Watched,
 };
@@ -237,13 +238,63 @@ impl Service {
             for needed in part.needs() {
                 if !states.iter().any(|state| state.name == needed) {
                     mistakes.push(format!(
-                        "`{}` uses `Store<{needed}>`, but `{needed}` is not a part of the service",
+                        "`{}` uses `{needed}`, but `{needed}` is not a part of the service",
                         part.name()
                     ));
                 }
             }
         }
+        mistakes.extend(self.mistakes_of_inputs(&topics));
         mistakes
+    }
+
+    /// What is wrong with the functions of events. `topics` are those of the states.
+    fn mistakes_of_inputs(&self, topics: &HashMap<&str, &str>) -> Vec<String> {
+        let mut mistakes = Vec::new();
+        let first = self.parts.iter().find_map(|part| part.definition());
+        let mut homes: HashMap<(&str, &str), &str> = HashMap::new();
+        for input in self.inputs() {
+            let Declared {
+                name,
+                topic,
+                dead_letters,
+            } = input.declared();
+            for (what, topic) in [
+                ("takes in", Some(topic)),
+                ("has its dead letters in", dead_letters.as_ref()),
+            ] {
+                let Some(topic) = topic else { continue };
+                if let Some(state) = topics.get(topic) {
+                    mistakes.push(format!(
+                        "`{name}` {what} the topic `{topic}`, which is that of the state `{state}`: events have a topic of their own"
+                    ));
+                }
+            }
+            if *dead_letters == Some(*topic) {
+                mistakes.push(format!(
+                    "`{name}` takes in its own dead letters: give `dead_letters` another topic"
+                ));
+            }
+            // How far an input was taken in is kept there.
+            let Some(home) = input.state().or(first) else {
+                mistakes.push(format!(
+                    "`{name}` takes in events, and the service has no state that keeps how far it is: add one"
+                ));
+                continue;
+            };
+            if let Some(other) = homes.insert((home.topic, *topic), *name) {
+                mistakes.push(format!(
+                    "`{other}` and `{name}` both take in `{topic}`, with `{}` keeping how far that is: let one function do both",
+                    home.name
+                ));
+            }
+        }
+        mistakes
+    }
+
+    /// The functions of events.
+    pub(crate) fn inputs(&self) -> impl Iterator<Item = Arc<dyn Consume>> {
+        self.parts.iter().filter_map(|part| part.input())
     }
 }
 
@@ -268,6 +319,10 @@ pub trait AsPart: Send + Sync {
     fn peer_endpoints(&self) -> Vec<Endpoint>;
     fn describe(&self, document: &mut OpenApi);
     fn start(&self, starting: &mut Starting<'_>, node: &mut Node) -> Vec<Box<dyn Watched>>;
+    /// What it takes in, if it is a function of events.
+    fn input(&self) -> Option<Arc<dyn Consume>> {
+        None
+    }
     /// Replays a partition of the state, and looks at what came of it.
     fn verify<'v>(
         &self,
@@ -462,6 +517,57 @@ impl AsPart for PartOfHandler {
     }
 }
 
+/// A function of events as a part.
+struct PartOfInput {
+    input: Arc<dyn Consume>,
+}
+
+#[allow(private_interfaces)]
+impl AsPart for PartOfInput {
+    fn name(&self) -> &'static str {
+        self.input.declared().name
+    }
+
+    fn definition(&self) -> Option<&'static Definition> {
+        None
+    }
+
+    fn asked(&self) -> Option<AskedState> {
+        None
+    }
+
+    fn needs(&self) -> Vec<&'static str> {
+        self.input
+            .state()
+            .map(|state| state.name)
+            .into_iter()
+            .collect()
+    }
+
+    fn endpoints(&self) -> Vec<Endpoint> {
+        Vec::new()
+    }
+
+    fn peer_endpoints(&self) -> Vec<Endpoint> {
+        Vec::new()
+    }
+
+    fn describe(&self, _: &mut OpenApi) {}
+
+    fn start(&self, _: &mut Starting<'_>, node: &mut Node) -> Vec<Box<dyn Watched>> {
+        self.input.enlist(node);
+        Vec::new()
+    }
+
+    fn input(&self) -> Option<Arc<dyn Consume>> {
+        Some(self.input.clone())
+    }
+
+    fn verify<'v>(&self, _: Verify<'v>) -> Option<BoxFuture<'v, Result<Verified, ReplayError>>> {
+        None
+    }
+}
+
 /// Finds out at the place where a part is listed what it is: the traits below are tried in the order in which the compiler takes
 /// references away ("autoref specialization").
 #[doc(hidden)]
@@ -501,6 +607,21 @@ impl<S: State> StatePart for &Probe<S> {
         Box::new(PartOfState::<S> {
             handlers: Vec::new(),
             state: PhantomData,
+        })
+    }
+}
+
+/// A function of events.
+#[doc(hidden)]
+pub trait InputPart {
+    /// The part.
+    fn part(&self) -> Box<dyn AsPart>;
+}
+
+impl<F: EventHandler> InputPart for Probe<F> {
+    fn part(&self) -> Box<dyn AsPart> {
+        Box::new(PartOfInput {
+            input: F::input().0,
         })
     }
 }

@@ -8,6 +8,7 @@
 
 mod leader;
 mod snapshots;
+mod streams;
 mod transactions;
 
 use std::{

@@ -231,6 +231,12 @@ impl<S: State> Store<S> {
                 conditions: Conditions::default(),
                 request: None,
                 run: Box::new(move |entry| match change(entry) {
+                    Ok(_) if !entry.emits().is_empty() => {
+                        let problem = emits_nothing();
+                        let status = problem.status();
+                        drop(sender.send(Err(problem)));
+                        status.into_response()
+                    }
                     Ok(value) => {
                         drop(sender.send(Ok(value)));
                         StatusCode::NO_CONTENT.into_response()
@@ -275,7 +281,11 @@ impl<S: State> Store<S> {
             let version = before.as_ref().map(|stored| Etag(stored.etag));
             let mut entry = Entry::new(key.clone(), before);
             let value = change(&mut entry)?;
-            let write = match entry.into_parts().1 {
+            let (_, edit, emits) = entry.into_parts();
+            if !emits.is_empty() {
+                return Err(emits_nothing().into());
+            }
+            let write = match edit {
                 Edit::Untouched => return Ok(value),
                 Edit::Removed => Write::new(key, version, None)?,
                 Edit::Set(state) => Write::new(key, version, Some(state))?,
@@ -425,6 +435,13 @@ impl<S: State> Write<S> {
             slot,
         })
     }
+}
+
+/// A `Store` may be far from the entity that it changes, and has no part in what is kept there.
+fn emits_nothing() -> Problem {
+    Problem::internal(
+        "an update by a `Store` can't emit: commands, transactions and functions of events can",
+    )
 }
 
 fn refused(response: &Response) -> Problem {

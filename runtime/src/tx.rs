@@ -24,7 +24,7 @@
 //! | `message` | what homes and participants say to each other, and the seam by which they do |
 //! | `range` | ranges of keys of one partition |
 //! | `text` | what JSON has no place for |
-//! | `pending` | what is prepared and decided, as the fold knows it |
+//! | `pending` | what is prepared and decided, as the fold knows it; with it, what streams keep there |
 //! | `courier` | how that works: to a writer here, or to a peer |
 //! | `reading` | what transactions read, at the owners |
 //! | `held` | the keys that readers must wait for |
@@ -50,7 +50,7 @@ pub(crate) use self::broken::set_broken;
 pub(crate) use self::{
     broken::{Bug, is_broken},
     claims::Claims,
-    courier::{Courier, Places, receive, template},
+    courier::{Courier, Inbox, Places, post, receive, template},
     held::{Held, InDoubt},
     id::{Attempt, TxId},
     locks::{Freed, Locks},
@@ -58,8 +58,8 @@ pub(crate) use self::{
         Claim, Commit, Committed, Fate, Listing, Lost, Never, Others, Part, Prepare, Read, Version,
         Vote, Was, Write,
     },
-    pending::{Decided, Pending, Prepared, decided_key, prepared_key},
+    pending::{Decided, Pending, Prepared, decided_key, outbox_key, prepared_key, reached_key},
     range::{KeyRange, Range},
-    run::{Answer, transact},
+    run::{Answer, take_in, transact},
 };
 pub use self::{handle::Tx, run::Ran};

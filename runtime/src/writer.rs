@@ -5,9 +5,11 @@
 //! holds, is it applied to memory and answered. No timer delays a lone write: a group is whatever is there.
 
 mod decide;
+mod events;
 mod group;
 mod in_doubt;
 mod once;
+mod outbox;
 mod parked;
 mod participant;
 mod settle;
@@ -33,7 +35,7 @@ use crate::{
     config::Config,
     coordinator::Lock,
     log::{AppendError, Offsets, Receipt},
-    mailbox::{Job, Refusal, TxJob, WeakMailbox},
+    mailbox::{Job, Refusal, StreamJob, TxJob, WeakMailbox},
     memory::{Changes, Memory},
     metrics::PartitionMetrics,
     record::{BATCH_KEY, Kind, Offset},
@@ -272,6 +274,7 @@ impl<S: State> Running<S> {
             self.repair();
             self.expire_claims();
             self.pursue();
+            self.send_outbox();
             self.gauge();
             if !self.replica.may_lose_its_tail() {
                 self.replica.snapshot_if_due();
@@ -377,6 +380,8 @@ impl<S: State> Running<S> {
             .position
             .set(i64::try_from(self.memory().applied()).unwrap_or(i64::MAX));
         self.metrics.replies.set(count(self.replica.fold.replies()));
+        let outbox = self.replica.fold.pending().outbox();
+        self.metrics.outbox.set(count(outbox.len()));
     }
 }
 
@@ -388,7 +393,9 @@ fn refuse_all<S: State>(jobs: Vec<Job<S>>, refusal: &Refusal) {
             Job::Fence(slot) | Job::Remember(_, _, slot) => drop(slot.send(Err(refusal))),
             Job::Recall(_, slot) => drop(slot.send(Err(refusal))),
             Job::Tx(job) => refuse_tx(job, refusal),
-            Job::Forget(_) => {}
+            Job::Events(_, slot) => drop(slot.send(Err(refusal))),
+            Job::Stream(StreamJob::Reached(_, slot)) => drop(slot.send(Err(refusal))),
+            Job::Forget(_) | Job::Stream(StreamJob::Sent(_)) => {}
         }
     }
 }

@@ -31,6 +31,7 @@ sources! {
     "../expand/state_migrated.rs" as state_migrated;
     "../expand/handlers.rs" as handlers;
     "../expand/handler.rs" as handler;
+    "../expand/event.rs" as event;
     "../expand/hygiene.rs" as hygiene;
 }
 
@@ -41,5 +42,6 @@ goldens! {
     "../expand/state_migrated.expanded.rs" as state_migrated_expanded;
     "../expand/handlers.expanded.rs" as handlers_expanded;
     "../expand/handler.expanded.rs" as handler_expanded;
+    "../expand/event.expanded.rs" as event_expanded;
     "../expand/hygiene.expanded.rs" as hygiene_expanded;
 }

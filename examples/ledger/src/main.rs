@@ -2,6 +2,8 @@
 //!
 //! Accounts lie in sixteen partitions, which any nodes own. A transfer is a transaction: it reads two accounts and writes both. Whoever adds up accounts in one transaction sees the
 //! same total, whatever is transferred meanwhile, and whichever node ends in the middle of it.
+//!
+//! Transfers are asked for by `POST /transfers`, or come in by the topic `payments`: each of its events is one transfer, once. Each transfer, however it was asked for, is told to the topic `receipts`.
 
 use futures_util::future::try_join_all;
 use memgen::prelude::*;
@@ -43,6 +45,33 @@ pub struct Transfer {
     pub amount: u64,
 }
 
+/// A transfer that somebody else has decided upon: an event of the topic `payments`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Payment {
+    /// What its sender calls it.
+    pub id: String,
+    /// The account that pays.
+    pub from: u32,
+    /// The account that is paid.
+    pub to: u32,
+    /// How much.
+    pub amount: u64,
+}
+
+/// A transfer that has happened: a record of the topic `receipts`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Receipt {
+    /// That of the payment, or of the transfer alone.
+    pub id: String,
+    /// The account that has paid.
+    pub from: u32,
+    /// The account that was paid.
+    pub to: u32,
+    /// How much.
+    pub amount: u64,
+}
+
 /// The accounts that are to be added up.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -78,7 +107,24 @@ impl Account {
 /// Transfers an amount from one account to another. 404 if there is no such account, 409 if there is not enough in it.
 #[handler(post, "/transfers")]
 async fn transfer(tx: &mut Tx, transfer: Json<Transfer>) -> Result<NoContent> {
-    let Transfer { from, to, amount } = transfer.0;
+    pay(tx, Uuid::new_v4().to_string(), transfer.0).await?;
+    Ok(NoContent)
+}
+
+/// A payment is a transfer. One that can't be made goes to the topic `payments-refused`.
+#[on_event(topic = "payments", key = "id", dead_letters = "payments-refused")]
+async fn paid(tx: &mut Tx, payment: Payment) -> Result<()> {
+    let Payment {
+        id,
+        from,
+        to,
+        amount,
+    } = payment;
+    pay(tx, id, Transfer { from, to, amount }).await
+}
+
+async fn pay(tx: &mut Tx, id: String, transfer: Transfer) -> Result<()> {
+    let Transfer { from, to, amount } = transfer;
     if amount == 0 || from == to {
         let what = "an amount goes from one account to another";
         return Err(Invalid::new(what).into());
@@ -94,7 +140,14 @@ async fn transfer(tx: &mut Tx, transfer: Json<Transfer>) -> Result<NoContent> {
         .ok_or_else(|| Conflict::new(format!("{amount} more does not fit into account {to}")))?;
     tx.put(payer)?;
     tx.put(receiver)?;
-    Ok(NoContent)
+    let receipt = Receipt {
+        id,
+        from,
+        to,
+        amount,
+    };
+    tx.emit("receipts", from, &receipt);
+    Ok(())
 }
 
 /// Adds up accounts, as they are at one moment. 404 if there is no such account.
@@ -120,4 +173,4 @@ async fn account(tx: &Tx, id: u32) -> Result<Account> {
     Ok(account.ok_or_else(|| NotFound::new(format!("there is no account {id}")))?)
 }
 
-memgen::main!(Account, transfer, audit, page);
+memgen::main!(Account, transfer, paid, audit, page);

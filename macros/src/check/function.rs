@@ -200,7 +200,7 @@ fn transaction(
 }
 
 /// A plain `fn`, whatever it works on.
-fn plain(signature: &Signature, errors: &Errors) {
+pub(super) fn plain(signature: &Signature, errors: &Errors) {
     if let Some(token) = &signature.constness {
         errors.push(token, "a handler is a plain `fn`: remove `const`");
     }
@@ -255,7 +255,7 @@ fn receiver_form(receiver: &Receiver, errors: &Errors) -> Option<Form> {
 }
 
 /// The type behind a reference, or the type itself.
-fn referenced(ty: &Type) -> &Type {
+pub(super) fn referenced(ty: &Type) -> &Type {
     types::reference(ty).map_or(ty, |reference| &reference.elem)
 }
 
@@ -514,7 +514,7 @@ fn tx(ident: &Ident, ty: &Type, place: Place, errors: &Errors) -> Option<Source>
 }
 
 /// The type of the reply; `None` for `()`, and if it is reported.
-fn reply(output: &ReturnType, errors: &Errors) -> Option<Type> {
+pub(super) fn reply(output: &ReturnType, errors: &Errors) -> Option<Type> {
     let ReturnType::Type(_, ty) = output else {
         return None;
     };

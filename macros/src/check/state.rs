@@ -341,7 +341,7 @@ fn topic(attr: &StateAttr, ident: &Ident, errors: &Errors) -> String {
 }
 
 /// The rule of Kafka, and names that are not for states.
-fn topic_is_legal(topic: &str) -> Result<(), String> {
+pub(super) fn topic_is_legal(topic: &str) -> Result<(), String> {
     let legal = "a topic has letters, digits, `.`, `_` and `-`";
     if topic.is_empty() {
         return Err(format!("the topic is empty: {legal}"));

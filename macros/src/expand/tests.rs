@@ -7,7 +7,7 @@ use proc_macro2::TokenStream;
 use quote::{ToTokens as _, quote};
 use syn::{Attribute, File, Item, Meta};
 
-use super::{handler, handlers, stateful_api};
+use super::{handler, handlers, on_event, stateful_api};
 
 type Macro = fn(TokenStream, TokenStream) -> TokenStream;
 
@@ -17,6 +17,7 @@ fn ours(attribute: &Attribute) -> Option<Macro> {
         "stateful_api" => Some(stateful_api),
         "handlers" => Some(handlers),
         "handler" => Some(handler),
+        "on_event" => Some(on_event),
         _ => None,
     }
 }
@@ -110,6 +111,7 @@ fn no_input_makes_a_macro_panic() {
         quote!(crud(,), path),
         quote!("x" "y"),
         quote!(get, get),
+        quote!(topic = "t", key = "a, b.c", format = "json"),
         quote!(path = "/{}/{a}/{a}/", partitions = 0, topic = "", crud()),
     ];
     let items = [
@@ -181,6 +183,9 @@ fn no_input_makes_a_macro_panic() {
             }
         ),
         quote!(
+            async fn a(tx: &mut Tx, (b, c): A) -> Result<()> {}
+        ),
+        quote!(
             const A: u8 = 0;
         ),
         quote!(
@@ -189,7 +194,7 @@ fn no_input_makes_a_macro_panic() {
         quote!(a! {}),
         quote!(not rust at all),
     ];
-    let macros: [Macro; 3] = [stateful_api, handlers, handler];
+    let macros: [Macro; 4] = [stateful_api, handlers, handler, on_event];
     for expand in macros {
         for argument in &arguments {
             for item in &items {

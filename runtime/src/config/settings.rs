@@ -235,6 +235,22 @@ pub(super) static SETTINGS: &[Setting] = &[
         |text| values::bytes(text, 64 << 10..=4 << 30),
         |bytes| values::show_bytes(*bytes)
     ),
+    time!(
+        LOG,
+        "stream-retention-ms",
+        |config| config.embedded.stream_retention,
+        "For how long the embedded log keeps the events of topics at least; longer, where a function has yet to take them in"
+    ),
+    setting!(
+        LOG,
+        "replay",
+        "FILE",
+        "A file with events for the topics that the service takes in, where the log is embedded: in each line \
+        {\"topic\": …, \"key\": …, \"value\": …}, or less where the rest is clear. What of it was replayed before is not replayed again",
+        |config| config.replay,
+        |text| values::file(text).map(Some),
+        |file| values::show_file(file.as_deref())
+    ),
     setting!(
         CLUSTER,
         "cluster",

@@ -22,6 +22,7 @@ use crate::record::{
 
 mod prefix;
 mod reopened;
+mod streams;
 
 pub use self::{prefix::prefix, reopened::reopened};
 
@@ -188,6 +189,7 @@ pub async fn suite<L: Log>(make: impl AsyncFn() -> L) {
     nothing_need_wait_for_a_receipt(&make().await).await;
     a_closed_log_refuses(&make().await).await;
     layouts_are_a_set(&make().await).await;
+    streams::streams(&make().await).await;
     prefix(&make().await, 20).await;
 }
 

@@ -61,8 +61,8 @@ pub use self::{
     peek::Peek,
 };
 use super::{
-    Ack, AppendError, Chunk, KeptLayout, Log, LogError, Producer, Receipt, Retention, Topic,
-    TopicPartition,
+    Ack, AppendError, Chunk, KeptLayout, Log, LogError, Producer, Receipt, Retention,
+    STREAM_FORMAT, Topic, TopicPartition, no_stream,
 };
 use crate::record::{Offset, Record, codec};
 
@@ -110,6 +110,10 @@ pub struct Options {
     pub recent_max: usize,
     /// So many bytes of keys and values of them, at most.
     pub recent_bytes_max: usize,
+    /// For how long the records of streams are kept at least, whether they were read or not.
+    pub stream_retention: Duration,
+    /// How many read each stream and say how far they are ([`Log::consumed`]): what is older goes once all of them have read it.
+    pub stream_readers: BTreeMap<String, usize>,
     /// What fails, in tests.
     pub hook: Hook,
 }
@@ -127,6 +131,8 @@ impl Default for Options {
             recent_topics: BTreeSet::new(),
             recent_max: 0,
             recent_bytes_max: 0,
+            stream_retention: Duration::from_secs(7 * 24 * 60 * 60),
+            stream_readers: BTreeMap::new(),
             hook: Hook::default(),
         }
     }
@@ -347,6 +353,22 @@ impl Shared {
         Ok(())
     }
 
+    /// A topic of events, made if it is not there.
+    fn open_stream(&self, topic: &str, partitions: u32) -> Result<u32, LogError> {
+        let kept = {
+            let manifest = self.manifest.lock().expect(UNPOISONED);
+            manifest.topic(topic).cloned()
+        };
+        match kept {
+            None => {
+                self.declare(&super::stream(topic, partitions))?;
+                Ok(partitions)
+            }
+            Some(kept) if kept.format == STREAM_FORMAT => Ok(kept.partitions),
+            Some(_) => Err(no_stream(topic)),
+        }
+    }
+
     /// The partition's stream, if it reaches as far as `from`.
     fn stream_up_to(
         &self,
@@ -370,6 +392,27 @@ impl Shared {
 impl Log for Embedded {
     fn declare<'a>(&'a self, topic: &'a Topic) -> BoxFuture<'a, Result<(), LogError>> {
         async move { self.shared.declare(topic) }.boxed()
+    }
+
+    fn open_stream<'a>(
+        &'a self,
+        topic: &'a str,
+        partitions: u32,
+    ) -> BoxFuture<'a, Result<u32, LogError>> {
+        async move { self.shared.open_stream(topic, partitions) }.boxed()
+    }
+
+    fn is_changelog(&self, topic: &str) -> bool {
+        let topics = self.shared.topics.read().expect(UNPOISONED);
+        topics
+            .get(topic)
+            .is_some_and(|topic| topic.format != STREAM_FORMAT)
+    }
+
+    fn consumed(&self, partition: &TopicPartition, reader: &str, before: Offset) {
+        if let Ok((number, _)) = self.shared.stream(partition) {
+            self.shared.compactor.consumed(number, reader, before);
+        }
     }
 
     fn layouts<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, Result<Vec<KeptLayout>, LogError>> {

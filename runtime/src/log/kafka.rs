@@ -44,6 +44,7 @@ use self::{
 };
 use super::{
     Ack, AppendError, Chunk, KeptLayout, Log, LogError, Producer, Retention, Topic, TopicPartition,
+    no_stream,
 };
 use crate::{
     config::{KafkaSettings, REPLICATION_FACTOR},
@@ -124,6 +125,8 @@ struct Declared {
     record_bytes_max: usize,
     /// None if it is only looked at.
     retention: Option<Retention>,
+    /// It holds events, and no state.
+    is_stream: bool,
 }
 
 impl fmt::Debug for Kafka {
@@ -228,7 +231,13 @@ impl Kafka {
     }
 
     /// Takes a topic in that is as it must be. `said_at` is where its shape is kept.
-    fn admit(&self, topic: &str, description: &Description, said_at: Option<Offset>) {
+    fn admit(
+        &self,
+        topic: &str,
+        description: &Description,
+        said_at: Option<Offset>,
+        is_stream: bool,
+    ) {
         let deletions = description.settings.get("delete.retention.ms");
         let deletions = deletions.and_then(|ms| ms.parse().ok());
         let deletions = deletions.map(Duration::from_millis);
@@ -244,13 +253,14 @@ impl Kafka {
             .and_then(|bytes| bytes.parse().ok())
             .unwrap_or(self.options.record_bytes_max);
         self.clients.limit_batches(limit);
-        if let Some(clients) = &self.leader_clients {
+        if !is_stream && let Some(clients) = &self.leader_clients {
             clients.limit_batches(limit);
         }
         let declared = Declared {
             partitions: description.partitions,
             record_bytes_max: limit.min(self.options.record_bytes_max),
             retention,
+            is_stream,
         };
         self.topics
             .write()
@@ -291,7 +301,7 @@ impl Kafka {
             }
             let (found, _) = self.require(catalog::NAME, 1).await?;
             self.refuse_unsafe(catalog::NAME, &found, 1)?;
-            self.admit(catalog::NAME, &found, None);
+            self.admit(catalog::NAME, &found, None, false);
             *self.has_catalog.lock().expect(UNPOISONED) = true;
         }
         Ok(Some(partition))
@@ -408,10 +418,49 @@ impl Log for Kafka {
             } else {
                 self.agree(topic, made).await?
             };
-            self.admit(&topic.name, &found, said_at);
+            self.admit(&topic.name, &found, said_at, false);
             Ok(())
         }
         .boxed()
+    }
+
+    fn open_stream<'a>(
+        &'a self,
+        topic: &'a str,
+        partitions: u32,
+    ) -> BoxFuture<'a, Result<u32, LogError>> {
+        async move {
+            if self.is_changelog(topic) {
+                return Err(no_stream(topic));
+            }
+            let name = self.name_of(topic);
+            let mut found = self.admin.describe(&name).await?;
+            if found.is_none() && !self.options.read_only && self.options.create_topics {
+                self.admin.create_stream(&name, partitions).await?;
+                found = self.admin.describe(&name).await?;
+            }
+            let found = found.ok_or_else(|| {
+                LogError::Setup(format!(
+                    "there is no topic `{name}`, and this service may not make one"
+                ))
+            })?;
+            // Another service may have a state there.
+            if let Some(partition) = self.catalog_partition(false).await? {
+                let mut entries = self.catalog.lock().await;
+                self.refresh(&partition, &mut entries).await?;
+                if entries.shape(topic)?.is_some() {
+                    return Err(no_stream(topic));
+                }
+            }
+            self.admit(topic, &found, None, true);
+            Ok(found.partitions)
+        }
+        .boxed()
+    }
+
+    fn is_changelog(&self, topic: &str) -> bool {
+        let topics = self.topics.read().expect(UNPOISONED);
+        topics.get(topic).is_some_and(|topic| !topic.is_stream)
     }
 
     fn layouts<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, Result<Vec<KeptLayout>, LogError>> {
@@ -458,7 +507,7 @@ impl Log for Kafka {
         }
         let producer = |clients: &Clients| {
             let name = self.name_of(&partition.topic);
-            clients.producer(partition, name, declared.record_bytes_max)
+            clients.producer(partition, name, &declared)
         };
         let sure = producer(&self.clients)?;
         match &self.leader_clients {

@@ -25,14 +25,15 @@ pub(crate) type Acks = BTreeMap<String, Ack>;
 
 /// Opens the log of a service. It is empty or not; nothing is declared.
 ///
-/// Of the `recent` topics the newest records stay, as many as the settings say.
+/// Of the `recent` topics the newest records stay, as many as the settings say. `stream_readers` are how many functions take in each topic of events.
 pub(crate) async fn open(
     config: &Config,
     acks: &Acks,
     recent: BTreeSet<String>,
+    stream_readers: BTreeMap<String, usize>,
 ) -> Result<Arc<dyn Log>, LogError> {
     match &config.log {
-        LogChoice::Embedded => open_embedded(config, acks, recent).await,
+        LogChoice::Embedded => open_embedded(config, acks, recent, stream_readers).await,
         // There it is the compaction lag that sees to it.
         LogChoice::Kafka(brokers) => Ok(Arc::new(
             open_kafka(config, brokers, Use::Write, acks).await?,
@@ -65,6 +66,7 @@ async fn open_embedded(
     config: &Config,
     acks: &Acks,
     recent_topics: BTreeSet<String>,
+    stream_readers: BTreeMap<String, usize>,
 ) -> Result<Arc<dyn Log>, LogError> {
     let folder = config.data.join(LOG_FOLDER);
     std::fs::create_dir_all(&folder).map_err(|source| LogError::Io {
@@ -83,6 +85,8 @@ async fn open_embedded(
         answer_horizon: config.limits.idempotency_horizon,
         answers_max: config.limits.idempotency_replies_max,
         recent_topics,
+        stream_retention: config.embedded.stream_retention,
+        stream_readers,
         recent_max: config.limits.feed_history_max,
         recent_bytes_max: config.limits.feed_history_bytes_max,
         ..embedded::Options::default()

@@ -152,6 +152,18 @@ impl Log for Client {
         std::future::ready(look(&self.world).declare(topic)).boxed()
     }
 
+    fn open_stream<'a>(
+        &'a self,
+        topic: &'a str,
+        partitions: u32,
+    ) -> BoxFuture<'a, Result<u32, LogError>> {
+        std::future::ready(look(&self.world).open_stream(topic, partitions)).boxed()
+    }
+
+    fn is_changelog(&self, topic: &str) -> bool {
+        look(&self.world).is_changelog(topic)
+    }
+
     fn layouts<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, Result<Vec<KeptLayout>, LogError>> {
         async move {
             self.ask().await;

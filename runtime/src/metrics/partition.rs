@@ -51,6 +51,10 @@ pub(super) struct Families {
     tx_retries: IntCounterVec,
     tx_in_doubt: IntGaugeVec,
     tx_seconds: HistogramVec,
+    events: IntCounterVec,
+    dead_letters: IntCounterVec,
+    emitted: IntCounterVec,
+    outbox: IntGaugeVec,
 }
 
 impl Families {
@@ -269,6 +273,30 @@ impl Families {
                 &["topic"],
                 SECONDS,
             ),
+            events: counters(
+                registry,
+                "memgen_events_total",
+                "Events that the partition has taken in, those among them that became dead letters.",
+                &partition,
+            ),
+            dead_letters: counters(
+                registry,
+                "memgen_dead_letters_total",
+                "Events that could not be taken in, and went to a topic of their own.",
+                &partition,
+            ),
+            emitted: counters(
+                registry,
+                "memgen_emitted_total",
+                "Records that the partition has emitted.",
+                &partition,
+            ),
+            outbox: gauges(
+                registry,
+                "memgen_outbox_length",
+                "Writes of which something that they emitted has not arrived yet.",
+                &partition,
+            ),
         }
     }
 
@@ -315,6 +343,10 @@ impl Families {
             tx_retries: self.tx_retries.with_label_values(&labels),
             tx_in_doubt: self.tx_in_doubt.with_label_values(&labels),
             tx_seconds: self.tx_seconds.with_label_values(topic),
+            events: self.events.with_label_values(&labels),
+            dead_letters: self.dead_letters.with_label_values(&labels),
+            emitted: self.emitted.with_label_values(&labels),
+            outbox: self.outbox.with_label_values(&labels),
         }
     }
 }
@@ -392,4 +424,12 @@ pub struct PartitionMetrics {
     pub tx_in_doubt: IntGauge,
     /// Time from asking home to commit a transaction to its being durable; by topic.
     pub tx_seconds: Histogram,
+    /// Events that were taken in.
+    pub events: IntCounter,
+    /// Those of them that became dead letters.
+    pub dead_letters: IntCounter,
+    /// Records that were emitted.
+    pub emitted: IntCounter,
+    /// Writes of which something that they emitted has not arrived yet.
+    pub outbox: IntGauge,
 }

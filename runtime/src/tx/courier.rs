@@ -31,7 +31,7 @@ use crate::{
     forward::{self, Envelope},
     key::parse_key,
     log::{Ack, TopicPartition},
-    mailbox::{Job, RETRY_AFTER_SECONDS, Refusal, TxJob},
+    mailbox::{Job, RETRY_AFTER_SECONDS, Refusal, StreamJob, TxJob},
     memory::Memory,
     node::Node,
     partitions::{Owner, Partitions, just},
@@ -69,7 +69,7 @@ pub(super) enum Message {
 }
 
 /// The path of a partition for transactions.
-fn path(partition: &TopicPartition) -> String {
+pub(super) fn path(partition: &TopicPartition) -> String {
     format!("/_memgen/{}/tx/{}", partition.topic, partition.partition)
 }
 
@@ -80,6 +80,12 @@ pub(crate) fn template(topic: &str) -> String {
 
 /// The partitions of some state, without its type.
 pub(crate) trait Places: Send + Sync {
+    /// How many partitions there are.
+    fn count(&self) -> u32;
+
+    /// The writer of a partition, once this node owns it.
+    fn serving(&self, number: u32) -> BoxFuture<'_, Box<dyn Inbox>>;
+
     /// When the writes of the state count.
     fn ack(&self, config: &Config) -> Ack;
 
@@ -107,15 +113,40 @@ pub(crate) enum Place {
 /// The queue of a writer, without its type.
 pub(crate) trait Inbox: Send + Sync {
     fn send(&self, job: TxJob) -> Result<(), Refusal>;
+
+    /// Hands over what concerns streams.
+    fn stream(&self, job: StreamJob) -> Result<(), Refusal>;
+
+    /// Waits until the writer takes no more jobs.
+    fn closed(&self) -> BoxFuture<'_, ()>;
 }
 
 impl<S: State> Inbox for crate::mailbox::Mailbox<S> {
     fn send(&self, job: TxJob) -> Result<(), Refusal> {
         Self::send(self, Job::Tx(job))
     }
+
+    fn stream(&self, job: StreamJob) -> Result<(), Refusal> {
+        Self::send(self, Job::Stream(job))
+    }
+
+    fn closed(&self) -> BoxFuture<'_, ()> {
+        Box::pin(Self::closed(self))
+    }
 }
 
 impl<S: State> Places for Partitions<S> {
+    fn count(&self) -> u32 {
+        u32::try_from(self.slots.len()).expect("partitions are counted in a u32")
+    }
+
+    fn serving(&self, number: u32) -> BoxFuture<'_, Box<dyn Inbox>> {
+        Box::pin(async move {
+            let here = self.slots[number as usize].serving().await;
+            Box::new(here.mailbox.clone()) as Box<dyn Inbox>
+        })
+    }
+
     fn ack(&self, config: &Config) -> Ack {
         let Definition { topic, ack, .. } = S::DEFINITION;
         config.ack.of(topic, ack, &config.log)
@@ -153,7 +184,8 @@ impl<S: State> Places for Partitions<S> {
                     Owner::Here(here) => are_still_here(&here, part, deadline).await,
                     Owner::Peer(peer) => {
                         let message = Message::AreStill(part.clone());
-                        post(&slot.cluster, &peer, &slot.partition, &message, deadline).await
+                        let (cluster, at) = (&slot.cluster, &slot.partition);
+                        post(cluster, &peer, &path(at), at, &message, deadline).await
                     }
                 };
                 match answered {
@@ -205,7 +237,8 @@ pub(super) async fn commit(
         }
         Ok(Place::Peer(peer)) => {
             let message = Message::Commit(Box::new(commit));
-            match post(&node.cluster, &peer, home, &message, deadline).await {
+            let target = path(home);
+            match post(&node.cluster, &peer, &target, home, &message, deadline).await {
                 Ok(committed) => Asked::Answered(committed),
                 Err(Unanswered::Moved | Unanswered::Undone(_)) => Asked::Undone,
                 Err(Unanswered::Unknown) => Asked::Unknown,
@@ -215,12 +248,13 @@ pub(super) async fn commit(
     }
 }
 
-/// Tells the owner of a partition, at a peer, and reads its answer.
-pub(super) async fn post<T: DeserializeOwned>(
+/// Tells the owner of a partition, at a peer, and reads its answer. `target` is the path of the partition for such messages.
+pub(crate) async fn post<T: DeserializeOwned>(
     cluster: &Cluster,
     peer: &Peer,
+    target: &str,
     to: &TopicPartition,
-    message: &Message,
+    message: &impl Serialize,
     deadline: Instant,
 ) -> Result<T, Unanswered> {
     let body = serde_json::to_vec(message).map_err(Problem::internal)?;
@@ -228,11 +262,10 @@ pub(super) async fn post<T: DeserializeOwned>(
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/json"),
     )];
-    let target = path(to);
     let asked = cluster.peers.call(
         peer,
         Method::POST,
-        &target,
+        target,
         &headers,
         Bytes::from(body),
         Envelope::own(deadline),
@@ -304,7 +337,7 @@ async fn tell<T: DeserializeOwned>(
             let body = body.map_err(|error| Lost(error.to_string()))?.to_bytes();
             serde_json::from_slice(&body).map_err(|error| Lost(error.to_string()))
         }
-        Place::Peer(peer) => post(&node.cluster, &peer, to, &message, deadline)
+        Place::Peer(peer) => post(&node.cluster, &peer, &path(to), to, &message, deadline)
             .await
             .map_err(|unanswered| lost(to, unanswered)),
     }

@@ -8,6 +8,8 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use bytes::Bytes;
+use serde::Serialize;
 use serde_json::value::to_raw_value;
 use tokio::time::Instant;
 
@@ -24,6 +26,7 @@ use crate::{
     node::Node,
     problem::{Problem, Result},
     state::State,
+    stream::{Emits, Emitted},
 };
 
 /// Keys that one transaction may read and write; beyond it, it fails with 422.
@@ -71,6 +74,7 @@ pub struct Tx {
     lists: Mutex<Vec<(TopicPartition, Listing)>>,
     /// The bytes of all that it writes.
     written: usize,
+    emits: Emits,
 }
 
 /// A key that the function has read or written.
@@ -103,6 +107,7 @@ impl Tx {
             ahead: Mutex::new(ahead),
             lists: Mutex::default(),
             written: 0,
+            emits: Emits::default(),
         }
     }
 
@@ -231,7 +236,9 @@ impl Tx {
         let before = self.stored::<S>(key).await?;
         let mut entry = Entry::new(key.clone(), before);
         let outcome = change(&mut entry);
-        match entry.into_parts().1 {
+        let (_, edit, emits) = entry.into_parts();
+        self.emits.append(emits);
+        match edit {
             Edit::Untouched => {}
             Edit::Removed => self.write::<S>(key, None)?,
             Edit::Set(state) if state.key() == *key => self.write::<S>(key, Some(&state))?,
@@ -244,6 +251,32 @@ impl Tx {
             }
         }
         Ok(outcome)
+    }
+
+    /// Emits a record to a topic that others read: a value as JSON, under a key that decides its partition.
+    ///
+    /// It happens with what the transaction writes or not at all, and arrives at least once, in order with all else that the transaction's home emits. See [`Entry::emit`].
+    pub fn emit(&mut self, topic: &str, key: impl fmt::Display, value: &impl Serialize) {
+        self.emits.json(topic, &key, value);
+    }
+
+    /// Emits bytes as they are. See [`emit`](Self::emit).
+    pub fn emit_bytes(&mut self, topic: &str, key: impl Into<Bytes>, value: impl Into<Bytes>) {
+        self.emits.bytes(topic, key.into(), value.into());
+    }
+
+    pub(crate) fn emits_mut(&mut self) -> &mut Emits {
+        &mut self.emits
+    }
+
+    /// What it has emitted, if that is to happen.
+    pub(super) fn take_emitted(&mut self, writes: bool) -> Result<Vec<Emitted>> {
+        let emits = std::mem::take(&mut self.emits);
+        if writes {
+            emits.finish()
+        } else {
+            Ok(Vec::new())
+        }
     }
 
     fn touched(&self) -> MutexGuard<'_, BTreeMap<(&'static str, String), Touched>> {

@@ -6,7 +6,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{Attempt, Range, TxId};
-use crate::{log::TopicPartition, mailbox::RequestId, record::Offset};
+use crate::{
+    log::TopicPartition,
+    mailbox::RequestId,
+    record::Offset,
+    stream::{Emitted, Taking},
+};
 
 /// Which value of a key was read. Each process gives each value that it takes into memory another number, so that equal versions mean that nothing was
 /// written in between; a number is used again after 2^32 others.
@@ -102,6 +107,12 @@ pub(crate) struct Commit {
     pub(crate) own: Part,
     /// What it did elsewhere.
     pub(crate) others: Vec<(TopicPartition, Part)>,
+    /// What it emits.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) emitted: Vec<Emitted>,
+    /// The event that it is the effect of. It happens only if that was not taken in before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) taking: Option<Taking>,
 }
 
 /// What became of it.
@@ -111,6 +122,8 @@ pub(crate) enum Committed {
     Yes(Option<Offset>, #[serde(with = "super::text::latin")] Bytes),
     /// Somebody else changed or locks what it read or writes. Nothing happened; the function may run again.
     Conflict(String),
+    /// The event that it is the effect of was taken in before.
+    Taken,
     /// It can't be committed, however often it is tried.
     Never(Never),
 }

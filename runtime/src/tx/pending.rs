@@ -1,4 +1,5 @@
-//! What is prepared and decided, as the fold knows it: transactions that are not done yet.
+//! What a partition keeps beside its entities, as the fold knows it: transactions that are prepared or decided and not done yet, what was emitted and has not arrived yet, and how far inputs
+//! were taken in.
 //!
 //! Each is the value of a key of memgen's own, and ends with the deletion of that key. So it survives compaction for as long as it matters, and goes afterwards.
 
@@ -8,12 +9,19 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{Attempt, Range, TxId, Write};
-use crate::log::TopicPartition;
+use crate::{
+    log::TopicPartition,
+    stream::{Outgoing, Reached},
+};
 
 /// The keys of what is prepared: this, and the transaction's id.
 const PREPARED: &str = "\0prepared/";
 /// The keys of what is decided.
 const DECIDED: &str = "\0decided/";
+/// The keys of what was emitted: this, and the sequence number of the first of it.
+const OUTBOX: &str = "\0outbox/";
+/// The keys of how far inputs were taken in: this, and the input partition.
+const INPUT: &str = "\0input/";
 
 /// The key of what a transaction has prepared in a partition.
 pub(crate) fn prepared_key(id: TxId) -> Bytes {
@@ -23,6 +31,16 @@ pub(crate) fn prepared_key(id: TxId) -> Bytes {
 /// The key of what was decided at a transaction's home.
 pub(crate) fn decided_key(id: TxId) -> Bytes {
     Bytes::from(format!("{DECIDED}{id}"))
+}
+
+/// The key of what was emitted together.
+pub(crate) fn outbox_key(sequence: u64) -> Bytes {
+    Bytes::from(format!("{OUTBOX}{sequence}"))
+}
+
+/// The key of how far an input partition was taken in.
+pub(crate) fn reached_key(input: &str) -> Bytes {
+    Bytes::from(format!("{INPUT}{input}"))
 }
 
 /// A transaction that is prepared in this partition: its keys are locked, until it is finished or aborted.
@@ -70,14 +88,16 @@ fn encode(entry: &impl Serialize) -> Bytes {
     Bytes::from(json.expect("text and numbers always serialize"))
 }
 
-/// All transactions of a partition that are not done.
+/// All of it, of one partition.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Pending {
     prepared: BTreeMap<TxId, Arc<Prepared>>,
     decided: BTreeMap<TxId, Arc<Decided>>,
+    outbox: BTreeMap<u64, Arc<Outgoing>>,
+    reached: BTreeMap<String, Arc<Reached>>,
     /// Those whose prepared entry has changed since it was last asked.
     news: Vec<TxId>,
-    /// How often something has changed.
+    /// How often a transaction has changed.
     changes: u64,
 }
 
@@ -85,12 +105,20 @@ pub(crate) struct Pending {
 enum Entry {
     Prepared(TxId),
     Decided(TxId),
+    Outbox(u64),
+    Reached(String),
 }
 
 fn entry(key: &[u8]) -> Option<Entry> {
     let key = std::str::from_utf8(key).ok()?;
     if let Some(id) = key.strip_prefix(PREPARED) {
         return Some(Entry::Prepared(id.parse().ok()?));
+    }
+    if let Some(sequence) = key.strip_prefix(OUTBOX) {
+        return Some(Entry::Outbox(sequence.parse().ok()?));
+    }
+    if let Some(input) = key.strip_prefix(INPUT) {
+        return Some(Entry::Reached(input.to_owned()));
     }
     let id = key.strip_prefix(DECIDED)?;
     Some(Entry::Decided(id.parse().ok()?))
@@ -112,9 +140,9 @@ impl Pending {
         value: Option<&Bytes>,
         schema: u64,
     ) -> Result<(), String> {
-        self.changes += 1;
         match entry(key) {
             Some(Entry::Prepared(id)) => {
+                self.changes += 1;
                 self.news.push(id);
                 match value {
                     Some(value) => {
@@ -127,9 +155,20 @@ impl Pending {
                     None => drop(self.prepared.remove(&id)),
                 }
             }
-            Some(Entry::Decided(id)) => match value {
-                Some(value) => drop(self.decided.insert(id, Arc::new(decode(value)?))),
-                None => drop(self.decided.remove(&id)),
+            Some(Entry::Decided(id)) => {
+                self.changes += 1;
+                match value {
+                    Some(value) => drop(self.decided.insert(id, Arc::new(decode(value)?))),
+                    None => drop(self.decided.remove(&id)),
+                }
+            }
+            Some(Entry::Outbox(sequence)) => match value {
+                Some(value) => drop(self.outbox.insert(sequence, Arc::new(decode(value)?))),
+                None => drop(self.outbox.remove(&sequence)),
+            },
+            Some(Entry::Reached(input)) => match value {
+                Some(value) => drop(self.reached.insert(input, Arc::new(decode(value)?))),
+                None => drop(self.reached.remove(&input)),
             },
             None => {}
         }
@@ -144,13 +183,18 @@ impl Pending {
                 Some((prepared.encode(), prepared.schema))
             }
             Entry::Decided(id) => Some((self.decided.get(&id)?.encode(), 0)),
+            Entry::Outbox(sequence) => Some((encode(&**self.outbox.get(&sequence)?), 0)),
+            Entry::Reached(input) => Some((encode(&**self.reached.get(&input)?), 0)),
         }
     }
 
     /// All keys that have a value.
     pub(crate) fn keys(&self) -> impl Iterator<Item = Bytes> {
         let prepared = self.prepared.keys().copied().map(prepared_key);
-        prepared.chain(self.decided.keys().copied().map(decided_key))
+        prepared
+            .chain(self.decided.keys().copied().map(decided_key))
+            .chain(self.outbox.keys().copied().map(outbox_key))
+            .chain(self.reached.keys().map(|input| reached_key(input)))
     }
 
     pub(crate) fn prepared(&self) -> &BTreeMap<TxId, Arc<Prepared>> {
@@ -161,12 +205,22 @@ impl Pending {
         &self.decided
     }
 
+    /// What was emitted and has not arrived yet, by the sequence number of the first of it.
+    pub(crate) fn outbox(&self) -> &BTreeMap<u64, Arc<Outgoing>> {
+        &self.outbox
+    }
+
+    /// How far inputs were taken in.
+    pub(crate) fn reached(&self) -> &BTreeMap<String, Arc<Reached>> {
+        &self.reached
+    }
+
     /// Whether nothing is in doubt, and nobody has anything to finish.
     pub(crate) fn is_empty(&self) -> bool {
         self.prepared.is_empty() && self.decided.is_empty()
     }
 
-    /// How often something has changed.
+    /// How often a transaction has changed.
     pub(crate) fn changes(&self) -> u64 {
         self.changes
     }
@@ -178,5 +232,5 @@ impl Pending {
 }
 
 fn decode<T: DeserializeOwned>(value: &Bytes) -> Result<T, String> {
-    serde_json::from_slice(value).map_err(|error| format!("a pending transaction: {error}"))
+    serde_json::from_slice(value).map_err(|error| format!("what is pending: {error}"))
 }

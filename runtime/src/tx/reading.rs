@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::{
     KeyRange, Part, Range, Version, Was,
-    courier::{Message, post},
+    courier::{Message, path, post},
     handle::KEYS_MAX,
 };
 use crate::{
@@ -118,8 +118,9 @@ pub(super) async fn list<S: State>(
             Owner::Peer(peer) => {
                 let message = Message::List(range.clone());
                 let (cluster, at) = (&slot.cluster, &slot.partition);
+                let target = path(at);
                 let found = post::<(Version, Vec<(Version, Box<RawValue>)>)>(
-                    cluster, &peer, at, &message, deadline,
+                    cluster, &peer, &target, at, &message, deadline,
                 );
                 match found.await {
                     Ok((comings, found)) => {
@@ -179,8 +180,10 @@ pub(super) async fn read<S: State>(
             Owner::Peer(peer) => {
                 let message = Message::Read(key_text::<S>(key));
                 let (cluster, at) = (&slot.cluster, &slot.partition);
-                let found =
-                    post::<(Was, Option<Box<RawValue>>)>(cluster, &peer, at, &message, deadline);
+                let target = path(at);
+                let found = post::<(Was, Option<Box<RawValue>>)>(
+                    cluster, &peer, &target, at, &message, deadline,
+                );
                 match found.await {
                     Ok((was, value)) => value
                         .map(|value| Stored::decode(value.get().as_bytes()).map(Arc::new))

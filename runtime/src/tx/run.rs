@@ -16,7 +16,7 @@ use super::{
     reading,
 };
 use crate::{
-    call::{Call, Free, Halt},
+    call::{Call, Free, Halt, Why},
     cluster::Pause,
     idempotency,
     log::TopicPartition,
@@ -25,6 +25,7 @@ use crate::{
     position,
     problem::Problem,
     record::{Offset, ROUTED_ID_PREFIX},
+    stream::{Emitted, EventRan, Taking},
 };
 
 /// How often the function of a transaction runs at most, because others changed what it had read.
@@ -57,47 +58,47 @@ pub(crate) async fn transact<F>(
 where
     F: for<'t> Fn(Free, &'t mut Tx) -> Ran<'t> + Sync,
 {
-    let (node, deadline) = (call.node(), call.deadline());
-    let mut running = Transacting {
-        node,
-        deadline,
-        id: TxId::new(),
-        home: None,
-        remembered,
-        unknown: false,
-        claimed: Keys::new(),
-    };
-    let mut backoff = BACKOFF_MIN;
-    let (mut reads, mut keys) = (Vec::new(), Keys::new());
-    for run in 0..RUNS_MAX {
-        if run >= LOSSES_MAX {
-            running.claim(run, std::mem::take(&mut keys)).await;
-        }
-        let ahead = ahead::read(node, &reads, deadline).await;
-        let mut tx = Tx::new(node.clone(), deadline, ahead);
-        let response = function(Free::again(call), &mut tx).await?;
-        let writes = response.status().as_u16() < 400;
-        reads = tx.reads();
-        keys = tx.keys();
-        let parts = tx.into_parts(writes);
-        if let Some(answer) = running.end(run, parts, response).await? {
-            return Ok(answer);
-        }
-        sleep(chance(backoff)).await;
-        backoff = (backoff * 2).min(BACKOFF_MAX);
-        if Instant::now() >= deadline {
-            break;
-        }
+    let mut running = Transacting::new(call.node(), call.deadline());
+    running.remembered = remembered;
+    running.run(|tx| function(Free::again(call), tx)).await
+}
+
+/// Runs `function` until what it read is still so when what it wrote is committed, together with how far the input of an event was taken in, at the `home` of that input. If the event was taken in
+/// before, nothing happens. Nor does anything, if the answer is an error.
+pub(crate) async fn take_in<F>(
+    node: &Arc<Node>,
+    (home, taking): (&TopicPartition, &Taking),
+    deadline: Instant,
+    function: &F,
+) -> Result<Response, Problem>
+where
+    F: for<'t> Fn(&'t mut Tx) -> EventRan<'t> + Send + Sync,
+{
+    let mut running = Transacting::new(node, deadline);
+    running.taking = Some((home.clone(), taking.clone()));
+    let ran = running.run(|tx| {
+        let ran = function(tx);
+        Box::pin(async move { Ok(ran.await) })
+    });
+    match ran.await {
+        Ok(answer) => Ok(answer.response),
+        Err(Halt(Why::Answered(response))) => Ok(*response),
+        Err(Halt(Why::Moved(_))) => Err(Problem::internal("an event is no request")),
     }
-    let busy = "others change what this request reads and writes, again and again";
-    let response = Problem::unavailable(busy, RETRY_AFTER_SECONDS).into_response();
-    Ok(running.settle(response).await?)
 }
 
 /// A time that chance chooses.
 fn chance(most: Duration) -> Duration {
     let random = u32::try_from(Uuid::new_v4().as_u128() & 0xffff).unwrap_or_default();
     most * random / 0xffff
+}
+
+/// What a run comes to.
+struct Does {
+    /// Whether it is to happen.
+    writes: bool,
+    emitted: Vec<Emitted>,
+    parts: BTreeMap<TopicPartition, Part>,
 }
 
 struct Transacting<'a> {
@@ -107,6 +108,8 @@ struct Transacting<'a> {
     /// The same for all runs: attempts of different homes can't be compared.
     home: Option<TopicPartition>,
     remembered: Remembered,
+    /// The event that it is the effect of, and the home of its input.
+    taking: Option<(TopicPartition, Taking)>,
     /// Whether home was asked to commit a run, and it is not known whether it was.
     unknown: bool,
     /// What others are to leave to it.
@@ -121,7 +124,56 @@ impl Drop for Transacting<'_> {
     }
 }
 
-impl Transacting<'_> {
+impl<'a> Transacting<'a> {
+    fn new(node: &'a Arc<Node>, deadline: Instant) -> Self {
+        Self {
+            node,
+            deadline,
+            id: TxId::new(),
+            home: None,
+            remembered: None,
+            taking: None,
+            unknown: false,
+            claimed: Keys::new(),
+        }
+    }
+
+    async fn run(
+        &mut self,
+        function: impl for<'t> Fn(&'t mut Tx) -> Ran<'t> + Send,
+    ) -> Result<Answer, Halt> {
+        let (node, deadline) = (self.node, self.deadline);
+        let mut backoff = BACKOFF_MIN;
+        let (mut reads, mut keys) = (Vec::new(), Keys::new());
+        for run in 0..RUNS_MAX {
+            if run >= LOSSES_MAX {
+                self.claim(run, std::mem::take(&mut keys)).await;
+            }
+            let ahead = ahead::read(node, &reads, deadline).await;
+            let mut tx = Tx::new(node.clone(), deadline, ahead);
+            let response = function(&mut tx).await?;
+            let writes = response.status().as_u16() < 400;
+            reads = tx.reads();
+            keys = tx.keys();
+            let does = Does {
+                writes,
+                emitted: tx.take_emitted(writes)?,
+                parts: tx.into_parts(writes),
+            };
+            if let Some(answer) = self.end(run, does, response).await? {
+                return Ok(answer);
+            }
+            sleep(chance(backoff)).await;
+            backoff = (backoff * 2).min(BACKOFF_MAX);
+            if Instant::now() >= deadline {
+                break;
+            }
+        }
+        let busy = "others change what this request reads and writes, again and again";
+        let response = Problem::unavailable(busy, RETRY_AFTER_SECONDS).into_response();
+        Ok(self.settle(response).await?)
+    }
+
     /// Has lost as often as it has run: the next run shall be the last.
     async fn claim(&mut self, losses: u32, keys: Keys) {
         courier::claim(self.node, self.id, losses, &keys, self.deadline).await;
@@ -132,17 +184,38 @@ impl Transacting<'_> {
     async fn end(
         &mut self,
         run: u32,
-        parts: BTreeMap<TopicPartition, Part>,
+        does: Does,
         response: Response,
     ) -> Result<Option<Answer>, Problem> {
-        let Some(first) = parts.iter().find(|(_, part)| !part.writes.is_empty()) else {
+        let Does {
+            writes,
+            emitted,
+            parts,
+        } = does;
+        let taking = self.taking.as_ref().filter(|_| writes);
+        let first = parts.iter().find(|(_, part)| !part.writes.is_empty());
+        let first = first.map(|(at, _)| at.clone());
+        let changes = first.is_some() || taking.is_some() || !emitted.is_empty();
+        if !changes {
             if !reading::are_still(self.node, &parts, self.deadline).await? {
                 return Ok(None);
             }
             return self.settle(response).await.map(Some);
+        }
+        let remembered = self.remembered.as_ref().map(|(_, home)| home.clone());
+        // One that only emits has a home all the same.
+        let any = || {
+            parts
+                .keys()
+                .next()
+                .cloned()
+                .or_else(|| self.node.any_home())
         };
-        let remembered = self.remembered.as_ref().map(|(_, home)| home);
-        let home = self.home.as_ref().or(remembered).unwrap_or(first.0).clone();
+        let home = self.home.clone();
+        let home = home.or_else(|| taking.map(|(home, _)| home.clone()));
+        let home = home.or(remembered).or(first).or_else(any);
+        let home =
+            home.ok_or_else(|| Problem::internal("a service without states emits nothing"))?;
         self.home = Some(home.clone());
         let (response, reply) = idempotency::encode(response);
         if response.status().is_server_error() {
@@ -160,6 +233,8 @@ impl Transacting<'_> {
             reply: reply.clone(),
             own: parts.remove(&home).unwrap_or_default(),
             others: parts.into_iter().collect(),
+            emitted,
+            taking: taking.map(|(_, taking)| taking.clone()),
         };
         if !commit.others.is_empty() {
             let others = commit.others.iter().map(|(at, _)| at);
@@ -177,6 +252,10 @@ impl Transacting<'_> {
                 Ok(Some(self.answer(&home, offset, response)))
             }
             Committed::Conflict(_) => Ok(None),
+            Committed::Taken => Ok(Some(Answer {
+                response: StatusCode::NO_CONTENT.into_response(),
+                kept: false,
+            })),
             Committed::Never(never) => Err(refused(never)),
         }
     }
@@ -221,6 +300,8 @@ impl Transacting<'_> {
             reply: reply.clone(),
             own: Part::default(),
             others: Vec::new(),
+            emitted: Vec::new(),
+            taking: None,
         };
         match self.ask(&home, commit).await? {
             Committed::Yes(_, kept) if kept == reply => Ok(self.answer(&home, None, response)),
@@ -228,6 +309,7 @@ impl Transacting<'_> {
                 Ok(self.answer(&home, offset, idempotency::decode(&kept)))
             }
             Committed::Conflict(what) => Err(Problem::unavailable(what, RETRY_AFTER_SECONDS)),
+            Committed::Taken => Ok(self.answer(&home, None, response)),
             Committed::Never(never) => Err(refused(never)),
         }
     }

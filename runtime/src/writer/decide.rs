@@ -15,6 +15,7 @@ use super::{
     Running,
     group::{Group, Reply, Waiting},
     once::PendingReply,
+    transact::Writing,
 };
 use crate::{
     conditional::Etag,
@@ -26,6 +27,7 @@ use crate::{
     problem::Problem,
     record::{Answered, FENCE_KEY, Kind, REPLY_KEY, Record},
     state::State,
+    stream::Emitted,
     takeover::now_ms,
     the_entity::TheEntity,
 };
@@ -83,6 +85,8 @@ impl<S: State> Running<S> {
             }
             Job::Forget(request) => drop(self.outside.remove(&request.id)),
             Job::Tx(job) => self.decide_tx(job, group),
+            Job::Events(batch, slot) => self.take(*batch, slot, group),
+            Job::Stream(job) => self.decide_stream(job, group),
         }
     }
 
@@ -113,6 +117,7 @@ impl<S: State> Running<S> {
             key,
             mut response,
             edit,
+            emitted,
         } = decided;
         let etag = match &edit {
             DecidedEdit::Set(stored, _) => Some(stored.etag),
@@ -126,31 +131,7 @@ impl<S: State> Running<S> {
                 .headers_mut()
                 .insert(header::ETAG, Etag(etag).header_value());
         }
-        let record = match edit {
-            DecidedEdit::Unchanged => None,
-            DecidedEdit::Set(stored, value) => Some((
-                Some(value),
-                Change {
-                    key,
-                    offset: UNKNOWN,
-                    stored: Some(Arc::new(stored)),
-                    written: None,
-                },
-            )),
-            DecidedEdit::Removed => {
-                let change = Change {
-                    key,
-                    offset: UNKNOWN,
-                    stored: None,
-                    written: None,
-                };
-                Some((None, change))
-            }
-        }
-        .map(|(value, change)| {
-            let key = Bytes::from(key_text::<S>(&change.key));
-            (self.record(Kind::Data, key, value), change)
-        });
+        let record = self.record_of(key, edit);
         // A fault is no outcome: the same request may be tried again.
         let request = request.filter(|_| !response.status().is_server_error());
         let answer = request.map(|request| {
@@ -159,11 +140,24 @@ impl<S: State> Running<S> {
             (request, reply)
         });
         let bytes = record.as_ref().map_or(0, |(record, _)| record.bytes())
-            + answer.as_ref().map_or(0, |(_, reply)| reply.len());
+            + answer.as_ref().map_or(0, |(_, reply)| reply.len())
+            + emitted.iter().map(Emitted::bytes).sum::<usize>();
         if bytes > self.record_bytes_max {
             // The log would refuse it, and all that was sent behind it.
             let problem = Problem::content_too_large(self.record_bytes_max as u64);
             return self.wait(group, None, Reply::Command(problem.into_response(), slot));
+        }
+        if !emitted.is_empty() {
+            let writing = Writing {
+                changes: record
+                    .map(|(record, change)| (change, record.value))
+                    .into_iter()
+                    .collect(),
+                own: vec![self.emission(emitted)],
+                schema: self.schema,
+                answers: answer,
+            };
+            return self.write(group, writing, Reply::Command(response, slot));
         }
         let index = match (record, answer) {
             (None, None) => None,
@@ -183,23 +177,50 @@ impl<S: State> Running<S> {
         self.wait(group, index, Reply::Command(response, slot));
     }
 
+    /// The record of what a command did, and what it changes in memory.
+    fn record_of(&self, key: S::Key, edit: DecidedEdit<S>) -> Option<(Record, Change<S>)> {
+        let (stored, value) = match edit {
+            DecidedEdit::Unchanged => return None,
+            DecidedEdit::Set(stored, value) => (Some(Arc::new(stored)), Some(value)),
+            DecidedEdit::Removed => (None, None),
+        };
+        let record = self.record(Kind::Data, Bytes::from(key_text::<S>(&key)), value);
+        let change = Change {
+            key,
+            offset: UNKNOWN,
+            stored,
+            written: None,
+        };
+        Some((record, change))
+    }
+
     /// Runs a command's function. Whatever goes wrong in it, nothing is written and the client gets an answer.
-    fn execute(&self, key: S::Key, before: Option<Arc<Stored<S>>>, run: Run<S>) -> Decided<S> {
+    pub(super) fn execute(
+        &self,
+        key: S::Key,
+        before: Option<Arc<Stored<S>>>,
+        run: Run<S>,
+    ) -> Decided<S> {
         let mut entry = Entry::new(key, before.clone());
         let Ok(response) = catch_unwind(AssertUnwindSafe(|| run(&mut entry))) else {
             let what = format!("a command on `{}` panicked", key_text::<S>(entry.key()));
-            let (key, _) = entry.into_parts();
+            let (key, ..) = entry.into_parts();
             return Decided::unchanged(key, Problem::internal(what).into_response());
         };
-        let (key, edit) = entry.into_parts();
+        let (key, edit, emits) = entry.into_parts();
         if response.status().as_u16() >= 400 {
             return Decided::unchanged(key, response);
         }
+        let emitted = match emits.finish().and_then(|emitted| self.may_emit(emitted)) {
+            Ok(emitted) => emitted,
+            Err(problem) => return Decided::unchanged(key, problem.into_response()),
+        };
         match self.settle_edit(&key, before, edit) {
             Ok((edit, value)) => Decided {
                 key,
                 response: TheEntity::fill(response, value),
                 edit,
+                emitted,
             },
             Err(problem) => Decided::unchanged(key, problem.into_response()),
         }
@@ -369,13 +390,14 @@ impl<S: State> Running<S> {
 }
 
 /// The outcome of a command's function.
-struct Decided<S: State> {
-    key: S::Key,
-    response: Response,
-    edit: DecidedEdit<S>,
+pub(super) struct Decided<S: State> {
+    pub(super) key: S::Key,
+    pub(super) response: Response,
+    pub(super) edit: DecidedEdit<S>,
+    pub(super) emitted: Vec<Emitted>,
 }
 
-enum DecidedEdit<S> {
+pub(super) enum DecidedEdit<S> {
     Unchanged,
     Set(Stored<S>, Bytes),
     Removed,
@@ -387,6 +409,7 @@ impl<S: State> Decided<S> {
             key,
             response,
             edit: DecidedEdit::Unchanged,
+            emitted: Vec::new(),
         }
     }
 }

@@ -117,7 +117,7 @@ impl<S: State> Running<S> {
         self.tx.note(&key, None, 0);
         let writing = Writing {
             changes,
-            own: Some((key, None)),
+            own: vec![(key, None)],
             schema: prepared.schema,
             answers: None,
         };

@@ -2,6 +2,7 @@
 
 use std::{ops::ControlFlow, sync::Arc, time::Duration};
 
+use axum::http::StatusCode;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use tokio::time::{Instant, timeout};
@@ -19,6 +20,7 @@ use crate::{
     memory::{Change, Changes, UNKNOWN},
     record::{BATCH_KEY, FENCE_KEY, Kind, REPLY_KEY},
     state::State,
+    stream::{Emitted, Taking},
     tx::{
         Attempt, Bug, Commit, Committed, Decided, Fate, KeyRange, Lost, Never, Others, Part,
         Pending, Prepare, TxId, Version, Vote, decided_key, is_broken,
@@ -43,6 +45,9 @@ pub(super) struct Run<S: State> {
     reply: Bytes,
     own: TypedPart<S>,
     others: Vec<TopicPartition>,
+    emitted: Vec<Emitted>,
+    /// The event that it is the effect of.
+    taking: Option<Taking>,
     waiting: Vec<Slot<Committed>>,
     began: Instant,
 }
@@ -88,14 +93,18 @@ impl<S: State> TypedPart<S> {
 /// What is written at once.
 pub(super) struct Writing<S: State> {
     pub(super) changes: Vec<(Change<S>, Option<Bytes>)>,
-    /// A key of memgen's own that changes with them.
-    pub(super) own: Option<(Bytes, Option<Bytes>)>,
+    /// Keys of memgen's own that change with them.
+    pub(super) own: Vec<(Bytes, Option<Bytes>)>,
     /// The layout of the values.
     pub(super) schema: u64,
     pub(super) answers: Option<(RequestId, Bytes)>,
 }
 
 impl<S: State> Running<S> {
+    #[allow(
+        clippy::too_many_lines,
+        reason = "one decision, from the question to the record"
+    )]
     pub(super) fn commit(&mut self, commit: Commit, slot: Slot<Committed>, group: &mut Group<S>) {
         if let Some(request) = &commit.request
             && let Some(known) = self.known(request)
@@ -114,6 +123,21 @@ impl<S: State> Running<S> {
             }
             self.give_up(commit.id, attempt, &later, group);
         }
+        if let Some(taking) = &commit.taking
+            && self.has_taken(taking)
+        {
+            return self.wait(group, None, taken_already(slot));
+        }
+        let emitted = match self.may_emit(commit.emitted) {
+            Ok(emitted) => emitted,
+            Err(problem) if problem.status() == StatusCode::SERVICE_UNAVAILABLE => {
+                return drop(slot.send(Err(Refusal::QueueFull)));
+            }
+            Err(problem) => {
+                let never = Never::Wrong(problem.detail().to_owned());
+                return drop(slot.send(Ok(Committed::Never(never))));
+            }
+        };
         let own = match self.typed(&commit.own) {
             Ok(own) => own,
             Err(never) => return drop(slot.send(Ok(Committed::Never(never)))),
@@ -126,7 +150,11 @@ impl<S: State> Running<S> {
             self.metrics.tx_conflicts.inc();
             return drop(slot.send(Ok(Committed::Conflict(what))));
         }
-        let bytes = own.bytes() + commit.reply.len() + commit.others.len() * PARTICIPANT_BYTES;
+        let emitted_bytes: usize = emitted.iter().map(Emitted::bytes).sum();
+        let bytes = own.bytes()
+            + commit.reply.len()
+            + commit.others.len() * PARTICIPANT_BYTES
+            + emitted_bytes;
         if bytes > self.record_bytes_max {
             let never = Never::TooLong(self.record_bytes_max);
             return drop(slot.send(Ok(Committed::Never(never))));
@@ -137,14 +165,16 @@ impl<S: State> Running<S> {
             request,
             reply,
             others,
+            taking,
             ..
         } = commit;
         if others.is_empty() {
+            let does = !own.writes.is_empty() || !emitted.is_empty() || taking.is_some();
             // One without writes gives up what was asked for before.
-            let done = (!own.writes.is_empty()).then(|| self.will_be_committed(began));
+            let done = does.then(|| self.will_be_committed(began));
             let writing = Writing {
                 changes: own.writes,
-                own: None,
+                own: self.own_of(emitted, taking),
                 schema: self.schema,
                 answers: request.map(|request| (request, reply.clone())),
             };
@@ -187,6 +217,8 @@ impl<S: State> Running<S> {
             reply,
             own,
             others: participants,
+            emitted,
+            taking,
             waiting: vec![slot],
             began,
         };
@@ -201,6 +233,23 @@ impl<S: State> Running<S> {
             committed.inc();
             seconds.observe(began.elapsed().as_secs_f64());
         }
+    }
+
+    /// What a transaction changes beside entities: the outbox, and how far an input was taken in.
+    fn own_of(
+        &mut self,
+        emitted: Vec<Emitted>,
+        taking: Option<Taking>,
+    ) -> Vec<(Bytes, Option<Bytes>)> {
+        let mut own = Vec::new();
+        if let Some(taking) = taking {
+            self.metrics.events.inc();
+            own.push(self.reach(&taking.input, &taking.reached));
+        }
+        if !emitted.is_empty() {
+            own.push(self.emission(emitted));
+        }
+        own
     }
 
     fn commit_again(&mut self, known: Known, slot: Slot<Committed>, group: &mut Group<S>) {
@@ -234,6 +283,11 @@ impl<S: State> Running<S> {
             let what = "the same request was carried out meanwhile".to_owned();
             return self.give_up(id, attempt, &Committed::Conflict(what), group);
         }
+        if run.taking.as_ref().is_some_and(|it| self.has_taken(it)) {
+            // So was the event, by another reader of its input.
+            let what = "the same event was taken in meanwhile".to_owned();
+            return self.give_up(id, attempt, &Committed::Conflict(what), group);
+        }
         let Some(run) = self.tx.runs.remove(&id) else {
             return;
         };
@@ -244,9 +298,11 @@ impl<S: State> Running<S> {
         };
         let decided = decided.encode();
         self.tx.note(&key, Some(&decided), 0);
+        let mut own = self.own_of(run.emitted, run.taking);
+        own.push((key, Some(decided)));
         let writing = Writing {
             changes: run.own.writes,
-            own: Some((key, Some(decided))),
+            own,
             schema: self.schema,
             answers: run.request.map(|request| (request, run.reply.clone())),
         };
@@ -472,7 +528,9 @@ impl<S: State> Running<S> {
             key: text(change),
             value: value.clone(),
         });
-        let own = own.map(|(key, value)| batch::Change { key, value });
+        let own = own
+            .into_iter()
+            .map(|(key, value)| batch::Change { key, value });
         let entries: Vec<_> = entries.chain(own).collect();
         let changes: Vec<_> = changes.into_iter().map(|(change, _)| change).collect();
         let changes = if changes.is_empty() {
@@ -505,6 +563,13 @@ impl<S: State> Running<S> {
             group.batched = true;
         }
     }
+}
+
+/// Says that an event had been taken in before, once that is durable.
+fn taken_already(slot: Slot<Committed>) -> Reply {
+    Reply::Then(Box::new(move |outcome| {
+        drop(slot.send(outcome.map(|_| Committed::Taken)));
+    }))
 }
 
 /// Asks the others to prepare, and says what came of it.

@@ -12,6 +12,7 @@ use super::{Running, transact::Run};
 use crate::{
     mailbox::{Command, Refusal, TxJob, WeakMailbox},
     state::State,
+    stream::Outlet,
     tx::{Attempt, Claims, Locks, Others, Pending, TxId},
     writer::group::Group,
 };
@@ -19,7 +20,7 @@ use crate::{
 /// How often transactions are looked after that are not done.
 pub(super) const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// The transactions of a partition, as the writer decides upon them: with what is in flight.
+/// The transactions of a partition, as the writer decides upon them: with what is in flight. What streams keep goes with them.
 pub(super) struct Transactions<S: State> {
     pub(super) mailbox: WeakMailbox<S>,
     pub(super) others: Arc<dyn Others>,
@@ -36,8 +37,12 @@ pub(super) struct Transactions<S: State> {
     /// Commands that wait for keys.
     pub(super) parked: BTreeMap<S::Key, VecDeque<Command<S>>>,
     pub(super) parked_count: usize,
-    /// What talks to other partitions.
+    /// What talks to other partitions, and sends what was emitted.
     pub(super) tasks: JoinSet<()>,
+    /// Where the tenure begins in the log, and as many more as writes of it have emitted something: no offset that the next tenure can begin at.
+    pub(super) next_emission: u64,
+    /// The way of what was emitted in this partition, if there is something.
+    pub(super) outlet: Option<Outlet>,
     /// The decided ones of which the others are being told.
     pub(super) finishing: HashSet<(TxId, Attempt)>,
     /// The prepared ones: since when, or none if home is being asked.
@@ -61,6 +66,8 @@ impl<S: State> Transactions<S> {
             parked: BTreeMap::new(),
             parked_count: 0,
             tasks: JoinSet::new(),
+            next_emission: 0,
+            outlet: None,
             finishing: HashSet::new(),
             doubts: HashMap::new(),
             look_at: Instant::now(),
@@ -89,6 +96,7 @@ impl<S: State> Running<S> {
     pub(super) fn take_up_transactions(&mut self) {
         let tx = &mut self.tx;
         tx.pending = self.replica.fold.pending().clone();
+        tx.next_emission = self.tenure.as_ref().map_or(0, |tenure| tenure.next);
         tx.locks = Locks::default();
         let key = |text: &String| crate::key::parse_key::<S>(text).ok();
         for (id, prepared) in tx.pending.prepared() {
@@ -109,6 +117,7 @@ impl<S: State> Running<S> {
     pub(super) fn drop_transactions(&mut self) {
         let tx = &mut self.tx;
         tx.tasks.abort_all();
+        tx.outlet = None;
         tx.pending = Pending::default();
         tx.locks = Locks::default();
         tx.claims = Claims::default();

@@ -23,7 +23,8 @@ fn each_setting_reads_what_it_shows() {
                     "advertise",
                     "log-level",
                     "credentials",
-                    "topic-prefix"
+                    "topic-prefix",
+                    "replay"
                 ]
                 .contains(&setting.name),
                 "{}: no default",

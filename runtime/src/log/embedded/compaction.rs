@@ -3,7 +3,8 @@
 //! - the last record of each key;
 //! - each record that carries a reply younger than the horizon, the newest of them if there are too many;
 //! - of topics whose readers go on from where they were, the newest records, so many and so many bytes;
-//! - its last record, so that its ballot stays.
+//! - its last record, so that its ballot stays;
+//! - of topics of events all records but those that are old enough, and that all have read who say so.
 //!
 //! A deletion goes unless something that is kept before it touches its key: a record that is kept for its reply, or
 //! a batch. Records that never counted (one before them carries a higher ballot) go: what showed that they do not
@@ -22,7 +23,7 @@ use std::{
         Arc, Condvar, Mutex, RwLock,
         atomic::{AtomicBool, Ordering},
     },
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use bytes::Bytes;
@@ -38,7 +39,7 @@ use super::{
 };
 use crate::{
     batch,
-    log::{LogError, embedded::committer::Journals},
+    log::{LogError, STREAM_FORMAT, embedded::committer::Journals},
     record::{self, Ballot, Offset, Record, codec},
 };
 
@@ -76,6 +77,8 @@ pub(super) struct Compactor {
     stopped: AtomicBool,
     awake: Mutex<bool>,
     waker: Condvar,
+    /// What those who read streams of events need no more: by stream, and by reader.
+    consumed: Mutex<HashMap<u32, HashMap<String, Offset>>>,
     /// 128 bits of a keyed hash stand for a key.
     hashers: (RandomState, RandomState),
 }
@@ -103,7 +106,18 @@ impl Compactor {
             // What a crash left may be due at once.
             awake: Mutex::new(true),
             waker: Condvar::new(),
+            consumed: Mutex::default(),
             hashers: (RandomState::new(), RandomState::new()),
+        }
+    }
+
+    /// A reader of a stream needs nothing before this offset any more.
+    pub(super) fn consumed(&self, number: u32, reader: &str, before: Offset) {
+        let mut consumed = self.consumed.lock().expect(UNPOISONED);
+        let readers = consumed.entry(number).or_default();
+        match readers.get_mut(reader) {
+            Some(known) => *known = before,
+            None => drop(readers.insert(reader.to_owned(), before)),
         }
     }
 
@@ -271,7 +285,10 @@ impl Compactor {
                 end,
                 ..Stream::default()
             });
-            let keep = self.choose(&source, self.keeps_recent(number))?;
+            let keep = match self.kind(number) {
+                StreamKind::Events { forgotten } => self.choose_events(&source, forgotten)?,
+                StreamKind::State { keeps_recent } => self.choose(&source, keeps_recent)?,
+            };
             output.begin(number);
             self.each(&source, |offset, record| {
                 if keep.keeps(self.digest(&record.key), offset) {
@@ -315,27 +332,53 @@ impl Compactor {
         }
     }
 
-    /// Whether the newest records of a stream stay.
-    fn keeps_recent(&self, number: u32) -> bool {
+    /// What a stream holds.
+    fn kind(&self, number: u32) -> StreamKind {
         let manifest = self.manifest.lock().expect(UNPOISONED);
         let has = |topic: &TopicEntry| {
             let number = number.checked_sub(topic.first_stream);
             number.is_some_and(|number| number < topic.partitions)
         };
-        let topic = manifest.topics.iter().find(|topic| has(topic));
-        topic.is_some_and(|topic| self.options.recent_topics.contains(&topic.name))
+        let Some(topic) = manifest.topics.iter().find(|topic| has(topic)) else {
+            let keeps_recent = false;
+            return StreamKind::State { keeps_recent };
+        };
+        if topic.format != STREAM_FORMAT {
+            let keeps_recent = self.options.recent_topics.contains(&topic.name);
+            return StreamKind::State { keeps_recent };
+        }
+        let readers = self.options.stream_readers.get(&topic.name);
+        let consumed = self.consumed.lock().expect(UNPOISONED);
+        let known = consumed.get(&number);
+        let forgotten = match (readers, known) {
+            (None | Some(0), _) => Offset::MAX,
+            (Some(count), Some(known)) if known.len() >= *count => {
+                known.values().copied().min().unwrap_or_default()
+            }
+            // Somebody has yet to say so.
+            (Some(_), _) => 0,
+        };
+        StreamKind::Events { forgotten }
+    }
+
+    /// Decides what is kept of a stream of events: all from the first on that is not old enough, or before which somebody has yet to read.
+    fn choose_events(&self, stream: &RwLock<Stream>, forgotten: Offset) -> Result<Keep, LogError> {
+        let horizon_ms = before_now_ms(self.options.stream_retention);
+        let mut keep = Keep::default();
+        self.each(stream, |offset, record| {
+            let goes = offset < forgotten && record.timestamp_ms < horizon_ms;
+            if !goes && keep.recent.is_none() {
+                keep.recent = Some(offset);
+            }
+            keep.end = Some(offset);
+            Ok(())
+        })?;
+        Ok(keep)
     }
 
     /// Decides what is kept of a stream.
     fn choose(&self, stream: &RwLock<Stream>, keeps_recent: bool) -> Result<Keep, LogError> {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        let horizon_ms = now
-            .saturating_sub(self.options.answer_horizon)
-            .as_millis()
-            .try_into()
-            .unwrap_or(u64::MAX);
+        let horizon_ms = before_now_ms(self.options.answer_horizon);
         let mut keep = Keep::default();
         let mut batches: HashMap<Digest, (Offset, Vec<Digest>)> = HashMap::new();
         let mut answers: VecDeque<(Offset, Vec<Digest>)> = VecDeque::new();
@@ -418,6 +461,21 @@ impl Compactor {
         }
         compacted
     }
+}
+
+/// So long ago, in milliseconds since the Unix epoch.
+fn before_now_ms(ago: Duration) -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let then = now.unwrap_or_default().saturating_sub(ago);
+    then.as_millis().try_into().unwrap_or(u64::MAX)
+}
+
+/// What a stream holds.
+enum StreamKind {
+    /// A partition of a state. The newest of its records may have to stay.
+    State { keeps_recent: bool },
+    /// Events. Nobody who reads it needs those before `forgotten` any more.
+    Events { forgotten: Offset },
 }
 
 /// Where a key's last record is.

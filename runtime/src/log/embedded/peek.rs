@@ -16,7 +16,10 @@ use super::{
     segment::{Kind, Segment},
 };
 use crate::{
-    log::{Chunk, KeptLayout, Log, LogError, Producer, Retention, Topic, TopicPartition},
+    log::{
+        Chunk, KeptLayout, Log, LogError, Producer, Retention, STREAM_FORMAT, Topic,
+        TopicPartition, no_stream,
+    },
     record::Offset,
 };
 
@@ -126,6 +129,31 @@ impl Log for Peek {
             ))),
         };
         std::future::ready(result).boxed()
+    }
+
+    fn open_stream<'a>(
+        &'a self,
+        topic: &'a str,
+        _partitions: u32,
+    ) -> BoxFuture<'a, Result<u32, LogError>> {
+        let seen = self.seen();
+        let manifest = seen.manifest.as_ref();
+        let kept = manifest.and_then(|manifest| manifest.topic(topic));
+        let opened = match kept {
+            Some(kept) if kept.format == STREAM_FORMAT => Ok(kept.partitions),
+            Some(_) => Err(no_stream(topic)),
+            None => Err(LogError::Setup(format!(
+                "there is no topic `{topic}` in the log in {}",
+                self.folder.display()
+            ))),
+        };
+        std::future::ready(opened).boxed()
+    }
+
+    fn is_changelog(&self, topic: &str) -> bool {
+        let seen = self.seen();
+        let kept = seen.manifest.as_ref().and_then(|it| it.topic(topic));
+        kept.is_some_and(|kept| kept.format != STREAM_FORMAT)
     }
 
     fn layouts<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, Result<Vec<KeptLayout>, LogError>> {

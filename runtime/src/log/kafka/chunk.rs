@@ -15,6 +15,7 @@ use super::header::{self, Header};
 use crate::{
     log::Chunk,
     record::{Answered, Ballot, Kind, Offset, Record},
+    stream::origin,
 };
 
 /// What is counted for each record beside its bytes.
@@ -62,22 +63,11 @@ impl ChunkBuilder {
         offset: Offset,
         message: &BorrowedMessage<'_>,
     ) -> Result<(), String> {
-        let pieces = with_own_header(message, |own| {
+        let pieces = with_header(message, header::NAME, |own| {
             let head = match own {
                 Some(bytes) => Header::decode(bytes).map_err(|error| error.to_string())?,
                 // Someone wrote it who knows nothing of memgen.
-                None => Header {
-                    ballot: Ballot::FOREIGN,
-                    kind: Kind::Data,
-                    timestamp_ms: message
-                        .timestamp()
-                        .to_millis()
-                        .and_then(|ms| ms.try_into().ok())
-                        .unwrap_or(0),
-                    schema: 0,
-                    place: None,
-                    answered: None,
-                },
+                None => return Ok(self.foreign(offset, message)),
             };
             Ok::<_, String>(Pieces {
                 offset,
@@ -95,6 +85,31 @@ impl ChunkBuilder {
         })?;
         self.records.push(pieces);
         Ok(())
+    }
+
+    /// What somebody wrote who knows nothing of the fold: an event, maybe with an origin.
+    fn foreign(&mut self, offset: Offset, message: &BorrowedMessage<'_>) -> Pieces {
+        let timestamp = message.timestamp().to_millis();
+        let source = with_header(message, origin::SOURCE, |it| it.map(|it| self.keep(it)));
+        let sequence = with_header(message, origin::SEQUENCE, |it| {
+            std::str::from_utf8(it?).ok()?.parse::<u64>().ok()
+        });
+        let note = with_header(message, origin::NOTE, |it| {
+            self.keep(it.unwrap_or_default())
+        });
+        Pieces {
+            offset,
+            ballot: Ballot::FOREIGN,
+            kind: Kind::Data,
+            timestamp_ms: timestamp.and_then(|ms| ms.try_into().ok()).unwrap_or(0),
+            schema: 0,
+            place: None,
+            answered: source
+                .zip(sequence)
+                .map(|(source, sequence)| (source, sequence.into(), note)),
+            key: self.keep(message.key().unwrap_or_default()),
+            value: message.payload().map(|value| self.keep(value)),
+        }
     }
 
     fn keep(&mut self, bytes: &[u8]) -> Range<usize> {
@@ -130,8 +145,12 @@ impl ChunkBuilder {
     }
 }
 
-/// Calls `see` with the content of memgen's header of a message, if it has one.
-fn with_own_header<R>(message: &BorrowedMessage<'_>, see: impl FnOnce(Option<&[u8]>) -> R) -> R {
+/// Calls `see` with the content of a header of a message, if it has one of this name.
+fn with_header<R>(
+    message: &BorrowedMessage<'_>,
+    name: &str,
+    see: impl FnOnce(Option<&[u8]>) -> R,
+) -> R {
     let Some(headers) = message.headers() else {
         return see(None);
     };
@@ -139,7 +158,7 @@ fn with_own_header<R>(message: &BorrowedMessage<'_>, see: impl FnOnce(Option<&[u
         // The client panics at a name that is not UTF-8. It is a stranger's, so it is none of ours.
         let header = catch_unwind(AssertUnwindSafe(|| headers.try_get(index)));
         if let Ok(Some(header)) = header
-            && header.key == header::NAME
+            && header.key == name
         {
             return see(Some(header.value.unwrap_or_default()));
         }

@@ -33,7 +33,7 @@ use tokio::sync::{oneshot, watch};
 use tracing::{debug, warn};
 
 use super::{
-    UNPOISONED,
+    Declared, UNPOISONED,
     context::Context,
     error::client_error,
     header::{self, Header},
@@ -41,6 +41,7 @@ use super::{
 use crate::{
     log::{AppendError, LogError, Offsets, Producer, Receipt, TopicPartition},
     record::{Offset, Record},
+    stream::origin,
 };
 
 /// How long the thread of a client waits for reports before it looks whether the client failed, or is needed no more. The last millisecond of it is waited for on a processor, by
@@ -52,6 +53,8 @@ const POLL: Duration = Duration::from_millis(100);
 const RECORDS_IN_FLIGHT_MAX: usize = 4;
 /// What is added to a record that is alone in its batch, at most: the batch's head, the record's lengths, and a header with a fingerprint.
 pub(super) const OVERHEAD_BYTES: usize = 61 + 64 + header::BYTES_MAX;
+/// What the headers of an event are longer than memgen's own, at most.
+const ORIGIN_BYTES: usize = 64;
 /// Why a closed log refuses.
 const CLOSED: &str = "it is closed";
 /// Why a producer refuses after its first failure.
@@ -119,7 +122,7 @@ impl Clients {
         &self,
         partition: &TopicPartition,
         topic: String,
-        record_bytes_max: usize,
+        declared: &Declared,
     ) -> Result<Box<dyn Producer>, LogError> {
         let suspect = self.suspects.lock().expect(UNPOISONED).contains(partition);
         let client = {
@@ -156,7 +159,8 @@ impl Clients {
             client,
             topic,
             number,
-            record_bytes_max,
+            record_bytes_max: declared.record_bytes_max,
+            is_stream: declared.is_stream,
             state: Arc::new(State {
                 partition: partition.clone(),
                 failed: AtomicBool::new(false),
@@ -449,6 +453,8 @@ struct KafkaProducer {
     topic: String,
     number: i32,
     record_bytes_max: usize,
+    /// Its records are events, for any consumer.
+    is_stream: bool,
     state: Arc<State>,
 }
 
@@ -456,7 +462,8 @@ impl KafkaProducer {
     /// The first record that is too long, or can't be written at all.
     fn refusal(&self, records: &[Record]) -> Option<String> {
         records.iter().find_map(|record| {
-            let bytes = record.bytes() + OVERHEAD_BYTES;
+            let headers = if self.is_stream { ORIGIN_BYTES } else { 0 };
+            let bytes = record.bytes() + OVERHEAD_BYTES + headers;
             (bytes > self.record_bytes_max).then(|| {
                 format!(
                     "a record of {bytes} bytes is over the limit of {} of the topic `{}`",
@@ -546,14 +553,18 @@ impl KafkaProducer {
         sent: Box<Sent>,
         buffer: &mut Vec<u8>,
     ) -> Result<(), String> {
-        buffer.clear();
-        header_of(record)
-            .encode(buffer)
-            .map_err(|error| error.to_string())?;
-        let headers = OwnedHeaders::new_with_capacity(1).insert(KafkaHeader {
-            key: header::NAME,
-            value: Some(buffer.as_slice()),
-        });
+        let headers = if self.is_stream {
+            origin_headers(record)
+        } else {
+            buffer.clear();
+            header_of(record)
+                .encode(buffer)
+                .map_err(|error| error.to_string())?;
+            OwnedHeaders::new_with_capacity(1).insert(KafkaHeader {
+                key: header::NAME,
+                value: Some(buffer.as_slice()),
+            })
+        };
         let message = BaseRecord {
             topic: &self.topic,
             partition: Some(self.number),
@@ -568,6 +579,30 @@ impl KafkaProducer {
             .producer
             .send(message)
             .map_err(|(error, _)| error.to_string())
+    }
+}
+
+/// What is said of an event beside its key and value.
+fn origin_headers(record: &Record) -> OwnedHeaders {
+    let mut headers = OwnedHeaders::new();
+    let Some((source, sequence)) = origin::of(record) else {
+        return headers;
+    };
+    headers = headers
+        .insert(KafkaHeader {
+            key: origin::SOURCE,
+            value: Some(source),
+        })
+        .insert(KafkaHeader {
+            key: origin::SEQUENCE,
+            value: Some(&sequence.to_string()),
+        });
+    match &record.answered {
+        Some(it) if !it.reply.is_empty() => headers.insert(KafkaHeader {
+            key: origin::NOTE,
+            value: Some(&it.reply[..]),
+        }),
+        _ => headers,
     }
 }
 

@@ -24,6 +24,9 @@ const DELETIONS_KEPT_MS: u64 = 7 * 24 * 3600 * 1000;
 /// What the log is not compacted below, per partition.
 const SEGMENT_BYTES: u64 = 128 << 20;
 
+/// What holds of topics for events too that memgen makes.
+const STREAM_PROMISES: [&str; 2] = ["min.insync.replicas", "unclean.leader.election.enable"];
+
 /// A setting of a topic that memgen rests upon.
 struct Promise {
     name: &'static str,
@@ -281,7 +284,6 @@ impl Admin {
     /// # Errors
     /// [`LogError::Setup`] if the cluster can't have such a topic; [`LogError::Io`].
     pub async fn create(&self, name: &str, partitions: u32) -> Result<bool, LogError> {
-        let replicas = self.options.replication_factor;
         let mut settings: Vec<(&str, String)> = promises(&self.options)
             .into_iter()
             .map(|promise| (promise.name, promise.value))
@@ -291,6 +293,29 @@ impl Admin {
             self.options.record_bytes_max.to_string(),
         ));
         settings.push(("segment.bytes", SEGMENT_BYTES.to_string()));
+        self.make(name, partitions, &settings).await
+    }
+
+    /// Makes a topic for events, unless there is one: whether it was made. How long they are kept is for the brokers to say.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
+    pub async fn create_stream(&self, name: &str, partitions: u32) -> Result<bool, LogError> {
+        let kept = promises(&self.options).into_iter();
+        let kept = kept.filter(|promise| STREAM_PROMISES.contains(&promise.name));
+        let mut settings: Vec<(&str, String)> =
+            kept.map(|promise| (promise.name, promise.value)).collect();
+        settings.push(("cleanup.policy", "delete".to_owned()));
+        self.make(name, partitions, &settings).await
+    }
+
+    async fn make(
+        &self,
+        name: &str,
+        partitions: u32,
+        settings: &[(&str, String)],
+    ) -> Result<bool, LogError> {
+        let replicas = self.options.replication_factor;
         let topic = NewTopic {
             name,
             num_partitions: i32::try_from(partitions).unwrap_or(i32::MAX),

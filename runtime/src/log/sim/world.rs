@@ -12,7 +12,10 @@ use tokio::{sync::Notify, time::Instant};
 
 use super::{Compaction, Faults};
 use crate::{
-    log::{AppendError, KeptLayout, LogError, Offsets, Topic, TopicPartition},
+    log::{
+        AppendError, KeptLayout, LogError, Offsets, STREAM_FORMAT, Topic, TopicPartition,
+        no_stream, stream,
+    },
     record::{Ballot, Kind, Offset, RESERVED_KEY_PREFIX, Record},
 };
 
@@ -251,6 +254,23 @@ impl World {
             self.partitions.insert(partition, Partition::default());
         }
         Ok(())
+    }
+
+    /// A topic of events, made if it is not there.
+    pub(super) fn open_stream(&mut self, topic: &str, partitions: u32) -> Result<u32, LogError> {
+        match self.topics.get(topic) {
+            Some(kept) if kept.format == STREAM_FORMAT => Ok(kept.partitions),
+            Some(_) => Err(no_stream(topic)),
+            None => {
+                self.declare(&stream(topic, partitions))?;
+                Ok(partitions)
+            }
+        }
+    }
+
+    pub(super) fn is_changelog(&self, topic: &str) -> bool {
+        let topic = self.topics.get(topic);
+        topic.is_some_and(|topic| topic.format != STREAM_FORMAT)
     }
 
     pub(super) fn layouts(&self, topic: &str) -> Vec<KeptLayout> {

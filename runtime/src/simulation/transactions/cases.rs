@@ -81,6 +81,8 @@ async fn a_batch_does_not_outlast_the_deletion_of_what_it_wrote() {
             ..Part::default()
         },
         others: Vec::new(),
+        emitted: Vec::new(),
+        taking: None,
     };
     let asked = cell
         .mailbox
@@ -204,6 +206,8 @@ async fn nobody_comes_into_a_range_that_is_read() {
                 ..Part::default()
             },
             others: Vec::new(),
+            emitted: Vec::new(),
+            taking: None,
         };
         let asked = mailbox.ask(|slot| Job::Tx(TxJob::Commit(Box::new(commit), slot)));
         matches!(asked.await, Ok(Committed::Yes(Some(_), _)))

@@ -244,6 +244,8 @@ impl Client {
                     .into_iter()
                     .map(|(number, part)| (partition(number), part))
                     .collect(),
+                emitted: Vec::new(),
+                taking: None,
             };
             did.by_run.insert(run, accessed);
             match self.ask(home, &commit, &mut unknown).await {
@@ -252,7 +254,7 @@ impl Client {
                     return did;
                 }
                 Some(Committed::Conflict(_)) => {}
-                Some(never @ Committed::Never(_)) => panic!("{never:?}"),
+                Some(never @ (Committed::Never(_) | Committed::Taken)) => panic!("{never:?}"),
                 None => {
                     did.told = Told::Unknown;
                     return did;
@@ -273,6 +275,8 @@ impl Client {
                 reply: Bytes::from_static(b"no"),
                 own: Part::default(),
                 others: Vec::new(),
+                emitted: Vec::new(),
+                taking: None,
             };
             match self.ask(home, &settle, &mut unknown).await {
                 Some(Committed::Yes(_, reply)) if &*reply == b"no" => {}

@@ -113,6 +113,9 @@ impl World {
             Some(Compaction { lag, deletions, .. }) => (*lag, *deletions),
             None => (Duration::ZERO, None),
         };
+        if !self.is_changelog(&partition.topic) {
+            return;
+        }
         let Some(partition) = self.partitions.get_mut(partition) else {
             return;
         };

@@ -1,0 +1,132 @@
+//! A function of events: a type of its name, by which `memgen::main!` finds what it takes in.
+
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+use syn::{ext::IdentExt as _, spanned::Spanned as _};
+
+use super::{at, local, reply};
+use crate::{
+    model::{EventHandler, EventTarget},
+    symbols::Format,
+};
+
+pub(super) fn expand(handler: &EventHandler) -> TokenStream {
+    let EventHandler {
+        visibility,
+        ident,
+        topic,
+        dead_letters,
+        format,
+        event,
+        ..
+    } = handler;
+    let name = ident.unraw().to_string();
+    let dead_letters = dead_letters.as_ref().map_or_else(
+        || quote!(::core::option::Option::None),
+        |topic| quote!(::core::option::Option::Some(#topic)),
+    );
+    let decode = match format {
+        Format::Json => quote_spanned!(at(event)=> ::memgen::private::decode_json::<#event>),
+        Format::Bytes => quote_spanned!(at(event)=> ::memgen::private::decode_bytes::<#event>),
+    };
+    let key = key(handler);
+    let (kind, run) = (kind(handler), run(handler));
+    // Braces: the struct is a type only, so the function keeps its name as a value.
+    quote! {
+        #[doc(hidden)]
+        #[allow(non_camel_case_types)]
+        #visibility struct #ident {}
+
+        #[automatically_derived]
+        impl ::memgen::private::Part for #ident {}
+
+        #[automatically_derived]
+        impl ::memgen::private::EventHandler for #ident {
+            fn input() -> ::memgen::private::Input {
+                #kind(
+                    ::memgen::private::Declared {
+                        name: #name,
+                        topic: #topic,
+                        dead_letters: #dead_letters,
+                    },
+                    #decode,
+                    #key,
+                    #run,
+                )
+            }
+        }
+    }
+}
+
+fn kind(handler: &EventHandler) -> TokenStream {
+    let event = &handler.event;
+    match &handler.target {
+        EventTarget::Entry(state) => {
+            quote_spanned!(at(state)=> ::memgen::private::Input::entries::<#state, #event>)
+        }
+        EventTarget::Transaction => quote!(::memgen::private::Input::transactions::<#event>),
+    }
+}
+
+/// `Some(|event: &Sighting| event.place.clone())`: the fields are named where the user wrote them.
+fn key(handler: &EventHandler) -> TokenStream {
+    let Some(fields) = &handler.key else {
+        return quote!(::core::option::Option::None);
+    };
+    let (whole, ty) = (local("event"), &handler.event);
+    let values = fields.iter().map(|names| {
+        let span = names
+            .first()
+            .map_or_else(|| ty.span(), proc_macro2::Ident::span);
+        let whole = proc_macro2::Ident::new(&whole.to_string(), whole.span().located_at(span));
+        quote_spanned!(span=> #whole #(.#names)*)
+    });
+    let key = match handler.target {
+        EventTarget::Entry(_) => {
+            let values: Vec<_> = values
+                .map(|value| quote_spanned!(value.span()=> ::core::clone::Clone::clone(&#value)))
+                .collect();
+            match values.as_slice() {
+                [one] => quote!(#one),
+                several => quote!((#(#several),*)),
+            }
+        }
+        EventTarget::Transaction => {
+            let texts = values.map(
+                |value| quote_spanned!(value.span()=> ::std::string::ToString::to_string(&#value)),
+            );
+            quote!([#(#texts),*].join("/"))
+        }
+    };
+    quote!(::core::option::Option::Some(|#whole: &#ty| #key))
+}
+
+/// The call of the user's function, and its reply as a response.
+fn run(handler: &EventHandler) -> TokenStream {
+    let EventHandler {
+        ident,
+        target,
+        event: ty,
+        reply,
+        ..
+    } = handler;
+    let (changes, event) = (local("changes"), local("event"));
+    match target {
+        EventTarget::Entry(state) => {
+            let response = reply::respond(reply.as_ref(), &quote!(#ident(#changes, #event)));
+            quote! {
+                |#changes: &mut ::memgen::Entry<#state>, #event: #ty| -> ::memgen::private::Response {
+                    #response
+                }
+            }
+        }
+        EventTarget::Transaction => {
+            let response = reply::respond(reply.as_ref(), &quote!(#ident(#changes, #event).await));
+            quote! {
+                |#event: #ty, #changes: &mut ::memgen::Tx| {
+                    ::std::boxed::Box::pin(async move { #response })
+                }
+            }
+        }
+    }
+}

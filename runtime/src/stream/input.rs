@@ -1,0 +1,180 @@
+//! What a function takes in, without the types of its events and of its state.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use axum::response::Response;
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use serde::de::DeserializeOwned;
+
+use super::{
+    Event, Work,
+    consumer::Reading,
+    entries::Entries,
+    transactions::{EventRan, Transactions},
+};
+use crate::{
+    entry::Entry,
+    node::Node,
+    record::{Ballot, Record},
+    state::{Definition, State},
+    tx::Tx,
+};
+
+/// What is said of an event whose function, or the reading of it, panicked.
+pub(super) const PANICKED: &str = "the function panicked";
+
+/// What `#[on_event(…)]` says.
+#[derive(Clone, Debug)]
+pub struct Declared {
+    /// The function's name.
+    pub name: &'static str,
+    /// The topic whose events it takes in.
+    pub topic: &'static str,
+    /// The topic of what can't be taken in. Without one, that stops the input.
+    pub dead_letters: Option<&'static str>,
+}
+
+/// What one function takes in.
+pub struct Input(pub(crate) Arc<dyn Consume>);
+
+impl std::fmt::Debug for Input {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Input").field(self.0.declared()).finish()
+    }
+}
+
+impl Input {
+    /// A function of the entity of each event's key. Without `key`, that is the record's.
+    #[must_use]
+    pub fn entries<S: State, E: Send + 'static>(
+        declared: Declared,
+        decode: fn(Bytes) -> Result<E, String>,
+        key: Option<fn(&E) -> S::Key>,
+        run: fn(&mut Entry<S>, E) -> Response,
+    ) -> Self {
+        Self(Arc::new(Entries {
+            declared,
+            decode,
+            key,
+            run,
+        }))
+    }
+
+    /// A function that is a transaction. `key` is for those who write to the topic by this service.
+    #[must_use]
+    pub fn transactions<E: Send + 'static>(
+        declared: Declared,
+        decode: fn(Bytes) -> Result<E, String>,
+        key: Option<fn(&E) -> String>,
+        run: for<'t> fn(E, &'t mut Tx) -> EventRan<'t>,
+    ) -> Self {
+        Self(Arc::new(Transactions {
+            declared,
+            decode,
+            key,
+            run,
+        }))
+    }
+}
+
+/// An event that is JSON. A record without a value is `null`.
+///
+/// # Errors
+/// Says what is wrong with it.
+#[allow(clippy::needless_pass_by_value, reason = "the form of all formats")]
+pub fn decode_json<E: DeserializeOwned>(value: Bytes) -> Result<E, String> {
+    let value = if value.is_empty() {
+        &b"null"[..]
+    } else {
+        &value
+    };
+    serde_json::from_slice(value).map_err(|error| error.to_string())
+}
+
+/// An event that is bytes.
+///
+/// # Errors
+/// Never.
+pub fn decode_bytes<E: From<Bytes>>(value: Bytes) -> Result<E, String> {
+    Ok(value.into())
+}
+
+/// Where an event belongs that is written by this service.
+pub(crate) struct Placed {
+    /// The record's key.
+    pub(crate) key: Bytes,
+    /// What decides the partition.
+    pub(crate) hashed: Bytes,
+}
+
+/// A function that takes events in.
+pub(crate) trait Consume: Send + Sync {
+    fn declared(&self) -> &Declared;
+
+    /// The state that it changes; none if it is a transaction, which changes any.
+    fn state(&self) -> Option<&'static Definition>;
+
+    /// Says to the node how events are read, which other nodes hand over.
+    fn enlist(&self, node: &mut Node);
+
+    /// Where an event belongs. `key` is what the record's key shall be, if that is said.
+    ///
+    /// # Errors
+    /// If it is none, or has no such key.
+    fn place(&self, value: &Bytes, key: Option<Bytes>) -> Result<Option<Placed>, String>;
+
+    /// Reads an input partition whenever its home is here, and takes its events in.
+    fn consume(&self, reading: Reading) -> BoxFuture<'static, ()>;
+}
+
+/// Reads an event.
+type Read<S> = dyn Fn(&Record) -> Work<S> + Send + Sync;
+
+/// How the events of an input become work on entities of `S`.
+pub(crate) struct Taker<S: State> {
+    work: Box<Read<S>>,
+    pub(crate) dead_letters: Option<Arc<str>>,
+}
+
+impl<S: State> Taker<S> {
+    pub(crate) fn new(
+        declared: &Declared,
+        work: impl Fn(&Record) -> Work<S> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            work: Box::new(work),
+            dead_letters: declared.dead_letters.map(Into::into),
+        }
+    }
+
+    /// The event that a record is.
+    pub(crate) fn event(&self, offset: u64, record: &Record) -> Event<S> {
+        let read = || match foreign(record) {
+            Ok(()) => (self.work)(record),
+            Err(what) => Work::Poison(what),
+        };
+        let read = catch_unwind(AssertUnwindSafe(read));
+        let work = read.unwrap_or_else(|_| Work::Poison(PANICKED.to_owned()));
+        Event {
+            offset,
+            record: record.clone(),
+            work,
+        }
+    }
+}
+
+/// Whether a record is an event, and not one of a changelog, of which only the fold knows what counts.
+///
+/// # Errors
+/// If it isn't.
+pub(super) fn foreign(record: &Record) -> Result<(), String> {
+    if record.ballot == Ballot::FOREIGN {
+        Ok(())
+    } else {
+        Err("it is a record of a state's changelog, and no event".to_owned())
+    }
+}
