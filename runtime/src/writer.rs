@@ -405,13 +405,14 @@ fn refuse_tx(job: TxJob, refusal: Refusal) {
         TxJob::Commit(_, slot) => drop(slot.send(Err(refusal))),
         TxJob::Ask(_, _, slot) => drop(slot.send(Err(refusal))),
         TxJob::Prepare(_, slot) => drop(slot.send(Err(refusal))),
-        TxJob::Finish(_, _, Some(slot)) => drop(slot.send(Err(refusal))),
+        TxJob::Finish(_, _, Some(slot)) | TxJob::Claim(_, slot) => {
+            drop(slot.send(Err(refusal)));
+        }
         TxJob::Decide(..)
         | TxJob::GiveUp(..)
         | TxJob::Done(..)
         | TxJob::Finish(..)
         | TxJob::Abort(..)
         | TxJob::Release(..) => {}
-        TxJob::Claim(_, slot) => drop(slot.send(Err(refusal))),
     }
 }

@@ -359,12 +359,12 @@ pub(super) async fn claim(node: &Node, id: TxId, losses: u32, keys: &Keys, deadl
 }
 
 /// Gives back what was claimed. Who does not hear it gives it back after a moment.
-pub(super) fn release(node: &Arc<Node>, id: TxId, keys: &Keys) {
+pub(super) fn release(node: &Arc<Node>, id: TxId, keys: Keys) {
     let Ok(runtime) = tokio::runtime::Handle::try_current() else {
         // The process ends.
         return;
     };
-    for to in keys.keys().cloned() {
+    for to in keys.into_keys() {
         let node = node.clone();
         runtime.spawn(async move {
             let deadline = Instant::now() + CLAIMING_MAX;

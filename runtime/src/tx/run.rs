@@ -119,7 +119,7 @@ struct Transacting<'a> {
 impl Drop for Transacting<'_> {
     fn drop(&mut self) {
         if !self.claimed.is_empty() {
-            courier::release(self.node, self.id, &self.claimed);
+            courier::release(self.node, self.id, std::mem::take(&mut self.claimed));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Transactions: what they cost beside plain commands, beside what Kafka takes for a record, and beside PostgreSQL.
+//! Transactions: what they cost beside plain commands, beside what Kafka takes for a record, and beside `PostgreSQL`.
 
 use memgen_tests::{Folder, cluster};
 use rdkafka::{
