@@ -1,4 +1,4 @@
-//! PostgreSQL with durable commits, and the least that could be called a ledger before it: a handler of axum that calls one function of the database.
+//! `PostgreSQL` with durable commits, and the least that could be called a ledger before it: a handler of axum that calls one function of the database.
 
 use std::{
     path::{Path, PathBuf},
@@ -118,7 +118,7 @@ fn is_root() -> bool {
     rustix::process::getuid().is_root()
 }
 
-/// A program of PostgreSQL, which is found by the path, or else where Debian has it.
+/// A program of `PostgreSQL`, which is found by the path, or else where Debian has it.
 fn as_nobody_special(program: &str) -> Command {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&path);

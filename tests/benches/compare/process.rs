@@ -112,9 +112,9 @@ impl Server {
 
     /// What the children of this process use counts, too.
     #[cfg(feature = "postgres")]
-    pub(crate) fn also(self, process: u32) -> Self {
-        let also = Some(process);
-        Self { also, ..self }
+    pub(crate) fn also(mut self, process: u32) -> Self {
+        self.also = Some(process);
+        self
     }
 
     /// Sends a load for `time`. `seed` decides which keys and values.

@@ -77,7 +77,7 @@ pub(crate) fn two_partitions(options: &Options, report: &mut Report) -> Outcome<
     Ok(())
 }
 
-/// Transfers between any two accounts, against PostgreSQL behind a handler of axum.
+/// Transfers between any two accounts, against `PostgreSQL` behind a handler of axum.
 #[cfg(feature = "postgres")]
 pub(crate) fn postgres(options: &Options, report: &mut Report) -> Outcome<()> {
     let folder = Folder::new();
