@@ -8,11 +8,10 @@ use tokio::time::Instant;
 use crate::{
     cluster::Peer,
     log::TopicPartition,
-    mailbox::{Job, Mailbox, Recall, RequestId},
+    mailbox::{Answer, Job, Mailbox, Recall, RequestId},
     partitions::{Owner, Partitions},
     position,
     problem::Problem,
-    record::Offset,
     state::State,
 };
 
@@ -35,7 +34,7 @@ pub(crate) enum HomePlace {
 /// A home that this node owns.
 pub(crate) trait HomeHere: Send + Sync {
     fn recall(&self, request: RequestId) -> BoxFuture<'_, Result<Recall, Problem>>;
-    fn remember(&self, request: RequestId, reply: Bytes) -> BoxFuture<'_, Result<Offset, Problem>>;
+    fn remember(&self, request: RequestId, reply: Bytes) -> BoxFuture<'_, Result<Answer, Problem>>;
     fn forget(&self, request: RequestId);
     fn partition(&self) -> &TopicPartition;
 }
@@ -68,7 +67,7 @@ impl<S: State> HomeHere for Kept<S> {
         Box::pin(async { Ok(self.mailbox.ask(|slot| Job::Recall(request, slot)).await?) })
     }
 
-    fn remember(&self, request: RequestId, reply: Bytes) -> BoxFuture<'_, Result<Offset, Problem>> {
+    fn remember(&self, request: RequestId, reply: Bytes) -> BoxFuture<'_, Result<Answer, Problem>> {
         Box::pin(async {
             Ok(self
                 .mailbox
@@ -95,7 +94,7 @@ pub(crate) struct RunningGuard {
 }
 
 impl RunningGuard {
-    /// Remembers the reply; only then it may be sent.
+    /// Remembers the reply, and gives it back; only then it may be sent. If the request had an outcome before, that is its reply.
     pub(crate) async fn finish(mut self, response: Response) -> Result<Response, Problem> {
         let Some(request) = self.request.clone() else {
             return Ok(response);
@@ -104,11 +103,14 @@ impl RunningGuard {
         if response.status().is_server_error() {
             return Ok(response);
         }
-        let (mut response, reply) = crate::idempotency::encode(response);
-        let offset = self.home.remember(request, reply).await?;
+        let (_, reply) = crate::idempotency::encode(response);
+        let answer = self.home.remember(request, reply).await?;
         self.request = None;
-        let value = position::header_value(self.home.partition(), offset);
-        response.headers_mut().insert(position::POSITION, value);
+        let mut response = answer.response;
+        if let Some(offset) = answer.offset {
+            let value = position::header_value(self.home.partition(), offset);
+            response.headers_mut().insert(position::POSITION, value);
+        }
         Ok(response)
     }
 }

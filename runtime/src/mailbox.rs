@@ -37,8 +37,8 @@ pub(crate) enum Job<S: State> {
     Fence(Slot<Offset>),
     /// Ask for the remembered reply of a request that runs outside of the writer.
     Recall(RequestId, Slot<Recall>),
-    /// Remember the reply of such a request.
-    Remember(RequestId, Bytes, Slot<Offset>),
+    /// Remember the reply of such a request, unless there is one: whatever is remembered is the answer.
+    Remember(RequestId, Bytes, Slot<Answer>),
     /// Such a request ended without a reply.
     Forget(RequestId),
     /// A message of a transaction.

@@ -390,7 +390,8 @@ fn refuse_all<S: State>(jobs: Vec<Job<S>>, refusal: &Refusal) {
         let refusal = refusal.clone();
         match job {
             Job::Command(command) => drop(command.slot.send(Err(refusal))),
-            Job::Fence(slot) | Job::Remember(_, _, slot) => drop(slot.send(Err(refusal))),
+            Job::Fence(slot) => drop(slot.send(Err(refusal))),
+            Job::Remember(_, _, slot) => drop(slot.send(Err(refusal))),
             Job::Recall(_, slot) => drop(slot.send(Err(refusal))),
             Job::Tx(job) => refuse_tx(job, refusal),
             Job::Events(_, slot) => drop(slot.send(Err(refusal))),

@@ -38,7 +38,7 @@ use crate::{
         sim::{Client, Faults, Sim},
     },
     log_watch::LogWatch,
-    mailbox::{Answer, Command, Job, Mailbox, Refusal, RequestId},
+    mailbox::{Answer, Command, Job, Mailbox, Recall, Refusal, RequestId},
     metrics::Metrics,
     migration::Readers,
     partitions::{Here, Slot, just},
@@ -482,6 +482,35 @@ async fn serve(sim: &Sim, incarnation: u64) -> Owner {
         task,
         _orders: teller,
     }
+}
+
+/// A request that a free handler serves may run twice, if its home moves meanwhile. The run that ends second saw what the first one did, and may come to another answer.
+#[tokio::test(start_paused = true)]
+async fn the_first_outcome_of_a_request_stands() {
+    let sim = Sim::new(1, Faults::none());
+    let owner = serve(&sim, 1).await;
+    let mailbox = &owner.here.mailbox;
+    let request = RequestId {
+        id: Bytes::from_static(b"once"),
+        fingerprint: 7,
+    };
+    let recalled = mailbox.ask(|slot| Job::Recall(request.clone(), slot)).await;
+    assert!(matches!(recalled, Ok(Recall::New)));
+    let (_, second) = crate::idempotency::encode(StatusCode::CONFLICT.into_response());
+    let remember = || mailbox.ask(|slot| Job::Remember(request.clone(), second.clone(), slot));
+    let (first, told) = tokio::join!(append_as(mailbox, 1, Some(request.clone())), remember());
+    assert_eq!(first.unwrap().response.status(), StatusCode::OK);
+    let told = told.unwrap();
+    assert_eq!(
+        told.response.status(),
+        StatusCode::OK,
+        "while it is written"
+    );
+    let again = remember().await.unwrap();
+    assert_eq!(again.response.status(), StatusCode::OK, "and after it");
+    assert_eq!(told.offset, again.offset);
+    assert_eq!(items(&owner.here), [1]);
+    owner.task.abort();
 }
 
 async fn fences(sim: &Sim) -> usize {

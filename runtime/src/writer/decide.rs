@@ -72,6 +72,10 @@ impl<S: State> Running<S> {
             }
             Job::Remember(request, reply, slot) => {
                 self.outside.remove(&request.id);
+                // It may have run twice, the other time for a node that had the partition before. The first outcome stands: the second saw what that one did.
+                if let Some(known) = self.known(&request) {
+                    return self.answer_again(known, group, slot);
+                }
                 if reply.len() > self.record_bytes_max {
                     let what = format!(
                         "a reply of {} bytes is too long to be kept for its `Idempotency-Key`",
@@ -80,8 +84,9 @@ impl<S: State> Running<S> {
                     return drop(slot.send(Err(Refusal::Unavailable(what))));
                 }
                 let record = self.record(Kind::Reply, Bytes::from_static(REPLY_KEY), None);
+                let response = idempotency::decode(&reply);
                 let index = self.push_answered(group, record, Changes::None, &request, reply);
-                self.wait(group, Some(index), Reply::Fence(slot));
+                self.wait(group, Some(index), Reply::Command(response, slot));
             }
             Job::Forget(request) => drop(self.outside.remove(&request.id)),
             Job::Tx(job) => self.decide_tx(job, group),

@@ -107,10 +107,11 @@ impl Strangers {
             let mut seen = Vec::new();
             let mut next = start;
             while next < end {
-                let message = consumer
-                    .poll(PATIENCE)
-                    .expect("there is more")
-                    .expect("it can be read");
+                // It also gives nothing after what is no message.
+                let Some(message) = consumer.poll(PATIENCE) else {
+                    continue;
+                };
+                let message = message.expect("it can be read");
                 next = message.offset() + 1;
                 seen.push(Seen::of(&message));
             }
