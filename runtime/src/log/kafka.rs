@@ -434,16 +434,18 @@ impl Log for Kafka {
                 return Err(no_stream(topic));
             }
             let name = self.name_of(topic);
-            let mut found = self.admin.describe(&name).await?;
-            if found.is_none() && !self.options.read_only && self.options.create_topics {
-                self.admin.create_stream(&name, partitions).await?;
-                found = self.admin.describe(&name).await?;
-            }
-            let found = found.ok_or_else(|| {
-                LogError::Setup(format!(
-                    "there is no topic `{name}`, and this service may not make one"
-                ))
-            })?;
+            let found = loop {
+                match self.admin.describe(&name).await? {
+                    Some(found) => break found,
+                    None if self.options.read_only || !self.options.create_topics => {
+                        return Err(LogError::Setup(format!(
+                            "there is no topic `{name}`, and this service may not make one"
+                        )));
+                    }
+                    // Another node may have made it at the same time; then not every broker knows of it yet.
+                    None => _ = self.admin.create_stream(&name, partitions).await?,
+                }
+            };
             // Another service may have a state there.
             if let Some(partition) = self.catalog_partition(false).await? {
                 let mut entries = self.catalog.lock().await;
