@@ -1,6 +1,8 @@
 //! Starts, watches and stops the nodes of a service: log, replay, listeners; and back.
 
 mod addresses;
+mod inputs;
+mod running;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,11 +15,15 @@ use tokio::{
     sync::{Semaphore, watch},
     task::JoinSet,
 };
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 use uuid::Uuid;
 
-pub use self::addresses::Addresses;
-use self::addresses::{Sockets, advertised, bind_all, is_alone};
+pub use self::{addresses::Addresses, running::Running};
+use self::{
+    addresses::{Sockets, advertised, bind_all, is_alone},
+    inputs::{intake, replay_file, start_inputs},
+    running::Tasks,
+};
 use crate::{
     admin::{self, Health},
     call::Via,
@@ -37,7 +43,7 @@ use crate::{
     forward::Peers,
     layout::{self, Admitted, AskedState, Refused},
     listener::{Listener, Protocol},
-    log::{self, Log, LogError, TopicPartition},
+    log::{self, Log, LogError},
     log_watch::LogWatch,
     metrics::Metrics,
     node::Node,
@@ -53,14 +59,11 @@ use crate::{
         depot::{Depot, Folder},
         peers,
     },
-    stream::{self, Consume, Gauge, Inputs, Intake, Reading},
+    stream::{self, Consume, Intake},
     tender::Tending,
     tx::Courier,
     writer::Bounds,
 };
-
-/// How often a node that is about to stop looks whether it still owns something.
-const DRAIN_POLL: Duration = Duration::from_millis(20);
 
 /// How long the plan waits for more nodes after one has come, so that nodes which start one after another hand nothing around.
 const SETTLE: Duration = Duration::from_millis(300);
@@ -108,34 +111,6 @@ impl From<Refused> for StartError {
             Refused::Log(error) => Self::Log(error),
         }
     }
-}
-
-/// A service that runs. Dropping it leaves it running; [`stop`](Self::stop) ends it.
-pub struct Running {
-    nodes: Vec<Addresses>,
-    health: Vec<Arc<Health>>,
-    stop: watch::Sender<bool>,
-    leave: watch::Sender<bool>,
-    tasks: Tasks,
-    clusters: Vec<Cluster>,
-    log: Arc<dyn Log>,
-    snapshots: Vec<Arc<Snapshots>>,
-    grace: std::time::Duration,
-}
-
-impl std::fmt::Debug for Running {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Running")
-            .field("nodes", &self.nodes)
-            .finish_non_exhaustive()
-    }
-}
-
-/// The tasks of all nodes of a process.
-#[derive(Default)]
-struct Tasks {
-    listeners: JoinSet<()>,
-    tenders: JoinSet<()>,
 }
 
 /// What the nodes of a process share.
@@ -473,28 +448,6 @@ impl Service {
             .collect()
     }
 
-    /// How many functions take in each topic of events.
-    fn stream_readers(&self) -> BTreeMap<String, usize> {
-        let mut readers = BTreeMap::new();
-        for input in self.inputs() {
-            let topic = input.declared().topic.to_owned();
-            *readers.entry(topic).or_default() += 1;
-        }
-        readers
-    }
-
-    /// Finds the topics of events, or makes them: with as many partitions as the state has that keeps how far each was taken in.
-    async fn open_inputs(&self, log: &dyn Log) -> Result<Vec<(Arc<dyn Consume>, u32)>, StartError> {
-        let first = self.parts.iter().find_map(|part| part.definition());
-        let mut inputs = Vec::new();
-        for input in self.inputs() {
-            let partitions = input.state().or(first).map_or(1, |home| home.partitions);
-            let opened = log.open_stream(input.declared().topic, partitions);
-            inputs.push((input, opened.await?));
-        }
-        Ok(inputs)
-    }
-
     /// Makes sure that what is in the log can be read before anything is replayed, or written.
     async fn admit(&self, log: &dyn Log) -> Result<Admitted, StartError> {
         let states = self.asked();
@@ -577,79 +530,6 @@ impl Service {
     }
 }
 
-impl Running {
-    /// Where each node listens.
-    #[must_use]
-    pub fn nodes(&self) -> &[Addresses] {
-        &self.nodes
-    }
-
-    /// Waits until every partition serves.
-    ///
-    /// # Errors
-    /// Why a partition halted.
-    pub async fn ready(&self) -> Result<(), String> {
-        loop {
-            let statuses: Vec<_> = self
-                .health
-                .iter()
-                .map(|health| health.readiness())
-                .collect();
-            if let Some(halted) = statuses.iter().find_map(admin::Readiness::halted) {
-                return Err(halted);
-            }
-            if statuses.iter().all(admin::Readiness::is_ready) {
-                return Ok(());
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
-        }
-    }
-
-    /// Stops: partitions go to other nodes, if there are any; no new connections, requests in progress end, writes are settled, the log is closed.
-    pub async fn stop(mut self) {
-        if tokio::time::timeout(self.grace, self.drain())
-            .await
-            .is_err()
-        {
-            warn!("partitions were still here when the time to stop was up");
-        }
-        self.stop.send_replace(true);
-        while self.tasks.listeners.join_next().await.is_some() {}
-        self.leave.send_replace(true);
-        let settled = async { while self.tasks.tenders.join_next().await.is_some() {} };
-        if tokio::time::timeout(self.grace, settled).await.is_err() {
-            warn!("writes were not settled when the time to stop was up");
-            self.tasks.tenders.abort_all();
-        }
-        for snapshots in &self.snapshots {
-            snapshots.settle(self.grace).await;
-        }
-        for cluster in &self.clusters {
-            cluster.coordinator.leave().await;
-        }
-        self.log.close().await;
-    }
-}
-
-impl Running {
-    /// Gives all partitions to nodes that stay, for as long as there are such.
-    async fn drain(&self) {
-        for cluster in &self.clusters {
-            cluster.coordinator.update(&mut |node| node.draining = true);
-        }
-        for (cluster, health) in self.clusters.iter().zip(&self.health) {
-            loop {
-                let (view, mut views) = cluster.view();
-                let mut others = view.nodes.values().filter(|node| *node.id != *cluster.me);
-                if !others.any(Member::can_own) || !health.readiness().owns_any() {
-                    break;
-                }
-                drop(tokio::time::timeout(DRAIN_POLL, views.changed()).await);
-            }
-        }
-    }
-}
-
 /// What nodes need to speak TLS with each other, if there are others and the settings say so.
 fn peer_tls(
     config: &Config,
@@ -661,71 +541,6 @@ fn peer_tls(
     let address = advertised.filter(|_| config.peer.ip().is_unspecified());
     let address = address.unwrap_or(config.peer.ip());
     PeerTls::of(config, address).map_err(StartError::Setting)
-}
-
-/// The topics that a process feeds itself: all, where the log is embedded.
-fn intake(
-    config: &Config,
-    log: &Arc<dyn Log>,
-    inputs: &[(Arc<dyn Consume>, u32)],
-) -> Result<Option<Arc<Intake>>, StartError> {
-    let feeds = config.log == LogChoice::Embedded && !inputs.is_empty();
-    if let Some(path) = &config.replay {
-        if !feeds {
-            return Err(StartError::Setting(
-                "`--replay` is for a service that takes in topics of the embedded log; elsewhere their own tools write to them"
-                    .to_owned(),
-            ));
-        }
-        if let Err(error) = std::fs::File::open(path) {
-            let path = path.display();
-            return Err(StartError::Setting(format!("`--replay` {path}: {error}")));
-        }
-    }
-    let topics = inputs
-        .iter()
-        .map(|(input, count)| (input.declared().topic, (input.clone(), *count)));
-    Ok(feeds.then(|| {
-        Arc::new(Intake {
-            log: log.clone(),
-            topics: topics.collect(),
-        })
-    }))
-}
-
-/// Feeds the events of a file, if the settings name one.
-fn replay_file(shared: &Shared) {
-    let (Some(intake), Some(path)) = (&shared.intake, &shared.config.replay) else {
-        return;
-    };
-    let (intake, path) = (intake.clone(), path.clone());
-    tokio::spawn(async move {
-        if let Err(error) = stream::replay(&intake, &path).await {
-            error!("{error}");
-        }
-    });
-}
-
-/// Starts what reads inputs, each partition of them whenever its home is at this node.
-fn start_inputs(shared: &Shared, node: &Arc<Node>, tasks: &mut JoinSet<()>) -> Inputs {
-    let mut gauges = Inputs::new();
-    for (input, count) in &shared.inputs {
-        let declared = input.declared();
-        for number in 0..*count {
-            let partition = TopicPartition::new(declared.topic, number);
-            let metrics = node.metrics.input(&partition, declared.name);
-            let gauge = Arc::new(Gauge::new(partition.clone(), declared.name, metrics));
-            gauges.push(gauge.clone());
-            tasks.spawn(input.consume(Reading {
-                node: node.clone(),
-                log: shared.log.clone(),
-                partition,
-                gauge,
-                stop: shared.told_to_leave.clone(),
-            }));
-        }
-    }
-    gauges
 }
 
 /// Bytes of remembered replies that one partition keeps in memory.
