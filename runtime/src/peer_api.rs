@@ -2,10 +2,13 @@
 //!
 //! These routes exist on the peer listener only.
 
+use std::sync::Arc;
+
 use axum::{
     http::{Method, StatusCode},
     response::IntoResponse,
 };
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::{
@@ -13,6 +16,7 @@ use crate::{
     crud::SEGMENT,
     feed::relay,
     key::parse_key,
+    partitions::Here,
     problem::Problem,
     route::Endpoint,
     select,
@@ -46,6 +50,25 @@ pub(crate) fn endpoints<S: State>() -> Vec<Endpoint> {
         Endpoint::new(Method::POST, select_path(topic), select::part::<S>),
         Endpoint::new(Method::POST, relay::path(topic), relay::serve::<S>),
     ]
+}
+
+/// How long a message to the owner of a partition may be: whatever one transaction may write, its keys and its answer fit in, and far more than events that are handed over.
+const MESSAGE_BYTES_MAX: usize = 64 << 20;
+
+/// What a peer says to the owner of the partition that the path names, and that owner, if it is here.
+pub(crate) async fn message<S: State, M: DeserializeOwned>(
+    call: &mut Call,
+) -> Result<(M, Option<Arc<Here<S>>>), Halt> {
+    let number = call
+        .template()
+        .value(call.parts().uri.path(), "partition")?;
+    let number: Option<usize> = number.parse().ok();
+    let body = call.body_within(MESSAGE_BYTES_MAX).await?;
+    let message = serde_json::from_slice(&body)
+        .map_err(|error| Problem::bad_request(format!("no message: {error}")))?;
+    let slots = &call.node().partitions::<S>()?.slots;
+    let here = number.and_then(|number| slots.get(number)?.here());
+    Ok((message, here))
 }
 
 fn key<S: State>(call: &Call) -> Result<S::Key, Halt> {

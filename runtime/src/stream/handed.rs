@@ -17,7 +17,7 @@ use crate::{
     mailbox::Job,
     node::Node,
     partitions::{Owner, Slot},
-    problem::Problem,
+    peer_api,
     record::{Ballot, Kind, Offset, Record},
     state::State,
     tx::{post, text::latin},
@@ -25,8 +25,6 @@ use crate::{
 
 /// How long one message may take before it is sent again.
 const MESSAGE_MAX: Duration = Duration::from_secs(10);
-/// How long one may be. What is read at once is far less.
-const MESSAGE_BYTES_MAX: usize = 64 << 20;
 /// The pause between tries, doubled each time up to the other.
 const PAUSE_MIN: Duration = Duration::from_millis(5);
 const PAUSE_MAX: Duration = Duration::from_millis(500);
@@ -156,17 +154,9 @@ pub(super) async fn hand_over<S: State>(
 /// Takes events from a peer.
 pub(crate) fn receive<S: State>(mut call: Call) -> CallFuture {
     Box::pin(async move {
-        let number = call
-            .template()
-            .value(call.parts().uri.path(), "partition")?;
-        let number: Option<usize> = number.parse().ok();
-        let body = call.body_within(MESSAGE_BYTES_MAX).await?;
-        let handed: Handed = serde_json::from_slice(&body)
-            .map_err(|error| Problem::bad_request(format!("no events: {error}")))?;
-        let node = call.node().clone();
-        let slots = &node.partitions::<S>()?.slots;
-        let here = number.and_then(|number| slots.get(number)?.here());
-        let (Some(here), Some(taker)) = (here, node.taker::<S>(&handed.input.topic)) else {
+        let (handed, here) = peer_api::message::<S, Handed>(&mut call).await?;
+        let taker = call.node().taker::<S>(&handed.input.topic);
+        let (Some(here), Some(taker)) = (here, taker) else {
             return Ok(forward::moved());
         };
         let records = handed.events.into_iter();

@@ -35,6 +35,7 @@ use crate::{
     memory::Memory,
     node::Node,
     partitions::{Owner, Partitions, just},
+    peer_api,
     problem::Problem,
     state::{Definition, State},
 };
@@ -44,9 +45,6 @@ const MESSAGE_MAX: Duration = Duration::from_secs(5);
 
 /// How long claims may take. They are worth no more.
 const CLAIMING_MAX: Duration = Duration::from_millis(200);
-
-/// How long one message may be: whatever one transaction may write, its keys and its answer fit in.
-const MESSAGE_BYTES_MAX: usize = 64 << 20;
 
 /// What nodes say to the owners of partitions.
 #[derive(Serialize, Deserialize)]
@@ -478,16 +476,7 @@ fn refused(refusal: Refusal) -> Response {
 /// Answers a peer.
 pub(crate) fn receive<S: State>(mut call: Call) -> CallFuture {
     Box::pin(async move {
-        let number = call
-            .template()
-            .value(call.parts().uri.path(), "partition")?;
-        let number: Option<usize> = number.parse().ok();
-        let body = call.body_within(MESSAGE_BYTES_MAX).await?;
-        let message: Message = serde_json::from_slice(&body)
-            .map_err(|error| Problem::bad_request(format!("no message: {error}")))?;
-        let node = call.node().clone();
-        let slots = &node.partitions::<S>()?.slots;
-        let here = number.and_then(|number| slots.get(number)?.here());
+        let (message, here) = peer_api::message::<S, Message>(&mut call).await?;
         let Some(here) = here else {
             return Ok(forward::moved());
         };
