@@ -10,9 +10,9 @@ mod reply;
 mod route;
 mod state;
 
-use proc_macro2::{Span, TokenStream};
-use quote::{ToTokens as _, quote};
-use syn::{Item, ItemFn, ItemImpl};
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, quote};
+use syn::{Item, ItemFn, ItemImpl, Visibility};
 
 use crate::{
     ast::{FreeItem, HandlersItem, StateItem},
@@ -97,17 +97,31 @@ pub(crate) fn handler(attr: TokenStream, item: TokenStream) -> TokenStream {
             let expansion = handler::expand(&model);
             quote!(#item #expansion)
         }
-        (_, errors) => {
-            let item = fallback::unused_function(item);
-            // A method has no place beside it for a stub.
-            let stub = parsed
-                .item
-                .sig
-                .receiver()
-                .is_none()
-                .then(|| fallback::free_handler(&parsed.item));
-            quote!(#errors #item #stub)
-        }
+        (_, errors) => mistaken(&errors, item, fallback::free_handler),
+    }
+}
+
+/// A free function after a mistake, and what stands in for the part that it is not.
+fn mistaken(
+    errors: &impl ToTokens,
+    item: &ItemFn,
+    stub: fn(&ItemFn) -> TokenStream,
+) -> TokenStream {
+    let function = fallback::unused_function(item);
+    // A method has no place beside it for a stub.
+    let stub = item.sig.receiver().is_none().then(|| stub(item));
+    quote!(#errors #function #stub)
+}
+
+/// The type of a function's name, by which `memgen::main!` finds it. Braces: it is a type only, so the function keeps its name as a value.
+pub(crate) fn named(visibility: &Visibility, ident: &Ident) -> TokenStream {
+    quote! {
+        #[doc(hidden)]
+        #[allow(non_camel_case_types)]
+        #visibility struct #ident {}
+
+        #[automatically_derived]
+        impl ::memgen::private::Part for #ident {}
     }
 }
 
@@ -134,17 +148,7 @@ pub(crate) fn on_event(attr: TokenStream, item: TokenStream) -> TokenStream {
             let expansion = event::expand(&model);
             quote!(#item #expansion)
         }
-        (_, errors) => {
-            let item = fallback::unused_function(item);
-            // A method has no place beside it for a stub.
-            let stub = parsed
-                .item
-                .sig
-                .receiver()
-                .is_none()
-                .then(|| fallback::event_handler(&parsed.item));
-            quote!(#errors #item #stub)
-        }
+        (_, errors) => mistaken(&errors, item, fallback::event_handler),
     }
 }
 

@@ -4,7 +4,10 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{ImplItem, ItemFn, ItemImpl, ext::IdentExt as _};
 
-use crate::ast::{HandlersItem, StateItem, StateShape};
+use crate::{
+    ast::{HandlersItem, StateItem, StateShape},
+    expand::named,
+};
 
 /// `impl State` with an empty key.
 pub(crate) fn state(item: &StateItem) -> Option<TokenStream> {
@@ -72,14 +75,11 @@ pub(crate) fn unused_function(function: &ItemFn) -> ItemFn {
 
 /// The type of a handler's name, without a route.
 pub(crate) fn free_handler(function: &ItemFn) -> TokenStream {
-    let (visibility, ident) = (&function.vis, &function.sig.ident);
+    let ident = &function.sig.ident;
+    let named = named(&function.vis, ident);
     quote! {
-        #[doc(hidden)]
-        #[allow(non_camel_case_types, dead_code)]
-        #visibility struct #ident {}
-
-        #[automatically_derived]
-        impl ::memgen::private::Part for #ident {}
+        #[allow(dead_code)]
+        #named
 
         #[automatically_derived]
         impl ::memgen::private::FreeHandler for #ident {
@@ -96,14 +96,11 @@ pub(crate) fn free_handler(function: &ItemFn) -> TokenStream {
 
 /// The type of the name of a function of events, without an input.
 pub(crate) fn event_handler(function: &ItemFn) -> TokenStream {
-    let (visibility, ident) = (&function.vis, &function.sig.ident);
+    let ident = &function.sig.ident;
+    let named = named(&function.vis, ident);
     quote! {
-        #[doc(hidden)]
-        #[allow(non_camel_case_types, dead_code)]
-        #visibility struct #ident {}
-
-        #[automatically_derived]
-        impl ::memgen::private::Part for #ident {}
+        #[allow(dead_code)]
+        #named
 
         #[automatically_derived]
         impl ::memgen::private::EventHandler for #ident {

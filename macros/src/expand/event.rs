@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::{ext::IdentExt as _, spanned::Spanned as _};
 
-use super::{at, local, reply};
+use super::{at, local, named, reply};
 use crate::{
     model::{EventHandler, EventTarget},
     symbols::Format,
@@ -31,14 +31,9 @@ pub(super) fn expand(handler: &EventHandler) -> TokenStream {
     };
     let key = key(handler);
     let (kind, run) = (kind(handler), run(handler));
-    // Braces: the struct is a type only, so the function keeps its name as a value.
+    let named = named(visibility, ident);
     quote! {
-        #[doc(hidden)]
-        #[allow(non_camel_case_types)]
-        #visibility struct #ident {}
-
-        #[automatically_derived]
-        impl ::memgen::private::Part for #ident {}
+        #named
 
         #[automatically_derived]
         impl ::memgen::private::EventHandler for #ident {

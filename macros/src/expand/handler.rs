@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use super::route;
+use super::{named, route};
 use crate::model::{FreeHandler, Source};
 
 pub(super) fn expand(handler: &FreeHandler) -> TokenStream {
@@ -23,14 +23,9 @@ pub(super) fn expand(handler: &FreeHandler) -> TokenStream {
         quote!(::std::vec::Vec::from([#(#states),*]))
     };
     let route = route::expand(route, None);
-    // Braces: the struct is a type only, so the function keeps its name as a value.
+    let named = named(visibility, ident);
     quote! {
-        #[doc(hidden)]
-        #[allow(non_camel_case_types)]
-        #visibility struct #ident {}
-
-        #[automatically_derived]
-        impl ::memgen::private::Part for #ident {}
+        #named
 
         #[automatically_derived]
         impl ::memgen::private::FreeHandler for #ident {
