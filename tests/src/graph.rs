@@ -2,20 +2,16 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
     time::{Duration, Instant},
 };
 
 use serde_json::json;
-use tokio::task::JoinSet;
 
 use crate::{
     Client, Places, Random,
     components::check_view,
-    insist::{PATIENCE, insist},
+    crowd::{Crowd, Tally, Told},
+    insist::insist,
 };
 
 /// Vertices that clients connect and disconnect.
@@ -29,14 +25,6 @@ const CONNECTS: u32 = 35;
 const REST_MS_MAX: u32 = 50;
 /// As long between two looks at everything.
 const LOOK_MS_MAX: u32 = 20;
-
-/// Clients that connect and disconnect at random, and one that looks at everything.
-pub struct Graph {
-    stop: Arc<AtomicBool>,
-    changes: Arc<AtomicUsize>,
-    looks: Arc<AtomicUsize>,
-    clients: JoinSet<Done>,
-}
 
 /// What they were told.
 #[derive(Debug, Default)]
@@ -53,63 +41,35 @@ pub struct Done {
     pub wrong: Vec<String>,
 }
 
-impl Graph {
-    /// Starts the clients.
-    #[must_use]
-    pub fn start(places: &Places, random: &mut Random) -> Self {
-        let mut graph = Self {
-            stop: Arc::default(),
-            changes: Arc::default(),
-            looks: Arc::default(),
-            clients: JoinSet::new(),
+/// Starts clients that connect and disconnect at random, and one that looks at everything.
+#[must_use]
+pub fn start(places: &Places, random: &mut Random) -> Crowd<Done> {
+    let mut crowd = Crowd::new();
+    for number in 0..=CLIENTS {
+        let client = One {
+            number,
+            node: number as usize % places.count(),
+            places: places.clone(),
+            random: random.split(),
+            tally: crowd.tally(),
+            done: Done::default(),
         };
-        for number in 0..=CLIENTS {
-            let client = One {
-                number,
-                node: number as usize % places.count(),
-                places: places.clone(),
-                random: random.split(),
-                stop: graph.stop.clone(),
-                done: Done::default(),
-            };
-            if number < CLIENTS {
-                graph.clients.spawn(client.changes(graph.changes.clone()));
-            } else {
-                graph.clients.spawn(client.looks(graph.looks.clone()));
-            }
-        }
-        graph
-    }
-
-    /// How many changes have happened, and how many looks were answered.
-    #[must_use]
-    pub fn so_far(&self) -> (usize, usize) {
-        let count = |number: &AtomicUsize| number.load(Ordering::Relaxed);
-        (count(&self.changes), count(&self.looks))
-    }
-
-    /// Waits until so many changes have happened, and so many looks were answered, however slow the machine is.
-    pub async fn has_seen(&self, changes: usize, looks: usize) {
-        let began = Instant::now();
-        while self.so_far().0 < changes || self.so_far().1 < looks {
-            assert!(began.elapsed() < PATIENCE, "only {:?}", self.so_far());
-            tokio::time::sleep(Duration::from_millis(50)).await;
+        if number < CLIENTS {
+            crowd.add(client.changes());
+        } else {
+            crowd.add(client.looks());
         }
     }
+    crowd
+}
 
-    /// Lets what is under way end.
-    pub async fn stop(mut self) -> Done {
-        self.stop.store(true, Ordering::Relaxed);
-        let mut all = Done::default();
-        while let Some(done) = self.clients.join_next().await {
-            let done = done.expect("clients do not panic");
-            all.edges.extend(done.edges);
-            all.waits.extend(done.waits);
-            all.looks.extend(done.looks);
-            all.unanswered += done.unanswered;
-            all.wrong.extend(done.wrong);
-        }
-        all
+impl Told for Done {
+    fn add(&mut self, other: Self) {
+        self.edges.extend(other.edges);
+        self.waits.extend(other.waits);
+        self.looks.extend(other.looks);
+        self.unanswered += other.unanswered;
+        self.wrong.extend(other.wrong);
     }
 }
 
@@ -148,15 +108,13 @@ struct One {
     places: Places,
     node: usize,
     random: Random,
-    stop: Arc<AtomicBool>,
+    tally: Tally,
     done: Done,
 }
 
 impl One {
     async fn goes_on(&mut self, rest_ms_max: u32) -> bool {
-        let rest = u64::from(self.random.below(rest_ms_max));
-        tokio::time::sleep(Duration::from_millis(rest)).await;
-        !self.stop.load(Ordering::Relaxed)
+        self.tally.goes_on(&mut self.random, rest_ms_max).await
     }
 
     /// Its own pairs.
@@ -168,7 +126,7 @@ impl One {
             .collect()
     }
 
-    async fn changes(mut self, count: Arc<AtomicUsize>) -> Done {
+    async fn changes(mut self) -> Done {
         let pairs = self.pairs();
         let mut asked = 0;
         while self.goes_on(REST_MS_MAX).await {
@@ -198,12 +156,12 @@ impl One {
             } else {
                 self.done.edges.remove(&(one, other));
             }
-            count.fetch_add(1, Ordering::Relaxed);
+            self.tally.changed();
         }
         self.done
     }
 
-    async fn looks(mut self, count: Arc<AtomicUsize>) -> Done {
+    async fn looks(mut self) -> Done {
         while self.goes_on(LOOK_MS_MAX).await {
             let client = self.places.client(self.node).await;
             let began = Instant::now();
@@ -212,7 +170,7 @@ impl One {
                 Some(outcome) => {
                     self.done.looks.push(began.elapsed());
                     self.done.wrong.extend(outcome.err());
-                    count.fetch_add(1, Ordering::Relaxed);
+                    self.tally.looked();
                 }
             }
             // At each node in turn.

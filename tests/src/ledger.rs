@@ -2,19 +2,15 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
     time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
-use tokio::task::JoinSet;
 
 use crate::{
     Client, Places, Random,
-    insist::{PATIENCE, insist},
+    crowd::{Crowd, Tally, Told},
+    insist::insist,
 };
 
 /// Accounts whose clients repeat a transfer until they know what became of it.
@@ -30,14 +26,6 @@ const CARELESS: usize = 4;
 const AUDITORS: usize = 4;
 /// A client rests for less than that between two requests.
 const REST_MS_MAX: u32 = 10;
-
-/// Clients that transfer at random, and others that add everything up.
-pub struct Ledger {
-    stop: Arc<AtomicBool>,
-    transfers: Arc<AtomicUsize>,
-    audits: Arc<AtomicUsize>,
-    clients: JoinSet<Done>,
-}
 
 /// What they were told.
 #[derive(Debug, Default)]
@@ -69,72 +57,40 @@ pub async fn balances(client: &Client) -> BTreeMap<u32, i128> {
     balances
 }
 
-impl Ledger {
-    /// Opens the accounts, at nodes that are all there, and starts the clients.
-    pub async fn start(places: &Places, random: &mut Random) -> Self {
-        let client = places.client(0).await;
-        for id in 0..ALL {
-            let opened = client
-                .put(&format!("/accounts/{id}"), &json!({"balance": OPENING}))
-                .await;
-            assert_eq!(opened.status, 201, "{opened:?}");
-        }
-        let mut ledger = Self {
-            stop: Arc::default(),
-            transfers: Arc::default(),
-            audits: Arc::default(),
-            clients: JoinSet::new(),
+/// Opens the accounts, at nodes that are all there, and starts clients that transfer at random, and others that add everything up.
+pub async fn start(places: &Places, random: &mut Random) -> Crowd<Done> {
+    let client = places.client(0).await;
+    for id in 0..ALL {
+        let opened = client
+            .put(&format!("/accounts/{id}"), &json!({"balance": OPENING}))
+            .await;
+        assert_eq!(opened.status, 201, "{opened:?}");
+    }
+    let mut crowd = Crowd::new();
+    for number in 0..CAREFUL + CARELESS + AUDITORS {
+        let client = One {
+            number,
+            places: places.clone(),
+            node: number % places.count(),
+            random: random.split(),
+            tally: crowd.tally(),
+            done: Done::default(),
         };
-        for number in 0..CAREFUL + CARELESS + AUDITORS {
-            let node = number % places.count();
-            let client = One {
-                number,
-                places: places.clone(),
-                node,
-                random: random.split(),
-                stop: ledger.stop.clone(),
-                done: Done::default(),
-            };
-            match number {
-                0..CAREFUL => {
-                    let count = ledger.transfers.clone();
-                    ledger.clients.spawn(client.transfers(count));
-                }
-                _ if number < CAREFUL + CARELESS => drop(ledger.clients.spawn(client.hopes())),
-                _ => drop(ledger.clients.spawn(client.adds_up(ledger.audits.clone()))),
-            }
-        }
-        ledger
-    }
-
-    /// How many transfers have happened, and how many audits were answered.
-    #[must_use]
-    pub fn so_far(&self) -> (usize, usize) {
-        let count = |number: &AtomicUsize| number.load(Ordering::Relaxed);
-        (count(&self.transfers), count(&self.audits))
-    }
-
-    /// Waits until so many transfers have happened, and so many audits were answered, however slow the machine is.
-    pub async fn has_seen(&self, transfers: usize, audits: usize) {
-        let began = Instant::now();
-        while self.so_far().0 < transfers || self.so_far().1 < audits {
-            assert!(began.elapsed() < PATIENCE, "only {:?}", self.so_far());
-            tokio::time::sleep(Duration::from_millis(50)).await;
+        match number {
+            0..CAREFUL => crowd.add(client.transfers()),
+            _ if number < CAREFUL + CARELESS => crowd.add(client.hopes()),
+            _ => crowd.add(client.adds_up()),
         }
     }
+    crowd
+}
 
-    /// Lets what is under way end.
-    pub async fn stop(mut self) -> Done {
-        self.stop.store(true, Ordering::Relaxed);
-        let mut all = Done::default();
-        while let Some(done) = self.clients.join_next().await {
-            let done = done.expect("clients do not panic");
-            all.transfers.extend(done.transfers);
-            all.waits.extend(done.waits);
-            all.audits.extend(done.audits);
-            all.wrong.extend(done.wrong);
-        }
-        all
+impl Told for Done {
+    fn add(&mut self, other: Self) {
+        self.transfers.extend(other.transfers);
+        self.waits.extend(other.waits);
+        self.audits.extend(other.audits);
+        self.wrong.extend(other.wrong);
     }
 }
 
@@ -182,15 +138,13 @@ struct One {
     places: Places,
     node: usize,
     random: Random,
-    stop: Arc<AtomicBool>,
+    tally: Tally,
     done: Done,
 }
 
 impl One {
     async fn goes_on(&mut self) -> bool {
-        let rest = u64::from(self.random.below(REST_MS_MAX));
-        tokio::time::sleep(Duration::from_millis(rest)).await;
-        !self.stop.load(Ordering::Relaxed)
+        self.tally.goes_on(&mut self.random, REST_MS_MAX).await
     }
 
     /// Two accounts, and an amount that is not always there.
@@ -201,7 +155,7 @@ impl One {
         (first + from, first + to, amount)
     }
 
-    async fn transfers(mut self, count: Arc<AtomicUsize>) -> Done {
+    async fn transfers(mut self) -> Done {
         let mut asked = 0;
         while self.goes_on().await {
             asked += 1;
@@ -214,7 +168,7 @@ impl One {
             match reply.status {
                 204 => {
                     self.done.transfers.push((from, to, amount));
-                    count.fetch_add(1, Ordering::Relaxed);
+                    self.tally.changed();
                 }
                 409 => {}
                 _ => self.done.wrong.push(format!("{body}: {reply:?}")),
@@ -238,7 +192,7 @@ impl One {
         self.done
     }
 
-    async fn adds_up(mut self, count: Arc<AtomicUsize>) -> Done {
+    async fn adds_up(mut self) -> Done {
         while self.goes_on().await {
             let client = self.places.client(self.node).await;
             let began = Instant::now();
@@ -246,7 +200,7 @@ impl One {
             self.done.wrong.extend(wrong);
             if answered {
                 self.done.audits.push(began.elapsed());
-                count.fetch_add(1, Ordering::Relaxed);
+                self.tally.looked();
             }
         }
         self.done

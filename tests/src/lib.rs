@@ -19,7 +19,7 @@
 //! - [`service`] starts a process on free ports and a folder of its own, and ends it on drop.
 //! - [`cluster`] runs several nodes with real Kafka and ZooKeeper, [`load`] are their clients, and [`history`] checks what those saw.
 //! - [`chaos`]: what happens to a cluster, as often as one likes, and what it comes to; [`network`] gives nodes hosts of their own.
-//! - [`ledger`] and [`graph`]: clients of the examples with transactions, and whether what they saw is right, by [`insist`] and [`components`]; [`places`]: where nodes are
+//! - [`ledger`] and [`graph`]: clients of the examples with transactions, each a [`crowd`], and whether what they saw is right, by [`insist`] and [`components`]; [`places`]: where nodes are
 //!   while they come and go.
 //! - [`client`] is HTTP as a well-behaved client speaks it, [`raw`] as anybody might.
 //! - [`feed`] reads change feeds, and [`watchers`] are many of those, each of which checks what it sees.
@@ -41,6 +41,7 @@ pub mod client;
 pub mod cluster;
 pub mod components;
 pub mod conformance;
+pub mod crowd;
 pub mod feed;
 pub mod folder;
 pub mod graph;

@@ -5,7 +5,7 @@ use std::{net::TcpListener, time::Duration};
 use memgen_tests::{
     Client, Places, Random, Running, Service,
     browser::Browser,
-    ledger::{ACCOUNTS, Ledger, OPENING, balances, transfer},
+    ledger::{self, ACCOUNTS, OPENING, balances, transfer},
 };
 use serde_json::json;
 
@@ -75,7 +75,7 @@ async fn chaos(nodes: usize, kills: usize) {
     };
     tell(Some(&running));
     let mut random = Random::new();
-    let load = Ledger::start(&places, &mut random).await;
+    let load = ledger::start(&places, &mut random).await;
     for _ in 0..kills {
         let calm = u64::from(500 + random.below(1000));
         tokio::time::sleep(Duration::from_millis(calm)).await;

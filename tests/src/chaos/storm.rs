@@ -10,8 +10,7 @@ use crate::{
     Places, Random,
     binaries::binary,
     cluster::{Cluster, Servers, name_of},
-    graph::Graph,
-    ledger::Ledger,
+    graph, ledger,
 };
 
 /// Between two things that happen.
@@ -46,7 +45,7 @@ struct Storm {
 /// The example `ledger`: each audit sums to the same total, each transfer happens once or not at all. Says how long transactions were in doubt.
 pub async fn ledger(servers: &Servers, harm: Harm, time: Duration) -> Report {
     let mut storm = Storm::start(servers, "ledger").await;
-    let load = Ledger::start(&storm.api, &mut storm.random).await;
+    let load = ledger::start(&storm.api, &mut storm.random).await;
     let part = format!("ledger, {harm}");
     let until = Instant::now() + time;
     while Instant::now() < until {
@@ -73,7 +72,7 @@ pub async fn ledger(servers: &Servers, harm: Harm, time: Duration) -> Report {
 /// The example `graph`: at each moment that is seen, and at the end, components are what the edges make of them.
 pub async fn graph(servers: &Servers, harm: Harm, time: Duration) -> Report {
     let mut storm = Storm::start(servers, "graph").await;
-    let load = Graph::start(&storm.api, &mut storm.random);
+    let load = graph::start(&storm.api, &mut storm.random);
     let part = format!("graph, {harm}");
     let until = Instant::now() + time;
     while Instant::now() < until {
