@@ -129,7 +129,8 @@ impl<S: State> Tender<S> {
             };
             tokio::select! {
                 _ = views.changed() => {}
-                _ = stop.changed() => {}
+                // Also if that was said while the partition was owned.
+                () = async { drop(stop.wait_for(|stop| *stop).await) } => {}
                 Ok(()) = cut_off.changed() => {}
                 () = grown => {}
                 spoilt = spoilt => self.halt(&spoilt).await,

@@ -199,6 +199,19 @@ impl Node {
     }
 }
 
+/// What says that the partition was given up is seen while it still settles: nothing else may be waited for after that.
+#[tokio::test(start_paused = true)]
+async fn an_owner_that_stops_alone_ends_at_once() {
+    let sim = Sim::new(1, Faults::none());
+    let mut nodes = vec![Node::start(&sim, &LocalCluster::new(), "n1", 1).await];
+    append_all(&nodes, 0..3).await;
+    nodes[0].stop.send_replace(true);
+    let tender = nodes[0].tasks.remove(0);
+    let ended = timeout(Duration::from_secs(1), tender).await;
+    ended.expect("it ends").unwrap();
+    stop(nodes);
+}
+
 /// `n1` to `n3`.
 async fn three(sim: &Sim, cluster: &LocalCluster) -> Vec<Node> {
     let mut nodes = Vec::new();
