@@ -56,6 +56,15 @@ fn sighted(entry: &mut Entry<Place>, sighting: Sighting) -> Result<(), Conflict>
     Ok(())
 }
 
+/// Only what is known already is counted, and nothing is skipped.
+#[on_event(topic = "tolls", key = "place")]
+fn tolled(entry: &mut Entry<Place>, toll: Sighting) -> Result<(), NotFound> {
+    let place = entry.get_mut();
+    let place = place.ok_or_else(|| NotFound::new("no such place"))?;
+    place.seen += toll.count;
+    Ok(())
+}
+
 /// Something went from one place to another.
 #[derive(Clone, Debug, Deserialize)]
 struct Move {
@@ -119,7 +128,7 @@ fn heard(entry: &mut Entry<Word>, word: Vec<u8>) -> Result<()> {
 }
 
 fn service() -> memgen::Service {
-    memgen::service!(Place, Word, sighted, moved, heard, whisper)
+    memgen::service!(Place, Word, sighted, tolled, moved, heard, whisper)
 }
 
 fn config(data: &Path, nodes: u16) -> Config {

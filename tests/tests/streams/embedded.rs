@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use memgen::log::Log as _;
 use memgen::log::embedded::{Embedded, Options};
+use memgen::partitioner::partition;
 use memgen_tests::{Folder, Reply};
 
 use super::*;
@@ -295,6 +296,54 @@ async fn partitioned_otherwise_events_are_handed_over() {
         .map(|records| without_repeats(records).len())
         .sum();
     assert!(told <= 1500, "{told}");
+}
+
+/// What is to be done in another partition holds up the whole input partition: if its home went on, nobody would come back to it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_stops_elsewhere_is_not_passed_over() {
+    let folder = Folder::new();
+    let data = folder.path().join("data");
+    std::fs::create_dir_all(data.join("log")).expect("the folder can be written");
+    let log = Embedded::open(data.join("log"), Options::default()).expect("a log");
+    assert_eq!(log.open_stream("tolls", 1).await.ok(), Some(1));
+    log.close().await;
+    drop(log);
+    // The home of the only partition is the first one of the state.
+    let is_home = |place: &String| partition(place.as_bytes(), 4) == 0;
+    let names = (0..).map(|number| format!("p{number}"));
+    let (home, elsewhere) = (
+        names.clone().find(is_home).expect("one of four"),
+        names
+            .clone()
+            .find(|it| !is_home(it))
+            .expect("three of four"),
+    );
+    let (running, apis, admins) = start(config(&data, 2)).await;
+    let known = json!({"name": home, "seen": 0});
+    let put = apis[0].put(&format!("/place/{home}"), &known).await;
+    assert_eq!(put.status, 201, "{put:?}");
+    let lines: String = [&home, &elsewhere, &home]
+        .map(|place| format!("{}\n", json!({"place": place, "count": 1})))
+        .concat();
+    let reply = post(&apis[0], "/_events/tolls", "application/x-ndjson", lines).await;
+    assert_eq!(reply.status, 202, "{reply:?}");
+    let stopped = until("the input stops", async || {
+        let inputs = inputs(&admins, "tolls").await;
+        inputs.into_iter().find(|input| input["phase"] == "stopped")
+    })
+    .await;
+    assert_eq!(stopped["position"], 1, "{stopped}");
+    assert_eq!(seen(&apis[0], &home).await, Some(1));
+    let missing = json!({"name": elsewhere, "seen": 0});
+    let put = apis[0].put(&format!("/place/{elsewhere}"), &missing).await;
+    assert_eq!(put.status, 201, "{put:?}");
+    running.stop().await;
+
+    let (running, apis, admins) = start(config(&data, 2)).await;
+    caught_up(&admins, "tolls", 3).await;
+    assert_eq!(seen(&apis[0], &elsewhere).await, Some(1));
+    assert_eq!(seen(&apis[0], &home).await, Some(2));
+    running.stop().await;
 }
 
 #[tokio::test]

@@ -26,9 +26,10 @@ pub(super) fn items<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u64>, D::E
     Ok(items)
 }
 
-fn keeper(depot: &Depot) -> Arc<Keeper> {
-    let clock = Arc::new(SimulatedClock::new());
-    let common = Snapshots::new(clock, Some(Arc::new(depot.clone())), 1, Pace::Simulated);
+/// One that makes a snapshot once the log has grown by so many records.
+fn keeper(depot: &Depot, records_min: u64) -> Arc<Keeper> {
+    let (clock, depot) = (Arc::new(SimulatedClock::new()), Arc::new(depot.clone()));
+    let common = Snapshots::new(clock, Some(depot), records_min, Pace::Simulated);
     let retention = Retention {
         topic_id: "cluster/pile@1".to_owned(),
         deletions: Duration::from_secs(7 * 24 * 3600),
@@ -45,7 +46,7 @@ async fn with_a_snapshot(sim: &Sim, depot: &Depot) {
     stop(nodes.into());
     let (client, readers) = (Arc::new(sim.client()), Readers::current(0));
     let mut replica = Replica::<Pile>::new(client, partition(), HORIZON, readers);
-    let keeper = keeper(depot);
+    let keeper = keeper(depot, 1);
     replica.keep(keeper.clone(), keeper.common.clock.now(), 0);
     replica.catch_up(None, |_, _, _| ()).await.unwrap();
     replica.snapshot_if_due();
@@ -55,7 +56,8 @@ async fn with_a_snapshot(sim: &Sim, depot: &Depot) {
 
 /// A node that started with the snapshot, and can't decode it once.
 async fn restarted(sim: &Sim, depot: &Depot) -> (Arc<Keeper>, Vec<Node>) {
-    let keeper = keeper(depot);
+    // None that it makes looks at all of memory.
+    let keeper = keeper(depot, 1_000_000);
     let cluster = LocalCluster::new();
     let node = Node::start_with(sim, &cluster, "n1", 2, Some(keeper.clone())).await;
     let nodes = vec![node];
@@ -106,7 +108,7 @@ async fn a_standby_that_meets_it_reads_the_log() {
     let cluster = LocalCluster::new();
     let mut nodes = vec![Node::start(&sim, &cluster, "n1", 2).await];
     owner(&nodes).await;
-    let keeper = keeper(&depot);
+    let keeper = keeper(&depot, 1_000_000);
     nodes.push(Node::start_with(&sim, &cluster, "n2", 3, Some(keeper.clone())).await);
     while nodes[1].slot.copy().is_none() {
         sleep(Duration::from_millis(1)).await;
