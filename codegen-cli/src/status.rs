@@ -67,6 +67,9 @@ pub(crate) struct Node {
     /// Older builds don't say.
     #[serde(default)]
     cut_off: bool,
+    /// Older builds don't say.
+    #[serde(default)]
+    full: bool,
     planner: bool,
 }
 
@@ -332,13 +335,14 @@ impl fmt::Display for Overview {
                 } else {
                     ""
                 };
+                let full = if node.full { ", no memory left" } else { "" };
                 let Node {
                     id, http, version, ..
                 } = node;
                 let zone = zone.unwrap_or_default();
                 writeln!(
                     f,
-                    "node {id}: http://{http}, {version}{zone}{planner}{draining}{cut_off}"
+                    "node {id}: http://{http}, {version}{zone}{planner}{draining}{cut_off}{full}"
                 )?;
             }
         }

@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
+    budget::{Budget, MemoryStatus},
     cluster::Cluster,
     cluster_page,
     config::{Config, LogChoice},
@@ -36,6 +37,7 @@ pub(crate) struct Health {
     pub(crate) incarnation: u64,
     pub(crate) watched: Vec<Box<dyn Watched>>,
     pub(crate) inputs: Inputs,
+    pub(crate) budget: Arc<Budget>,
     pub(crate) log: Arc<dyn Log>,
     pub(crate) nodes: Cluster,
     pub(crate) metrics: Metrics,
@@ -109,6 +111,8 @@ struct Status<'a> {
     node: &'a str,
     ready: bool,
     log: LogStatus,
+    /// What the process takes of the machine's memory.
+    memory: MemoryStatus,
     coordinator: CoordinatorStatus,
     /// All nodes that are there, this one too.
     nodes: Vec<NodeStatus<'a>>,
@@ -146,6 +150,8 @@ struct NodeStatus<'a> {
     draining: bool,
     /// It can't reach the log.
     cut_off: bool,
+    /// It has no memory left for more state.
+    full: bool,
     /// It makes the plan.
     planner: bool,
 }
@@ -262,6 +268,7 @@ pub(crate) fn status(health: &Health) -> Value {
         version: &node.version,
         draining: node.draining,
         cut_off: node.cut_off,
+        full: node.full,
         planner: view.planner.as_ref() == Some(&node.id),
     });
     let status = Status {
@@ -271,6 +278,7 @@ pub(crate) fn status(health: &Health) -> Value {
         node: &health.node,
         ready: readiness.is_ready(),
         log: LogStatus::of(health),
+        memory: health.budget.status(),
         coordinator: CoordinatorStatus {
             connected: view.connected,
             plan: view.plan.version,

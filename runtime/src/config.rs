@@ -114,6 +114,8 @@ pub struct Config {
 /// Every bound that can be set. What happens at each is said with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
+    /// The most memory that the process may take, in bytes: 507 for writes that need more. Four fifths of what the machine or the container has, if it is not said.
+    pub memory_max: Option<usize>,
     /// The longest request body, in bytes; 413 beyond it.
     pub body_bytes_max: usize,
     /// How deep arrays and objects of a body may nest; 400 beyond it. At most 127, the parser's own bound.
@@ -350,6 +352,7 @@ impl Default for Config {
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            memory_max: None,
             body_bytes_max: 1 << 20,
             json_depth_max: 64,
             header_bytes_max: 64 << 10,

@@ -55,6 +55,9 @@ pub struct Node {
     /// It can't reach the log, and gives its partitions to nodes that can. It goes on to follow others.
     #[serde(default)]
     pub cut_off: bool,
+    /// It has no memory left for more state: partitions that it follows may not grow.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub full: bool,
     /// The partitions of which it has a copy that is at most moments behind, owned or not.
     #[serde(with = "partition_ranges")]
     pub in_sync: BTreeSet<TopicPartition>,

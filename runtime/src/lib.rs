@@ -12,6 +12,7 @@ extern crate self as memgen;
 
 mod admin;
 pub mod batch;
+mod budget;
 mod call;
 mod clock;
 mod cluster;

@@ -68,6 +68,10 @@ pub struct Metrics {
     pub proofs_of_death: IntGauge,
     /// The longest spell without a working owner that loses nothing, in seconds; 0 if there is none.
     pub compaction_lag: IntGauge,
+    /// What the process may take of the machine's memory, in bytes.
+    pub memory_max: IntGauge,
+    /// 1 while writes that need more memory are refused.
+    pub memory_full: IntGauge,
     /// Connections that were closed at once, since there were too many.
     pub connections_refused: IntCounter,
     /// Feeds that are open now.
@@ -143,6 +147,16 @@ impl Metrics {
                 "memgen_compaction_lag_seconds",
                 "The longest spell without a working owner that loses nothing; 0 if any may be as long as it likes.",
             ),
+            memory_max: gauge(
+                &registry,
+                "memgen_memory_max_bytes",
+                "What the process may take of the machine's memory.",
+            ),
+            memory_full: gauge(
+                &registry,
+                "memgen_memory_full",
+                "1 while writes that need more memory are refused.",
+            ),
             connections: gauge(
                 &registry,
                 "memgen_connections",
@@ -210,8 +224,10 @@ impl Metrics {
     /// Never: metrics render to memory.
     #[must_use]
     pub fn render(&self) -> String {
+        // Elsewhere than on Linux it stays zero.
         if let Some(bytes) = resident_bytes() {
-            self.resident_bytes.set(bytes);
+            self.resident_bytes
+                .set(i64::try_from(bytes).unwrap_or(i64::MAX));
         }
         if let Some(files) = open_files() {
             self.open_files.set(files);
@@ -330,16 +346,6 @@ fn histograms(
         .register(Box::new(histograms.clone()))
         .expect("the name is used once");
     histograms
-}
-
-/// Resident memory as Linux tells it; elsewhere the metric stays zero.
-fn resident_bytes() -> Option<i64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kibibytes: i64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kibibytes * 1024)
 }
 
 fn open_files() -> Option<i64> {

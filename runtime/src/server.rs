@@ -26,6 +26,7 @@ use self::{
 };
 use crate::{
     admin::{self, Health},
+    budget::{Budget, BudgetWatch},
     call::Via,
     clock::MachineClock,
     cluster::Cluster,
@@ -275,11 +276,13 @@ impl Service {
         );
         let cluster = Cluster::new(coordinator, &member.id, Peers::new(secret, connector));
         let courier = Courier::default();
+        let budget = Arc::new(Budget::new(config.limits.memory_max));
         let common = Arc::new(Tending {
             log: shared.log.clone(),
             cluster: cluster.clone(),
             horizon: horizon(config),
             bounds: Bounds::of(config),
+            budget: budget.clone(),
             history: History {
                 changes_max: config.limits.feed_history_max,
                 bytes_max: config.limits.feed_history_bytes_max,
@@ -326,11 +329,13 @@ impl Service {
             node: member.id.clone(),
             incarnation: member.incarnation,
             watched,
+            budget,
             inputs,
             log: shared.log.clone(),
             nodes: cluster.clone(),
             metrics,
         });
+        tokio::spawn(BudgetWatch(health.clone()).run(shared.stopped.clone()));
         self.listen(&mut tasks.listeners, sockets, &node, &health, shared);
         Started {
             cluster,
@@ -409,6 +414,7 @@ impl Service {
             version: self.version.to_owned(),
             draining: false,
             cut_off: false,
+            full: false,
             in_sync: BTreeSet::new(),
         }
     }

@@ -119,6 +119,7 @@ fn serve(client: Arc<Client>, replica: Replica<Pile>, incarnation: u64) -> Node 
             group_bytes_max: 1 << 20,
             value_bytes_max: 1 << 20,
         },
+        budget: Arc::default(),
         metrics: metrics.clone(),
         incarnation,
     };

@@ -8,6 +8,7 @@ use tokio::sync::{Semaphore, watch};
 use tracing::{debug, error, info, warn};
 
 use crate::{
+    budget::Budget,
     cluster::{Cluster, Part},
     coordinator::{CoordinatorError, Lock, View},
     feed::History,
@@ -37,6 +38,7 @@ pub(crate) struct Tending {
     pub(crate) cluster: Cluster,
     pub(crate) horizon: Horizon,
     pub(crate) bounds: Bounds,
+    pub(crate) budget: Arc<Budget>,
     /// What is kept for feeds.
     pub(crate) history: History,
     pub(crate) queue_max: usize,
@@ -292,6 +294,7 @@ impl<S: State> Tender<S> {
             orders,
             lock: lock.clone(),
             bounds: self.common.bounds,
+            budget: self.common.budget.clone(),
             metrics: self.slot.metrics.clone(),
             incarnation: self.common.incarnation,
         };

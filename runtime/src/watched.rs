@@ -128,6 +128,9 @@ impl PartitionPhase {
 pub(crate) trait Watched: Send + Sync {
     fn status(&self) -> PartitionStatus;
 
+    /// How many entities this node has of it, and the bytes of their values.
+    fn size(&self) -> (usize, i64);
+
     /// Who keeps its snapshot.
     fn keeper(&self) -> Option<&Arc<Keeper>>;
 
@@ -150,6 +153,12 @@ impl<S: State> Watched for Arc<Slot<S>> {
         self.metrics.ownerless.set(self.ownerless().as_secs_f64());
         let in_doubt = i64::try_from(status.in_doubt.len()).unwrap_or(i64::MAX);
         self.metrics.tx_in_doubt.set(in_doubt);
+    }
+
+    fn size(&self) -> (usize, i64) {
+        let here = self.here().map(|here| here.memory.clone());
+        let memory = here.or_else(|| self.copy().map(|copy| copy.memory.clone()));
+        memory.map_or((0, 0), |memory| (memory.len(), memory.summary().bytes))
     }
 
     fn status(&self) -> PartitionStatus {

@@ -32,6 +32,7 @@ use tracing::warn;
 
 use self::{decide::Speculative, group::Group, once::PendingReply, tx::Transactions};
 use crate::{
+    budget::Budget,
     config::Config,
     coordinator::Lock,
     log::{AppendError, Offsets, Receipt},
@@ -115,6 +116,7 @@ pub(crate) struct Writer<S: State> {
     pub(crate) orders: watch::Receiver<Order>,
     pub(crate) lock: Arc<dyn Lock>,
     pub(crate) bounds: Bounds,
+    pub(crate) budget: Arc<Budget>,
     pub(crate) metrics: PartitionMetrics,
     pub(crate) incarnation: u64,
 }
@@ -151,6 +153,7 @@ struct Running<S: State> {
     orders: watch::Receiver<Order>,
     lock: Arc<dyn Lock>,
     bounds: Bounds,
+    budget: Arc<Budget>,
     /// What the log takes as one record: key, value and answer.
     record_bytes_max: usize,
     metrics: PartitionMetrics,
@@ -209,6 +212,7 @@ impl<S: State> Running<S> {
             orders: writer.orders,
             lock: writer.lock,
             bounds: writer.bounds,
+            budget: writer.budget,
             metrics: writer.metrics,
             incarnation: writer.incarnation,
             schema,

@@ -480,3 +480,62 @@ async fn a_full_queue_says_so() {
     assert_eq!(client.get("/r/n").await.json()["value"], done);
     assert_well(&mut running).await;
 }
+
+/// How much more than at its start a service may take, in [`a_service_without_memory_left`].
+const MEMORY: u64 = 48 << 20;
+
+#[tokio::test]
+async fn a_service_without_memory_left() {
+    let service = Service::new("register");
+    let mut first = service.start().await;
+    assert_well(&mut first).await;
+    let max = (first.resident_bytes() + MEMORY).to_string();
+    first.terminate().await;
+    let service = service.set("--memory-max", &max);
+    let mut running = service.start().await;
+    let client = running.client();
+    let value = |letter: &str, length: usize| json!({"value": letter.repeat(length)});
+    let large = value("x", 512 << 10);
+    let mut kept = 0;
+    let refused = loop {
+        let reply = client.put(&format!("/r/{kept}"), &large).await;
+        if reply.status != 201 {
+            break reply;
+        }
+        kept += 1;
+        assert!(kept < 1000, "nothing was refused");
+    };
+    assert_eq!(refused.status, 507, "{refused:?}");
+    let detail = refused.problem()["detail"].to_string();
+    assert!(detail.contains("--memory-max"), "{detail}");
+    assert!(kept > 10, "{kept} fit");
+    // What was refused did not happen, and the rest is there.
+    let missing = client.get(&format!("/r/{kept}")).await;
+    assert_eq!(missing.status, 404);
+    assert_eq!(client.get("/r/0").await.json()["value"], large["value"]);
+    let status = running.admin().get("/status").await.json();
+    assert_eq!(status["memory"]["full"], true, "{status}");
+    assert_eq!(status["nodes"][0]["full"], true, "{status}");
+    let metrics = running.admin().get("/metrics").await;
+    assert!(metrics.text().contains("memgen_memory_full 1"));
+    // What needs no more goes on, and so does what frees some: then there is room for others.
+    let same = client.put("/r/0", &value("y", 512 << 10)).await;
+    assert_eq!(same.status, 200, "{same:?}");
+    let longer = client.put("/r/0", &value("z", 600 << 10)).await;
+    assert_eq!(longer.status, 507, "{longer:?}");
+    for key in 0..8 {
+        assert_eq!(client.delete(&format!("/r/{key}")).await.status, 204);
+    }
+    let mut again = client.put("/r/again", &large).await;
+    for _ in 0..100 {
+        if again.status == 201 {
+            break;
+        }
+        assert_eq!(again.status, 507, "{again:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        again = client.put("/r/again", &large).await;
+    }
+    assert_eq!(again.status, 201, "what was freed is room: {again:?}");
+    running.assert_sound();
+    assert_eq!(running.terminate().await.code(), Some(0));
+}

@@ -378,6 +378,16 @@ pub(super) static SETTINGS: &[Setting] = &[
         |config| config.session_timeout,
         "How long a node may be silent before others take over, where nothing else shows that its process is gone"
     ),
+    setting!(
+        LIMITS,
+        "memory-max",
+        "BYTES",
+        "The most memory that the process may take: 507 for writes that need more, while reads, and writes that free some, go on. Four \
+        fifths of what the machine or the container has, if it is not said",
+        |config| config.limits.memory_max,
+        |text| values::size(text, 16 << 20..=1 << 50).map(Some),
+        |bytes| bytes.map_or_else(String::new, |bytes| values::show_bytes(bytes as u64))
+    ),
     bytes!(
         "body-bytes-max",
         body_bytes_max,

@@ -45,6 +45,7 @@ pub fn node(id: &str, incarnation: u64) -> Node {
         version: "1.2.3".to_owned(),
         draining: false,
         cut_off: false,
+        full: false,
         in_sync: (0..5)
             .map(|number| TopicPartition::new("graph", number))
             .collect(),

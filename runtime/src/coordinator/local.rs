@@ -9,7 +9,7 @@
 //! # let address = "127.0.0.1:7081".parse().unwrap();
 //! node.join(Node {
 //!     id: "1".into(), incarnation: 7, peer: address, host: None, http: address, admin: address, zone: None, serve: None,
-//!     topics: Default::default(), version: "1.0.0".into(), draining: false, cut_off: false, in_sync: Default::default(),
+//!     topics: Default::default(), version: "1.0.0".into(), draining: false, cut_off: false, full: false, in_sync: Default::default(),
 //! }).await?;
 //! let partition = TopicPartition::new("graph", 0);
 //! let lock = node.acquire(&partition).await?.expect("nobody else is there");

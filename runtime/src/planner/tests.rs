@@ -24,6 +24,7 @@ fn node(id: &str) -> Node {
         version: "1".to_owned(),
         draining: false,
         cut_off: false,
+        full: false,
         in_sync: BTreeSet::new(),
     }
 }

@@ -130,6 +130,7 @@ impl Node {
             cluster: seen,
             horizon: HORIZON,
             bounds: BOUNDS,
+            budget: Arc::default(),
             history: crate::feed::History::default(),
             queue_max: 64,
             incarnation,
@@ -167,6 +168,7 @@ impl Node {
                 version: "1".to_owned(),
                 draining: false,
                 cut_off: false,
+                full: false,
                 in_sync: std::collections::BTreeSet::new(),
             })
             .await
@@ -480,6 +482,7 @@ async fn serve(sim: &Sim, incarnation: u64) -> Owner {
         orders,
         lock,
         bounds: BOUNDS,
+        budget: Arc::default(),
         metrics: Metrics::new().partition(&partition()),
         incarnation,
     };

@@ -137,6 +137,8 @@ pub(crate) enum Never {
     TooLong(usize),
     /// What it writes is none of this state.
     Wrong(String),
+    /// There is no room for what it writes.
+    Full(String),
 }
 
 /// Home asks a partition to prepare.
@@ -159,6 +161,8 @@ pub(crate) enum Vote {
     TooLong(usize),
     /// Nor in any other.
     Wrong(String),
+    /// Nor in any other, until there is room.
+    Full(String),
 }
 
 /// What home says of a transaction that is in doubt.

@@ -368,5 +368,6 @@ fn refused(never: Never) -> Problem {
         Never::Differs => idempotency::differs(),
         Never::TooLong(bytes) => Problem::content_too_large(bytes as u64),
         Never::Wrong(what) => Problem::new(StatusCode::INTERNAL_SERVER_ERROR, what),
+        Never::Full(what) => Problem::insufficient_storage(what),
     }
 }

@@ -251,6 +251,11 @@ impl<S: State> Running<S> {
             )));
         }
         let (stored, value) = self.encode(&state)?;
+        if stored.bytes() > before.as_ref().map_or(0, |before| before.bytes())
+            && let Some(why) = self.budget.refuses(&self.replica.partition)
+        {
+            return Err(Problem::insufficient_storage(why));
+        }
         let edit = if before.is_some_and(|before| before.etag == stored.etag) {
             DecidedEdit::Unchanged
         } else {

@@ -151,6 +151,9 @@ impl<S: State> Running<S> {
                     }
                 } else if decided.response.status() == StatusCode::SERVICE_UNAVAILABLE {
                     return Err(Stop::Later(Refusal::QueueFull));
+                } else if decided.response.status() == StatusCode::INSUFFICIENT_STORAGE {
+                    // No fault of the event.
+                    return Err(Stop::Later(Refusal::Full(said(decided.response))));
                 } else {
                     said(decided.response)
                 }

@@ -45,6 +45,7 @@ impl<S: State> Running<S> {
             Ok(typed) => typed,
             Err(Never::Wrong(what)) => return drop(slot.send(Ok(Vote::Wrong(what)))),
             Err(Never::TooLong(bytes)) => return drop(slot.send(Ok(Vote::TooLong(bytes)))),
+            Err(Never::Full(what)) => return drop(slot.send(Ok(Vote::Full(what)))),
             Err(Never::Differs) => unreachable!("a part has no id of a request"),
         };
         if let Err(what) = self.check(id, &typed) {

@@ -17,7 +17,7 @@ use crate::{
     key::{key_text, parse_key},
     log::TopicPartition,
     mailbox::{Job, Refusal, RequestId, Slot, TxJob, WeakMailbox},
-    memory::{Change, Changes, UNKNOWN},
+    memory::{Change, Changes, Stored, UNKNOWN},
     record::{BATCH_KEY, FENCE_KEY, Kind, REPLY_KEY},
     state::State,
     stream::{Emitted, Taking},
@@ -452,7 +452,21 @@ impl<S: State> Running<S> {
             };
             typed.writes.push((change, value));
         }
-        Ok(typed)
+        match self.budget.refuses(&self.replica.partition) {
+            Some(why) if self.grows(&typed) => Err(Never::Full(why)),
+            _ => Ok(typed),
+        }
+    }
+
+    /// Whether the partition is larger afterwards.
+    fn grows(&self, part: &TypedPart<S>) -> bool {
+        let bytes = |stored: &Option<Arc<Stored<S>>>| {
+            stored.as_ref().map_or(0, |stored| u64::from(stored.bytes()))
+        };
+        let writes = || part.writes.iter().map(|(change, _)| change);
+        let before: u64 = writes().map(|change| bytes(&self.look(&change.key))).sum();
+        let after: u64 = writes().map(|change| bytes(&change.stored)).sum();
+        after > before
     }
 
     /// Whether what was read is still so, and all keys can be had.
@@ -610,6 +624,7 @@ async fn coordinate<S: State>(
             Ok(Vote::No(what)) | Err(Lost(what)) => Committed::Conflict(what),
             Ok(Vote::TooLong(bytes)) => Committed::Never(Never::TooLong(bytes)),
             Ok(Vote::Wrong(what)) => Committed::Never(Never::Wrong(what)),
+            Ok(Vote::Full(what)) => Committed::Never(Never::Full(what)),
         };
         let job = TxJob::GiveUp(id, attempt, outcome);
         return mailbox.send_patiently(Job::Tx(job)).await;

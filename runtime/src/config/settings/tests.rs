@@ -24,7 +24,8 @@ fn each_setting_reads_what_it_shows() {
                     "log-level",
                     "credentials",
                     "topic-prefix",
-                    "replay"
+                    "replay",
+                    "memory-max"
                 ]
                 .contains(&setting.name),
                 "{}: no default",
@@ -67,6 +68,7 @@ fn each_setting_changes_what_it_shows() {
         ("log-format", "json"),
         ("log-level", "warn"),
         ("key-bytes-max", "77"),
+        ("memory-max", "77MiB"),
         ("json-depth-max", "77"),
         ("header-count-max", "77"),
         ("header-bytes-max", "77KiB"),

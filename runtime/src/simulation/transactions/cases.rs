@@ -11,10 +11,11 @@ use tokio::time::sleep;
 
 use super::{
     PARTITIONS,
-    network::{Cells, Network, start},
+    network::{Cells, Network, start, start_within},
     partition,
 };
 use crate::{
+    budget::Budget,
     conditional::Conditions,
     log::{
         Log,
@@ -26,7 +27,7 @@ use crate::{
     replica::Replica,
     simulation::{HORIZON, Pile, topic},
     tx::{
-        Attempt, Bug, Commit, Committed, Listing, Part, Prepare, Range, TxId, Version, Vote, Write,
+        Attempt, Bug, Commit, Committed, Listing, Never, Part, Prepare, Range, TxId, Version, Vote, Write,
         set_broken,
     },
 };
@@ -218,4 +219,60 @@ async fn nobody_comes_into_a_range_that_is_read() {
     let broken = comes(12, "r7").await;
     set_broken(None);
     assert!(broken, "it is the lock that keeps it out");
+}
+
+/// Where there is no memory left, a transaction that needs more ends at once, at its home and elsewhere; one that frees some is carried out.
+#[tokio::test(start_paused = true)]
+async fn where_there_is_no_room_nothing_grows() {
+    let (sim, cells, network) = quiet().await;
+    let home = start(&sim, 1, 1, network.clone());
+    cells.lock().unwrap()[1].push(home);
+    let budget = Arc::new(Budget::default());
+    let cell = start_within(budget.clone(), &sim, 0, 2, network);
+    let mailbox = cell.mailbox.clone();
+    cells.lock().unwrap()[0].push(cell);
+    let commit = async |number, write| {
+        let commit = Commit {
+            id: TxId::of(number),
+            run: 0,
+            request: None,
+            reply: Bytes::new(),
+            own: Part {
+                writes: vec![write],
+                ..Part::default()
+            },
+            others: Vec::new(),
+            emitted: Vec::new(),
+            taking: None,
+        };
+        let asked = mailbox.ask(|slot| Job::Tx(TxJob::Commit(Box::new(commit), slot)));
+        asked.await.unwrap()
+    };
+    assert!(matches!(commit(1, write("a")).await, Committed::Yes(Some(_), _)));
+    budget.refuse(partition(0));
+    let refused = commit(2, write("b")).await;
+    assert!(matches!(refused, Committed::Never(Never::Full(_))), "{refused:?}");
+    let prepare = Prepare {
+        id: TxId::of(3),
+        attempt: Attempt {
+            epoch: 1,
+            incarnation: 1,
+            number: 1,
+        },
+        home: partition(1),
+        part: Part {
+            writes: vec![write("c")],
+            ..Part::default()
+        },
+    };
+    let vote = mailbox.ask(|slot| Job::Tx(TxJob::Prepare(Box::new(prepare), slot)));
+    assert!(matches!(vote.await, Ok(Vote::Full(_))));
+    // The same length again, and less.
+    assert!(matches!(commit(4, write("a")).await, Committed::Yes(Some(_), _)));
+    let removal = Write {
+        key: "a".to_owned(),
+        value: None,
+    };
+    assert!(matches!(commit(5, removal).await, Committed::Yes(Some(_), _)));
+    assert!(matches!(commit(6, write("a")).await, Committed::Never(Never::Full(_))));
 }

@@ -17,6 +17,7 @@ use tokio::{
 
 use super::{HORIZON, Pile, partition};
 use crate::{
+    budget::Budget,
     coordinator::Lock,
     log::{
         TopicPartition,
@@ -62,6 +63,17 @@ impl Lock for Leased {
 }
 
 pub(super) fn start(sim: &Sim, number: u32, incarnation: u64, network: Arc<Network>) -> Cell {
+    start_within(Arc::default(), sim, number, incarnation, network)
+}
+
+/// One whose memory is bounded.
+pub(super) fn start_within(
+    budget: Arc<Budget>,
+    sim: &Sim,
+    number: u32,
+    incarnation: u64,
+    network: Arc<Network>,
+) -> Cell {
     let client = Arc::new(sim.client());
     let log = client.clone();
     let replica = Replica::new(log, partition(number), HORIZON, Readers::current(0));
@@ -83,6 +95,7 @@ pub(super) fn start(sim: &Sim, number: u32, incarnation: u64, network: Arc<Netwo
             group_bytes_max: 1 << 20,
             value_bytes_max: 1 << 20,
         },
+        budget,
         metrics: Metrics::new().partition(&partition(number)),
         incarnation,
     };
