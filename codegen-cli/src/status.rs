@@ -57,6 +57,7 @@ struct Ack {
 
 /// A node of the cluster.
 #[derive(Debug, Deserialize)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(crate) struct Node {
     pub(crate) id: String,
     http: SocketAddr,

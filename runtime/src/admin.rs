@@ -140,6 +140,7 @@ struct CoordinatorStatus {
 }
 
 #[derive(Serialize)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 struct NodeStatus<'a> {
     id: &'a str,
     http: SocketAddr,

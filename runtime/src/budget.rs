@@ -80,9 +80,8 @@ impl Budget {
             ));
         }
         let crowded = self.crowded.load();
-        (!crowded.is_empty() && crowded.contains(partition)).then(|| {
-            format!("a node that follows {partition} has no memory left for more state")
-        })
+        (!crowded.is_empty() && crowded.contains(partition))
+            .then(|| format!("a node that follows {partition} has no memory left for more state"))
     }
 
     pub(crate) fn status(&self) -> MemoryStatus {
@@ -143,9 +142,16 @@ pub(crate) struct BudgetWatch(pub(crate) Arc<Health>);
 impl BudgetWatch {
     /// Runs until the node stops.
     pub(crate) async fn run(self, mut stopped: watch::Receiver<bool>) {
-        let Health { budget, metrics, nodes, .. } = &*self.0;
+        let Health {
+            budget,
+            metrics,
+            nodes,
+            ..
+        } = &*self.0;
         let max = budget.max;
-        metrics.memory_max.set(i64::try_from(max).unwrap_or(i64::MAX));
+        metrics
+            .memory_max
+            .set(i64::try_from(max).unwrap_or(i64::MAX));
         let mut ceiling = Ceiling::default();
         let (view, mut views) = nodes.view();
         self.look_around(&view);
@@ -184,7 +190,10 @@ impl BudgetWatch {
     fn tell(&self, spent: bool, resident: u64) {
         let (mebibytes, max) = (resident >> 20, self.0.budget.max >> 20);
         if spent {
-            warn!(mebibytes, max, "there is no memory left: writes that need more are refused (--memory-max)");
+            warn!(
+                mebibytes,
+                max, "there is no memory left: writes that need more are refused (--memory-max)"
+            );
         } else {
             info!(mebibytes, max, "there is memory for writes again");
         }
@@ -205,8 +214,7 @@ impl BudgetWatch {
 
 /// Which partitions may not grow, since nodes besides `me` that follow them have no room.
 fn crowded(view: &View, me: &str) -> BTreeSet<TopicPartition> {
-    let is_full =
-        |node: &String| node != me && view.nodes.get(node).is_some_and(|node| node.full);
+    let is_full = |node: &String| node != me && view.nodes.get(node).is_some_and(|node| node.full);
     let assignments = view.plan.assignments.iter();
     let crowded = assignments.filter(|(_, assignment)| assignment.standbys.iter().any(is_full));
     crowded.map(|(partition, _)| partition.clone()).collect()

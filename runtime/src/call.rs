@@ -44,6 +44,7 @@ mod free;
 mod halt;
 mod keyed;
 mod prefer;
+mod to_end;
 
 pub(crate) use self::halt::Why;
 use self::keyed::At;
@@ -455,6 +456,11 @@ async fn as_problem(response: Response) -> Response {
 
 fn header_value<T: FromStr>(parts: &Parts, name: &HeaderName) -> Option<T> {
     parts.headers.get(name)?.to_str().ok()?.parse().ok()
+}
+
+/// The answer when the function was not done in time.
+pub(crate) fn time_is_up() -> Problem {
+    Problem::unavailable("the time of this request is up", RETRY_AFTER_SECONDS)
 }
 
 pub(crate) fn nobody() -> Problem {

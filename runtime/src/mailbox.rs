@@ -60,7 +60,7 @@ pub(crate) enum StreamJob {
 /// What concerns a transaction over several keys. Each message but the first is about one attempt of its home, and does nothing to others.
 pub(crate) enum TxJob {
     /// Home: commit it.
-    Commit(Box<Commit>, Slot<Committed>),
+    Commit(Arc<Commit>, Slot<Committed>),
     /// Home: all others are prepared.
     Decide(TxId, Attempt),
     /// Home: it can't be committed.

@@ -22,7 +22,7 @@ use prometheus::{
 pub(crate) use self::input::InputMetrics;
 pub use self::partition::PartitionMetrics;
 use self::{input::InputFamilies, partition::Families};
-use crate::log::TopicPartition;
+use crate::{budget::resident_bytes, log::TopicPartition};
 
 /// The media type of [`Metrics::render`].
 pub const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";

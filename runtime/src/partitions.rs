@@ -268,13 +268,18 @@ impl<S: State> Slot<S> {
         since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
+    /// This node, if it serves the partition at this moment.
+    pub(crate) fn served_here(&self) -> Option<Arc<Here<S>>> {
+        let here = self.here.load();
+        let here = here.as_ref()?;
+        (*here.phase.borrow() == Phase::Serving).then(|| here.clone())
+    }
+
     /// Who answers for it: waits while nobody does.
     pub(crate) async fn owner(&self, deadline: Instant) -> Result<Owner<S>, Problem> {
         // What nearly always holds, without a look at anything else.
-        if let Some(here) = &*self.here.load()
-            && *here.phase.borrow() == Phase::Serving
-        {
-            return Ok(Owner::Here(here.clone()));
+        if let Some(here) = self.served_here() {
+            return Ok(Owner::Here(here));
         }
         loop {
             let mut changed = self.changed.subscribe();

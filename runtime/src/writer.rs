@@ -264,9 +264,12 @@ impl<S: State> Running<S> {
                 Event::Look => self.look_at_the_end().await?,
                 Event::Pending => {
                     // What is in doubt is resolved although nobody asks for anything.
-                    drop(self.ensure_tenure().await?);
+                    if self.ensure_tenure().await?.is_ok() {
+                        self.write_done();
+                    }
                 }
                 Event::Leave => {
+                    self.write_done();
                     self.phase.send_replace(Phase::Leaving);
                     self.inbox.close();
                 }
@@ -346,6 +349,15 @@ impl<S: State> Running<S> {
         Ok(())
     }
 
+    /// Writes down what is done although nothing else is written.
+    fn write_done(&mut self) {
+        if self.tenure.is_some() && !self.tx.done.is_empty() {
+            let mut group = self.new_group();
+            self.end_done(&mut group);
+            self.append(group);
+        }
+    }
+
     fn append(&mut self, mut group: Group<S>) {
         if group.records.is_empty() && !group.batched {
             return;
@@ -355,6 +367,7 @@ impl<S: State> Running<S> {
             .group_records
             .observe(group.records.len() as f64);
         group.sent = self.replica.moment();
+        self.end_done(&mut group);
         if group.batched {
             // A batch must not outlast the deletion of what it wrote: with everything there on its own, it goes.
             let close = self.record(Kind::FollowUp, Bytes::from_static(BATCH_KEY), None);

@@ -491,7 +491,7 @@ async fn a_service_without_memory_left() {
     assert_well(&mut first).await;
     let max = (first.resident_bytes() + MEMORY).to_string();
     first.terminate().await;
-    let service = service.set("--memory-max", &max);
+    let service = service.args(&["--memory-max", &max]);
     let mut running = service.start().await;
     let client = running.client();
     let value = |letter: &str, length: usize| json!({"value": letter.repeat(length)});

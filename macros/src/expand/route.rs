@@ -28,8 +28,6 @@ pub(super) fn expand(route: &Route, state: Option<&Type>) -> TokenStream {
         let tx = local("tx");
         quote! {
             #call.transact(|#call, #tx| ::std::boxed::Box::pin(async move {
-                #[allow(unused_mut)]
-                let mut #call = #call;
                 #(#bind)*
                 ::std::result::Result::Ok(#answer)
             })).await

@@ -33,15 +33,22 @@ fn group_bytes(root: &Path, groups: &str) -> Option<u64> {
         let (controllers, path) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""));
         let (root, file) = if controllers.is_empty() {
             (root.to_owned(), "memory.max")
-        } else if controllers.split(',').any(|controller| controller == "memory") {
+        } else if controllers
+            .split(',')
+            .any(|controller| controller == "memory")
+        {
             (root.join("memory"), "memory.limit_in_bytes")
         } else {
             return Vec::new();
         };
         let group = root.join(path.trim_start_matches('/'));
-        let around = group.ancestors().take_while(|folder| folder.starts_with(&root));
+        let around = group
+            .ancestors()
+            .take_while(|folder| folder.starts_with(&root));
         let limits = around.filter_map(|folder| fs::read_to_string(folder.join(file)).ok());
-        limits.filter_map(|limit| limit.trim().parse().ok()).collect()
+        limits
+            .filter_map(|limit| limit.trim().parse().ok())
+            .collect()
     });
     limits.min()
 }

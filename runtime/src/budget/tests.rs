@@ -12,10 +12,16 @@ fn what_is_freed_is_room_although_the_process_keeps_it() {
     assert!(!ceiling.see(100, 100, || unreachable!("nobody asks while there is room")));
     assert!(ceiling.see(101, 100, || 70), "it is full");
     assert!(ceiling.see(101, 100, || 75), "still");
-    assert!(!ceiling.see(101, 100, || 69), "some went, and its room is there for others");
+    assert!(
+        !ceiling.see(101, 100, || 69),
+        "some went, and its room is there for others"
+    );
     assert!(ceiling.see(101, 100, || 70), "which took it");
     assert!(!ceiling.see(99, 100, || unreachable!("nobody asks while there is room")));
-    assert!(ceiling.see(101, 100, || 40), "what was learned before is forgotten");
+    assert!(
+        ceiling.see(101, 100, || 40),
+        "what was learned before is forgotten"
+    );
 }
 
 #[test]
@@ -30,7 +36,10 @@ fn a_process_that_grows_although_its_entities_do_not_is_full_earlier() {
 
 #[test]
 fn what_may_not_grow_says_why() {
-    let (here, there) = (TopicPartition::new("pile", 0), TopicPartition::new("pile", 1));
+    let (here, there) = (
+        TopicPartition::new("pile", 0),
+        TopicPartition::new("pile", 1),
+    );
     let budget = Budget::new(Some(300 << 20));
     assert_eq!(budget.refuses(&here), None);
     budget.refuse(there.clone());
@@ -40,7 +49,10 @@ fn what_may_not_grow_says_why() {
     budget.spent.store(true, Ordering::Relaxed);
     budget.resident.store(301 << 20, Ordering::Relaxed);
     let why = budget.refuses(&here).unwrap();
-    assert!(why.contains("301 MiB of the 300") && why.contains("--memory-max"), "{why}");
+    assert!(
+        why.contains("301 MiB of the 300") && why.contains("--memory-max"),
+        "{why}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -67,7 +79,10 @@ async fn what_is_followed_by_a_node_without_room_may_not_grow() {
         };
         node.join(member).await.unwrap();
     }
-    let (own, followed) = (TopicPartition::new("pile", 0), TopicPartition::new("pile", 1));
+    let (own, followed) = (
+        TopicPartition::new("pile", 0),
+        TopicPartition::new("pile", 1),
+    );
     let assigned = |owner: &str, standby: &str| Assignment {
         owner: Some(owner.to_owned()),
         standbys: vec![standby.to_owned()],

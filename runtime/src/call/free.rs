@@ -3,11 +3,9 @@
 use axum::{Json, response::Response};
 use serde::de::DeserializeOwned;
 
-use super::{Call, Halt};
+use super::{Call, Halt, time_is_up, to_end::to_end};
 use crate::{
     home::RunningGuard,
-    mailbox::RETRY_AFTER_SECONDS,
-    problem::Problem,
     tx::{Answer, Ran, Tx, transact},
 };
 
@@ -18,12 +16,8 @@ pub struct Free {
 }
 
 impl Free {
-    /// The same request once more, for another run of its function.
-    pub(crate) fn again(call: &Call) -> Self {
-        Self {
-            call: call.again(),
-            guard: None,
-        }
+    pub(crate) fn call(&self) -> &Call {
+        &self.call
     }
 
     /// The argument that is the path placeholder `name`.
@@ -56,7 +50,7 @@ impl Free {
     /// The early answer; 503 when the time of a request is up, or others change again and again what it reads.
     pub async fn transact(
         mut self,
-        function: impl for<'t> Fn(Self, &'t mut Tx) -> Ran<'t> + Send + Sync + 'static,
+        function: impl for<'t> Fn(&'t mut Self, &'t mut Tx) -> Ran<'t> + Send + Sync + 'static,
     ) -> Result<Response, Halt> {
         // Each run reads it anew.
         self.call.body().await?;
@@ -65,23 +59,14 @@ impl Free {
             let request = guard.request.clone()?;
             Some((request, guard.home.partition().clone()))
         });
-        let call = self.call;
-        let deadline = call.deadline();
-        let ran = tokio::spawn(async move {
-            let ran = transact(&call, remembered, &function);
-            let ran = tokio::time::timeout_at(deadline, ran);
-            let Answer { response, kept } = ran.await.map_err(|_| {
-                Problem::unavailable("the time of this request is up", RETRY_AFTER_SECONDS)
-            })??;
+        to_end(async move {
+            let Answer { response, kept } = transact(&mut self, remembered, &function).await?;
             match guard {
                 Some(guard) if !kept => Ok(guard.finish(response).await?),
                 _ => Ok(response),
             }
-        });
-        match ran.await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(Problem::internal("a handler panicked").into()),
-        }
+        })
+        .await
     }
 
     /// Runs the function, to its end even if the client goes away in the middle: what it began should not stay half done.
@@ -94,18 +79,14 @@ impl Free {
     ) -> Result<Response, Halt> {
         let deadline = self.call.0.deadline;
         let guard = self.guard;
-        let ran = tokio::spawn(async move {
-            let response = tokio::time::timeout_at(deadline, run).await.map_err(|_| {
-                Problem::unavailable("the time of this request is up", RETRY_AFTER_SECONDS)
-            })?;
+        to_end(async move {
+            let ran = tokio::time::timeout_at(deadline, run).await;
+            let response = ran.map_err(|_| time_is_up())?;
             match guard {
-                Some(guard) => guard.finish(response).await,
+                Some(guard) => Ok(guard.finish(response).await?),
                 None => Ok(response),
             }
-        });
-        match ran.await {
-            Ok(outcome) => Ok(outcome?),
-            Err(_) => Err(Problem::internal("a handler panicked").into()),
-        }
+        })
+        .await
     }
 }

@@ -111,6 +111,7 @@ fn every_setting_can_be_set_from_each_source() {
                 "name".to_owned()
             }
             _ if setting.name == "peer-secret" => "0123456789abcdef".to_owned(),
+            _ if setting.name == "memory-max" => "512MiB".to_owned(),
             _ if setting.name == "serve" => "0,1".to_owned(),
             _ if setting.name == "ack" => "leader,os,vertex=all".to_owned(),
             _ if setting.name == "credentials" => "key=secret,login=user:password".to_owned(),

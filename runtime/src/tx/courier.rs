@@ -31,7 +31,7 @@ use crate::{
     forward::{self, Envelope},
     key::parse_key,
     log::{Ack, TopicPartition},
-    mailbox::{Job, RETRY_AFTER_SECONDS, Refusal, StreamJob, TxJob},
+    mailbox::{Job, RETRY_AFTER_SECONDS, Refusal, Slot, StreamJob, TxJob},
     memory::Memory,
     node::Node,
     partitions::{Owner, Partitions, just},
@@ -53,7 +53,7 @@ pub(super) enum Message {
     Finish(TxId, Attempt),
     Abort(TxId, Attempt),
     Ask(TxId, Attempt),
-    Commit(Box<Commit>),
+    Commit(Arc<Commit>),
     /// Others are to leave it these keys for a moment.
     Claim(Claim),
     /// It needs what it has claimed no more.
@@ -89,6 +89,9 @@ pub(crate) trait Places: Send + Sync {
 
     /// Whether this node owns a partition at this moment.
     fn is_here(&self, number: u32) -> bool;
+
+    /// The writer of a partition, if this node serves it at this moment.
+    fn served_here(&self, number: u32) -> Option<Box<dyn Inbox>>;
 
     /// Who owns a partition, once somebody does.
     fn place(&self, number: u32, deadline: Instant) -> BoxFuture<'_, Result<Place, Lost>>;
@@ -155,6 +158,11 @@ impl<S: State> Places for Partitions<S> {
         slot.is_some_and(|slot| slot.here().is_some())
     }
 
+    fn served_here(&self, number: u32) -> Option<Box<dyn Inbox>> {
+        let here = self.slots.get(number as usize)?.served_here()?;
+        Some(Box::new(here.mailbox.clone()))
+    }
+
     fn place(&self, number: u32, deadline: Instant) -> BoxFuture<'_, Result<Place, Lost>> {
         Box::pin(async move {
             let slot = self.slots.get(number as usize);
@@ -210,18 +218,18 @@ pub(super) enum Asked {
 pub(super) async fn commit(
     node: &Node,
     home: &TopicPartition,
-    commit: Commit,
+    commit: &Arc<Commit>,
     deadline: Instant,
 ) -> Asked {
     let places = match node.places(&home.topic) {
         Ok(places) => places,
         Err(lost) => return Asked::Refused(Problem::internal(lost)),
     };
-    match places.place(home.partition, deadline).await {
+    match whereabouts(&**places, home, deadline).await {
         Err(_) => Asked::Undone,
         Ok(Place::Here(inbox)) => {
             let (slot, outcome) = oneshot::channel();
-            let sent = inbox.send(TxJob::Commit(Box::new(commit), slot));
+            let sent = inbox.send(TxJob::Commit(commit.clone(), slot));
             let outcome = match sent {
                 Ok(()) => timeout_at(deadline, outcome).await,
                 Err(refusal) => Ok(Ok(Err(refusal))),
@@ -234,7 +242,7 @@ pub(super) async fn commit(
             }
         }
         Ok(Place::Peer(peer)) => {
-            let message = Message::Commit(Box::new(commit));
+            let message = Message::Commit(commit.clone());
             let target = path(home);
             match post(&node.cluster, &peer, &target, home, &message, deadline).await {
                 Ok(committed) => Asked::Answered(committed),
@@ -300,10 +308,11 @@ impl Courier {
         drop(self.node.set(Arc::downgrade(node)));
     }
 
-    fn tell<T: DeserializeOwned + Send + 'static>(
+    fn tell<P: Send + 'static, T: DeserializeOwned + Send + 'static>(
         &self,
         to: &TopicPartition,
-        message: Message,
+        what: P,
+        forms: Forms<P, T>,
     ) -> BoxFuture<'static, Result<T, Lost>> {
         let node = self.node.get().and_then(Weak::upgrade);
         let to = to.clone();
@@ -311,34 +320,68 @@ impl Courier {
             let Some(node) = node else {
                 return Err(Lost("this node is not ready".to_owned()));
             };
-            tell(&node, &to, message, Instant::now() + MESSAGE_MAX).await
+            tell(&node, &to, what, forms, Instant::now() + MESSAGE_MAX).await
         })
     }
 }
 
+/// The same thing as a job of a writer in this process, and as a message to another node.
+struct Forms<P, T> {
+    job: fn(P, Slot<T>) -> TxJob,
+    message: fn(P) -> Message,
+}
+
+/// Where a partition is; without waiting if it is here.
+async fn whereabouts(
+    places: &dyn Places,
+    to: &TopicPartition,
+    deadline: Instant,
+) -> Result<Place, Lost> {
+    match places.served_here(to.partition) {
+        Some(inbox) => Ok(Place::Here(inbox)),
+        None => places.place(to.partition, deadline).await,
+    }
+}
+
 /// Tells the owner of a partition once, wherever it is, and reads its answer.
-async fn tell<T: DeserializeOwned>(
+async fn tell<P, T: DeserializeOwned>(
     node: &Node,
     to: &TopicPartition,
-    message: Message,
+    what: P,
+    forms: Forms<P, T>,
     deadline: Instant,
 ) -> Result<T, Lost> {
     let places = node.places(&to.topic)?;
-    match places.place(to.partition, deadline).await? {
+    match whereabouts(&**places, to, deadline).await? {
         Place::Here(inbox) => {
-            let response = deliver(&*inbox, message, deadline).await;
-            let status = response.status();
-            if !status.is_success() {
-                return Err(Lost(format!("the writer of {to} answers {status}")));
+            let (slot, outcome) = oneshot::channel();
+            let sent = inbox.send((forms.job)(what, slot));
+            let outcome = match sent {
+                Ok(()) => timeout_at(deadline, outcome).await,
+                Err(refusal) => Ok(Ok(Err(refusal))),
+            };
+            match outcome {
+                Ok(Ok(Ok(answer))) => Ok(answer),
+                Ok(Ok(Err(refusal))) => Err(Lost(format!(
+                    "the writer of {to}: {}",
+                    Problem::from(refusal)
+                ))),
+                Ok(Err(_)) | Err(_) => Err(Lost(format!("the writer of {to} does not answer"))),
             }
-            let body = response.into_body().collect().await;
-            let body = body.map_err(|error| Lost(error.to_string()))?.to_bytes();
-            serde_json::from_slice(&body).map_err(|error| Lost(error.to_string()))
         }
-        Place::Peer(peer) => post(&node.cluster, &peer, &path(to), to, &message, deadline)
-            .await
-            .map_err(|unanswered| lost(to, unanswered)),
+        Place::Peer(peer) => {
+            let message = (forms.message)(what);
+            post(&node.cluster, &peer, &path(to), to, &message, deadline)
+                .await
+                .map_err(|unanswered| lost(to, unanswered))
+        }
     }
+}
+
+/// A job that the writer has no answer to: whoever asks knows that it was handed over.
+fn unasked(job: TxJob, slot: Slot<()>) -> TxJob {
+    drop(slot.send(Ok(())));
+    job
 }
 
 /// Keys by partition.
@@ -349,9 +392,11 @@ pub(super) async fn claim(node: &Node, id: TxId, losses: u32, keys: &Keys, deadl
     let deadline = deadline.min(Instant::now() + CLAIMING_MAX);
     let told = keys.iter().map(async |(to, keys)| {
         let keys = keys.clone();
-        let message = Message::Claim(Claim { id, losses, keys });
-        let told: Result<(), Lost> = tell(node, to, message, deadline).await;
-        drop(told);
+        let forms = Forms {
+            job: TxJob::Claim,
+            message: Message::Claim,
+        };
+        drop(tell(node, to, Claim { id, losses, keys }, forms, deadline).await);
     });
     join_all(told).await;
 }
@@ -366,8 +411,11 @@ pub(super) fn release(node: &Arc<Node>, id: TxId, keys: Keys) {
         let node = node.clone();
         runtime.spawn(async move {
             let deadline = Instant::now() + CLAIMING_MAX;
-            let told: Result<(), Lost> = tell(&node, &to, Message::Release(id), deadline).await;
-            drop(told);
+            let forms = Forms {
+                job: |id, slot| unasked(TxJob::Release(id), slot),
+                message: Message::Release,
+            };
+            drop(tell(&node, &to, id, forms, deadline).await);
         });
     }
 }
@@ -386,7 +434,11 @@ impl Others for Courier {
         to: &TopicPartition,
         prepare: Prepare,
     ) -> BoxFuture<'static, Result<Vote, Lost>> {
-        self.tell(to, Message::Prepare(Box::new(prepare)))
+        let forms = Forms {
+            job: TxJob::Prepare,
+            message: Message::Prepare,
+        };
+        self.tell(to, Box::new(prepare), forms)
     }
 
     fn finish(
@@ -395,7 +447,11 @@ impl Others for Courier {
         id: TxId,
         attempt: Attempt,
     ) -> BoxFuture<'static, Result<(), Lost>> {
-        self.tell(to, Message::Finish(id, attempt))
+        let forms = Forms {
+            job: |(id, attempt), slot| TxJob::Finish(id, attempt, Some(slot)),
+            message: |(id, attempt)| Message::Finish(id, attempt),
+        };
+        self.tell(to, (id, attempt), forms)
     }
 
     fn abort(
@@ -404,7 +460,11 @@ impl Others for Courier {
         id: TxId,
         attempt: Attempt,
     ) -> BoxFuture<'static, Result<(), Lost>> {
-        self.tell(to, Message::Abort(id, attempt))
+        let forms = Forms {
+            job: |(id, attempt), slot| unasked(TxJob::Abort(id, attempt), slot),
+            message: |(id, attempt)| Message::Abort(id, attempt),
+        };
+        self.tell(to, (id, attempt), forms)
     }
 
     fn ask(
@@ -413,7 +473,11 @@ impl Others for Courier {
         id: TxId,
         attempt: Attempt,
     ) -> BoxFuture<'static, Result<Fate, Lost>> {
-        self.tell(home, Message::Ask(id, attempt))
+        let forms = Forms {
+            job: |(id, attempt), slot| TxJob::Ask(id, attempt, slot),
+            message: |(id, attempt)| Message::Ask(id, attempt),
+        };
+        self.tell(home, (id, attempt), forms)
     }
 }
 

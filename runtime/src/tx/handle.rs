@@ -328,7 +328,14 @@ impl Tx {
             None => None,
             Some(value) => {
                 let stored = Stored::<S>::decode(value.get().as_bytes());
-                Some(Arc::new(stored.map_err(Problem::internal)?))
+                let stored = stored.map_err(Problem::internal)?;
+                if stored.state.key() != *key {
+                    return Err(Problem::internal(format!(
+                        "the key of a {} changes in its own serialization",
+                        S::DEFINITION.name
+                    )));
+                }
+                Some(Arc::new(stored))
             }
         };
         let now = now.map(|stored| stored as Arc<dyn Any + Send + Sync>);
@@ -338,6 +345,7 @@ impl Tx {
         let write = Write {
             key: text.clone(),
             value,
+            stored: now.clone(),
         };
         self.written += write.bytes();
         match all.entry((S::DEFINITION.topic, text)) {

@@ -1,5 +1,7 @@
 //! What homes and participants say to each other.
 
+use std::{any::Any, fmt, sync::Arc};
+
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
@@ -58,12 +60,22 @@ pub(crate) struct Listing {
 }
 
 /// A key that is to be written.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Write {
     pub(crate) key: String,
     /// The new value; none deletes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) value: Option<Box<RawValue>>,
+    /// What the value says, an `Arc<Stored<S>>`, if it was read in this process.
+    #[serde(skip)]
+    pub(crate) stored: Option<Arc<dyn Any + Send + Sync>>,
+}
+
+impl fmt::Debug for Write {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = self.value.as_ref().map(|value| value.get());
+        write!(f, "Write({} = {value:?})", self.key)
+    }
 }
 
 impl Write {

@@ -130,6 +130,19 @@ impl Pending {
         entry(key).is_some()
     }
 
+    /// The transaction is prepared in this partition.
+    pub(crate) fn prepare(&mut self, id: TxId, prepared: Prepared) {
+        self.changes += 1;
+        self.news.push(id);
+        self.prepared.insert(id, Arc::new(prepared));
+    }
+
+    /// The transaction is committed, and others have yet to finish it.
+    pub(crate) fn decide(&mut self, id: TxId, decided: Decided) {
+        self.changes += 1;
+        self.decided.insert(id, Arc::new(decided));
+    }
+
     /// Sets or deletes the value of such a key.
     ///
     /// # Errors
@@ -142,24 +155,24 @@ impl Pending {
     ) -> Result<(), String> {
         match entry(key) {
             Some(Entry::Prepared(id)) => {
-                self.changes += 1;
-                self.news.push(id);
-                match value {
-                    Some(value) => {
-                        let prepared = Prepared {
-                            schema,
-                            ..decode(value)?
-                        };
-                        self.prepared.insert(id, Arc::new(prepared));
-                    }
-                    None => drop(self.prepared.remove(&id)),
+                if let Some(value) = value {
+                    let prepared = Prepared {
+                        schema,
+                        ..decode(value)?
+                    };
+                    self.prepare(id, prepared);
+                } else {
+                    self.changes += 1;
+                    self.news.push(id);
+                    self.prepared.remove(&id);
                 }
             }
             Some(Entry::Decided(id)) => {
-                self.changes += 1;
-                match value {
-                    Some(value) => drop(self.decided.insert(id, Arc::new(decode(value)?))),
-                    None => drop(self.decided.remove(&id)),
+                if let Some(value) = value {
+                    self.decide(id, decode(value)?);
+                } else {
+                    self.changes += 1;
+                    self.decided.remove(&id);
                 }
             }
             Some(Entry::Outbox(sequence)) => match value {

@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout_at};
 use uuid::Uuid;
 
 use super::{
@@ -16,7 +16,7 @@ use super::{
     reading,
 };
 use crate::{
-    call::{Call, Free, Halt, Why},
+    call::{Free, Halt, Why, time_is_up},
     cluster::Pause,
     idempotency,
     log::TopicPartition,
@@ -51,16 +51,17 @@ pub(crate) struct Answer {
 
 /// Runs `function` until what it read is still so when what it wrote is committed.
 pub(crate) async fn transact<F>(
-    call: &Call,
+    free: &mut Free,
     remembered: Remembered,
     function: &F,
 ) -> Result<Answer, Halt>
 where
-    F: for<'t> Fn(Free, &'t mut Tx) -> Ran<'t> + Sync,
+    F: for<'t> Fn(&'t mut Free, &'t mut Tx) -> Ran<'t> + Sync,
 {
-    let mut running = Transacting::new(call.node(), call.deadline());
+    let (node, deadline) = (free.call().node().clone(), free.call().deadline());
+    let mut running = Transacting::new(&node, deadline);
     running.remembered = remembered;
-    running.run(|tx| function(Free::again(call), tx)).await
+    running.run(free, function).await
 }
 
 /// Runs `function` until what it read is still so when what it wrote is committed, together with how far the input of an event was taken in, at the `home` of that input. If the event was taken in
@@ -76,11 +77,13 @@ where
 {
     let mut running = Transacting::new(node, deadline);
     running.taking = Some((home.clone(), taking.clone()));
-    let ran = running.run(|tx| {
-        let ran = function(tx);
-        Box::pin(async move { Ok(ran.await) })
-    });
-    match ran.await {
+    let ran = running
+        .run(&mut (), &|(), tx| {
+            let ran = function(tx);
+            Box::pin(async move { Ok(ran.await) })
+        })
+        .await;
+    match ran {
         Ok(answer) => Ok(answer.response),
         Err(Halt(Why::Answered(response))) => Ok(*response),
         Err(Halt(Why::Moved(_))) => Err(Problem::internal("an event is no request")),
@@ -138,10 +141,11 @@ impl<'a> Transacting<'a> {
         }
     }
 
-    async fn run(
-        &mut self,
-        function: impl for<'t> Fn(&'t mut Tx) -> Ran<'t> + Send,
-    ) -> Result<Answer, Halt> {
+    /// `of` is what the function is called for, the same in each run.
+    async fn run<O: Send, F>(&mut self, of: &mut O, function: &F) -> Result<Answer, Halt>
+    where
+        F: for<'t> Fn(&'t mut O, &'t mut Tx) -> Ran<'t> + Sync,
+    {
         let (node, deadline) = (self.node, self.deadline);
         let mut backoff = BACKOFF_MIN;
         let (mut reads, mut keys) = (Vec::new(), Keys::new());
@@ -151,7 +155,9 @@ impl<'a> Transacting<'a> {
             }
             let ahead = ahead::read(node, &reads, deadline).await;
             let mut tx = Tx::new(node.clone(), deadline, ahead);
-            let response = function(&mut tx).await?;
+            // All else that is waited for knows the deadline.
+            let ran = timeout_at(deadline, function(of, &mut tx)).await;
+            let response = ran.map_err(|_| time_is_up())??;
             let writes = response.status().as_u16() < 400;
             reads = tx.reads();
             keys = tx.keys();
@@ -226,7 +232,7 @@ impl<'a> Transacting<'a> {
         let request = self.request_if_needed(&home);
         // Without an id nobody can ask for it again.
         let reply = request.as_ref().map_or_else(Bytes::new, |_| reply);
-        let commit = Commit {
+        let commit = Arc::new(Commit {
             id: self.id,
             run,
             request,
@@ -235,7 +241,7 @@ impl<'a> Transacting<'a> {
             others: parts.into_iter().collect(),
             emitted,
             taking: taking.map(|(_, taking)| taking.clone()),
-        };
+        });
         if !commit.others.is_empty() {
             let others = commit.others.iter().map(|(at, _)| at);
             for at in others.chain([&home]) {
@@ -293,7 +299,7 @@ impl<'a> Transacting<'a> {
             });
         };
         let (response, reply) = idempotency::encode(response);
-        let commit = Commit {
+        let commit = Arc::new(Commit {
             id: self.id,
             run: RUNS_MAX,
             request: Some(self.request()),
@@ -302,7 +308,7 @@ impl<'a> Transacting<'a> {
             others: Vec::new(),
             emitted: Vec::new(),
             taking: None,
-        };
+        });
         match self.ask(&home, commit).await? {
             Committed::Yes(_, kept) if kept == reply => Ok(self.answer(&home, None, response)),
             Committed::Yes(offset, kept) => {
@@ -335,7 +341,11 @@ impl<'a> Transacting<'a> {
     }
 
     /// Asks home until it says what became of it.
-    async fn ask(&mut self, home: &TopicPartition, commit: Commit) -> Result<Committed, Problem> {
+    async fn ask(
+        &mut self,
+        home: &TopicPartition,
+        commit: Arc<Commit>,
+    ) -> Result<Committed, Problem> {
         let nobody_knows = || {
             Problem::unavailable(
                 "nobody said in time what became of the transaction; it may still be committed. \
@@ -345,7 +355,7 @@ impl<'a> Transacting<'a> {
         };
         let mut pause = Pause::new(self.deadline);
         loop {
-            match courier::commit(self.node, home, commit.clone(), self.deadline).await {
+            match courier::commit(self.node, home, &commit, self.deadline).await {
                 Asked::Answered(outcome) => return Ok(outcome),
                 Asked::Refused(problem) => return Err(problem),
                 Asked::Undone => {}

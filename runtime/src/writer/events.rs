@@ -24,7 +24,7 @@ use crate::{
 const REST_BYTES: usize = 1024;
 
 /// The new entity of a key, and its value in the log; none deletes.
-type Changed<S> = (Option<Arc<Stored<S>>>, Option<Bytes>);
+pub(super) type Changed<S> = (Option<Arc<Stored<S>>>, Option<Bytes>);
 
 /// What events have come to so far.
 struct Gathered<S: State> {

@@ -59,7 +59,7 @@ impl<S: State> Running<S> {
         let outgoing = Outgoing { emitted };
         let json = serde_json::to_vec(&outgoing).expect("text and numbers always serialize");
         let (key, value) = (outbox_key(sequence), Bytes::from(json));
-        self.tx.note(&key, Some(&value), 0);
+        self.tx.note(&key, Some(&value));
         (key, Some(value))
     }
 
@@ -67,7 +67,7 @@ impl<S: State> Running<S> {
     pub(super) fn reach(&mut self, input: &str, reached: &Reached) -> (Bytes, Option<Bytes>) {
         let json = serde_json::to_vec(reached).expect("text and numbers always serialize");
         let (key, value) = (reached_key(input), Bytes::from(json));
-        self.tx.note(&key, Some(&value), 0);
+        self.tx.note(&key, Some(&value));
         (key, Some(value))
     }
 

@@ -1,5 +1,6 @@
 //! Participant: this partition takes part in a transaction that another one decides.
 
+use bytes::Bytes;
 use serde_json::value::RawValue;
 use tracing::error;
 
@@ -9,7 +10,7 @@ use super::{
     transact::Writing,
 };
 use crate::{
-    key::key_text,
+    key::{key_text, parse_key},
     mailbox::{Refusal, Slot},
     memory::{Change, Changes, UNKNOWN},
     record::Kind,
@@ -54,6 +55,7 @@ impl<S: State> Running<S> {
         let writes = typed.writes.iter().map(|(change, value)| Write {
             key: key_text::<S>(&change.key),
             value: value.as_ref().map(|value| raw(value)),
+            stored: change.stored.clone().map(|stored| stored as _),
         });
         let prepared = Prepared {
             attempt,
@@ -67,7 +69,8 @@ impl<S: State> Running<S> {
         if key.len() + value.len().max(typed.bytes()) > self.record_bytes_max {
             return drop(slot.send(Ok(Vote::TooLong(self.record_bytes_max))));
         }
-        self.tx.note(&key, Some(&value), self.schema);
+        self.tx.pending.prepare(id, prepared);
+        drop(self.tx.pending.take_news());
         let (reads, ranges) = (typed.read_keys(), typed.ranges());
         self.tx.locks.lock(id, reads, ranges, typed.written_keys());
         self.release(id, group);
@@ -101,9 +104,20 @@ impl<S: State> Running<S> {
         let changes = prepared.writes.iter().map(|write| {
             let key = write.key.clone().into();
             let value = write.value.as_ref();
-            let value = value.map(|value| value.get().to_owned().into());
-            let readers = &self.replica.readers;
-            let change = Change::decode(readers, UNKNOWN, prepared.schema, &key, value.as_ref())?;
+            let value = value.map(|value| Bytes::copy_from_slice(value.get().as_bytes()));
+            let here = write.stored.clone();
+            let change = if let Some(stored) = here.and_then(|stored| stored.downcast().ok()) {
+                Change {
+                    key: parse_key::<S>(&write.key).map_err(|error| error.to_string())?,
+                    offset: UNKNOWN,
+                    stored: Some(stored),
+                    written: None,
+                }
+            } else {
+                // It was prepared by another owner, or deletes.
+                let readers = &self.replica.readers;
+                Change::decode(readers, UNKNOWN, prepared.schema, &key, value.as_ref())?
+            };
             Ok((change, value))
         });
         let changes = match changes.collect::<Result<Vec<_>, String>>() {
@@ -115,7 +129,7 @@ impl<S: State> Running<S> {
             }
         };
         let key = prepared_key(id);
-        self.tx.note(&key, None, 0);
+        self.tx.note(&key, None);
         let writing = Writing {
             changes,
             own: vec![(key, None)],

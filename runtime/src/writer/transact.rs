@@ -9,6 +9,7 @@ use tokio::time::{Instant, timeout};
 
 use super::{
     Running,
+    events::Changed,
     group::{Group, Reply},
     once::Known,
 };
@@ -23,7 +24,7 @@ use crate::{
     stream::{Emitted, Taking},
     tx::{
         Attempt, Bug, Commit, Committed, Decided, Fate, KeyRange, Lost, Never, Others, Part,
-        Pending, Prepare, TxId, Version, Vote, decided_key, is_broken,
+        Pending, Prepare, TxId, Version, Vote, Write, decided_key, is_broken,
     },
 };
 
@@ -105,7 +106,7 @@ impl<S: State> Running<S> {
         clippy::too_many_lines,
         reason = "one decision, from the question to the record"
     )]
-    pub(super) fn commit(&mut self, commit: Commit, slot: Slot<Committed>, group: &mut Group<S>) {
+    pub(super) fn commit(&mut self, commit: &Commit, slot: Slot<Committed>, group: &mut Group<S>) {
         if let Some(request) = &commit.request
             && let Some(known) = self.known(request)
         {
@@ -128,7 +129,7 @@ impl<S: State> Running<S> {
         {
             return self.wait(group, None, taken_already(slot));
         }
-        let emitted = match self.may_emit(commit.emitted) {
+        let emitted = match self.may_emit(commit.emitted.clone()) {
             Ok(emitted) => emitted,
             Err(problem) if problem.status() == StatusCode::SERVICE_UNAVAILABLE => {
                 return drop(slot.send(Err(Refusal::QueueFull)));
@@ -162,12 +163,15 @@ impl<S: State> Running<S> {
         let Commit {
             id,
             run: number,
-            request,
-            reply,
             others,
-            taking,
             ..
         } = commit;
+        let (id, number) = (*id, *number);
+        let (request, reply, taking) = (
+            commit.request.clone(),
+            commit.reply.clone(),
+            commit.taking.clone(),
+        );
         if others.is_empty() {
             let does = !own.writes.is_empty() || !emitted.is_empty() || taking.is_some();
             // One without writes gives up what was asked for before.
@@ -208,7 +212,7 @@ impl<S: State> Running<S> {
             self.tx.others.clone(),
             self.replica.partition.clone(),
             (id, attempt),
-            others,
+            others.clone(),
         ));
         let run = Run {
             attempt,
@@ -296,10 +300,10 @@ impl<S: State> Running<S> {
             attempt,
             participants: run.others,
         };
-        let decided = decided.encode();
-        self.tx.note(&key, Some(&decided), 0);
+        let value = decided.encode();
+        self.tx.pending.decide(id, decided);
         let mut own = self.own_of(run.emitted, run.taking);
-        own.push((key, Some(decided)));
+        own.push((key, Some(value)));
         let writing = Writing {
             changes: run.own.writes,
             own,
@@ -391,17 +395,24 @@ impl<S: State> Running<S> {
         self.wait(group, Some(index), Reply::Then(Box::new(then)));
     }
 
-    /// All others have finished.
-    pub(super) fn forget_decided(&mut self, id: TxId, attempt: Attempt, group: &mut Group<S>) {
+    /// All others have finished. Nobody waits for the record that says so: it goes with the next one, or soon.
+    pub(super) fn forget_decided(&mut self, id: TxId, attempt: Attempt) {
         let decided = self.tx.pending.decided().get(&id);
         if decided.is_some_and(|decided| decided.attempt == attempt) {
+            self.tx.done.push(id);
+        }
+    }
+
+    /// Writes down what is done.
+    pub(super) fn end_done(&mut self, group: &mut Group<S>) {
+        for id in std::mem::take(&mut self.tx.done) {
             self.end_own(decided_key(id), group);
         }
     }
 
     /// Deletes the value of a key of memgen's own.
     pub(super) fn end_own(&mut self, key: Bytes, group: &mut Group<S>) {
-        self.tx.note(&key, None, 0);
+        self.tx.note(&key, None);
         let record = self.record(Kind::Data, key, None);
         self.push(group, record, Changes::None);
     }
@@ -426,24 +437,7 @@ impl<S: State> Running<S> {
         }
         for write in &part.writes {
             let key = key(&write.key)?;
-            let (stored, value) = match &write.value {
-                None => (None, None),
-                Some(value) => {
-                    let state: S = serde_json::from_str(value.get())
-                        .map_err(|error| Never::Wrong(format!("`{}`: {error}", write.key)))?;
-                    if state.key() != key {
-                        return Err(Never::Wrong(format!(
-                            "the key `{}` is to get an entity of the key `{}`",
-                            write.key,
-                            key_text::<S>(&state.key())
-                        )));
-                    }
-                    let encoded = self.encode(&state);
-                    let (stored, value) =
-                        encoded.map_err(|problem| Never::Wrong(problem.to_string()))?;
-                    (Some(Arc::new(stored)), Some(value))
-                }
-            };
+            let (stored, value) = self.typed_write(&key, write)?;
             let change = Change {
                 offset: UNKNOWN,
                 key,
@@ -458,10 +452,44 @@ impl<S: State> Running<S> {
         }
     }
 
+    /// The value of a write, for memory and for the log.
+    fn typed_write(&self, key: &S::Key, write: &Write) -> Result<Changed<S>, Never> {
+        let Some(value) = &write.value else {
+            return Ok((None, None));
+        };
+        let here = write
+            .stored
+            .clone()
+            .and_then(|stored| stored.downcast().ok());
+        if let Some(stored) = here
+            && value.get().len() <= self.bounds.value_bytes_max
+        {
+            return Ok((
+                Some(stored),
+                Some(Bytes::copy_from_slice(value.get().as_bytes())),
+            ));
+        }
+        // From another node, whose build may write it otherwise.
+        let state: S = serde_json::from_str(value.get())
+            .map_err(|error| Never::Wrong(format!("`{}`: {error}", write.key)))?;
+        if state.key() != *key {
+            return Err(Never::Wrong(format!(
+                "the key `{}` is to get an entity of the key `{}`",
+                write.key,
+                key_text::<S>(&state.key())
+            )));
+        }
+        let encoded = self.encode(&state);
+        let (stored, value) = encoded.map_err(|problem| Never::Wrong(problem.to_string()))?;
+        Ok((Some(Arc::new(stored)), Some(value)))
+    }
+
     /// Whether the partition is larger afterwards.
     fn grows(&self, part: &TypedPart<S>) -> bool {
         let bytes = |stored: &Option<Arc<Stored<S>>>| {
-            stored.as_ref().map_or(0, |stored| u64::from(stored.bytes()))
+            stored
+                .as_ref()
+                .map_or(0, |stored| u64::from(stored.bytes()))
         };
         let writes = || part.writes.iter().map(|(change, _)| change);
         let before: u64 = writes().map(|change| bytes(&self.look(&change.key))).sum();
@@ -636,11 +664,11 @@ async fn coordinate<S: State>(
 }
 
 impl<S: State> super::tx::Transactions<S> {
-    /// A record in flight sets this value.
-    pub(super) fn note(&mut self, key: &Bytes, value: Option<&Bytes>, schema: u64) {
+    /// A record in flight sets the value of this key of memgen's own, or deletes it.
+    pub(super) fn note(&mut self, key: &Bytes, value: Option<&Bytes>) {
         debug_assert!(Pending::keeps(key));
         self.pending
-            .set(key, value, schema)
+            .set(key, value, 0)
             .expect("it was encoded just now");
         drop(self.pending.take_news());
     }

@@ -45,6 +45,8 @@ pub(super) struct Transactions<S: State> {
     pub(super) outlet: Option<Outlet>,
     /// The decided ones of which the others are being told.
     pub(super) finishing: HashSet<(TxId, Attempt)>,
+    /// The decided ones that all others have finished.
+    pub(super) done: Vec<TxId>,
     /// The prepared ones: since when, or none if home is being asked.
     pub(super) doubts: HashMap<(TxId, Attempt), Option<Instant>>,
     /// When what is pending is to be looked at again.
@@ -69,6 +71,7 @@ impl<S: State> Transactions<S> {
             next_emission: 0,
             outlet: None,
             finishing: HashSet::new(),
+            done: Vec::new(),
             doubts: HashMap::new(),
             look_at: Instant::now(),
             looked: 0,
@@ -79,11 +82,11 @@ impl<S: State> Transactions<S> {
 impl<S: State> Running<S> {
     pub(super) fn decide_tx(&mut self, job: TxJob, group: &mut Group<S>) {
         match job {
-            TxJob::Commit(commit, slot) => self.commit(*commit, slot, group),
+            TxJob::Commit(commit, slot) => self.commit(&commit, slot, group),
             TxJob::Decide(id, attempt) => self.decide_run(id, attempt, group),
             TxJob::GiveUp(id, attempt, outcome) => self.give_up(id, attempt, &outcome, group),
             TxJob::Ask(id, attempt, slot) => self.say_fate(id, attempt, slot, group),
-            TxJob::Done(id, attempt) => self.forget_decided(id, attempt, group),
+            TxJob::Done(id, attempt) => self.forget_decided(id, attempt),
             TxJob::Prepare(prepare, slot) => self.prepare(*prepare, slot, group),
             TxJob::Finish(id, attempt, slot) => self.finish(id, attempt, slot, group),
             TxJob::Abort(id, attempt) => self.abort(id, attempt, group),
@@ -122,6 +125,7 @@ impl<S: State> Running<S> {
         tx.locks = Locks::default();
         tx.claims = Claims::default();
         tx.finishing.clear();
+        tx.done.clear();
         tx.doubts.clear();
         for (_, run) in tx.runs.drain() {
             run.refuse(&Refusal::Moved);

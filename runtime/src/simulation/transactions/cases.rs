@@ -27,8 +27,8 @@ use crate::{
     replica::Replica,
     simulation::{HORIZON, Pile, topic},
     tx::{
-        Attempt, Bug, Commit, Committed, Listing, Never, Part, Prepare, Range, TxId, Version, Vote, Write,
-        set_broken,
+        Attempt, Bug, Commit, Committed, Listing, Never, Part, Prepare, Range, TxId, Version, Vote,
+        Write, set_broken,
     },
 };
 
@@ -40,6 +40,7 @@ fn write(key: &str) -> Write {
     Write {
         key: key.to_owned(),
         value: Some(serde_json::value::to_raw_value(&pile).unwrap()),
+        stored: None,
     }
 }
 
@@ -87,7 +88,7 @@ async fn a_batch_does_not_outlast_the_deletion_of_what_it_wrote() {
     };
     let asked = cell
         .mailbox
-        .ask(|slot| Job::Tx(TxJob::Commit(Box::new(commit), slot)));
+        .ask(|slot| Job::Tx(TxJob::Commit(Arc::new(commit), slot)));
     assert!(matches!(asked.await.unwrap(), Committed::Yes(Some(_), _)));
     let removed = cell.mailbox.ask(|slot| {
         Job::Command(Command {
@@ -210,7 +211,7 @@ async fn nobody_comes_into_a_range_that_is_read() {
             emitted: Vec::new(),
             taking: None,
         };
-        let asked = mailbox.ask(|slot| Job::Tx(TxJob::Commit(Box::new(commit), slot)));
+        let asked = mailbox.ask(|slot| Job::Tx(TxJob::Commit(Arc::new(commit), slot)));
         matches!(asked.await, Ok(Committed::Yes(Some(_), _)))
     };
     assert!(comes(8, "s").await && comes(9, "q").await);
@@ -245,13 +246,19 @@ async fn where_there_is_no_room_nothing_grows() {
             emitted: Vec::new(),
             taking: None,
         };
-        let asked = mailbox.ask(|slot| Job::Tx(TxJob::Commit(Box::new(commit), slot)));
+        let asked = mailbox.ask(|slot| Job::Tx(TxJob::Commit(Arc::new(commit), slot)));
         asked.await.unwrap()
     };
-    assert!(matches!(commit(1, write("a")).await, Committed::Yes(Some(_), _)));
+    assert!(matches!(
+        commit(1, write("a")).await,
+        Committed::Yes(Some(_), _)
+    ));
     budget.refuse(partition(0));
     let refused = commit(2, write("b")).await;
-    assert!(matches!(refused, Committed::Never(Never::Full(_))), "{refused:?}");
+    assert!(
+        matches!(refused, Committed::Never(Never::Full(_))),
+        "{refused:?}"
+    );
     let prepare = Prepare {
         id: TxId::of(3),
         attempt: Attempt {
@@ -268,11 +275,21 @@ async fn where_there_is_no_room_nothing_grows() {
     let vote = mailbox.ask(|slot| Job::Tx(TxJob::Prepare(Box::new(prepare), slot)));
     assert!(matches!(vote.await, Ok(Vote::Full(_))));
     // The same length again, and less.
-    assert!(matches!(commit(4, write("a")).await, Committed::Yes(Some(_), _)));
+    assert!(matches!(
+        commit(4, write("a")).await,
+        Committed::Yes(Some(_), _)
+    ));
     let removal = Write {
         key: "a".to_owned(),
         value: None,
+        stored: None,
     };
-    assert!(matches!(commit(5, removal).await, Committed::Yes(Some(_), _)));
-    assert!(matches!(commit(6, write("a")).await, Committed::Never(Never::Full(_))));
+    assert!(matches!(
+        commit(5, removal).await,
+        Committed::Yes(Some(_), _)
+    ));
+    assert!(matches!(
+        commit(6, write("a")).await,
+        Committed::Never(Never::Full(_))
+    ));
 }

@@ -343,6 +343,7 @@ impl Client {
                 part.writes.push(Write {
                     key: key.to_owned(),
                     value: Some(serde_json::value::to_raw_value(&pile).unwrap()),
+                    stored: None,
                 });
                 writes.push((number, key));
             }
@@ -375,6 +376,7 @@ impl Client {
             parts.entry(entered).or_default().writes.push(Write {
                 key: at.1.to_owned(),
                 value: Some(serde_json::value::to_raw_value(&pile).unwrap()),
+                stored: None,
             });
             writes.push(at);
         }
@@ -385,7 +387,7 @@ impl Client {
     async fn ask(&mut self, home: u32, commit: &Commit, unknown: &mut bool) -> Option<Committed> {
         for _ in 0..20 {
             let (mailbox, ..) = self.owner(home);
-            let asked = mailbox.ask(|slot| Job::Tx(TxJob::Commit(Box::new(commit.clone()), slot)));
+            let asked = mailbox.ask(|slot| Job::Tx(TxJob::Commit(Arc::new(commit.clone()), slot)));
             let patience = Duration::from_millis(self.random.u64(20..3000));
             match timeout(patience, asked).await {
                 Ok(Ok(outcome)) => return Some(outcome),
