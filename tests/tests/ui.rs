@@ -38,6 +38,8 @@ fn wrong_programs() {
         "document",
         "many",
         "migrate",
+        "transaction",
+        "event",
     ] {
         cases.compile_fail(format!("ui/{topic}/*.rs"));
     }
