@@ -112,10 +112,12 @@ impl Scaffold {
     pub fn render(template: Template, name: &str, source: Source) -> Self {
         let memgen = source.line(&[]);
         let contract = source.line(&["contract"]);
+        let testing = source.line(&["testing"]);
         let fill = |text: &str| {
             text.replace("@NAME@", name)
                 .replace("@MEMGEN@", &memgen)
                 .replace("@MEMGEN_CONTRACT@", &contract)
+                .replace("@MEMGEN_TESTING@", &testing)
         };
         let mut files = BTreeMap::new();
         for root in ["common", template.name()] {
@@ -208,7 +210,12 @@ mod tests {
             }
             for (path, text) in &scaffold.files {
                 assert!(!text.is_empty(), "{path}");
-                let left = ["@NAME@", "@MEMGEN@", "@MEMGEN_CONTRACT@"];
+                let left = [
+                    "@NAME@",
+                    "@MEMGEN@",
+                    "@MEMGEN_CONTRACT@",
+                    "@MEMGEN_TESTING@",
+                ];
                 assert!(!left.iter().any(|mark| text.contains(mark)), "{path}");
             }
             let read: Scaffold = serde_json::from_str(&scaffold.to_text()).unwrap();

@@ -26,7 +26,7 @@ use tokio::{
 use tracing::{info, warn};
 
 pub(crate) use self::machine::resident_bytes;
-use crate::{admin::Health, coordinator::View, log::TopicPartition};
+use crate::{admin::Health, ambient::select, coordinator::View, log::TopicPartition};
 
 /// How often the process is looked at. In that time a machine takes in some megabytes.
 const EVERY: Duration = Duration::from_millis(100);
@@ -158,7 +158,7 @@ impl BudgetWatch {
         let mut tick = interval(EVERY);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            tokio::select! {
+            select! {
                 _ = tick.tick() => {}
                 Ok(()) = views.changed() => {
                     let view = views.borrow_and_update().clone();

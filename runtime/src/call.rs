@@ -13,7 +13,6 @@ use std::{
 };
 
 use tokio::time::{Instant, timeout_at};
-use uuid::Uuid;
 
 use axum::{
     body::Body,
@@ -26,6 +25,7 @@ use http_body_util::{BodyExt, Limited};
 use serde::de::DeserializeOwned;
 
 use crate::{
+    ambient::unique,
     cluster::{Pause, Peer, Unanswered},
     forward::{self, CALLER, Envelope, REQUEST, TIME_LEFT},
     home::{HomePlace, RunningGuard},
@@ -33,7 +33,7 @@ use crate::{
     key::KeyReader,
     mailbox::{RETRY_AFTER_SECONDS, Recall, Refusal},
     node::{Context, Node},
-    partitions::{Copy, Owner, Slot},
+    partitions::{Copy, Owner, Slot, just},
     position::{self, ReadOptions},
     problem::Problem,
     state::State,
@@ -201,7 +201,7 @@ impl Call {
         let node = self.0.node.clone();
         let slot = node.partitions::<S>()?.locate(&key);
         if self.0.parts.method.is_safe()
-            && let Some(copy) = self.copy(slot).await?
+            && let Some(copy) = self.copy(slot, &key).await?
         {
             return Ok(Keyed {
                 call: self,
@@ -228,7 +228,11 @@ impl Call {
     }
 
     /// The copy that answers a read which a standby may answer, if there is one here that is new enough and not the owner's own.
-    async fn copy<S: State>(&self, slot: &Slot<S>) -> Result<Option<Arc<Copy<S>>>, Problem> {
+    async fn copy<S: State>(
+        &self,
+        slot: &Slot<S>,
+        key: &S::Key,
+    ) -> Result<Option<Arc<Copy<S>>>, Problem> {
         let options = ReadOptions::parse(&self.0.parts.headers)?;
         if !options.replica || slot.here().is_some() {
             return Ok(None);
@@ -236,8 +240,8 @@ impl Call {
         let Some(copy) = slot.copy() else {
             return Ok(None);
         };
-        let satisfies = copy.satisfies(&options, self.0.deadline).await;
-        Ok(satisfies.then_some(copy))
+        let satisfies = copy.satisfies(&options, just(key), self.0.deadline);
+        Ok(satisfies.await.then_some(copy))
     }
 
     /// The key of a state in the path.
@@ -330,7 +334,7 @@ impl Call {
         } = &self.0.parts;
         // From now on it may have happened although nobody answers.
         if !method.is_safe() && !headers.contains_key(idempotency::HEADER) && self.0.id.is_none() {
-            self.0.id = Some(Uuid::new_v4().to_string().into());
+            self.0.id = Some(unique().to_string().into());
         }
         let caller = self.0.parts.extensions.get::<Caller>();
         let envelope = Envelope {

@@ -3,12 +3,12 @@
 //! Neither clock of a machine can be trusted alone. The wall clock may be set. The clock that runs since the machine's start stands still while it is off, and in a
 //! virtual machine also while its host has stopped it. So a [`Moment`] is one on both, and of two ages the greater one counts.
 
-use std::{fs, time::Duration};
+use std::{fs, sync::Arc, time::Duration};
 
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
-use crate::takeover::now_ms;
+use crate::ambient::now_ms;
 
 /// How far the wall clocks of two machines may differ: a moment that lies further ahead is not believed.
 const SKEW_MAX: Duration = Duration::from_secs(60);
@@ -48,6 +48,15 @@ pub(crate) trait Clock: Send + Sync {
     fn now(&self) -> Moment;
 }
 
+/// The clock of this process.
+pub(crate) fn open() -> Arc<dyn Clock> {
+    #[cfg(feature = "testing")]
+    if let Some(process) = crate::testing::Process::current() {
+        return process.clock();
+    }
+    Arc::new(MachineClock::new())
+}
+
 /// The clocks of this machine.
 pub(crate) struct MachineClock {
     boot: u64,
@@ -83,21 +92,26 @@ pub(crate) fn since_boot() -> Duration {
 }
 
 /// The clock of a simulation.
-#[cfg(all(test, feature = "simulation"))]
+#[cfg(feature = "testing")]
 pub(crate) struct SimulatedClock {
     start: tokio::time::Instant,
 }
 
-#[cfg(all(test, feature = "simulation"))]
+#[cfg(feature = "testing")]
 impl SimulatedClock {
     pub(crate) fn new() -> Self {
         Self {
             start: tokio::time::Instant::now(),
         }
     }
+
+    /// When it began to run.
+    pub(crate) fn start(&self) -> tokio::time::Instant {
+        self.start
+    }
 }
 
-#[cfg(all(test, feature = "simulation"))]
+#[cfg(feature = "testing")]
 impl Clock for SimulatedClock {
     fn now(&self) -> Moment {
         let ms = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);

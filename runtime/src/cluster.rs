@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tokio::{sync::watch, time::Instant};
 
 use crate::{
+    ambient::{select, spawn},
     coordinator::{Coordinator, Holder, Node, View},
     deaths,
     forward::Peers,
@@ -41,7 +42,7 @@ impl Cluster {
         let (shown, view) = watch::channel(seen.borrow().clone());
         let dead = watch::Sender::new(BTreeSet::new());
         let bury = deaths::bury(me.clone(), peers.clone(), seen, shown, dead.clone());
-        tokio::spawn(bury);
+        drop(spawn(bury));
         Self {
             coordinator,
             me,
@@ -84,8 +85,7 @@ impl Cluster {
             let node = view.nodes.get(&*peer.node);
             node.is_none_or(|node| node.peer != peer.address)
         };
-        tokio::select! {
-            biased;
+        select! {
             answered = asked => answered,
             _ = views.wait_for(is_gone) => Err(Unanswered::Unknown),
         }

@@ -17,9 +17,9 @@ use tokio::time::Instant;
 
 use crate::{
     admin::{Health, PEER_STATUS_PATH, status},
+    ambient::now_ms,
     coordinator::Node,
     forward::Envelope,
-    takeover::now_ms,
 };
 
 /// How long another node may take to say how it is.

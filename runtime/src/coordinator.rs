@@ -3,12 +3,15 @@
 //! The coordinator nominates, the log decides (`log-protocol.md`, rule 2). Whatever a coordinator does, no acknowledged write is lost or doubled; what it
 //! decides is how soon somebody serves, and whether an owner may answer reads from memory without asking the log (rule 8).
 //!
-//! [`local`] is for the nodes of one process. All implementations pass `conformance`. [`crate::planner`] makes the plan, by whichever of them.
+//! [`local`] is for the nodes of one process, `sim` (feature `testing`) a seeded model of one that nodes reach over a network. All implementations pass `conformance`. [`crate::planner`] makes the plan, by whichever of them.
 
-#[cfg(feature = "simulation")]
+#[cfg(feature = "testing")]
 pub mod conformance;
 pub mod local;
+mod open;
 mod partition_ranges;
+#[cfg(feature = "testing")]
+pub mod sim;
 pub mod zookeeper;
 
 use std::{
@@ -21,6 +24,7 @@ use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+pub(crate) use self::open::open;
 use crate::{
     log::{Topic, TopicPartition},
     plan::{Assignment, Member},

@@ -20,13 +20,16 @@ use axum::{
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use http_body_util::BodyExt as _;
-use tokio::{net::TcpStream, sync::watch, task::AbortHandle, time::Instant};
+use tokio::{sync::watch, task::AbortHandle, time::Instant};
 use tracing::info;
 
 use crate::{
+    ambient::{select, spawn},
+    broken::{Bug, is_broken},
     cluster::{Peer, Unanswered},
     coordinator::{Node, View},
     forward::{Envelope, Peers},
+    network::Stream,
 };
 
 /// Where a node says which incarnation it is, in an answer that does not end before the node does.
@@ -76,7 +79,7 @@ pub(crate) async fn bury(
         for (incarnation, node) in &others {
             probes.entry(*incarnation).or_insert_with(|| {
                 let probe = watch_over(node.peer(), *incarnation, peers.clone(), dead.clone());
-                tokio::spawn(probe).abort_handle()
+                spawn(probe).abort_handle()
             });
         }
         let gone = died.borrow_and_update().clone();
@@ -89,7 +92,7 @@ pub(crate) async fn bury(
         } else {
             shown.send_replace(view);
         }
-        tokio::select! {
+        select! {
             changed = seen.changed() => if changed.is_err() { break },
             _ = died.changed() => {}
             () = shown.closed() => break,
@@ -128,7 +131,7 @@ async fn watch_over(
                 while let Some(Ok(_)) = body.frame().await {}
             }
         }
-        if other || (met && is_refused(peer.address).await) {
+        if other || (met && (is_refused(peer.address).await || is_broken(Bug::DeathBySilence))) {
             info!(node = &*peer.node, "its process is gone");
             dead.send_if_modified(|dead| dead.insert(incarnation));
             return;
@@ -138,6 +141,6 @@ async fn watch_over(
 }
 
 async fn is_refused(address: SocketAddr) -> bool {
-    let connected = tokio::time::timeout(CONNECT_MAX, TcpStream::connect(address)).await;
+    let connected = tokio::time::timeout(CONNECT_MAX, Stream::connect(address)).await;
     matches!(connected, Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused)
 }

@@ -50,6 +50,7 @@ use self::{
     mark::{Mark, id_of_all, id_of_one, mark_of_one, marks_of_all},
 };
 use crate::{
+    ambient::select,
     call::{Call, Halt},
     forward::Peers,
     list,
@@ -324,8 +325,7 @@ impl<S: State> Feed<S> {
             if let Some(event) = self.ready.pop_front() {
                 return Some(event);
             }
-            tokio::select! {
-                biased;
+            select! {
                 () = async { drop(self.stopped.wait_for(|stopped| *stopped).await) } => return None,
                 Some((partition, item)) = self.items.next() => self.show(partition, item),
                 _ = self.keep_alive.tick() => return Some(Event::Progress(self.id())),

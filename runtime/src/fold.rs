@@ -16,6 +16,7 @@ use self::replies::Replies;
 pub use self::replies::{Horizon, Remembered};
 use crate::{
     batch,
+    broken::{Bug, is_broken},
     record::{
         Answered, BATCH_KEY, Ballot, Kind, Offset, RESERVED_KEY_PREFIX, ROUTED_ID_PREFIX, Record,
     },
@@ -166,7 +167,7 @@ impl Fold {
     /// Whether the next record counts.
     #[must_use]
     pub fn counts(&self, offset: Offset, record: &Record) -> bool {
-        if record.ballot < self.ballot {
+        if record.ballot < self.ballot && !is_broken(Bug::AnyBallot) {
             return false;
         }
         let Some(place) = record.place else {

@@ -6,6 +6,7 @@ use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
 use crate::{
+    ambient::spawn,
     cluster::Peer,
     log::TopicPartition,
     mailbox::{Answer, Job, Mailbox, Recall, RequestId},
@@ -79,7 +80,7 @@ impl<S: State> HomeHere for Kept<S> {
     fn forget(&self, request: RequestId) {
         // It waits for room in the queue: a lost one would leave the id running for ever.
         let mailbox = self.mailbox.clone();
-        tokio::spawn(async move { mailbox.send_patiently(Job::Forget(request)).await });
+        spawn(async move { mailbox.send_patiently(Job::Forget(request)).await });
     }
 
     fn partition(&self) -> &TopicPartition {

@@ -11,7 +11,9 @@
 extern crate self as memgen;
 
 mod admin;
+mod ambient;
 pub mod batch;
+mod broken;
 mod budget;
 mod call;
 mod clock;
@@ -49,6 +51,7 @@ mod mailbox;
 pub mod memory;
 pub mod metrics;
 mod migration;
+mod network;
 mod node;
 pub mod openapi;
 pub mod operation;
@@ -73,7 +76,7 @@ mod route;
 mod select;
 pub mod server;
 mod service;
-#[cfg(all(test, feature = "simulation"))]
+#[cfg(all(test, feature = "testing"))]
 mod simulation;
 mod snapshot;
 pub mod state;
@@ -82,6 +85,8 @@ mod stream;
 mod takeover;
 mod template;
 mod tender;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod the_entity;
 mod tx;
 mod watched;

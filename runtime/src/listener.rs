@@ -12,12 +12,11 @@ use axum::{
 };
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
+    rt::{TokioIo, TokioTimer},
     server::graceful::GracefulShutdown,
 };
 use tokio::{
     io::AsyncWriteExt,
-    net::{TcpListener, TcpStream},
     sync::{Semaphore, mpsc, watch},
 };
 use tower::Service as _;
@@ -25,10 +24,12 @@ use tracing::{debug, warn};
 
 use self::error_pages::ErrorPages;
 use crate::{
+    ambient::{Executor, select, spawn},
     call::Caller,
     config::Limits,
     gather::gather,
     metrics::Metrics,
+    network::{Listening, Stream},
     peer_link::{Entrance, PeerStream, Pending},
     problem::Problem,
 };
@@ -57,7 +58,7 @@ pub(crate) enum Protocol {
 
 /// One listening address.
 pub(crate) struct Listener {
-    pub(crate) socket: TcpListener,
+    pub(crate) socket: Listening,
     pub(crate) protocol: Protocol,
     pub(crate) router: Router,
     pub(crate) limits: Limits,
@@ -66,7 +67,7 @@ pub(crate) struct Listener {
 
 impl Listener {
     /// Serves until `stop` says so, then lets requests in progress end, for as long as the grace of the limits.
-    pub(crate) async fn run(self, mut stop: watch::Receiver<bool>) {
+    pub(crate) async fn run(mut self, mut stop: watch::Receiver<bool>) {
         let graceful = GracefulShutdown::new();
         let (alive, mut all) = mpsc::channel::<Infallible>(1);
         let slots = Arc::new(Semaphore::new(self.limits.connections_max));
@@ -74,7 +75,8 @@ impl Listener {
         let feeds = u32::try_from(self.limits.feeds_max).unwrap_or(u32::MAX);
         let streams_max = PEER_STREAMS_MAX.saturating_add(feeds);
         loop {
-            let (stream, address) = tokio::select! {
+            let (stream, address) = select! {
+                () = async { drop(stop.wait_for(|stop| *stop).await) } => break,
                 accepted = self.socket.accept() => match accepted {
                     Ok(accepted) => accepted,
                     Err(error) => {
@@ -83,10 +85,7 @@ impl Listener {
                         continue;
                     }
                 },
-                () = async { drop(stop.wait_for(|stop| *stop).await) } => break,
             };
-            // Only loses time if it fails.
-            drop(stream.set_nodelay(true));
             match &self.protocol {
                 Protocol::Http1 => {
                     let Ok(slot) = slots.clone().try_acquire_owned() else {
@@ -99,7 +98,7 @@ impl Listener {
                     let open = self.metrics.as_ref().map(OpenConnection::new);
                     let hold = (slot, open, alive.clone());
                     let connection = self.http1(stream, address, stop.clone());
-                    tokio::spawn(async move {
+                    spawn(async move {
                         if let Err(error) = connection.await {
                             debug!(%address, %error, "connection ended");
                         }
@@ -119,7 +118,7 @@ impl Listener {
                             return;
                         };
                         let connection = watcher.watch(http2(router, streams_max, stream, address));
-                        tokio::spawn(async move {
+                        spawn(async move {
                             if let Err(error) = gather(connection).await {
                                 debug!(%address, %error, "connection ended");
                             }
@@ -146,7 +145,7 @@ impl Listener {
     /// A connection of a client, which may become a WebSocket: that is none of the listener's any more.
     fn http1(
         &self,
-        stream: TcpStream,
+        stream: Stream,
         address: SocketAddr,
         mut stop: watch::Receiver<bool>,
     ) -> impl Future<Output = hyper::Result<()>> + Send + 'static {
@@ -163,7 +162,7 @@ impl Listener {
             .with_upgrades();
         async move {
             tokio::pin!(connection);
-            tokio::select! {
+            select! {
                 ended = connection.as_mut() => return ended,
                 () = async { drop(stop.wait_for(|stop| *stop).await) } => {}
             }
@@ -180,7 +179,7 @@ fn http2(
     stream: PeerStream,
     address: SocketAddr,
 ) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> + Send + 'static {
-    hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+    hyper::server::conn::http2::Builder::new(Executor)
         .timer(TokioTimer::new())
         .max_concurrent_streams(streams_max)
         // Whoever passes the answer on dates it.
@@ -219,8 +218,8 @@ async fn serve(
 }
 
 /// Answers without a place among the connections: one write into the socket's own buffer, and gone.
-fn turn_away(mut stream: TcpStream) {
-    tokio::spawn(async move {
+fn turn_away(mut stream: Stream) {
+    spawn(async move {
         let told = stream.write_all(TOO_MANY);
         drop(tokio::time::timeout(Duration::from_secs(1), told).await);
     });

@@ -1,7 +1,7 @@
 //! The seam to the log: what memgen needs of it, and what it may rely on.
 //!
 //! A log holds, for each partition of each topic, a totally ordered sequence of [`Record`]s.
-//! [`embedded`] keeps them in files of this node; `sim` (feature `simulation`) is a seeded model of a
+//! [`embedded`] keeps them in files of this node; `sim` (feature `testing`) is a seeded model of a
 //! shared log with everything that may go wrong. All pass `conformance`.
 
 use std::{fmt, io, path::PathBuf, str::FromStr, sync::Arc, time::Duration};
@@ -17,13 +17,13 @@ pub(crate) use self::{
 };
 use crate::record::{Offset, Record};
 
-#[cfg(feature = "simulation")]
+#[cfg(feature = "testing")]
 pub mod conformance;
 pub mod embedded;
 #[cfg(feature = "kafka")]
 pub mod kafka;
 mod open;
-#[cfg(feature = "simulation")]
+#[cfg(feature = "testing")]
 pub mod sim;
 mod written;
 

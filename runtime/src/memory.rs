@@ -21,7 +21,9 @@ use tokio::sync::SetOnce;
 
 use self::base::Base;
 pub(crate) use self::piece::{Piece, Place};
-use crate::{feed::Recent, migration::Readers, record::Offset, state::State, tx::Held};
+use crate::{
+    ambient::next_number, feed::Recent, migration::Readers, record::Offset, state::State, tx::Held,
+};
 
 /// Why a lock can't be poisoned: nothing panics while one is held.
 const UNPOISONED: &str = "nothing panics while it holds this lock";
@@ -36,13 +38,6 @@ pub struct Stored<S> {
     bytes: u32,
     /// What tells it from what the key had before and will have, in this process (see [`tx`](crate::tx)).
     version: u32,
-}
-
-/// The version of the next value. A transaction does not take as long as it takes to come around.
-static NEXT_VERSION: AtomicU32 = AtomicU32::new(0);
-
-fn next_version() -> u32 {
-    NEXT_VERSION.fetch_add(1, Ordering::Relaxed)
 }
 
 /// A value as it is in the log, where it says more than this build can read: it is written again as it is, as long as nobody changes it.
@@ -63,7 +58,7 @@ impl<S: State> Stored<S> {
             state: serde_json::from_slice(value)?,
             etag: xxhash_rust::xxh3::xxh3_64(value),
             bytes: u32::try_from(value.len()).unwrap_or(u32::MAX),
-            version: next_version(),
+            version: next_number(),
         })
     }
 
@@ -76,7 +71,7 @@ impl<S: State> Stored<S> {
             state: serde_json::from_slice(value)?,
             etag,
             bytes,
-            version: next_version(),
+            version: next_number(),
         })
     }
 
@@ -93,7 +88,7 @@ impl<S: State> Stored<S> {
             state,
             etag: xxhash_rust::xxh3::xxh3_64(now.as_deref().unwrap_or(value)),
             bytes: u32::try_from(value.len()).unwrap_or(u32::MAX),
-            version: next_version(),
+            version: next_number(),
         }
     }
 
@@ -245,7 +240,7 @@ impl<S: State> Default for Memory<S> {
             applied: AtomicU64::new(0),
             applying: AtomicU64::new(0),
             summary: Mutex::default(),
-            comings: AtomicU32::new(next_version()),
+            comings: AtomicU32::new(next_number()),
             held: Held::default(),
             recent: Recent::default(),
         }
@@ -271,7 +266,7 @@ impl<S: State> Memory<S> {
             applied: AtomicU64::new(summary.applied),
             applying: AtomicU64::new(summary.applied),
             summary: Mutex::new(summary),
-            comings: AtomicU32::new(next_version()),
+            comings: AtomicU32::new(next_number()),
             held: Held::default(),
             recent: Recent::default(),
         })
@@ -294,7 +289,7 @@ impl<S: State> Memory<S> {
 
     /// A key comes or goes now: said before it does.
     fn comes_or_goes(&self) {
-        self.comings.store(next_version(), Ordering::SeqCst);
+        self.comings.store(next_number(), Ordering::SeqCst);
     }
 
     /// The entity with this key. Never waits.

@@ -56,7 +56,7 @@ pub(crate) struct Readers<S> {
 
 impl<S: State> Readers<S> {
     /// Reads all as what this build writes.
-    #[cfg(all(test, feature = "simulation"))]
+    #[cfg(all(test, feature = "testing"))]
     pub(crate) fn current(fingerprint: u64) -> Arc<Self> {
         Self::new(fingerprint, &HashMap::new(), Some(HashSet::new()))
     }

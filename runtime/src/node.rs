@@ -6,9 +6,8 @@ use std::{
     sync::Arc,
 };
 
-use uuid::Uuid;
-
 use crate::{
+    ambient::unique,
     cluster::Cluster,
     config::Config,
     feed::Feeds,
@@ -73,7 +72,7 @@ impl Node {
 
     /// A partition of the state whose partitions remember the replies of free handlers, if there is one.
     pub(crate) fn any_home(&self) -> Option<TopicPartition> {
-        self.home_of_input(Uuid::new_v4().as_fields().0)
+        self.home_of_input(unique().as_fields().0)
     }
 
     /// The partition of that state that keeps how far an input partition was taken in, whose events are transactions.

@@ -14,6 +14,8 @@ use tokio::{
 };
 
 use crate::{
+    ambient::select,
+    broken::{Bug, is_broken},
     cluster::{Cluster, Peer, no_owner},
     coordinator::Lock,
     key::{key_text, partition_text},
@@ -81,6 +83,15 @@ pub(crate) fn just<K>(key: &K) -> Keys<'_, K> {
     Some((Bound::Included(key), Bound::Included(key)))
 }
 
+/// All keys.
+#[allow(
+    clippy::unnecessary_wraps,
+    reason = "no keys at all are another possibility"
+)]
+pub(crate) fn any<'k, K>() -> Keys<'k, K> {
+    Some((Bound::Unbounded, Bound::Unbounded))
+}
+
 /// A copy of a partition that follows the log.
 pub(crate) struct Copy<S: State> {
     pub(crate) partition: TopicPartition,
@@ -122,29 +133,53 @@ impl<S: State> Copy<S> {
         known.elapsed()
     }
 
-    /// Says in an answer how old what it shows may be, and up to where it goes.
-    pub(crate) fn say_age(&self, headers: &mut HeaderMap) {
-        let age = u64::try_from(self.age().as_millis()).unwrap_or(u64::MAX);
-        headers.insert(position::STALENESS, HeaderValue::from(age));
+    /// Says in an answer how old what it shows may be, if it can be known, and up to where it goes.
+    pub(crate) fn say_age(&self, age: Option<Duration>, headers: &mut HeaderMap) {
+        if let Some(age) = age {
+            let age = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+            headers.insert(position::STALENESS, HeaderValue::from(age));
+        }
         if let Some(last) = self.memory.applied().checked_sub(1) {
             let value = position::header_value(&self.partition, last);
             headers.insert(position::POSITION, value);
         }
     }
 
-    /// Waits until memory is as new as a read wants it. A copy that does not get there in time, or can't know, leaves the read to the owner.
-    pub(crate) async fn satisfies(&self, options: &ReadOptions<'_>, deadline: Instant) -> bool {
-        if let Some(position) = options.min_position(&self.partition)
-            && reach(&self.partition, &self.memory, position, deadline)
-                .await
-                .is_err()
-        {
-            return false;
-        }
-        if options
-            .max_staleness
-            .is_none_or(|bound| self.age() <= bound)
-        {
+    /// How old what memory shows of a key may be. It can't be known while a transaction is in doubt that writes it, and that may have been committed long ago.
+    ///
+    /// To be asked *before* memory is: see [`Held`](crate::tx::Held).
+    pub(crate) fn age_of(&self, key: &S::Key) -> Option<Duration> {
+        let age = self.age();
+        (!self.memory.held().is_held(key)).then_some(age)
+    }
+
+    /// Waits until memory is as new as a read of these keys wants it. A copy that does not get there in time, or can't know, leaves the read to the owner.
+    pub(crate) async fn satisfies(
+        &self,
+        options: &ReadOptions<'_>,
+        keys: Keys<'_, S::Key>,
+        deadline: Instant,
+    ) -> bool {
+        let Some(bound) = options.max_staleness else {
+            return self.has_reached(options, deadline).await;
+        };
+        // What is held is looked at last: if it is free then, all that was committed by the moment that memory is known to be current as of is there.
+        self.has_reached(options, deadline).await
+            && self.is_younger_than(bound, deadline).await
+            && keys.is_none_or(|(from, to)| !self.memory.held().is_held_between(from, to))
+    }
+
+    async fn has_reached(&self, options: &ReadOptions<'_>, deadline: Instant) -> bool {
+        let Some(position) = options.min_position(&self.partition) else {
+            return true;
+        };
+        reach(&self.partition, &self.memory, position, deadline)
+            .await
+            .is_ok()
+    }
+
+    async fn is_younger_than(&self, bound: Duration, deadline: Instant) -> bool {
+        if self.age() <= bound {
             return true;
         }
         // Nothing was heard of the log for longer than that, maybe since nothing happened: ask.
@@ -310,7 +345,7 @@ impl<S: State> Slot<S> {
                 }
             };
             let any = async {
-                tokio::select! {
+                select! {
                     _ = changed.changed() => {}
                     _ = views.changed() => {}
                     () = phase_changes => {}
@@ -334,7 +369,7 @@ impl<S: State> Slot<S> {
             if *phase.borrow_and_update() == Phase::Serving {
                 return here;
             }
-            tokio::select! {
+            select! {
                 Ok(()) = phase.changed() => {}
                 _ = changed.changed() => {}
             }
@@ -369,7 +404,7 @@ impl<S: State> Here<S> {
         keys: Keys<'_, S::Key>,
         see: impl FnOnce(&Memory<S>) -> R,
     ) -> Result<R, Refusal> {
-        if strict || !self.lock.holds() {
+        if strict || !self.may_answer() {
             if !strict {
                 self.metrics.lapsed.inc();
             }
@@ -380,11 +415,16 @@ impl<S: State> Here<S> {
         self.released(keys).await?;
         let seen = see(&self.memory);
         // If it has lapsed in between, the next try asks the log.
-        if self.lock.holds() {
+        if self.may_answer() {
             Ok(seen)
         } else {
             Err(Refusal::Moved)
         }
+    }
+
+    /// Whether memory can be shown without the log being asked (rule 8).
+    fn may_answer(&self) -> bool {
+        self.lock.holds() || is_broken(Bug::NoLease)
     }
 
     /// Waits for the transactions that are prepared and write these keys at this moment: they may be committed, and memory does not show it yet.
@@ -394,8 +434,7 @@ impl<S: State> Here<S> {
             return Ok(());
         };
         let mut phase = self.phase.clone();
-        tokio::select! {
-            biased;
+        select! {
             () = held.released_within(from, to) => Ok(()),
             _ = phase.wait_for(|phase| *phase == Phase::Leaving) => Err(Refusal::Moved),
         }
@@ -432,3 +471,6 @@ async fn reach<S: State>(
         )
     })
 }
+
+#[cfg(all(test, feature = "testing"))]
+mod tests;

@@ -14,10 +14,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
-};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsStream;
 
 use self::connector::Unheard;
@@ -28,6 +25,8 @@ pub(crate) use self::{
     tls::{PeerTls, certified_host},
 };
 
+use crate::network::Stream;
+
 /// The first byte of an alert, and of the first message of who asks for TLS. Neither can begin what nodes say without it.
 const TLS_ALERT: u8 = 0x15;
 const TLS_HANDSHAKE: u8 = 0x16;
@@ -35,8 +34,8 @@ const TLS_HANDSHAKE: u8 = 0x16;
 /// The bytes from and to another node.
 pub(crate) enum PeerStream {
     /// What was not heard yet says whether the other side expected TLS.
-    Plain(TcpStream, Option<Unheard>),
-    Tls(Box<TlsStream<TcpStream>>),
+    Plain(Stream, Option<Unheard>),
+    Tls(Box<TlsStream<Stream>>),
 }
 
 impl AsyncRead for PeerStream {
@@ -105,5 +104,5 @@ impl AsyncWrite for PeerStream {
     }
 }
 
-#[cfg(all(test, feature = "simulation"))]
+#[cfg(all(test, feature = "testing"))]
 mod tests;

@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 
 use crate::{
+    ambient::select,
     coordinator::{Coordinator, Node, StateTopic, View},
     log::TopicPartition,
     plan::{Assignment, Facts, Member, plan},
@@ -56,7 +57,7 @@ impl Planner {
                     None => std::future::pending().await,
                 }
             };
-            tokio::select! {
+            select! {
                 changed = view.changed() => if changed.is_err() { return },
                 () = waited => {}
             }

@@ -484,5 +484,5 @@ impl<S: State> Gathered<S> {
     }
 }
 
-#[cfg(all(test, feature = "simulation"))]
+#[cfg(all(test, feature = "testing"))]
 mod tests;

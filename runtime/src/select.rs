@@ -29,7 +29,7 @@ use crate::{
     mailbox::RETRY_AFTER_SECONDS,
     memory::{Memory, Stored},
     node::Node,
-    partitions::{Copy, Here, Owner, Slot},
+    partitions::{Copy, Here, Owner, Slot, any},
     peer_api::select_path,
     position::{self, ReadOptions},
     problem::Problem,
@@ -297,7 +297,7 @@ impl<S: State> Asked<S> {
                 Some(copy)
                     if options.replica
                         && slot.here().is_none()
-                        && copy.satisfies(options, deadline).await =>
+                        && copy.satisfies(options, any(), deadline).await =>
                 {
                     asked.copies.push(copy);
                 }

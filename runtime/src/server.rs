@@ -16,7 +16,6 @@ use tokio::{
     task::JoinSet,
 };
 use tracing::{info, warn};
-use uuid::Uuid;
 
 pub use self::{addresses::Addresses, running::Running};
 use self::{
@@ -26,16 +25,15 @@ use self::{
 };
 use crate::{
     admin::{self, Health},
+    ambient::{processors, select, spawn, task, unique},
     budget::{Budget, BudgetWatch},
     call::Via,
-    clock::MachineClock,
+    clock,
     cluster::Cluster,
-    config::{Config, CoordinatorChoice, LogChoice},
+    config::{Config, LogChoice},
     contract::{Contract, Prepared},
     coordinator::{
-        Coordinator, CoordinatorError, Node as Member, StateTopic,
-        local::LocalCluster,
-        zookeeper::{self, ZooKeeper},
+        self, Coordinator, CoordinatorError, Node as Member, StateTopic, local::LocalCluster,
     },
     deaths::{self, ALIVE_PATH},
     docs,
@@ -55,11 +53,7 @@ use crate::{
     replay_progress::ReplayProgress,
     route::{Endpoint, router},
     service::{Service, Starting, topic},
-    snapshot::{
-        Pace, Snapshots,
-        depot::{Depot, Folder},
-        peers,
-    },
+    snapshot::{Snapshots, depot, peers},
     stream::{self, Consume, Intake},
     tender::Tending,
     tx::Courier,
@@ -190,22 +184,13 @@ impl Service {
             told_to_leave,
         };
         if let Some(tls) = shared.tls.clone() {
-            tokio::spawn(tls.follow(shared.stopped.clone()));
+            spawn(tls.follow(shared.stopped.clone()));
         }
         let local = LocalCluster::new();
         let mut tasks = Tasks::default();
         let mut started = Vec::new();
         for (index, sockets) in sockets.into_iter().enumerate() {
-            let coordinator: Arc<dyn Coordinator> = match &shared.config.coordinator {
-                CoordinatorChoice::Local => Arc::new(local.node()),
-                CoordinatorChoice::ZooKeeper(address) => {
-                    Arc::new(ZooKeeper::start(zookeeper::Settings {
-                        address: address.clone(),
-                        cluster: shared.config.cluster.clone(),
-                        session_timeout: shared.config.session_timeout,
-                    }))
-                }
-            };
+            let coordinator = coordinator::open(&shared.config, &local);
             let reached = nodes[index].reached_at(advertised);
             let member = self.member(&shared.config, index, &reached);
             let snapshots = self.snapshots(&shared, index);
@@ -293,7 +278,6 @@ impl Service {
             replays: shared.replays.clone(),
             progress: shared.progress.clone(),
             snapshots: snapshots.clone(),
-            replay_threads: true,
             cut_off: told_cut_off,
             stop: shared.told_to_leave.clone(),
         });
@@ -305,7 +289,7 @@ impl Service {
                 metrics: metrics.clone(),
                 cut_off,
             };
-            tokio::spawn(watch.run());
+            spawn(watch.run());
         }
         let mut node = Node::new(config.clone(), metrics.clone(), cluster.clone(), feeds);
         node.intake.clone_from(&shared.intake);
@@ -335,7 +319,7 @@ impl Service {
             nodes: cluster.clone(),
             metrics,
         });
-        tokio::spawn(BudgetWatch(health.clone()).run(shared.stopped.clone()));
+        spawn(BudgetWatch(health.clone()).run(shared.stopped.clone()));
         self.listen(&mut tasks.listeners, sockets, &node, &health, shared);
         Started {
             cluster,
@@ -356,10 +340,9 @@ impl Service {
         let depot = (config.snapshot_records > 0 && !topics.is_empty()).then(|| {
             let folder = config.data.join(SNAPSHOTS_FOLDER);
             let folder = folder.join((index + 1).to_string());
-            Arc::new(Folder::open(folder, &topics)) as Arc<dyn Depot>
+            depot::open(folder, &topics)
         });
-        let clock = Arc::new(MachineClock::new());
-        Snapshots::new(clock, depot, config.snapshot_records, Pace::Threads)
+        Snapshots::new(clock::open(), depot, config.snapshot_records)
     }
 
     /// Becomes a member of the cluster: from now on the plan counts on the node.
@@ -383,7 +366,7 @@ impl Service {
             },
         };
         cluster.coordinator.join(member).await?;
-        tokio::spawn(planner.run());
+        spawn(planner.run());
         Ok(())
     }
 
@@ -508,7 +491,7 @@ impl Service {
                 limits,
                 metrics,
             };
-            listeners.spawn(listener.run(stopped.clone()));
+            listeners.spawn(task(listener.run(stopped.clone())));
         };
         start(
             sockets.http,
@@ -563,13 +546,12 @@ pub(crate) fn horizon(config: &Config) -> Horizon {
 
 /// As many replays at once as there are processors.
 fn replays() -> Arc<Semaphore> {
-    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    Arc::new(Semaphore::new(processors))
+    Arc::new(Semaphore::new(processors()))
 }
 
 /// Unique per start of a process and per node (rule 2).
 fn incarnation() -> u64 {
-    Uuid::new_v4().as_u64_pair().0
+    unique().as_u64_pair().0
 }
 
 /// Says how far a long replay is, and when it is done.
@@ -579,10 +561,10 @@ fn watch_replay(
     mut stopped: watch::Receiver<bool>,
 ) {
     let progress = progress.clone();
-    tokio::spawn(async move {
+    spawn(async move {
         let mut tick = tokio::time::interval(std::time::Duration::from_millis(100));
         loop {
-            tokio::select! {
+            select! {
                 _ = tick.tick() => {}
                 () = async { drop(stopped.wait_for(|stopped| *stopped).await) } => return,
             }

@@ -8,6 +8,7 @@ use axum::http::Method;
 use futures_util::{FutureExt, future::BoxFuture};
 
 use crate::{
+    ambient::task,
     call::{Call, CallFuture},
     config::Config,
     contract::Contract,
@@ -444,7 +445,7 @@ impl<S: State> AsPart for PartOfState<S> {
             });
             let slot = Arc::new(Slot::<S>::new(partition, cluster, metrics, keeper));
             let tender = Tender::new(starting.common.clone(), slot.clone(), readers.clone());
-            starting.tasks.spawn(tender.run());
+            starting.tasks.spawn(task(tender.run()));
             watched.push(Box::new(slot.clone()));
             slots.push(slot);
         }

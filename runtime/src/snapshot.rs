@@ -60,6 +60,8 @@ pub(crate) use self::{
     write::Cut,
 };
 use crate::{
+    ambient::{let_others_work, spawn, work},
+    broken::{Bug, is_broken},
     clock::{Clock, Moment},
     fold::Seen,
     log::{Retention, TopicPartition},
@@ -87,17 +89,6 @@ pub(crate) struct Snapshots {
     /// Those that wait for their turn or are being written.
     pending: watch::Sender<usize>,
     cancelled: AtomicBool,
-    pub(crate) pace: Pace,
-}
-
-/// How the work is done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Pace {
-    /// On threads of its own.
-    Threads,
-    /// On the one thread of a simulation, with pauses in which others do something.
-    #[cfg(all(test, feature = "simulation"))]
-    Simulated,
 }
 
 impl Snapshots {
@@ -105,7 +96,6 @@ impl Snapshots {
         clock: Arc<dyn Clock>,
         depot: Option<Arc<dyn Depot>>,
         records_min: u64,
-        pace: Pace,
     ) -> Arc<Self> {
         Arc::new(Self {
             clock,
@@ -114,7 +104,6 @@ impl Snapshots {
             turn: Arc::new(Semaphore::new(1)),
             pending: watch::Sender::new(0),
             cancelled: AtomicBool::new(false),
-            pace,
         })
     }
 
@@ -129,12 +118,8 @@ impl Snapshots {
     }
 
     /// What is awaited after each piece of a walk.
-    #[allow(clippy::unused_async)] // a simulation pauses here
     async fn between(&self) -> io::Result<()> {
-        #[cfg(all(test, feature = "simulation"))]
-        if self.pace == Pace::Simulated {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let_others_work().await;
         if self.cancelled.load(Ordering::Acquire) {
             return Err(io::Error::other("the node stops"));
         }
@@ -263,7 +248,7 @@ impl Keeper {
     pub(crate) fn too_old(&self, current: &Moment) -> Option<String> {
         let limit = self.retention.deletions * 4 / 5;
         match current.age_at(&self.common.clock.now()) {
-            Some(age) if age <= limit => None,
+            Some(age) if age <= limit || is_broken(Bug::AnyAge) => None,
             age => Some(format!(
                 "it was last caught up {}, and deletions are in the log for {} s: it is not continued after {} s",
                 age.map_or_else(
@@ -328,26 +313,17 @@ impl Keeper {
         self.common.pending.send_modify(|pending| *pending += 1);
         let pending = Pending(Arc::clone(self));
         let turn = self.common.turn.clone();
-        let pace = self.common.pace;
-        tokio::spawn(async move {
+        spawn(async move {
             let _turn = turn.acquire_owned().await;
-            match pace {
-                Pace::Threads => {
-                    let handle = tokio::runtime::Handle::current();
-                    let write = move || handle.block_on(pending.0.write(&*depot, &cut));
-                    // A panic is this snapshot's only.
-                    drop(tokio::task::spawn_blocking(write).await);
-                }
-                #[cfg(all(test, feature = "simulation"))]
-                Pace::Simulated => pending.0.write(&*depot, &cut).await,
-            }
+            // A panic is this snapshot's only.
+            drop(work(async move { pending.0.write(&*depot, &cut).await }).await);
         });
     }
 
     /// Decodes in the background what was loaded and nobody has asked for yet.
     pub(crate) fn decode<S: State>(self: &Arc<Self>, memory: &Arc<Memory<S>>) {
         let (keeper, memory) = (Arc::clone(self), Arc::downgrade(memory));
-        tokio::spawn(async move {
+        spawn(async move {
             tokio::time::sleep(DECODE_AFTER).await;
             let common = keeper.common.clone();
             let _turn = common.turn.acquire().await;
@@ -359,15 +335,8 @@ impl Keeper {
                     && keeper.common.between().await.is_ok()
                 {}
             };
-            match common.pace {
-                Pace::Threads => {
-                    let handle = tokio::runtime::Handle::current();
-                    // A type that panics while it is read does so again for whoever looks.
-                    drop(tokio::task::spawn_blocking(move || handle.block_on(decode)).await);
-                }
-                #[cfg(all(test, feature = "simulation"))]
-                Pace::Simulated => decode.await,
-            }
+            // A type that panics while it is read does so again for whoever looks.
+            drop(work(decode).await);
         });
     }
 
@@ -462,13 +431,13 @@ impl Keeper {
     }
 
     /// How many were written.
-    #[cfg(all(test, feature = "simulation"))]
+    #[cfg(all(test, feature = "testing"))]
     pub(crate) fn written(&self) -> u64 {
         self.metrics.snapshots.get()
     }
 
     /// How many could not be used.
-    #[cfg(all(test, feature = "simulation"))]
+    #[cfg(all(test, feature = "testing"))]
     pub(crate) fn discarded(&self) -> u64 {
         self.metrics.snapshots_discarded.get()
     }
@@ -485,5 +454,5 @@ impl Drop for Pending {
     }
 }
 
-#[cfg(all(test, feature = "simulation"))]
+#[cfg(all(test, feature = "testing"))]
 mod tests;

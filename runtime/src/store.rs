@@ -11,9 +11,9 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http_body_util::BodyExt;
 use tokio::time::Instant;
-use uuid::Uuid;
 
 use crate::{
+    ambient::unique,
     call::patiently,
     cluster::{Pause, Peer, Unanswered},
     conditional::{Conditions, Etag},
@@ -392,7 +392,7 @@ impl<S: State> Write<S> {
             None => Vec::new(),
         };
         Ok(Self {
-            id: Uuid::new_v4().to_string(),
+            id: unique().to_string(),
             method: if state.is_some() {
                 Method::PUT
             } else {

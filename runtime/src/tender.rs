@@ -8,6 +8,7 @@ use tokio::sync::{Semaphore, watch};
 use tracing::{debug, error, info, warn};
 
 use crate::{
+    ambient::{select, spawn, work},
     budget::Budget,
     cluster::{Cluster, Part},
     coordinator::{CoordinatorError, Lock, View},
@@ -49,9 +50,6 @@ pub(crate) struct Tending {
     pub(crate) replays: Arc<Semaphore>,
     pub(crate) progress: Arc<ReplayProgress>,
     pub(crate) snapshots: Arc<Snapshots>,
-    /// Whether replays run on threads of their own: reading and decoding is work for a processor, so it stays off the threads that serve requests. A simulation
-    /// has one thread for all.
-    pub(crate) replay_threads: bool,
     /// Whether nothing of the log answers.
     pub(crate) cut_off: watch::Receiver<bool>,
     pub(crate) stop: watch::Receiver<bool>,
@@ -129,7 +127,7 @@ impl<S: State> Tender<S> {
                     None => std::future::pending().await,
                 }
             };
-            tokio::select! {
+            select! {
                 _ = views.changed() => {}
                 // Also if that was said while the partition was owned.
                 () = async { drop(stop.wait_for(|stop| *stop).await) } => {}
@@ -152,7 +150,7 @@ impl<S: State> Tender<S> {
         let mut begun = tokio::time::Instant::now();
         let (replica, caught_up) = if let Some(mut replica) = self.replica.take() {
             let mut stop = self.common.stop.clone();
-            let caught_up = tokio::select! {
+            let caught_up = select! {
                 caught_up = replica.catch_up(None, |_, _, _| ()) => Some(caught_up),
                 _ = stop.wait_for(|stop| *stop) => None,
             };
@@ -169,12 +167,8 @@ impl<S: State> Tender<S> {
             begun = tokio::time::Instant::now();
             let (common, slot) = (self.common.clone(), self.slot.clone());
             let replay = replay(common, slot, self.readers.clone(), asked);
-            let replayed = if self.common.replay_threads {
-                let handle = tokio::runtime::Handle::current();
-                tokio::task::spawn_blocking(move || handle.block_on(replay)).await
-            } else {
-                tokio::spawn(replay).await
-            };
+            // Reading and decoding stays off the threads that serve requests.
+            let replayed = work(replay).await;
             replayed.map_err(|panic| ReplayError::Poison {
                 partition: partition.clone(),
                 offset: 0,
@@ -300,10 +294,10 @@ impl<S: State> Tender<S> {
         };
         let me = self.common.cluster.me.clone();
         // A task of its own, so that a panic in it is this partition's only.
-        let mut running = tokio::spawn(writer.run());
+        let mut running = spawn(writer.run());
         let mut cut_off = self.common.cut_off.clone();
         let ended = loop {
-            tokio::select! {
+            select! {
                 ended = &mut running => break ended,
                 _ = views.changed() => {}
                 _ = stop.changed() => {}
@@ -452,5 +446,5 @@ async fn replay<S: State>(
     Ok((replica, caught_up))
 }
 
-#[cfg(all(test, feature = "simulation"))]
+#[cfg(all(test, feature = "testing"))]
 mod tests;

@@ -17,7 +17,6 @@
 //! | module | what |
 //! |---|---|
 //! | `ahead` | what was read once, all at once before the next run |
-//! | `broken` | rules that a test can switch off |
 //! | `claims` | the keys that others leave to a transaction that has lost often |
 //! | `handle`, `run` | what handlers see, and how often they run |
 //! | `id` | which transaction, and which attempt of its home |
@@ -31,7 +30,6 @@
 //! | `locks` | the keys that the writer must not let others have |
 
 mod ahead;
-mod broken;
 mod claims;
 mod courier;
 mod handle;
@@ -45,10 +43,7 @@ mod reading;
 mod run;
 pub(crate) mod text;
 
-#[cfg(all(test, feature = "simulation"))]
-pub(crate) use self::broken::set_broken;
 pub(crate) use self::{
-    broken::{Bug, is_broken},
     claims::Claims,
     courier::{Courier, Inbox, Places, post, receive, template},
     held::{Held, InDoubt},

@@ -10,6 +10,7 @@ mod group;
 mod in_doubt;
 mod once;
 mod outbox;
+mod owed;
 mod parked;
 mod participant;
 mod settle;
@@ -30,8 +31,10 @@ use tokio::{
 };
 use tracing::warn;
 
-use self::{decide::Speculative, group::Group, once::PendingReply, tx::Transactions};
+use self::{decide::Speculative, group::Group, once::PendingReply, owed::Owed, tx::Transactions};
 use crate::{
+    ambient::select,
+    broken::{Bug, is_broken},
     budget::Budget,
     config::Config,
     coordinator::Lock,
@@ -127,7 +130,7 @@ impl<S: State> Writer<S> {
     pub(crate) async fn run(self) -> (Replica<S>, Result<(), ReplayError>) {
         let mut orders = self.orders.clone();
         let mut running = Running::new(self);
-        let ended = tokio::select! {
+        let ended = select! {
             ended = running.run() => ended,
             // In the middle of whatever it does. What it sent may land: if it does before the next owner's barrier, that one knows the outcome by the request's id.
             Ok(_) = orders.wait_for(|order| *order == Order::Abandon) => Ok(()),
@@ -165,6 +168,7 @@ struct Running<S: State> {
     /// Whether the lock was held after the barrier of this tenure had landed.
     nominated: bool,
     in_flight: VecDeque<(Group<S>, Receipt)>,
+    owed: Owed,
     /// Keys whose repair is in flight.
     repairs: BTreeSet<Bytes>,
     /// The latest value in flight per key.
@@ -220,6 +224,7 @@ impl<S: State> Running<S> {
             tenure: None,
             nominated: false,
             in_flight: VecDeque::new(),
+            owed: Owed::default(),
             repairs: BTreeSet::new(),
             speculation: BTreeMap::new(),
             pending_replies: HashMap::new(),
@@ -265,15 +270,17 @@ impl<S: State> Running<S> {
                 Event::Pending => {
                     // What is in doubt is resolved although nobody asks for anything.
                     if self.ensure_tenure().await?.is_ok() {
-                        self.write_done();
+                        self.write_the_rest();
                     }
                 }
                 Event::Leave => {
-                    self.write_done();
                     self.phase.send_replace(Phase::Leaving);
                     self.inbox.close();
                 }
-                Event::Closed => return self.drain().await,
+                Event::Closed => {
+                    self.write_the_rest();
+                    return self.drain().await;
+                }
             }
             if self.has_lost_it() {
                 return Ok(());
@@ -299,6 +306,7 @@ impl<S: State> Running<S> {
             tenure,
             tx,
             replica,
+            owed,
             ..
         } = self;
         let records_max = tenure
@@ -314,15 +322,16 @@ impl<S: State> Running<S> {
         let open = !inbox.is_closed();
         let look_at = tx.look_at;
         let any = !replica.fold.pending().is_empty() || !tx.claims.is_empty();
+        let (owed_until, owes) = (owed.until(), !owed.is_empty());
         let mut jobs = Vec::new();
-        tokio::select! {
-            biased;
+        select! {
             Ok(_) = orders.wait_for(|order| *order != Order::Serve), if open => Event::Leave,
             settled = async { (&mut in_flight[0].1).await }, if !idle => Event::Settled(settled),
             count = inbox.recv_many(&mut jobs, bounds.group_records_max), if room => {
                 if count == 0 { Event::Closed } else { Event::Jobs(jobs) }
             }
             () = sleep_until(look_at), if any => Event::Pending,
+            () = sleep_until(owed_until), if owes => Event::Pending,
             _ = look.tick(), if looks => Event::Look,
         }
     }
@@ -349,9 +358,9 @@ impl<S: State> Running<S> {
         Ok(())
     }
 
-    /// Writes down what is done although nothing else is written.
-    fn write_done(&mut self) {
-        if self.tenure.is_some() && !self.tx.done.is_empty() {
+    /// Writes what nobody waits for although nothing else is written.
+    fn write_the_rest(&mut self) {
+        if self.tenure.is_some() && !(self.tx.done.is_empty() && self.owed.is_empty()) {
             let mut group = self.new_group();
             self.end_done(&mut group);
             self.append(group);
@@ -372,6 +381,7 @@ impl<S: State> Running<S> {
             // A batch must not outlast the deletion of what it wrote: with everything there on its own, it goes.
             let close = self.record(Kind::FollowUp, Bytes::from_static(BATCH_KEY), None);
             self.push(&mut group, close, Changes::None);
+            self.owe(group.split_follow_ups());
         }
         let before: usize = self.in_flight.iter().map(|(it, _)| it.records.len()).sum();
         let tenure = self
@@ -382,6 +392,12 @@ impl<S: State> Running<S> {
             let places = tenure.next + before as Offset..;
             for (record, place) in group.records.iter_mut().zip(places) {
                 record.place = Some(place);
+            }
+        }
+        if is_broken(Bug::EarlyReply) {
+            for waiting in std::mem::take(&mut group.waiting) {
+                let place = tenure.next + (before + waiting.record) as Offset;
+                waiting.reply.send(Some(place));
             }
         }
         let receipt = tenure.producer.append(&group.records);

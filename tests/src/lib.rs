@@ -26,6 +26,7 @@
 //! - [`browser`] looks at pages.
 //! - [`conformance`] tells whether a reply is one that the document describes.
 //! - [`proxy`]: a network that can be cut.
+//! - [`simulate`]: random histories over whole nodes in a simulation.
 //! - [`folder`], [`random`]: a folder that goes away, and chance that can be repeated.
 
 #![allow(
@@ -57,6 +58,7 @@ pub mod proxy;
 pub mod random;
 pub mod raw;
 pub mod service;
+pub mod simulate;
 pub mod versions;
 pub mod watchers;
 

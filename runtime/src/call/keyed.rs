@@ -122,9 +122,10 @@ impl<S: State> Keyed<S> {
         let here = match &self.at {
             At::Owner(here) => here,
             At::Copy(copy) => {
+                let age = copy.age_of(&self.key);
                 let mut answer = look(&copy.memory);
                 if let Some(response) = &mut answer {
-                    copy.say_age(response.headers_mut());
+                    copy.say_age(age, response.headers_mut());
                 }
                 return Ok(answer);
             }

@@ -11,7 +11,7 @@ use futures_util::{FutureExt, future::BoxFuture};
 use tokio::runtime::Handle;
 
 use super::Halt;
-use crate::problem::Problem;
+use crate::{ambient::spawn, problem::Problem};
 
 type Outcome = Result<Response, Halt>;
 
@@ -44,9 +44,9 @@ impl Drop for ToEnd {
     fn drop(&mut self) {
         // Without a runtime the process ends.
         if let Some(running) = self.0.take()
-            && let Ok(runtime) = Handle::try_current()
+            && Handle::try_current().is_ok()
         {
-            runtime.spawn(running);
+            drop(spawn(running));
         }
     }
 }

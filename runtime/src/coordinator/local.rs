@@ -355,7 +355,7 @@ impl Drop for LocalLock {
     }
 }
 
-#[cfg(all(test, feature = "simulation"))]
+#[cfg(all(test, feature = "testing"))]
 mod tests {
     use super::*;
     use crate::coordinator::conformance;

@@ -195,7 +195,8 @@ async fn is_fresh<S: State>(
         if !options.replica {
             options.max_staleness = Some(Duration::ZERO);
         }
-        if !copy.satisfies(&options, deadline).await {
+        let bounded = keys.filter(|_| options.replica);
+        if !copy.satisfies(&options, bounded, deadline).await {
             return Ok(false);
         }
         // What was committed and is not shown yet comes, as at an owner.

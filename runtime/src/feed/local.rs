@@ -11,6 +11,7 @@ use tokio::{sync::Notify, time::Interval};
 
 use super::{every, filter::Filter, item::Item, mark::Mark, recent::Unread};
 use crate::{
+    ambient::select,
     memory::{Memory, Stored},
     state::State,
 };
@@ -216,8 +217,7 @@ impl<S: State> Local<S> {
             ready.push_back(Item::Progress(*mark));
             return Ok(());
         }
-        tokio::select! {
-            biased;
+        select! {
             () = woken => {}
             _ = progress.tick() => *tell = true,
         }

@@ -14,6 +14,7 @@ use tokio::{sync::watch, time::Instant};
 
 use super::{Asked, filter::Filter, follower, item::Item, local::Local, mark::Mark};
 use crate::{
+    ambient::select,
     call::{Call, CallFuture},
     cluster::{Peer, Unanswered},
     coordinator::View,
@@ -112,8 +113,7 @@ impl Relay {
                 let node = view.nodes.get(&*peer.node);
                 node.is_none_or(|node| node.peer != peer.address)
             };
-            tokio::select! {
-                biased;
+            select! {
                 more = lines.next() => match more {
                     Some(Ok(bytes)) => read.extend_from_slice(&bytes),
                     _ => return None,
@@ -158,8 +158,7 @@ pub(crate) fn serve<S: State>(mut call: Call) -> CallFuture {
 fn lines<S: State>(node: &Node, opened: Local<S>) -> Response {
     let begun = (opened, node.feeds.stopped.clone());
     let lines = stream::unfold(begun, |(mut local, mut stopped)| async move {
-        let item = tokio::select! {
-            biased;
+        let item = select! {
             _ = stopped.wait_for(|stopped| *stopped) => None,
             item = local.next() => item,
         }?;

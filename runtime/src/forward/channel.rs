@@ -34,7 +34,11 @@ use hyper::body::{Frame, SizeHint};
 use tokio::time::timeout;
 use tracing::debug;
 
-use crate::{gather::gather, peer_link::Connector};
+use crate::{
+    ambient::{select, spawn},
+    gather::gather,
+    peer_link::Connector,
+};
 
 /// Replies up to this length are read before they are passed on, so that an owner that dies in the middle of one is no broken reply.
 const WHOLE_REPLY_BYTES_MAX: u64 = 1 << 20;
@@ -193,8 +197,8 @@ async fn open(connector: Connector, windows: Windows, address: SocketAddr) -> io
         over: over.clone(),
     };
     let pings = connection.ping_pong();
-    tokio::spawn(async move {
-        let why = tokio::select! {
+    spawn(async move {
+        let why = select! {
             ended = gather(connection) => {
                 ended.as_ref().map_or_else(ToString::to_string, |()| "it was closed".to_owned())
             }

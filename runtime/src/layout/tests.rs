@@ -1,6 +1,6 @@
 //! Each row is two types and what is said when the one takes the place of the other.
 
-#[cfg(feature = "simulation")]
+#[cfg(feature = "testing")]
 mod guard;
 mod referee;
 mod rows;

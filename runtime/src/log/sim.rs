@@ -27,12 +27,15 @@ use futures_util::{FutureExt, future::BoxFuture};
 use tokio::time::{Instant, sleep, sleep_until};
 
 pub use self::faults::{Compaction, Faults};
-use self::world::{ClientId, ProducerId, World};
+use self::world::{ClientId, Cue, ProducerId, World};
 use super::{
     Ack, AppendError, Chunk, KeptLayout, Log, LogError, Producer, Receipt, Retention, Topic,
     TopicPartition,
 };
-use crate::record::{Offset, Record};
+use crate::{
+    ambient::select,
+    record::{Offset, Record},
+};
 
 /// The simulated log, from outside: makes clients, injects faults, and knows the whole truth.
 #[derive(Clone, Debug)]
@@ -72,6 +75,16 @@ impl Sim {
     /// From now on there is no room, or there is again.
     pub fn set_full(&self, full: bool) {
         self.now().full = full;
+    }
+
+    /// The next append of any node is refused: nothing of it is ever there, and its producer takes no more.
+    pub fn fail_next_append(&self) {
+        self.now().cue = Some(Cue::Fail);
+    }
+
+    /// The next append of any node lands, but its acknowledgement gets lost: after a while its sender learns that nobody knows what came of it.
+    pub fn lose_next_acknowledgement(&self) {
+        self.now().cue = Some(Cue::LoseAck);
     }
 
     /// Changes what may go wrong from now on.
@@ -229,7 +242,7 @@ impl Log for Client {
                         None => std::future::pending().await,
                     }
                 };
-                tokio::select! {
+                select! {
                     () = sent => {}
                     () = landed => {}
                 }

@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use tokio::{net::TcpStream, sync::watch, time::timeout};
+use tokio::{sync::watch, time::timeout};
 use tokio_rustls::rustls::pki_types::ServerName;
 use tracing::warn;
 
@@ -11,7 +11,7 @@ use super::{
     refusal::{Refusal, Seldom},
     tls::{PeerTls, server_name},
 };
-use crate::coordinator::View;
+use crate::{coordinator::View, network::Stream};
 
 /// How long a node may take to accept a connection, and then for the handshake.
 const SILENT_MAX: Duration = Duration::from_millis(1500);
@@ -49,9 +49,7 @@ impl Connector {
     /// # Errors
     /// Why there is none; behind it a [`Refusal`] if one of the two is to be mended.
     pub(crate) async fn connect(self, address: SocketAddr) -> io::Result<PeerStream> {
-        let stream = timeout(SILENT_MAX, TcpStream::connect(address)).await??;
-        // Only loses time if it fails.
-        drop(stream.set_nodelay(true));
+        let stream = timeout(SILENT_MAX, Stream::connect(address)).await??;
         let Some(tls) = &self.tls else {
             let unheard = Unheard {
                 address,

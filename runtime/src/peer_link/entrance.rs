@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use tokio::{io::AsyncWriteExt as _, net::TcpStream, task::AbortHandle, time::timeout};
+use tokio::{io::AsyncWriteExt as _, task::AbortHandle, time::timeout};
 use tracing::{debug, warn};
 
 use super::{
@@ -10,7 +10,7 @@ use super::{
     refusal::{Refusal, Seldom},
     tls::PeerTls,
 };
-use crate::metrics::Metrics;
+use crate::{ambient::spawn, metrics::Metrics, network::Stream};
 
 /// How long a connection may take to show that it is a node's.
 const BEGIN_MAX: Duration = Duration::from_secs(5);
@@ -35,7 +35,7 @@ impl Entrance {
     }
 
     /// The connection, if a node is at its other end. Without TLS that is for the secret to say, with each request.
-    pub(crate) async fn admit(&self, stream: TcpStream, address: SocketAddr) -> Option<PeerStream> {
+    pub(crate) async fn admit(&self, stream: Stream, address: SocketAddr) -> Option<PeerStream> {
         let begun = timeout(BEGIN_MAX, self.begin(stream)).await;
         let why = match begun {
             Ok(Ok(stream)) => return Some(stream),
@@ -56,7 +56,7 @@ impl Entrance {
         None
     }
 
-    async fn begin(&self, mut stream: TcpStream) -> io::Result<PeerStream> {
+    async fn begin(&self, mut stream: Stream) -> io::Result<PeerStream> {
         if let Some(tls) = &self.tls {
             return match tls.accept(stream).await {
                 Ok(stream) => Ok(PeerStream::Tls(Box::new(stream.into()))),
@@ -99,7 +99,7 @@ impl Pending {
             oldest.abort();
             entrance.metrics.peer_connections_refused.inc();
         }
-        self.0.push_back(tokio::spawn(begin).abort_handle());
+        self.0.push_back(spawn(begin).abort_handle());
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     sync::{oneshot, watch},
 };
 
@@ -113,7 +113,7 @@ async fn meet(
     let entrance = Entrance::new(server, metrics.clone());
     let serve = tokio::spawn(async move {
         let (stream, from) = listener.accept().await.unwrap();
-        let Some(mut stream) = entrance.admit(stream, from).await else {
+        let Some(mut stream) = entrance.admit(Stream::Tcp(stream), from).await else {
             return false;
         };
         stream.write_all(b"settings").await.unwrap();
@@ -303,12 +303,12 @@ async fn shown(server: &Arc<PeerTls>, client: &Arc<PeerTls>) -> Vec<u8> {
     let name = tokio_rustls::rustls::pki_types::ServerName::from(HERE);
     let (accepted, connected) = tokio::join!(
         async {
-            let mut stream = server.accept(far).await?;
+            let mut stream = server.accept(Stream::Tcp(far)).await?;
             stream.write_all(b"settings").await?;
             stream.flush().await?;
             Ok::<_, io::Error>(stream)
         },
-        client.connect(near, name)
+        client.connect(Stream::Tcp(near), name)
     );
     accepted.unwrap();
     let connected = connected.unwrap();
@@ -395,13 +395,13 @@ async fn who_says_nothing_is_not_waited_for() {
         let entrance = Entrance::new(tls, metrics.clone());
         let (near, far) = pair().await;
         let from = near.local_addr().unwrap();
-        assert!(entrance.admit(far, from).await.is_none());
+        assert!(entrance.admit(Stream::Tcp(far), from).await.is_none());
         assert_eq!(metrics.peer_connections_refused.get(), 1);
 
         // Who only looks whether somebody is there is no stranger.
         let (near, far) = pair().await;
         drop(near);
-        assert!(entrance.admit(far, from).await.is_none());
+        assert!(entrance.admit(Stream::Tcp(far), from).await.is_none());
         assert_eq!(metrics.peer_connections_refused.get(), 1);
     }
 }

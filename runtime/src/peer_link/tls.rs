@@ -3,12 +3,16 @@
 use std::{io, net::IpAddr, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
-use tokio::{io::AsyncBufReadExt as _, net::TcpStream, sync::watch};
+use tokio::{io::AsyncBufReadExt as _, sync::watch};
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, rustls::pki_types::ServerName, server};
 use tracing::{info, warn};
 
 use super::identity::{Files, Identity, Texts};
-use crate::config::Config;
+use crate::{
+    ambient::{select, work},
+    config::Config,
+    network::Stream,
+};
 
 /// How often the files are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -63,12 +67,12 @@ impl PeerTls {
     pub(crate) async fn follow(self: Arc<Self>, mut stopped: watch::Receiver<bool>) {
         let mut seen = None;
         loop {
-            tokio::select! {
+            select! {
                 () = tokio::time::sleep(LOOK_EVERY) => {}
                 () = async { drop(stopped.wait_for(|stopped| *stopped).await) } => return,
             }
             let tls = self.clone();
-            let look = tokio::task::spawn_blocking(move || tls.look(seen));
+            let look = work(async move { tls.look(seen) });
             seen = look.await.map_or(seen, Some);
         }
     }
@@ -102,9 +106,9 @@ impl PeerTls {
     /// A connection to a node that has a certificate for this name, and takes ours.
     pub(super) async fn connect(
         &self,
-        stream: TcpStream,
+        stream: Stream,
         name: ServerName<'static>,
-    ) -> io::Result<client::TlsStream<TcpStream>> {
+    ) -> io::Result<client::TlsStream<Stream>> {
         let config = self.current.load().client.clone();
         let mut stream = TlsConnector::from(config).connect(name, stream).await?;
         // Whether it takes our certificate is only known when it says something, and a node begins with its settings of HTTP/2.
@@ -115,10 +119,7 @@ impl PeerTls {
     }
 
     /// A connection of a node that has shown a certificate.
-    pub(super) async fn accept(
-        &self,
-        stream: TcpStream,
-    ) -> io::Result<server::TlsStream<TcpStream>> {
+    pub(super) async fn accept(&self, stream: Stream) -> io::Result<server::TlsStream<Stream>> {
         let config = self.current.load().server.clone();
         TlsAcceptor::from(config).accept(stream).await
     }

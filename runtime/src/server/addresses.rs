@@ -2,10 +2,11 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use tokio::net::TcpListener;
-
 use super::StartError;
-use crate::config::{Config, CoordinatorChoice};
+use crate::{
+    config::{Config, CoordinatorChoice},
+    network::Listening,
+};
 
 /// Where a running node listens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,14 +50,14 @@ pub(super) async fn advertised(config: &Config) -> Result<Option<IpAddr>, StartE
 
 /// The sockets of one node.
 pub(super) struct Sockets {
-    pub(super) http: TcpListener,
-    pub(super) admin: TcpListener,
-    pub(super) peer: Option<TcpListener>,
+    pub(super) http: Listening,
+    pub(super) admin: Listening,
+    pub(super) peer: Option<Listening>,
 }
 
 impl Sockets {
     pub(super) fn addresses(&self) -> Addresses {
-        let address = |socket: &TcpListener| {
+        let address = |socket: &Listening| {
             socket
                 .local_addr()
                 .expect("a socket that listens has an address")
@@ -91,8 +92,8 @@ pub(super) fn is_alone(config: &Config) -> bool {
     config.nodes == 1 && config.coordinator == CoordinatorChoice::Local
 }
 
-async fn bind(setting: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address)
+async fn bind(setting: &'static str, address: SocketAddr) -> Result<Listening, StartError> {
+    Listening::bind(address)
         .await
         .map_err(|source| StartError::Listen {
             setting,

@@ -7,6 +7,7 @@ use tracing::error;
 
 use super::{Shared, StartError};
 use crate::{
+    ambient::{spawn, task},
     config::{Config, LogChoice},
     log::{Log, TopicPartition},
     node::Node,
@@ -77,7 +78,7 @@ pub(super) fn replay_file(shared: &Shared) {
         return;
     };
     let (intake, path) = (intake.clone(), path.clone());
-    tokio::spawn(async move {
+    spawn(async move {
         if let Err(error) = stream::replay(&intake, &path).await {
             error!("{error}");
         }
@@ -94,13 +95,13 @@ pub(super) fn start_inputs(shared: &Shared, node: &Arc<Node>, tasks: &mut JoinSe
             let metrics = node.metrics.input(&partition, declared.name);
             let gauge = Arc::new(Gauge::new(partition.clone(), declared.name, metrics));
             gauges.push(gauge.clone());
-            tasks.spawn(input.consume(Reading {
+            tasks.spawn(task(input.consume(Reading {
                 node: node.clone(),
                 log: shared.log.clone(),
                 partition,
                 gauge,
                 stop: shared.told_to_leave.clone(),
-            }));
+            })));
         }
     }
     gauges

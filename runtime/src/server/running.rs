@@ -57,19 +57,25 @@ impl Running {
     /// # Errors
     /// Why a partition halted.
     pub async fn ready(&self) -> Result<(), String> {
-        loop {
-            let statuses: Vec<_> = self
-                .health
-                .iter()
-                .map(|health| health.readiness())
-                .collect();
-            if let Some(halted) = statuses.iter().find_map(admin::Readiness::halted) {
-                return Err(halted);
-            }
-            if statuses.iter().all(admin::Readiness::is_ready) {
-                return Ok(());
-            }
+        while !self.is_ready()? {
             tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        Ok(())
+    }
+
+    /// Whether every partition serves.
+    ///
+    /// # Errors
+    /// Why a partition halted.
+    pub(crate) fn is_ready(&self) -> Result<bool, String> {
+        let statuses: Vec<_> = self
+            .health
+            .iter()
+            .map(|health| health.readiness())
+            .collect();
+        match statuses.iter().find_map(admin::Readiness::halted) {
+            Some(halted) => Err(halted),
+            None => Ok(statuses.iter().all(admin::Readiness::is_ready)),
         }
     }
 

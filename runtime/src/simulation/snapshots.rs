@@ -6,7 +6,7 @@
 use super::*;
 use crate::{
     clock::{Clock, SimulatedClock},
-    snapshot::{Keeper, Pace, Snapshots, depot, restore},
+    snapshot::{Keeper, Snapshots, depot, restore},
 };
 
 /// How much the log grows at least until the next snapshot.
@@ -43,7 +43,6 @@ impl Started {
             machine.clock.clone(),
             Some(Arc::new(machine.depot.clone())),
             SNAPSHOT_RECORDS,
-            Pace::Simulated,
         );
         let retention = log.retention("pile").unwrap();
         let metrics = Metrics::new().partition(&partition());
@@ -101,7 +100,7 @@ async fn what_a_newer_build_wrote_is_written_again_from_a_snapshot() {
     };
     let log: Arc<dyn Log> = Arc::new(sim.client());
     let depot = Arc::new(machine.depot.clone());
-    let snapshots = Snapshots::new(machine.clock.clone(), Some(depot), 1, Pace::Simulated);
+    let snapshots = Snapshots::new(machine.clock.clone(), Some(depot), 1);
     let retention = log.retention("pile").unwrap();
     let metrics = Metrics::new().partition(&partition());
     let keeper = Keeper::new(snapshots.clone(), partition(), retention, 0, None, metrics);

@@ -22,6 +22,7 @@ use self::{
 };
 use super::{HORIZON, Pile, count_of, seeds, topic};
 use crate::{
+    broken::{Bug, set_broken},
     log::{
         Log, TopicPartition,
         sim::{Compaction, Faults, Sim},
@@ -29,7 +30,6 @@ use crate::{
     mailbox::Job,
     migration::Readers,
     replica::Replica,
-    tx::{Bug, set_broken},
 };
 
 const PARTITIONS: u32 = 3;

@@ -5,6 +5,7 @@ use std::{
     fs::{self, File},
     io::{self, Read, Write},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use crate::log::TopicPartition;
@@ -37,6 +38,15 @@ impl std::fmt::Debug for dyn Draft {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Draft")
     }
+}
+
+/// Where a node keeps its snapshots: a folder, which need not be there. Those of what is not in `topics` (with their numbers of partitions) are removed.
+pub(crate) fn open(folder: PathBuf, topics: &BTreeMap<String, u32>) -> Arc<dyn Depot> {
+    #[cfg(feature = "testing")]
+    if let Some(process) = crate::testing::Process::current() {
+        return Arc::new(process.machine().depot.clone());
+    }
+    Arc::new(Folder::open(folder, topics))
 }
 
 /// What the name of a file ends with that is being written.
@@ -168,16 +178,13 @@ impl Drop for DraftFile {
     }
 }
 
-#[cfg(all(test, feature = "simulation"))]
+#[cfg(feature = "testing")]
 pub(crate) mod memory {
     //! A depot for simulations.
 
-    use std::{
-        collections::HashMap,
-        sync::{Arc, Mutex},
-    };
+    use std::{collections::HashMap, sync::Mutex};
 
-    use super::*;
+    use super::{Arc, Depot, Draft, Read, TopicPartition, Write, io};
 
     type Files = Arc<Mutex<HashMap<TopicPartition, Vec<u8>>>>;
 

@@ -22,6 +22,7 @@ use tracing::{debug, info};
 use super::Keeper;
 use crate::{
     admin::Health,
+    ambient::{spawn, work},
     cluster::{Cluster, Peer},
     forward::Envelope,
     log::TopicPartition,
@@ -67,7 +68,7 @@ fn give(keeper: &Keeper) -> Response {
         Err(error) => return Problem::internal(error).into_response(),
     };
     let (sender, pieces) = mpsc::channel::<io::Result<Bytes>>(PIECES_MAX);
-    tokio::task::spawn_blocking(move || {
+    let read = async move {
         loop {
             let mut piece = Vec::with_capacity(PIECE_BYTES);
             let mut some = input.by_ref().take(PIECE_BYTES as u64);
@@ -77,11 +78,12 @@ fn give(keeper: &Keeper) -> Response {
                 Err(error) => Err(error),
             };
             // Whoever wanted it may have gone.
-            if sender.blocking_send(piece).is_err() {
+            if sender.send(piece).await.is_err() {
                 return;
             }
         }
-    });
+    };
+    spawn(async move { drop(work(read).await) });
     let pieces = stream::unfold(pieces, |mut pieces| async move {
         let piece = pieces.recv().await?;
         Some((piece, pieces))

@@ -7,6 +7,7 @@ use tracing::info;
 
 use super::{Keeper, Unusable, load, peers};
 use crate::{
+    ambient::spawn,
     cluster::Cluster,
     fold::{Horizon, Seen},
     log::{Log, LogError, TopicPartition},
@@ -131,9 +132,9 @@ impl Keeper {
     /// Asks the log for what is at the end of the snapshot that is kept, if one is.
     pub(crate) fn ask(&self, log: &Arc<dyn Log>) -> Option<Asked> {
         let (log, partition, last) = (log.clone(), self.partition.clone(), self.kept()?.last);
-        Some(tokio::spawn(async move {
-            Ending::of(&*log, &partition, last).await
-        }))
+        Some(spawn(
+            async move { Ending::of(&*log, &partition, last).await },
+        ))
     }
 }
 

@@ -124,7 +124,7 @@ impl World {
 
     fn keeper_of(&self, retention: Retention, layout: u64, build: Option<u64>) -> Arc<Keeper> {
         let (clock, depot) = (Arc::new(self.clock.clone()), Arc::new(self.depot.clone()));
-        let common = Snapshots::new(clock, Some(depot), 1, Pace::Simulated);
+        let common = Snapshots::new(clock, Some(depot), 1);
         let metrics = Metrics::new().partition(&partition());
         Keeper::new(common, partition(), retention, layout, build, metrics)
     }

@@ -11,6 +11,7 @@ use tracing::{error, warn};
 
 use super::{Reached, Seen, Taken, gauges::Gauge, origin};
 use crate::{
+    ambient::select,
     log::{Log, LogError, TopicPartition},
     mailbox::Refusal,
     node::Node,
@@ -76,7 +77,7 @@ enum Ended {
 pub(super) async fn run<T: Take>(reading: Reading, take: T) {
     let mut stop = reading.stop.clone();
     let consumer = Consumer { reading, take };
-    tokio::select! {
+    select! {
         () = consumer.run() => {}
         _ = stop.wait_for(|stop| *stop) => {}
     }
@@ -95,7 +96,7 @@ impl<T: Take> Consumer<T> {
         loop {
             let home = self.take.home().await;
             gauge.begin();
-            let ended = tokio::select! {
+            let ended = select! {
                 ended = self.consume(&home) => ended,
                 () = self.take.left(&home) => Ended::Again,
             };

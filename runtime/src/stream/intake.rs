@@ -14,6 +14,7 @@ use serde_json::json;
 
 use super::{Consume, handed::event_record, outlet::append};
 use crate::{
+    ambient::now_ms,
     call::{Call, CallFuture},
     log::{Log, TopicPartition},
     mailbox::RETRY_AFTER_SECONDS,
@@ -21,7 +22,6 @@ use crate::{
     problem::Problem,
     record::Record,
     route::Endpoint,
-    takeover::now_ms,
 };
 
 /// The path, by topic.

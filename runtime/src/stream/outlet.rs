@@ -12,12 +12,12 @@ use tracing::warn;
 
 use super::{Emitted, Outgoing, handed::event_record, origin};
 use crate::{
+    ambient::now_ms,
     log::{AppendError, Log, LogError, TopicPartition},
     mailbox::{Job, StreamJob, WeakMailbox},
     partitioner::partition,
     record::Record,
     state::State,
-    takeover::now_ms,
 };
 
 /// So many entries of the outbox at most are on their way together.

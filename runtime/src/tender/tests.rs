@@ -49,7 +49,7 @@ use crate::{
     record::Kind,
     replay_progress::ReplayProgress,
     replica::Replica,
-    snapshot::{Keeper, Pace, Snapshots},
+    snapshot::{Keeper, Snapshots},
     tx::Courier,
     writer::{Bounds, Order, Phase, Writer},
 };
@@ -137,8 +137,7 @@ impl Node {
             others: Arc::new(Courier::default()),
             replays: Arc::new(Semaphore::new(2)),
             progress: Arc::new(ReplayProgress::new(None)),
-            snapshots: Snapshots::new(Arc::new(SimulatedClock::new()), None, 0, Pace::Simulated),
-            replay_threads: false,
+            snapshots: Snapshots::new(Arc::new(SimulatedClock::new()), None, 0),
             cut_off: told_cut_off,
             stop: told,
         });

@@ -25,6 +25,7 @@ use super::{
     reading::{are_still_here, list_here, look},
 };
 use crate::{
+    ambient::spawn,
     call::{Call, CallFuture, patiently},
     cluster::{Cluster, Pause, Peer, Unanswered},
     config::Config,
@@ -403,13 +404,13 @@ pub(super) async fn claim(node: &Node, id: TxId, losses: u32, keys: &Keys, deadl
 
 /// Gives back what was claimed. Who does not hear it gives it back after a moment.
 pub(super) fn release(node: &Arc<Node>, id: TxId, keys: Keys) {
-    let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+    if tokio::runtime::Handle::try_current().is_err() {
         // The process ends.
         return;
-    };
+    }
     for to in keys.into_keys() {
         let node = node.clone();
-        runtime.spawn(async move {
+        spawn(async move {
             let deadline = Instant::now() + CLAIMING_MAX;
             let forms = Forms {
                 job: |id, slot| unasked(TxJob::Release(id), slot),

@@ -106,6 +106,11 @@ impl<K: Ord + Clone> Held<K> {
         !self.is_empty() && self.keys().by_key.contains_key(key)
     }
 
+    /// Whether a key between these is held at this moment.
+    pub(crate) fn is_held_between(&self, from: Bound<&K>, to: Bound<&K>) -> bool {
+        !self.is_empty() && self.keys().by_key.range((from, to)).next().is_some()
+    }
+
     /// Whether a key of this range is held at this moment.
     pub(crate) fn is_held_within(&self, range: &KeyRange<K>) -> bool {
         let Some(bounds) = range.bounds().filter(|_| !self.is_empty()) else {

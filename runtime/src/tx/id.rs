@@ -10,19 +10,23 @@ use std::{
 };
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use uuid::Uuid;
+
+use crate::ambient::{is_simulated, unique};
 
 /// A transaction, for as long as it is tried. Written as 32 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct TxId(u128);
 
 /// Where this process begins to count. Two processes do not meet: each begins at random, in a space that none goes through.
-static FIRST: LazyLock<u128> = LazyLock::new(|| Uuid::new_v4().as_u128());
+static FIRST: LazyLock<u128> = LazyLock::new(|| unique().as_u128());
 static COUNT: AtomicU64 = AtomicU64::new(0);
 
 impl TxId {
     /// One that nobody else has.
     pub(crate) fn new() -> Self {
+        if is_simulated() {
+            return Self(unique().as_u128());
+        }
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         Self(FIRST.wrapping_add(count.into()))
     }

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap, btree_map::Entry};
 
-use super::{Bug, KeyRange, TxId, is_broken};
+use super::{KeyRange, TxId};
+use crate::broken::{Bug, is_broken};
 
 /// Who has a key. Readers may be many; a writer is alone, but for itself.
 #[derive(Debug, Default)]

@@ -8,7 +8,6 @@ use axum::{
 };
 use bytes::Bytes;
 use tokio::time::{Instant, sleep, timeout_at};
-use uuid::Uuid;
 
 use super::{
     Commit, Committed, Never, Part, Tx, TxId, ahead,
@@ -16,6 +15,7 @@ use super::{
     reading,
 };
 use crate::{
+    ambient::unique,
     call::{Free, Halt, Why, time_is_up},
     cluster::Pause,
     idempotency,
@@ -92,7 +92,7 @@ where
 
 /// A time that chance chooses.
 fn chance(most: Duration) -> Duration {
-    let random = u32::try_from(Uuid::new_v4().as_u128() & 0xffff).unwrap_or_default();
+    let random = u32::try_from(unique().as_u128() & 0xffff).unwrap_or_default();
     most * random / 0xffff
 }
 

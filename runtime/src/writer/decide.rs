@@ -18,6 +18,7 @@ use super::{
     transact::Writing,
 };
 use crate::{
+    ambient::now_ms,
     conditional::Etag,
     entry::{Edit, Entry},
     idempotency,
@@ -28,7 +29,6 @@ use crate::{
     record::{Answered, FENCE_KEY, Kind, REPLY_KEY, Record},
     state::State,
     stream::Emitted,
-    takeover::now_ms,
     the_entity::TheEntity,
 };
 
@@ -55,7 +55,11 @@ impl<S: State> Running<S> {
 
     pub(super) fn new_group(&mut self) -> Group<S> {
         self.group_number += 1;
-        Group::new(self.group_number)
+        let mut group = Group::new(self.group_number);
+        for record in self.owed.take() {
+            self.push(&mut group, record, Changes::None);
+        }
+        group
     }
 
     fn decide(&mut self, job: Job<S>, group: &mut Group<S>) {

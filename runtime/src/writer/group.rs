@@ -8,7 +8,7 @@ use crate::{
     clock::Moment,
     mailbox::{Answer, Refusal, Slot},
     memory::Changes,
-    record::{Offset, Record},
+    record::{Kind, Offset, Record},
     state::State,
 };
 
@@ -39,6 +39,25 @@ impl<S: State> Group<S> {
             started: Instant::now(),
             sent: None,
         }
+    }
+}
+
+impl<S: State> Group<S> {
+    /// Takes away what repeats its last batch, if that is all that follows it. Whoever waits for it waits for the batch, which says as much.
+    pub(super) fn split_follow_ups(&mut self) -> Vec<Record> {
+        let is_more = |record: &Record| record.kind != Kind::FollowUp;
+        let Some(last) = self.records.iter().rposition(is_more) else {
+            return Vec::new();
+        };
+        if self.records[last].kind != Kind::Batch {
+            return Vec::new();
+        }
+        for waiting in &mut self.waiting {
+            waiting.after = waiting.after.min(last + 1);
+            waiting.record = waiting.record.min(last);
+        }
+        self.changes.truncate(last + 1);
+        self.records.split_off(last + 1)
     }
 }
 

@@ -7,6 +7,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{Running, tx::LOOK_EVERY};
 use crate::{
+    ambient::task,
     log::TopicPartition,
     mailbox::{Job, TxJob, WeakMailbox},
     state::State,
@@ -43,7 +44,7 @@ impl<S: State> Running<S> {
             if tx.finishing.insert((*id, decided.attempt)) {
                 let (mailbox, others) = (tx.mailbox.clone(), tx.others.clone());
                 tx.tasks
-                    .spawn(finish(mailbox, others, *id, decided.clone()));
+                    .spawn(task(finish(mailbox, others, *id, decided.clone())));
             }
         }
         let is_prepared = |(id, attempt): &(TxId, Attempt), _: &mut _| {
@@ -58,7 +59,7 @@ impl<S: State> Running<S> {
                 *asked = None;
                 let (mailbox, others) = (tx.mailbox.clone(), tx.others.clone());
                 tx.tasks
-                    .spawn(ask(mailbox, others, prepared.home.clone(), at));
+                    .spawn(task(ask(mailbox, others, prepared.home.clone(), at)));
             }
         }
     }

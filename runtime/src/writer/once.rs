@@ -8,11 +8,12 @@ use super::{
     group::{Group, Reply, Waiting},
 };
 use crate::{
+    ambient::now_ms,
+    broken::{Bug, is_broken},
     idempotency,
     mailbox::{Answer, Recall, Refusal, RequestId, Slot},
     record::Offset,
     state::State,
-    takeover::now_ms,
 };
 
 /// Requests outside of the writer that run at once with an id; beyond it they are refused.
@@ -49,6 +50,9 @@ impl<S: State> Running<S> {
             } else {
                 Known::Differs
             });
+        }
+        if is_broken(Bug::NoReplies) {
+            return None;
         }
         let remembered = self.replica.fold.reply(&request.id, now_ms())?;
         Some(if remembered.fingerprint == request.fingerprint {

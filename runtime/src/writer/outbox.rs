@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::{Running, group::Group};
 use crate::{
+    ambient::task,
     mailbox::{RETRY_AFTER_SECONDS, StreamJob},
     problem::Problem,
     state::State,
@@ -107,12 +108,12 @@ impl<S: State> Running<S> {
         let tx = &mut self.tx;
         let outlet = tx.outlet.get_or_insert_with(|| {
             let (outlet, entries) = Outlet::new();
-            tx.tasks.spawn(deliver::<S>(
+            tx.tasks.spawn(task(deliver::<S>(
                 self.replica.log.clone(),
                 self.replica.partition.clone(),
                 tx.mailbox.clone(),
                 entries,
-            ));
+            )));
             outlet
         });
         let from = outlet.handed().map_or(0, |handed| handed + 1);

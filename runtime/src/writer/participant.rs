@@ -10,12 +10,13 @@ use super::{
     transact::Writing,
 };
 use crate::{
+    broken::{Bug, is_broken},
     key::{key_text, parse_key},
     mailbox::{Refusal, Slot},
     memory::{Change, Changes, UNKNOWN},
     record::Kind,
     state::State,
-    tx::{Attempt, Bug, Never, Prepare, Prepared, TxId, Vote, Write, is_broken, prepared_key},
+    tx::{Attempt, Never, Prepare, Prepared, TxId, Vote, Write, prepared_key},
 };
 
 /// Transactions that may be prepared at once in one partition; beyond it they are told to try again.

@@ -9,6 +9,7 @@ use super::{
     group::{Group, Waiting},
 };
 use crate::{
+    broken::{Bug, is_broken},
     log::{AppendError, Offsets, Receipt},
     mailbox::Refusal,
     record::{Ballot, Offset, Record},
@@ -136,6 +137,7 @@ impl<S: State> Running<S> {
             AppendError::Full(what) => Refusal::Full(what.clone()),
             // Perhaps it does not refuse a new producer: the next job finds out.
             AppendError::Refused(what) => Refusal::Undone(what.clone()),
+            AppendError::Unknown(what) if is_broken(Bug::Guess) => Refusal::Undone(what.clone()),
             AppendError::Unknown(what) => {
                 warn!(partition = %self.replica.partition, what, "outcome unknown, taking over again");
                 self.metrics.unknown.inc();
@@ -211,9 +213,13 @@ impl<S: State> Running<S> {
     }
 
     pub(super) fn drop_speculation(&mut self) -> VecDeque<(Group<S>, Receipt)> {
-        self.speculation.clear();
+        if !is_broken(Bug::KeepSpeculation) {
+            self.speculation.clear();
+        }
         self.pending_replies.clear();
         self.repairs.clear();
+        // The next tenure finds out by itself.
+        drop(self.owed.take());
         self.drop_transactions();
         std::mem::take(&mut self.in_flight)
     }

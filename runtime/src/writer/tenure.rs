@@ -6,12 +6,14 @@ use bytes::Bytes;
 
 use super::{Order, Running, group::Group};
 use crate::{
+    ambient::now_ms,
+    broken::{Bug, is_broken},
     mailbox::Refusal,
     memory::{Change, Changes, UNKNOWN},
     record::{BATCH_KEY, FENCE_KEY, Kind, Offset, RESERVED_KEY_PREFIX, Record},
     replica::ReplayError,
     state::State,
-    takeover::{TakeoverError, now_ms, take_over},
+    takeover::{TakeoverError, take_over},
     tx::Pending,
 };
 
@@ -73,8 +75,13 @@ impl<S: State> Running<S> {
                 self.metrics.taken_over.set(now);
                 self.tenure = Some(tenure);
                 self.nominated = false;
+                // It is found again among what is torn.
+                drop(self.owed.take());
                 self.take_up_transactions();
-                let torn = self.replica.fold.torn().clone();
+                let mut torn = self.replica.fold.torn().clone();
+                if is_broken(Bug::NoRollForward) {
+                    torn.clear();
+                }
                 self.metrics.rolled_forward.inc_by(torn.len() as u64);
                 let is_open = self.replica.fold.has_open_batch();
                 let mut group = self.rewrite(torn, Kind::FollowUp);
@@ -134,7 +141,7 @@ impl<S: State> Running<S> {
 
     /// Appends again what a stale record may hide from compaction (rule 6), in order with the other writes.
     pub(super) fn repair(&mut self) {
-        if self.tenure.is_none() {
+        if self.tenure.is_none() || is_broken(Bug::NoRepair) {
             return;
         }
         let dirty = self.replica.fold.dirty();

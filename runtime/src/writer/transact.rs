@@ -14,7 +14,9 @@ use super::{
     once::Known,
 };
 use crate::{
+    ambient::task,
     batch,
+    broken::{Bug, is_broken},
     key::{key_text, parse_key},
     log::TopicPartition,
     mailbox::{Job, Refusal, RequestId, Slot, TxJob, WeakMailbox},
@@ -23,8 +25,8 @@ use crate::{
     state::State,
     stream::{Emitted, Taking},
     tx::{
-        Attempt, Bug, Commit, Committed, Decided, Fate, KeyRange, Lost, Never, Others, Part,
-        Pending, Prepare, TxId, Version, Vote, Write, decided_key, is_broken,
+        Attempt, Commit, Committed, Decided, Fate, KeyRange, Lost, Never, Others, Part, Pending,
+        Prepare, TxId, Version, Vote, Write, decided_key,
     },
 };
 
@@ -207,13 +209,13 @@ impl<S: State> Running<S> {
         self.tx.locks.lock(id, reads, ranges, own.written_keys());
         self.release(id, group);
         let participants = others.iter().map(|(to, _)| to.clone()).collect();
-        self.tx.tasks.spawn(coordinate(
+        self.tx.tasks.spawn(task(coordinate(
             self.tx.mailbox.clone(),
             self.tx.others.clone(),
             self.replica.partition.clone(),
             (id, attempt),
             others.clone(),
-        ));
+        )));
         let run = Run {
             attempt,
             number,
@@ -349,7 +351,7 @@ impl<S: State> Running<S> {
         }
         for to in run.others {
             let told = self.tx.others.abort(&to, id, attempt);
-            self.tx.tasks.spawn(async move { drop(told.await) });
+            self.tx.tasks.spawn(task(async move { drop(told.await) }));
         }
         let free = self.tx.locks.unlock(id);
         self.unpark(free, group);

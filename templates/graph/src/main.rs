@@ -47,3 +47,36 @@ async fn person(tx: &Tx, name: &str) -> Result<Person> {
 }
 
 memgen::main!(Person, follow, between);
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use memgen::testing::Simulation;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// Three nodes in memory, in milliseconds; each seed is another interleaving, and always the same one.
+    #[test]
+    fn a_crash_leaves_nothing_half_done() {
+        Simulation::seeds(0..10, async |world| {
+            let cluster = world
+                .cluster(|| memgen::service!(Person, follow, between), 3)
+                .await;
+            let follows = cluster.node(0).post("/follow/ann/bob").try_send();
+            let follows = world.spawn(follows);
+            // Somewhere in the middle of it.
+            world
+                .advance(Duration::from_micros(world.seed() * 700))
+                .await;
+            cluster.crash(0);
+            drop(follows.await);
+            let between: Value = cluster.node(1).get("/between/ann/bob").await.json();
+            assert_eq!(between["follows"], between["followed"]);
+            cluster.node(2).post("/follow/ann/bob").await.expect(204);
+            let between: Value = cluster.node(1).get("/between/ann/bob").await.json();
+            assert_eq!(between, json!({ "follows": true, "followed": true }));
+        });
+    }
+}

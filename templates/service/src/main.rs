@@ -40,3 +40,32 @@ impl Counter {
 }
 
 memgen::main!(Counter);
+
+#[cfg(test)]
+mod tests {
+    use memgen::testing::Simulation;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// Three nodes in memory, in milliseconds; each seed is another interleaving, and always the same one.
+    #[test]
+    fn each_step_counts_once() {
+        Simulation::seeds(0..10, async |world| {
+            let cluster = world.cluster(|| memgen::service!(Counter), 3).await;
+            let add = |node: usize, request: &str| {
+                let post = cluster.node(node).post("/counters/apples/add");
+                post.once(request).json(&json!({ "by": 1 }))
+            };
+            add(0, "first").await.expect(200);
+            // It is in the log, and its owner does not learn of it.
+            cluster.log().lose_next_acknowledgement();
+            add(1, "second").await.expect(200);
+            // A client that was not answered asks again, at another node.
+            cluster.crash(1);
+            add(2, "second").await.expect(200);
+            let counter: Value = cluster.node(0).get("/counters/apples").await.json();
+            assert_eq!(counter["count"], 2);
+        });
+    }
+}

@@ -3,7 +3,7 @@
 use uuid::{Builder, Uuid, Version};
 
 use super::{decision::KeyKind, pattern::varied, schema::Schema};
-use crate::takeover::now_ms;
+use crate::ambient::now_ms;
 
 /// 2020-01-01, in milliseconds since 1970: 40 bits of milliseconds last until 2054.
 const START_MS: u64 = 1_577_836_800_000;

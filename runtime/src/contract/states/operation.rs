@@ -260,7 +260,7 @@ impl StateOperation {
 
     /// Sets in the entity what the server sets.
     pub(crate) fn fill(&self, before: Option<&Value>, entity: &mut Value) {
-        let now_ms = crate::takeover::now_ms();
+        let now_ms = crate::ambient::now_ms();
         for filled in &self.entity.fill {
             filled.apply(before, entity, now_ms);
         }

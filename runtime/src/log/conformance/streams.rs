@@ -5,9 +5,9 @@ use futures_util::future::join_all;
 
 use super::{read_all, topic};
 use crate::{
+    ambient::now_ms,
     log::{Log, LogError, TopicPartition},
     record::{Answered, Ballot, Kind, Record},
-    takeover::now_ms,
 };
 
 fn event(number: u64, origin: Option<&str>) -> Record {

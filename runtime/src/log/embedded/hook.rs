@@ -1,7 +1,7 @@
 //! Where tests let the disk fail or the process stop.
 
 use std::io;
-#[cfg(feature = "simulation")]
+#[cfg(feature = "testing")]
 use std::sync::Arc;
 
 /// A moment at which the disk may fail.
@@ -29,25 +29,25 @@ pub enum Step {
 /// What happens at each [`Step`].
 #[derive(Clone, Default)]
 pub struct Hook {
-    #[cfg(feature = "simulation")]
+    #[cfg(feature = "testing")]
     hook: Option<Arc<dyn Fn(Step) -> io::Result<()> + Send + Sync>>,
 }
 
 impl Hook {
     /// Calls `hook` at each step; its error is taken for the disk's.
-    #[cfg(feature = "simulation")]
+    #[cfg(feature = "testing")]
     pub fn new(hook: impl Fn(Step) -> io::Result<()> + Send + Sync + 'static) -> Self {
         Self {
             hook: Some(Arc::new(hook)),
         }
     }
 
-    #[cfg(feature = "simulation")]
+    #[cfg(feature = "testing")]
     pub(super) fn at(&self, step: Step) -> io::Result<()> {
         self.hook.as_ref().map_or(Ok(()), |hook| hook(step))
     }
 
-    #[cfg(not(feature = "simulation"))]
+    #[cfg(not(feature = "testing"))]
     #[expect(
         clippy::unused_self,
         clippy::unnecessary_wraps,

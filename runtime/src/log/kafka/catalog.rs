@@ -154,7 +154,7 @@ fn entry(key: String, value: Option<String>) -> Record {
         place: None,
         ballot: Ballot::FOREIGN,
         kind: Kind::Data,
-        timestamp_ms: crate::takeover::now_ms(),
+        timestamp_ms: crate::ambient::now_ms(),
         schema: 0,
         answered: None,
         key: key.into(),

@@ -33,6 +33,8 @@ pub(super) struct World {
     rng: Rng,
     faults: Faults,
     pub(super) full: bool,
+    /// What becomes of the next append.
+    pub(super) cue: Option<Cue>,
     topics: BTreeMap<String, Topic>,
     layouts: BTreeMap<(String, u64), KeptLayout>,
     partitions: BTreeMap<TopicPartition, Partition>,
@@ -49,6 +51,15 @@ pub(super) struct World {
     sent: Arc<Notify>,
     /// Told when a client is not cut off any more.
     mended: Arc<Notify>,
+}
+
+/// What a test wants of the next append.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cue {
+    /// It is refused, and nothing of it is ever there.
+    Fail,
+    /// It lands, and whoever sent it does not learn of it.
+    LoseAck,
 }
 
 #[derive(Debug, Default)]
@@ -115,6 +126,7 @@ impl World {
             rng: Rng::with_seed(seed),
             faults: Faults::none(),
             full: false,
+            cue: None,
             topics: BTreeMap::new(),
             layouts: BTreeMap::new(),
             partitions: BTreeMap::new(),
@@ -335,13 +347,20 @@ impl World {
             }
             _ => {}
         }
-        if self.producer(id).state == ProducerState::Working && self.chance(self.faults.ack_lost) {
+        let cue = self.cue.take();
+        if cue == Some(Cue::Fail) {
+            self.producer(id).state = ProducerState::Full;
+            return refuse("the test wants it so");
+        }
+        let lost = cue.is_some() || self.chance(self.faults.ack_lost);
+        if self.producer(id).state == ProducerState::Working && lost {
             self.begin_to_fail(id, true, now);
         }
         if self.cut_off.contains(&client) {
             self.begin_to_fail(id, false, now);
         }
         let lands = match self.producer(id).state {
+            _ if cue.is_some() => records.len(),
             ProducerState::Failing { may_land, .. } => {
                 self.lands_of_failing(if may_land { records.len() } else { 0 })
             }

@@ -15,6 +15,7 @@ use super::{
     partition,
 };
 use crate::{
+    broken::{Bug, set_broken},
     budget::Budget,
     conditional::Conditions,
     log::{
@@ -27,8 +28,8 @@ use crate::{
     replica::Replica,
     simulation::{HORIZON, Pile, topic},
     tx::{
-        Attempt, Bug, Commit, Committed, Listing, Never, Part, Prepare, Range, TxId, Version, Vote,
-        Write, set_broken,
+        Attempt, Commit, Committed, Listing, Never, Part, Prepare, Range, TxId, Version, Vote,
+        Write,
     },
 };
 

@@ -13,15 +13,13 @@ use super::{
     partition,
 };
 use crate::{
+    broken::{Bug, is_broken},
     conditional::Conditions,
     mailbox::{Command, Job, Mailbox, RequestId, TxJob},
     memory::Memory,
     partitions::just,
     prelude::*,
-    tx::{
-        Bug, Claim, Commit, Committed, Listing, Part, Range, Read, TxId, Version, Was, Write,
-        is_broken,
-    },
+    tx::{Claim, Commit, Committed, Listing, Part, Range, Read, TxId, Version, Was, Write},
 };
 
 const RUNS_MAX: u32 = 8;

@@ -67,7 +67,7 @@ async fn an_owner_is_as_current_as_what_it_sent() {
 async fn one_is_made_when_it_is_worth_while() {
     let world = World::new().await;
     let (clock, depot) = (Arc::new(world.clock.clone()), Arc::new(world.depot.clone()));
-    let common = Snapshots::new(clock, Some(depot), 100, Pace::Simulated);
+    let common = Snapshots::new(clock, Some(depot), 100);
     let metrics = Metrics::new().partition(&partition());
     let keeper = Keeper::new(common, partition(), retention(), 7, None, metrics);
     // At the start, and after one at 1000.

@@ -29,7 +29,7 @@ pub(super) fn items<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u64>, D::E
 /// One that makes a snapshot once the log has grown by so many records.
 fn keeper(depot: &Depot, records_min: u64) -> Arc<Keeper> {
     let (clock, depot) = (Arc::new(SimulatedClock::new()), Arc::new(depot.clone()));
-    let common = Snapshots::new(clock, Some(depot), records_min, Pace::Simulated);
+    let common = Snapshots::new(clock, Some(depot), records_min);
     let retention = Retention {
         topic_id: "cluster/pile@1".to_owned(),
         deletions: Duration::from_secs(7 * 24 * 3600),

@@ -1,0 +1,351 @@
+//! One run of a plan: faults, then quiet, then the checks.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
+};
+
+use memgen::{
+    log::TopicPartition,
+    record::Kind as RecordKind,
+    testing::{Cluster, Compaction, Faults, Level, Simulation, World},
+};
+use serde_json::Value;
+use tokio::{task::JoinHandle, time::timeout};
+
+use super::{
+    checker::check,
+    client::{Did, Fate, Told, client},
+    plan::{DELETIONS_KEPT, Harm, KEPT, NAMES, Plan},
+    service::{Pile, TOPICS, service},
+};
+
+/// Within this time after the last fault everything is served again.
+const LIVES_WITHIN: Duration = Duration::from_secs(60);
+/// Within this time nothing is left of what was asked for.
+const QUIET_AFTER: Duration = Duration::from_secs(15);
+/// So long an answer is waited for in the end.
+const PATIENCE: Duration = Duration::from_secs(40);
+/// So many lines of the trace are printed.
+const LINES: usize = 400;
+
+/// How much happened.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counts {
+    /// Operations that were answered.
+    pub answered: usize,
+    /// Those of which nobody knows what became of them.
+    pub unknown: usize,
+    /// Barriers in the logs.
+    pub takeovers: usize,
+    /// What happened to nodes and the log.
+    pub harms: usize,
+    /// The hash of the whole history.
+    pub hash: u64,
+}
+
+impl Counts {
+    /// Adds another history.
+    pub const fn add(&mut self, other: &Self) {
+        self.answered += other.answered;
+        self.unknown += other.unknown;
+        self.takeovers += other.takeovers;
+        self.harms += other.harms;
+        self.hash ^= other.hash;
+    }
+}
+
+/// What is wrong with a history.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// Which check found it.
+    pub kind: &'static str,
+    /// What it found.
+    pub what: String,
+}
+
+/// Runs a plan. `trace` says whether, and of which level, what nodes say is printed if it fails.
+///
+/// # Errors
+/// What is wrong.
+pub fn run(plan: &Plan, trace: Option<Level>) -> Result<Counts, Failure> {
+    let lines = if trace.is_some() { LINES } else { 0 };
+    let simulation = Simulation::new(plan.seed)
+        .faults(faults())
+        .trace(trace.unwrap_or(Level::ERROR), lines);
+    let ran = catch_unwind(AssertUnwindSafe(|| {
+        simulation.run(async |world| history(&world, plan, lines).await)
+    }));
+    ran.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
+        Err(Failure {
+            kind: "panic",
+            what: text.unwrap_or_default(),
+        })
+    })
+}
+
+fn compaction() -> Compaction {
+    Compaction {
+        every: Duration::from_secs(1),
+        lag: KEPT,
+        deletions: Some(DELETIONS_KEPT),
+    }
+}
+
+fn faults() -> Faults {
+    Faults {
+        foreign: 0.0,
+        compaction: Some(compaction()),
+        ..Faults::some()
+    }
+}
+
+async fn history(world: &World, plan: &Plan, lines: usize) -> Result<Counts, Failure> {
+    let done = checked(world, plan).await;
+    if done.is_err() {
+        for line in world.trace(lines) {
+            eprintln!("{line}");
+        }
+    }
+    done
+}
+
+async fn checked(world: &World, plan: &Plan) -> Result<Counts, Failure> {
+    let cluster = world.cluster_with(service, plan.nodes, |config| {
+        config.snapshot_records = 20;
+        config.replicas = 1;
+    });
+    cluster.ready().await;
+    let clients = plan.clients.iter().enumerate();
+    let clients: Vec<_> = clients
+        .map(|(number, steps)| world.spawn(client(cluster.clone(), steps.clone(), number)))
+        .collect();
+    let mut stops = Vec::new();
+    for (at, harm) in &plan.harms {
+        let rest = at.saturating_sub(world.elapsed());
+        world.advance(rest).await;
+        stops.extend(inflict(world, &cluster, *harm));
+    }
+    let (mut dids, mut flags) = (Vec::new(), BTreeMap::new());
+    for client in clients {
+        let deeds = client.await.expect("a client does not panic");
+        dids.extend(deeds.dids);
+        flags.extend(deeds.flags);
+    }
+    world.log().set_full(false);
+    world.log().set_faults(Faults {
+        compaction: Some(compaction()),
+        ..Faults::none()
+    });
+    cluster.heal();
+    for stop in stops {
+        if timeout(LIVES_WITHIN, stop).await.is_err() {
+            return Err(Failure {
+                kind: "liveness",
+                what: format!("a node does not stop within {LIVES_WITHIN:?} after the last fault"),
+            });
+        }
+    }
+    for node in 0..plan.nodes {
+        cluster.restart(node);
+    }
+    let lives = timeout(LIVES_WITHIN, async {
+        cluster.ready().await;
+        // What a client gave up may still be carried out.
+        world.advance(QUIET_AFTER).await;
+        state(&cluster, 0).await
+    });
+    let Ok(last) = lives.await else {
+        return Err(Failure {
+            kind: "liveness",
+            what: format!("not everything is served {LIVES_WITHIN:?} after the last fault"),
+        });
+    };
+    let wrong = |kind| move |what| Failure { kind, what };
+    check(&dids, &last.piles).map_err(|(kind, what)| Failure { kind, what })?;
+    check_flags(&flags, &last.flags).map_err(wrong("flags"))?;
+    if plan.ages {
+        world.advance(KEPT + DELETIONS_KEPT).await;
+    }
+    copies_agree(&cluster, plan.nodes)
+        .await
+        .map_err(wrong("copies"))?;
+    // Whoever reads the log alone sees the same.
+    for node in 0..plan.nodes {
+        cluster.crash(node);
+        cluster.lose_snapshots(node);
+        cluster.restart(node);
+    }
+    cluster.ready().await;
+    let replayed = state(&cluster, plan.nodes - 1).await;
+    if replayed != last {
+        return Err(Failure {
+            kind: "replay",
+            what: format!("{last:?} was replayed as {replayed:?}"),
+        });
+    }
+    Ok(counts(world, plan, &dids, &flags))
+}
+
+fn counts(world: &World, plan: &Plan, dids: &[Did], flags: &BTreeMap<u64, Fate>) -> Counts {
+    let answered = dids
+        .iter()
+        .filter(|did| matches!(did.told, Told::Seen(_)))
+        .count();
+    let unknown = dids
+        .iter()
+        .filter(|did| matches!(did.told, Told::Unknown))
+        .count();
+    let partitions = TOPICS
+        .iter()
+        .flat_map(|(topic, count)| (0..*count).map(|number| TopicPartition::new(*topic, number)));
+    // Each was put there, and some were deleted.
+    let known = flags.values().map(|fate| match fate {
+        Fate::There => 1,
+        Fate::Gone => 2,
+        Fate::Unknown | Fate::Lost => 0,
+    });
+    let answered = answered + known.sum::<usize>();
+    let barriers = partitions.map(|partition| {
+        let history = world.log().history(&partition);
+        let barriers = history
+            .iter()
+            .filter(|(_, record)| record.kind == RecordKind::Barrier);
+        barriers.count()
+    });
+    Counts {
+        answered,
+        unknown,
+        takeovers: barriers.sum(),
+        harms: plan.harms.len(),
+        hash: world.trace_hash(),
+    }
+}
+
+/// What takes its time is a task.
+fn inflict(world: &World, cluster: &Cluster, harm: Harm) -> Option<JoinHandle<()>> {
+    match harm {
+        Harm::Crash(node) => cluster.crash(node),
+        Harm::Restart { node, forgets } => {
+            if !cluster.is_running(node) {
+                if forgets {
+                    cluster.lose_snapshots(node);
+                }
+                cluster.restart(node);
+            }
+        }
+        Harm::Stop(node) => {
+            let cluster = cluster.clone();
+            return Some(world.spawn(async move { cluster.stop(node).await }));
+        }
+        Harm::Pause(node) => cluster.pause(node),
+        Harm::Partition(one, other) => cluster.partition(one, other),
+        Harm::Cut(from, to) => cluster.cut(from, to),
+        Harm::Break(one, other) => cluster.break_connections(one, other),
+        Harm::NoLog(node) => cluster.cut_off_from_log(node, true),
+        Harm::NoCoordinator(node) => cluster.cut_off_from_coordinator(node, true),
+        Harm::Expire(node) => cluster.expire_session(node),
+        Harm::Full => world.log().set_full(true),
+        Harm::Room => world.log().set_full(false),
+        Harm::LoseAck => world.log().lose_next_acknowledgement(),
+        Harm::FailAppend => world.log().fail_next_append(),
+        Harm::Heal => cluster.heal(),
+    }
+    None
+}
+
+/// All that there is.
+#[derive(Debug, PartialEq, Eq)]
+struct State {
+    piles: BTreeMap<String, Vec<u64>>,
+    flags: BTreeSet<u64>,
+}
+
+/// All that there is, as a node shows it.
+async fn state(cluster: &Cluster, node: usize) -> State {
+    State {
+        piles: piles(cluster, node).await,
+        flags: flags(cluster, node).await,
+    }
+}
+
+/// All flags; asked for again until all partitions show theirs.
+async fn flags(cluster: &Cluster, node: usize) -> BTreeSet<u64> {
+    loop {
+        let sent = cluster.node(node).get("/flags?limit=1000").try_send();
+        if let Ok(Ok(reply)) = timeout(PATIENCE, sent).await
+            && reply.status() == 200
+        {
+            let page = reply.json::<Value>();
+            let flags = page["items"].as_array().into_iter().flatten();
+            return flags.filter_map(|flag| flag["item"].as_u64()).collect();
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Whether what clients know of flags can be right.
+fn check_flags(known: &BTreeMap<u64, Fate>, last: &BTreeSet<u64>) -> Result<(), String> {
+    for (item, fate) in known {
+        let there = last.contains(item);
+        match fate {
+            Fate::Lost => return Err(format!("{item} was put there, and was not found")),
+            Fate::There if !there => return Err(format!("{item} was put there, and is lost")),
+            Fate::Gone if there => return Err(format!("{item} was deleted, and is there")),
+            Fate::There | Fate::Gone | Fate::Unknown => {}
+        }
+    }
+    Ok(())
+}
+
+/// All piles, as a strict read at a node shows them; asked for again until it does.
+async fn piles(cluster: &Cluster, node: usize) -> BTreeMap<String, Vec<u64>> {
+    let mut piles = BTreeMap::new();
+    for name in NAMES {
+        loop {
+            let get = cluster.node(node).get(&format!("/piles/{name}"));
+            let sent = get.header("memgen-read", "strict").try_send();
+            if let Ok(Ok(reply)) = timeout(PATIENCE, sent).await {
+                match reply.status() {
+                    200 => {
+                        piles.insert(name.to_owned(), reply.json::<Pile>().items);
+                        break;
+                    }
+                    404 => break,
+                    _ => {}
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+    piles
+}
+
+/// All nodes that show a partition at the same position show the same.
+async fn copies_agree(cluster: &Cluster, nodes: usize) -> Result<(), String> {
+    let mut digests: BTreeMap<(String, u64), (usize, String)> = BTreeMap::new();
+    for node in 0..nodes {
+        let status: Value = cluster.node(node).admin("/status").await.json();
+        for partition in status["partitions"].as_array().into_iter().flatten() {
+            if partition["phase"] == "elsewhere" {
+                continue;
+            }
+            let name = format!("{}/{}", partition["topic"], partition["partition"]);
+            let position = partition["position"].as_u64().unwrap_or_default();
+            let digest = partition["digest"].to_string();
+            let first = digests
+                .entry((name.clone(), position))
+                .or_insert_with(|| (node, digest.clone()));
+            if first.1 != digest {
+                return Err(format!(
+                    "{name} at {position} is {} at node {}, and {digest} at node {node}",
+                    first.1, first.0
+                ));
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,85 @@
+//! The service under test.
+
+use memgen::{Service, prelude::*};
+
+/// Its topics, and how many partitions each of them has.
+pub(super) const TOPICS: [(&str, u32); 2] = [("piles", 3), ("flags", 2)];
+
+/// A name, and all that was appended to it.
+#[stateful_api(path = "/piles", topic = "piles", partitions = 3, crud(get, list))]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub(super) struct Pile {
+    #[key]
+    pub(super) name: String,
+    pub(super) items: Vec<u64>,
+}
+
+#[handlers]
+impl Pile {
+    /// Appends an item.
+    #[post("/{name}/items")]
+    fn append(entry: &mut Entry<Self>, name: String, item: Json<u64>) -> Json<Pile> {
+        let pile = entry.or_insert_with(|| Pile {
+            name,
+            items: Vec::new(),
+        });
+        pile.items.push(item.0);
+        Json(pile.clone())
+    }
+}
+
+/// Something that is there until it is deleted, and then never again.
+#[stateful_api(
+    path = "/flags",
+    topic = "flags",
+    partitions = 2,
+    crud(get, list, put, delete)
+)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub(super) struct Flag {
+    #[key]
+    pub(super) item: u64,
+}
+
+/// What is appended to several piles at once.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub(super) struct Appends {
+    pub(super) names: Vec<String>,
+    pub(super) item: u64,
+}
+
+/// Appends an item to several piles, and shows them.
+#[handler(post, "/appends")]
+async fn append_to_all(tx: &mut Tx, appends: Json<Appends>) -> Result<Json<Vec<Pile>>> {
+    let Appends { names, item } = appends.0;
+    let mut piles = Vec::new();
+    for name in names {
+        let pile = tx.get::<Pile>(&name).await?;
+        let mut pile = pile.unwrap_or_else(|| Pile {
+            name,
+            items: Vec::new(),
+        });
+        pile.items.push(item);
+        tx.put(pile.clone())?;
+        piles.push(pile);
+    }
+    Ok(Json(piles))
+}
+
+/// Shows several piles as they are at one moment.
+#[handler(post, "/looks")]
+async fn look(tx: &Tx, names: Json<Vec<String>>) -> Result<Json<Vec<Pile>>> {
+    let mut piles = Vec::new();
+    for name in names.0 {
+        let pile = tx.get::<Pile>(&name).await?;
+        piles.push(pile.unwrap_or_else(|| Pile {
+            name,
+            items: Vec::new(),
+        }));
+    }
+    Ok(Json(piles))
+}
+
+pub(super) fn service() -> Service {
+    memgen::service!(Pile, Flag, append_to_all, look)
+}
