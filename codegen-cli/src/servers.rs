@@ -1,8 +1,8 @@
-//! Kafka and ZooKeeper for development and tests: fetched once from Maven Central, started, stopped, killed.
+//! Kafka, ZooKeeper and a registry of schemas, for development and tests: fetched once from Maven Central, started, stopped, killed.
 //!
 //! - [`jars`]: what Java needs, fetched by Maven into a cache.
 //! - [`process`]: one server process, its folder and its output.
-//! - [`kafka`], [`zookeeper`]: the settings of a group of each.
+//! - [`kafka`], [`zookeeper`]: the settings of a group of each; [`apicurio`]: those of a registry of schemas.
 //! - [`background`]: `memgen servers up|down`.
 //!
 //! ```no_run
@@ -19,6 +19,7 @@
 //! # }
 //! ```
 
+pub mod apicurio;
 pub mod background;
 pub mod jars;
 pub mod kafka;
@@ -34,7 +35,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use self::{jars::Jars, kafka::Kafka, process::Server, zookeeper::ZooKeeper};
+pub use self::{
+    apicurio::Apicurio, jars::Jars, kafka::Kafka, process::Server, zookeeper::ZooKeeper,
+};
 
 /// How long a server may take to answer on its port.
 const START_TIMEOUT: Duration = Duration::from_secs(90);

@@ -37,6 +37,7 @@ struct Input {
     function: String,
     phase: String,
     stopped_because: Option<String>,
+    waiting_for: Option<String>,
     position: u64,
     lag: u64,
 }
@@ -388,9 +389,10 @@ impl fmt::Display for Overview {
                 f,
                 "{topic}/{partition}, taken in by {function}: at {position}, {lag} behind"
             )?;
-            match &input.stopped_because {
-                Some(why) => writeln!(f, ", stopped {why}")?,
-                None => writeln!(f)?,
+            match (&input.stopped_because, &input.waiting_for) {
+                (Some(why), _) => writeln!(f, ", stopped {why}")?,
+                (None, Some(what)) => writeln!(f, ", waits for {what}")?,
+                (None, None) => writeln!(f)?,
             }
         }
         Ok(())
@@ -474,7 +476,9 @@ mod tests {
             ],
             "inputs": [
                 {"topic": "edges", "partition": 0, "function": "linked", "phase": "reading", "position": 7, "lag": 2, "event_time_ms": 5},
-                {"topic": "edges", "partition": 1, "function": "linked", "phase": "elsewhere", "position": 0, "lag": 0, "event_time_ms": 0}
+                {"topic": "edges", "partition": 1, "function": "linked", "phase": "elsewhere", "position": 0, "lag": 0, "event_time_ms": 0},
+                {"topic": "edges", "partition": 2, "function": "linked", "phase": "reading", "position": 0, "lag": 1, "event_time_ms": 0,
+                 "waiting_for": "the schema registry, for the schema 3: no route"}
             ]
         }"#,
         );
@@ -507,6 +511,7 @@ vertex/3   leaderless   -      a (-0, 5 ms)      0     0     0 B         0      
 vertex/0 is in doubt for 1200 ms of transaction 07: vertex/2 knows what became of it
 vertex/1 halted: a bad record
 edges/0, taken in by linked: at 7, 2 behind
+edges/2, taken in by linked: at 0, 1 behind, waits for the schema registry, for the schema 3: no route
 edges/1, taken in by linked: at 3, 4 behind, stopped at offset 3: 404: no such vertex
 ";
         assert_eq!(overview.to_string(), expected);

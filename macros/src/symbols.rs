@@ -39,15 +39,17 @@ pub(crate) const EVENT_WORDS: [&str; 4] = [TOPIC, KEY, DEAD_LETTERS, FORMAT];
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     Json,
+    Avro,
     Bytes,
 }
 
 impl Format {
-    pub(crate) const WORDS: [&str; 2] = ["json", "bytes"];
+    pub(crate) const WORDS: [&str; 3] = ["json", "avro", "bytes"];
 
     pub(crate) fn of(word: &str) -> Option<Self> {
         Some(match word {
             "json" => Self::Json,
+            "avro" => Self::Avro,
             "bytes" => Self::Bytes,
             _ => return None,
         })

@@ -99,6 +99,8 @@ pub struct Config {
     pub kafka: KafkaConfig,
     /// A file with events for the topics that the service takes in, where the log is embedded.
     pub replay: Option<PathBuf>,
+    /// Where the schemas of events are whose format is Avro. The folder `schemas` below [`data`](Self::data) if `None` and the log is embedded.
+    pub schema_registry: Option<SchemaRegistry>,
     /// How many records the log of a partition grows at least before a new snapshot of it is kept; none are if 0.
     pub snapshot_records: u64,
     /// What opens the operations of a document that demand to know who asks: the name of a security scheme, and a key, a token or `user:password` for it.
@@ -190,6 +192,16 @@ pub enum CoordinatorChoice {
     Local,
     /// A ZooKeeper ensemble, for nodes of any process.
     ZooKeeper(Address),
+}
+
+/// Where schemas of Avro are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SchemaRegistry {
+    /// At a registry that speaks Confluent's REST API: the URL of what comes before `/subjects` and `/schemas`.
+    Http(String),
+    /// In a folder: `7.avsc` has the id 7.
+    Folder(PathBuf),
 }
 
 /// How lines of the operator's log look.
@@ -340,6 +352,7 @@ impl Default for Config {
             embedded: EmbeddedConfig::default(),
             kafka: KafkaConfig::default(),
             replay: None,
+            schema_registry: None,
             snapshot_records: 10_000,
             credentials: Vec::new(),
             log_format: LogFormat::default(),

@@ -153,6 +153,51 @@ impl<S: State> Entry<S> {
         self.emits.bytes(topic, key.into(), value.into());
     }
 
+    /// Emits a value of Avro in Confluent's wire format, by the schema of its type (`#[derive(AvroSchema)]` of the crate `apache-avro`), which is registered as `TOPIC-value`. As long as the
+    /// registry is away, or refuses the schema, it stays in the outbox with all that is emitted after it. See [`emit`](Self::emit).
+    ///
+    /// ```
+    /// use apache_avro::AvroSchema;
+    /// use memgen::prelude::*;
+    ///
+    /// #[stateful_api(path = "/door", crud(get))]
+    /// #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+    /// pub struct Door {
+    ///     #[key]
+    ///     pub id: u32,
+    ///     pub opened: i64,
+    /// }
+    ///
+    /// /// What others read.
+    /// #[derive(Serialize, AvroSchema)]
+    /// struct Opened {
+    ///     door: i64,
+    ///     times: i64,
+    /// }
+    ///
+    /// #[handlers]
+    /// impl Door {
+    ///     #[post("/{id}/open")]
+    ///     fn open(entry: &mut Entry<Self>) {
+    ///         let id = *entry.key();
+    ///         let door = entry.or_insert_with(|| Door { id, opened: 0 });
+    ///         door.opened += 1;
+    ///         let opened = Opened { door: id.into(), times: door.opened };
+    ///         entry.emit_avro("opened", id, &opened);
+    ///     }
+    /// }
+    /// # fn main() {}
+    /// ```
+    #[cfg(feature = "avro")]
+    pub fn emit_avro<T: apache_avro::AvroSchema + Serialize + 'static>(
+        &mut self,
+        topic: &str,
+        key: impl Display,
+        value: &T,
+    ) {
+        self.emits.avro(topic, &key, value);
+    }
+
     /// Removes the entity. Returns it if there was one.
     pub fn remove(&mut self) -> Option<S> {
         let removed = self.get().cloned();

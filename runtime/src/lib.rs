@@ -73,6 +73,11 @@ mod replay_progress;
 pub mod replica;
 pub mod reply;
 mod route;
+#[cfg(feature = "avro")]
+mod schemas;
+#[cfg(not(feature = "avro"))]
+#[path = "no_schemas.rs"]
+mod schemas;
 mod select;
 pub mod server;
 mod service;

@@ -15,6 +15,7 @@ use crate::{
     metrics::Metrics,
     partitions::Partitions,
     problem::Problem,
+    schemas::Schemas,
     state::State,
     stream::{Intake, Taker},
     tx::{Lost, Places},
@@ -38,6 +39,8 @@ pub(crate) struct Node {
     takers: HashMap<(TypeId, &'static str), Arc<dyn Any + Send + Sync>>,
     /// The topics that this process feeds with events itself.
     pub(crate) intake: Option<Arc<Intake>>,
+    /// By which events are read whose format is Avro.
+    pub(crate) schemas: Arc<Schemas>,
 }
 
 impl Node {
@@ -58,6 +61,7 @@ impl Node {
             home_topic: None,
             takers: HashMap::new(),
             intake: None,
+            schemas: Arc::default(),
         }
     }
 

@@ -12,7 +12,7 @@ pub use crate::{
     call::{Call, CallFuture, Free, Halt, Keyed},
     operation::Operation,
     service::{AsPart, FreePart, InputPart, Probe, StatePart, StateWithHandlersPart},
-    stream::{Declared, EventRan, Input, decode_bytes, decode_json},
+    stream::{Declared, EventRan, Format, Input},
     tx::Ran,
 };
 

@@ -52,6 +52,7 @@ use crate::{
     planner::Planner,
     replay_progress::ReplayProgress,
     route::{Endpoint, router},
+    schemas::Schemas,
     service::{Service, Starting, topic},
     snapshot::{Snapshots, depot, peers},
     stream::{self, Consume, Intake},
@@ -121,6 +122,7 @@ struct Shared {
     inputs: Vec<(Arc<dyn Consume>, u32)>,
     /// The topics that this process feeds itself.
     intake: Option<Arc<Intake>>,
+    schemas: Arc<Schemas>,
     tls: Option<Arc<PeerTls>>,
     stopped: watch::Receiver<bool>,
     told_to_leave: watch::Receiver<bool>,
@@ -148,20 +150,17 @@ impl Service {
         let contract = contract.map_err(StartError::Parts)?.map(Arc::new);
         self.check_partitions(&config)?;
         let acks = self.acks(&config)?;
+        let schemas = self.schemas(&config)?;
         let config = Arc::new(config);
         let advertised = advertised(&config).await?;
         let tls = peer_tls(&config, advertised)?;
         let sockets = bind_all(&config).await?;
         let watched = self.watched_topics();
         let log = log::open(&config, &acks, watched, self.stream_readers()).await?;
-        for (topic, ack) in &acks {
-            if let Some(given_up) = ack.gives_up() {
-                warn!(topic, ack = ack.word(), "{given_up}");
-            }
-        }
+        warn_of(&acks);
         let admitted = self.admit(&*log).await?;
         let inputs = self.open_inputs(&*log).await?;
-        let intake = intake(&config, &log, &inputs)?;
+        let intake = intake(&config, &log, &schemas, &inputs)?;
 
         let (stop, stopped) = watch::channel(false);
         let (leave, told_to_leave) = watch::channel(false);
@@ -179,6 +178,7 @@ impl Service {
             admitted,
             inputs,
             intake,
+            schemas,
             tls,
             stopped,
             told_to_leave,
@@ -275,6 +275,7 @@ impl Service {
             queue_max: config.limits.queue_max,
             incarnation: member.incarnation,
             others: Arc::new(courier.clone()),
+            schemas: shared.schemas.clone(),
             replays: shared.replays.clone(),
             progress: shared.progress.clone(),
             snapshots: snapshots.clone(),
@@ -293,6 +294,7 @@ impl Service {
         }
         let mut node = Node::new(config.clone(), metrics.clone(), cluster.clone(), feeds);
         node.intake.clone_from(&shared.intake);
+        node.schemas.clone_from(&shared.schemas);
         let mut watched = Vec::new();
         for part in &self.parts {
             let mut starting = Starting {
@@ -515,6 +517,15 @@ impl Service {
             let entrance = Entrance::new(shared.tls.clone(), node.metrics.clone());
             let protocol = Protocol::Http2(Arc::new(entrance));
             start(socket, protocol, secret.guard(router), None);
+        }
+    }
+}
+
+/// Says what weaker levels of acknowledgement give up.
+fn warn_of(acks: &log::Acks) {
+    for (topic, ack) in acks {
+        if let Some(given_up) = ack.gives_up() {
+            warn!(topic, ack = ack.word(), "{given_up}");
         }
     }
 }

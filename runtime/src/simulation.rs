@@ -111,6 +111,7 @@ fn serve(client: Arc<Client>, replica: Replica<Pile>, incarnation: u64) -> Node 
         inbox,
         mailbox: mailbox.downgrade(),
         others: Arc::new(Courier::default()),
+        schemas: Arc::default(),
         phase,
         orders,
         lock: Arc::new(Everybodys),

@@ -22,6 +22,7 @@
 //! |---|---|
 //! | `emitted`, `outlet` | what handlers emit, and its way to the topic |
 //! | `input` | what a function takes in, without its types |
+//! | `format` | how an event is read |
 //! | `reached` | how far an input partition was taken in |
 //! | `batch` | events on their way to a writer |
 //! | `consumer`, `entries`, `transactions` | who reads an input partition, and what becomes of each event |
@@ -34,6 +35,7 @@ mod batch;
 mod consumer;
 mod emitted;
 mod entries;
+mod format;
 mod gauges;
 mod handed;
 mod input;
@@ -57,6 +59,7 @@ pub(crate) use self::{
     replay::replay,
 };
 pub use self::{
-    input::{Declared, Input, decode_bytes, decode_json},
+    format::Format,
+    input::{Declared, Input},
     transactions::EventRan,
 };

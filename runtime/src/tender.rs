@@ -21,6 +21,7 @@ use crate::{
     record::Record,
     replay_progress::ReplayProgress,
     replica::{ReplayError, Replica},
+    schemas::Schemas,
     snapshot::{Asked, Snapshots, restore},
     state::State,
     tx::Others,
@@ -46,6 +47,7 @@ pub(crate) struct Tending {
     pub(crate) incarnation: u64,
     /// The owners of all partitions, for transactions.
     pub(crate) others: Arc<dyn Others>,
+    pub(crate) schemas: Arc<Schemas>,
     /// Replays that run at once.
     pub(crate) replays: Arc<Semaphore>,
     pub(crate) progress: Arc<ReplayProgress>,
@@ -284,6 +286,7 @@ impl<S: State> Tender<S> {
             inbox,
             mailbox: way_back,
             others: self.common.others.clone(),
+            schemas: self.common.schemas.clone(),
             phase,
             orders,
             lock: lock.clone(),

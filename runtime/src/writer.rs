@@ -44,6 +44,7 @@ use crate::{
     metrics::PartitionMetrics,
     record::{BATCH_KEY, Kind, Offset},
     replica::{ReplayError, Replica},
+    schemas::Schemas,
     state::State,
     takeover::Tenure,
     tx::Others,
@@ -115,6 +116,7 @@ pub(crate) struct Writer<S: State> {
     pub(crate) mailbox: WeakMailbox<S>,
     /// The owners of all partitions, for transactions.
     pub(crate) others: Arc<dyn Others>,
+    pub(crate) schemas: Arc<Schemas>,
     pub(crate) phase: watch::Sender<Phase>,
     pub(crate) orders: watch::Receiver<Order>,
     pub(crate) lock: Arc<dyn Lock>,
@@ -232,7 +234,7 @@ impl<S: State> Running<S> {
             group_number: 0,
             look,
             vain: 0,
-            tx: Transactions::new(writer.mailbox, writer.others),
+            tx: Transactions::new(writer.mailbox, writer.others, writer.schemas),
         }
     }
 

@@ -89,7 +89,7 @@ impl ::memgen::private::EventHandler for sighted {
                 topic: "sightings",
                 dead_letters: ::core::option::Option::None,
             },
-            ::memgen::private::decode_json::<Sighting>,
+            ::memgen::private::Format::<Sighting>::json(),
             ::core::option::Option::Some(|event: &Sighting| (
                 ::core::clone::Clone::clone(&event.spot.country),
                 ::core::clone::Clone::clone(&event.spot.name),
@@ -128,7 +128,7 @@ impl ::memgen::private::EventHandler for forgotten {
                 topic: "forgotten",
                 dead_letters: ::core::option::Option::None,
             },
-            ::memgen::private::decode_bytes::<Vec<u8>>,
+            ::memgen::private::Format::<Vec<u8>>::bytes(),
             ::core::option::Option::None,
             |
                 changes: &mut ::memgen::Entry<Place>,
@@ -176,7 +176,7 @@ impl ::memgen::private::EventHandler for closed {
                 topic: "closed",
                 dead_letters: ::core::option::Option::Some("strange"),
             },
-            ::memgen::private::decode_json::<Sighting>,
+            ::memgen::private::Format::<Sighting>::json(),
             ::core::option::Option::Some(|event: &Sighting| {
                 [::std::string::ToString::to_string(&event.r#type)].join("/")
             }),

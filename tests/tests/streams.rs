@@ -1,5 +1,7 @@
 //! Streams: events that come in change the state exactly once, and what is emitted arrives; on the embedded log and on Kafka, over crashes and takeovers.
 
+#[path = "streams/avro.rs"]
+mod avro;
 #[path = "streams/crashes.rs"]
 mod crashes;
 #[path = "streams/embedded.rs"]
@@ -144,7 +146,14 @@ fn config(data: &Path, nodes: u16) -> Config {
 }
 
 async fn start(config: Config) -> (Running, Vec<Client>, Vec<Client>) {
-    let running = service().start(config).await.expect("it starts");
+    start_service(service(), config).await
+}
+
+async fn start_service(
+    service: memgen::Service,
+    config: Config,
+) -> (Running, Vec<Client>, Vec<Client>) {
+    let running = service.start(config).await.expect("it starts");
     running.ready().await.expect("all partitions serve");
     let apis = running.nodes().iter();
     let apis = apis.map(|node| Client::new(format!("http://{}", node.http)));

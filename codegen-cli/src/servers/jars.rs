@@ -13,6 +13,9 @@ pub const KAFKA: &str = "4.3.1";
 /// The version of ZooKeeper.
 pub const ZOOKEEPER: &str = "3.9.4";
 
+/// The version of Apicurio, a registry of schemas.
+pub const APICURIO: &str = "3.0.9";
+
 const KAFKA_ARTIFACTS: &[(&str, &str, &str)] = &[
     ("org.apache.kafka", "kafka_2.13", KAFKA),
     ("org.apache.kafka", "kafka-tools", KAFKA),
@@ -41,15 +44,23 @@ impl Jars {
     pub fn fetch() -> Result<Self, ServerError> {
         check_java()?;
         let cache = cache();
+        let jars = |name: &str, artifacts| {
+            let goal = ["dependency:copy-dependencies"];
+            fetched(&cache, name, artifacts, &goal)
+        };
         Ok(Self {
-            kafka: folder(&cache, &format!("kafka-{KAFKA}"), KAFKA_ARTIFACTS)?,
-            zookeeper: folder(
-                &cache,
-                &format!("zookeeper-{ZOOKEEPER}"),
-                ZOOKEEPER_ARTIFACTS,
-            )?,
+            kafka: jars(&format!("kafka-{KAFKA}"), KAFKA_ARTIFACTS)?,
+            zookeeper: jars(&format!("zookeeper-{ZOOKEEPER}"), ZOOKEEPER_ARTIFACTS)?,
         })
     }
+}
+
+/// The folder of Apicurio in the cache, fetched if it is missing: about 110 MB, once. What runs is published as an archive, and not as jars.
+pub(super) fn apicurio() -> Result<PathBuf, ServerError> {
+    check_java()?;
+    let archive = format!("io.apicurio:apicurio-registry-app:{APICURIO}:tar.gz:all");
+    let goal = ["dependency:unpack", &format!("-Dartifact={archive}")];
+    fetched(&cache(), &format!("apicurio-{APICURIO}"), &[], &goal)
 }
 
 fn cache() -> PathBuf {
@@ -65,11 +76,12 @@ fn check_java() -> Result<(), ServerError> {
     run(Command::new("java").arg("-version"), help)
 }
 
-/// The folder with an artifact's jars. It is complete if it is there: it is filled under another name first.
-fn folder(
+/// A folder of the cache with what Maven makes of a project with these dependencies. It is complete if it is there: it is filled under another name first.
+fn fetched(
     cache: &Path,
     name: &str,
     artifacts: &[(&str, &str, &str)],
+    goal: &[&str],
 ) -> Result<PathBuf, ServerError> {
     let folder = cache.join(name);
     if folder.is_dir() {
@@ -81,18 +93,19 @@ fn folder(
     fs::create_dir_all(&project).map_err(at(&project))?;
     let pom = project.join("pom.xml");
     fs::write(&pom, project_of(artifacts)).map_err(at(&pom))?;
-    let jars = unfinished.join("jars");
+    let content = unfinished.join("content");
     let mut maven = Command::new("mvn");
     maven
-        .args(["--quiet", "--batch-mode", "dependency:copy-dependencies"])
-        .arg(format!("-DoutputDirectory={}", jars.display()))
+        .args(["--quiet", "--batch-mode"])
+        .args(goal)
+        .arg(format!("-DoutputDirectory={}", content.display()))
         .current_dir(&project);
     run(
         &mut maven,
         "install Maven (Debian: maven), and see that Maven Central can be reached",
     )?;
     // Another process may have been quicker; its folder is as good.
-    if fs::rename(&jars, &folder).is_err() && !folder.is_dir() {
+    if fs::rename(&content, &folder).is_err() && !folder.is_dir() {
         fs::create_dir_all(&folder).map_err(at(&folder))?;
     }
     fs::remove_dir_all(&unfinished).map_err(at(&unfinished))?;

@@ -201,16 +201,20 @@ pub(super) fn write_settings(path: &Path, settings: &[(&str, String)]) -> Result
     Ok(())
 }
 
-/// Arguments of a Java program that is to start quickly and stay small.
-pub(super) fn java(jars: &Path, heap: &str, main: &[&str]) -> Vec<String> {
-    let mut arguments = vec![
+/// Arguments of Java for a program that is to start quickly and stay small.
+pub(super) fn small(heap: &str) -> Vec<String> {
+    vec![
         format!("-Xmx{heap}"),
         "-XX:+UseSerialGC".to_owned(),
         "-XX:TieredStopAtLevel=1".to_owned(),
         "-Djava.net.preferIPv4Stack=true".to_owned(),
-        "-cp".to_owned(),
-        format!("{}/*", jars.display()),
-    ];
+    ]
+}
+
+/// The same, with the program's jars, its class and its own arguments.
+pub(super) fn java(jars: &Path, heap: &str, main: &[&str]) -> Vec<String> {
+    let mut arguments = small(heap);
+    arguments.extend(["-cp".to_owned(), format!("{}/*", jars.display())]);
     arguments.extend(main.iter().map(|argument| (*argument).to_owned()));
     arguments
 }

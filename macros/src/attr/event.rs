@@ -121,6 +121,13 @@ fn format(literal: &LitStr, errors: &Errors) -> Option<Format> {
         };
         errors.push(literal, format!("`{word}` is no format{near}"));
     }
+    if format == Some(Format::Avro) && !cfg!(feature = "avro") {
+        errors.push(
+            literal,
+            "events of Avro need the feature `avro` of memgen: `memgen = { …, features = [\"avro\"] }` in Cargo.toml",
+        );
+        return None;
+    }
     format
 }
 
@@ -149,6 +156,19 @@ mod tests {
             .collect();
         assert_eq!(fields, [vec!["customer"], vec!["order", "r#type"]]);
         assert_eq!(attr.format.map(|(_, format)| format), Some(Format::Json));
+    }
+
+    #[test]
+    fn avro_needs_its_feature() {
+        let errors = Errors::new();
+        let attr = EventAttr::parse(quote!(topic = "t", format = "avro"), &errors);
+        if cfg!(feature = "avro") {
+            assert_eq!(attr.format.map(|(_, format)| format), Some(Format::Avro));
+            assert!(errors.finish().is_none());
+        } else {
+            let text = errors.finish().map(|it| it.to_string()).unwrap_or_default();
+            assert!(text.contains("feature `avro`"), "{text}");
+        }
     }
 
     #[test]

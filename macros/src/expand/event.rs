@@ -1,6 +1,6 @@
 //! A function of events: a type of its name, by which `memgen::main!` finds what it takes in.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::{ext::IdentExt as _, spanned::Spanned as _};
 
@@ -25,10 +25,13 @@ pub(super) fn expand(handler: &EventHandler) -> TokenStream {
         || quote!(::core::option::Option::None),
         |topic| quote!(::core::option::Option::Some(#topic)),
     );
-    let decode = match format {
-        Format::Json => quote_spanned!(at(event)=> ::memgen::private::decode_json::<#event>),
-        Format::Bytes => quote_spanned!(at(event)=> ::memgen::private::decode_bytes::<#event>),
+    let format = match format {
+        Format::Json => "json",
+        Format::Avro => "avro",
+        Format::Bytes => "bytes",
     };
+    let format = Ident::new(format, at(event));
+    let format = quote_spanned!(at(event)=> ::memgen::private::Format::<#event>::#format());
     let key = key(handler);
     let (kind, run) = (kind(handler), run(handler));
     let named = named(visibility, ident);
@@ -44,7 +47,7 @@ pub(super) fn expand(handler: &EventHandler) -> TokenStream {
                         topic: #topic,
                         dead_letters: #dead_letters,
                     },
-                    #decode,
+                    #format,
                     #key,
                     #run,
                 )
@@ -70,10 +73,8 @@ fn key(handler: &EventHandler) -> TokenStream {
     };
     let (whole, ty) = (local("event"), &handler.event);
     let values = fields.iter().map(|names| {
-        let span = names
-            .first()
-            .map_or_else(|| ty.span(), proc_macro2::Ident::span);
-        let whole = proc_macro2::Ident::new(&whole.to_string(), whole.span().located_at(span));
+        let span = names.first().map_or_else(|| ty.span(), Ident::span);
+        let whole = Ident::new(&whole.to_string(), whole.span().located_at(span));
         quote_spanned!(span=> #whole #(.#names)*)
     });
     let key = match handler.target {

@@ -252,6 +252,16 @@ pub(super) static SETTINGS: &[Setting] = &[
         |file| values::show_file(file.as_deref())
     ),
     setting!(
+        LOG,
+        "schema-registry",
+        "URL|FOLDER",
+        "Where the schemas of Avro are: http://HOST:PORT/PATH of a registry that speaks Confluent's REST API, or a folder with 7.avsc for the id 7. \
+        Where the log is embedded, the folder `schemas` of the data folder, if it is not said",
+        |config| config.schema_registry,
+        |text| values::schema_registry(text).map(Some),
+        |registry| values::show_schema_registry(registry.as_ref())
+    ),
+    setting!(
         CLUSTER,
         "cluster",
         "NAME",

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use super::PARTITIONS_MAX;
+use super::{PARTITIONS_MAX, SchemaRegistry};
 
 /// A whole number within a range.
 pub(super) fn number<T>(text: &str, legal: RangeInclusive<T>) -> Result<T, String>
@@ -153,6 +153,29 @@ pub(super) fn file(text: &str) -> Result<PathBuf, String> {
 pub(super) fn show_file(file: Option<&Path>) -> String {
     file.map(|file| file.display().to_string())
         .unwrap_or_default()
+}
+
+pub(super) fn schema_registry(text: &str) -> Result<SchemaRegistry, String> {
+    if !text.contains("://") {
+        return file(text).map(SchemaRegistry::Folder);
+    }
+    let url = text.parse::<hyper::Uri>().ok();
+    let url = url.filter(|url| {
+        let is_http = url.scheme_str() == Some("http");
+        is_http && url.host().is_some_and(|host| !host.is_empty()) && url.query().is_none()
+    });
+    match url {
+        Some(_) => Ok(SchemaRegistry::Http(text.to_owned())),
+        None => Err("expected http://HOST:PORT/PATH or a folder".to_owned()),
+    }
+}
+
+pub(super) fn show_schema_registry(registry: Option<&SchemaRegistry>) -> String {
+    match registry {
+        Some(SchemaRegistry::Http(url)) => url.clone(),
+        Some(SchemaRegistry::Folder(path)) => show_file(Some(path)),
+        None => String::new(),
+    }
 }
 
 /// Names of security schemes with a secret each, such as `api_key=secret,login=user:password`.

@@ -11,6 +11,7 @@ use crate::{
     config::{Config, LogChoice},
     log::{Log, TopicPartition},
     node::Node,
+    schemas::{MISSING, Schemas},
     service::Service,
     stream::{self, Consume, Gauge, Inputs, Intake, Reading},
 };
@@ -24,6 +25,18 @@ impl Service {
             *readers.entry(topic).or_default() += 1;
         }
         readers
+    }
+
+    /// The schemas by which events are read whose format is Avro.
+    pub(super) fn schemas(&self, config: &Config) -> Result<Arc<Schemas>, StartError> {
+        let schemas = Schemas::open(config).map_err(StartError::Setting)?;
+        match self.inputs().find(|input| input.has_schemas()) {
+            Some(input) if !schemas.are_there() => Err(StartError::Setting(format!(
+                "`{}` takes in events of Avro. {MISSING}",
+                input.declared().name
+            ))),
+            _ => Ok(schemas),
+        }
     }
 
     /// Finds the topics of events, or makes them: with as many partitions as the state has that keeps how far each was taken in.
@@ -46,6 +59,7 @@ impl Service {
 pub(super) fn intake(
     config: &Config,
     log: &Arc<dyn Log>,
+    schemas: &Arc<Schemas>,
     inputs: &[(Arc<dyn Consume>, u32)],
 ) -> Result<Option<Arc<Intake>>, StartError> {
     let feeds = config.log == LogChoice::Embedded && !inputs.is_empty();
@@ -67,6 +81,7 @@ pub(super) fn intake(
     Ok(feeds.then(|| {
         Arc::new(Intake {
             log: log.clone(),
+            schemas: schemas.clone(),
             topics: topics.collect(),
         })
     }))

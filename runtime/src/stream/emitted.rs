@@ -29,6 +29,9 @@ pub(crate) struct Emitted {
     pub(crate) key: Bytes,
     #[serde(with = "latin")]
     pub(crate) value: Bytes,
+    /// The text of the schema of Avro that the value was written with; its id goes before it in the topic.
+    #[serde(default, with = "latin", skip_serializing_if = "Bytes::is_empty")]
+    pub(crate) schema: Bytes,
     /// What is said of it beside: of a dead letter, where it was and what is wrong with it.
     #[serde(default, with = "latin", skip_serializing_if = "Bytes::is_empty")]
     pub(crate) note: Bytes,
@@ -48,6 +51,7 @@ impl Emitted {
             topic: topic.to_owned(),
             key: record.key.clone(),
             value: record.value.clone().unwrap_or_default(),
+            schema: Bytes::new(),
             note: note.to_string().into(),
         }
     }
@@ -64,7 +68,7 @@ impl Emitted {
             b'"' | b'\\' | 0x80.. => 2,
             _ => 1,
         };
-        let parts = [&self.key, &self.value, &self.note];
+        let parts = [&self.key, &self.value, &self.schema, &self.note];
         let bytes = parts.into_iter().flat_map(|part| part.iter());
         self.topic.len() + bytes.map(as_text).sum::<usize>() + 64
     }
@@ -95,6 +99,24 @@ impl Emits {
 
     /// Emits bytes as they are.
     pub(crate) fn bytes(&mut self, topic: &str, key: Bytes, value: Bytes) {
+        self.add(topic, key, value, Bytes::new());
+    }
+
+    /// Emits a value of Avro.
+    #[cfg(feature = "avro")]
+    pub(crate) fn avro<T: apache_avro::AvroSchema + Serialize + 'static>(
+        &mut self,
+        topic: &str,
+        key: &impl Display,
+        value: &T,
+    ) {
+        match crate::schemas::written(value) {
+            Ok((schema, body)) => self.add(topic, key.to_string().into(), body, schema),
+            Err(error) => self.is_wrong(format!("what is emitted to `{topic}`: {error}")),
+        }
+    }
+
+    fn add(&mut self, topic: &str, key: Bytes, value: Bytes, schema: Bytes) {
         let bytes = key.len() + value.len();
         match check_topic(topic) {
             Ok(()) if bytes > BYTES_MAX => self.is_wrong(format!(
@@ -104,6 +126,7 @@ impl Emits {
                 topic: topic.to_owned(),
                 key,
                 value,
+                schema,
                 note: Bytes::new(),
             }),
             Err(what) => self.is_wrong(what),
@@ -211,6 +234,7 @@ mod tests {
                 topic: "raw".to_owned(),
                 key: all.clone().into(),
                 value: all.into(),
+                schema: Bytes::new(),
                 note: Bytes::new(),
             }],
         };

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::future::{BoxFuture, join_all};
 
 use super::{
-    Batch, Consume, Declared, Event, Reached, Seen, Taken, Taker, Work,
+    Batch, Consume, Declared, Event, Format, Gauge, Reached, Seen, Taken, Taker, Work,
     consumer::{self, Reading, Take},
     handed::hand_over,
     input::Placed,
@@ -20,13 +20,14 @@ use crate::{
     partitioner,
     partitions::{Here, Slot},
     record::{Offset, Record},
+    schemas::Schemas,
     state::{Definition, State},
 };
 
 /// A function of an entity and an event.
 pub(super) struct Entries<S: State, E> {
     pub(super) declared: Declared,
-    pub(super) decode: fn(Bytes) -> Result<E, String>,
+    pub(super) format: Format<E>,
     pub(super) key: Option<fn(&E) -> S::Key>,
     pub(super) run: fn(&mut Entry<S>, E) -> Response,
 }
@@ -36,12 +37,12 @@ impl<S: State, E: Send + 'static> Entries<S, E> {
 
     /// The key of an event, and the event itself.
     fn read(
-        decode: fn(Bytes) -> Result<E, String>,
+        (format, schemas): (&Format<E>, &Schemas),
         key: Option<fn(&E) -> S::Key>,
         record_key: &Bytes,
         value: Bytes,
     ) -> Result<(S::Key, E), String> {
-        let event = decode(value)?;
+        let event = format.read(schemas, value)?;
         let own = key.map(|key| key_text::<S>(&key(&event)));
         let text = match &own {
             Some(text) => Ok(text.as_str()),
@@ -53,11 +54,13 @@ impl<S: State, E: Send + 'static> Entries<S, E> {
         Ok((key, event))
     }
 
-    fn taker(&self) -> Taker<S> {
-        let (decode, key, run) = (self.decode, self.key, self.run);
-        Taker::new(&self.declared, move |record| {
+    fn taker(&self, node: &Node) -> Taker<S> {
+        let (format, key, run) = (self.format.clone(), self.key, self.run);
+        let schemas = node.schemas.clone();
+        let needed = format.needed(&schemas);
+        Taker::new(&self.declared, needed, move |record| {
             let value = record.value.clone().unwrap_or_default();
-            match Self::read(decode, key, &record.key, value) {
+            match Self::read((&format, &schemas), key, &record.key, value) {
                 Ok((key, event)) => Work::Run(key, Box::new(move |entry| run(entry, event))),
                 Err(what) => Work::Poison(what),
             }
@@ -75,15 +78,36 @@ impl<S: State, E: Send + 'static> Consume for Entries<S, E> {
     }
 
     fn enlist(&self, node: &mut Node) {
-        node.add_taker::<S>(self.declared.topic, Arc::new(self.taker()));
+        let taker = Arc::new(self.taker(node));
+        node.add_taker::<S>(self.declared.topic, taker);
     }
 
-    fn place(&self, value: &Bytes, key: Option<Bytes>) -> Result<Option<Placed>, String> {
+    fn has_schemas(&self) -> bool {
+        self.format.has_schemas()
+    }
+
+    fn admit<'a>(
+        &'a self,
+        schemas: &'a Schemas,
+        value: Bytes,
+        is_json: bool,
+    ) -> BoxFuture<'a, Result<Bytes, String>> {
+        let topic = self.declared.topic;
+        Box::pin(self.format.admit(schemas, topic, value, is_json))
+    }
+
+    fn place(
+        &self,
+        schemas: &Schemas,
+        value: &Bytes,
+        key: Option<Bytes>,
+    ) -> Result<Option<Placed>, String> {
         if key.is_none() && self.key.is_none() {
             return Err("it needs a key, such as `?key=7`".to_owned());
         }
         let record_key = key.unwrap_or_default();
-        let (typed, _) = Self::read(self.decode, self.key, &record_key, value.clone())?;
+        let format = (&self.format, schemas);
+        let (typed, _) = Self::read(format, self.key, &record_key, value.clone())?;
         let text = key_text::<S>(&typed);
         let hashed = Bytes::copy_from_slice(partition_text::<S>(&text).as_bytes());
         Ok(Some(Placed {
@@ -97,7 +121,8 @@ impl<S: State, E: Send + 'static> Consume for Entries<S, E> {
             input: reading.partition.to_string().into(),
             number: reading.partition.partition as usize,
             node: reading.node.clone(),
-            taker: Arc::new(self.taker()),
+            taker: Arc::new(self.taker(&reading.node)),
+            gauge: reading.gauge.clone(),
         };
         Box::pin(consumer::run(reading, take))
     }
@@ -111,6 +136,7 @@ struct EntriesTake<S: State> {
     number: usize,
     node: Arc<Node>,
     taker: Arc<Taker<S>>,
+    gauge: Arc<Gauge>,
 }
 
 impl<S: State> EntriesTake<S> {
@@ -153,6 +179,9 @@ impl<S: State> EntriesTake<S> {
         seen: Arc<[Seen]>,
         next: Offset,
     ) -> Result<Taken, Refusal> {
+        let needed = records.iter().map(|(_, record)| record);
+        let prepared = self.taker.prepare(needed, |what| self.gauge.wait(what));
+        prepared.await;
         let mut targets = self.targets(records);
         let own = targets.remove(&self.home_number()).unwrap_or_default();
         let slots = self.slots();

@@ -27,6 +27,7 @@ struct Now {
     next: Offset,
     end: Offset,
     time_ms: u64,
+    waiting_for: Option<String>,
     stopped_because: Option<String>,
 }
 
@@ -53,6 +54,9 @@ pub(crate) struct InputStatus {
     phase: InputPhase,
     #[serde(skip_serializing_if = "Option::is_none")]
     stopped_because: Option<String>,
+    /// What is away that it can't do without.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waiting_for: Option<String>,
     /// The offset of the next event.
     position: Offset,
     /// How many offsets lie between that and the end of the partition, as far as this node knows.
@@ -103,6 +107,11 @@ impl Gauge {
         });
     }
 
+    /// It waits for something, or for nothing any more.
+    pub(super) fn wait(&self, what: Option<String>) {
+        self.change(|now| now.waiting_for = what);
+    }
+
     pub(super) fn reach(&self, reached: &Reached) {
         self.change(|now| {
             now.next = reached.next;
@@ -129,6 +138,7 @@ impl Gauge {
             function: self.function,
             phase: now.phase,
             stopped_because: now.stopped_because,
+            waiting_for: now.waiting_for,
             position: now.next,
             lag: now.end - now.next,
             event_time_ms: now.time_ms,

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use axum::{Json, http::StatusCode, response::IntoResponse};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout_at};
 use tracing::warn;
 
 use super::{Batch, Taken, Taker, entries::events};
@@ -14,10 +14,11 @@ use crate::{
     cluster::Unanswered,
     forward,
     log::TopicPartition,
-    mailbox::Job,
+    mailbox::{Job, RETRY_AFTER_SECONDS},
     node::Node,
     partitions::{Owner, Slot},
     peer_api,
+    problem::Problem,
     record::{Ballot, Kind, Offset, Record},
     state::State,
     tx::{post, text::latin},
@@ -161,6 +162,12 @@ pub(crate) fn receive<S: State>(mut call: Call) -> CallFuture {
         };
         let records = handed.events.into_iter();
         let records: Vec<_> = records.map(HandedEvent::into_record).collect();
+        // Whoever handed them over knows them already, and sends them again.
+        let prepared = taker.prepare(records.iter().map(|(_, record)| record), |_| {});
+        if timeout_at(call.deadline(), prepared).await.is_err() {
+            let what = "the schemas of these events are not known here yet";
+            return Err(Problem::unavailable(what, RETRY_AFTER_SECONDS).into());
+        }
         let batch = Batch {
             input: handed.input.to_string().into(),
             events: events(&taker, &records),

@@ -8,10 +8,9 @@ use std::{
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use serde::de::DeserializeOwned;
 
 use super::{
-    Event, Work,
+    Event, Format, Work,
     consumer::Reading,
     entries::Entries,
     transactions::{EventRan, Transactions},
@@ -20,6 +19,7 @@ use crate::{
     entry::Entry,
     node::Node,
     record::{Ballot, Record},
+    schemas::Schemas,
     state::{Definition, State},
     tx::Tx,
 };
@@ -52,13 +52,13 @@ impl Input {
     #[must_use]
     pub fn entries<S: State, E: Send + 'static>(
         declared: Declared,
-        decode: fn(Bytes) -> Result<E, String>,
+        format: Format<E>,
         key: Option<fn(&E) -> S::Key>,
         run: fn(&mut Entry<S>, E) -> Response,
     ) -> Self {
         Self(Arc::new(Entries {
             declared,
-            decode,
+            format,
             key,
             run,
         }))
@@ -68,39 +68,17 @@ impl Input {
     #[must_use]
     pub fn transactions<E: Send + 'static>(
         declared: Declared,
-        decode: fn(Bytes) -> Result<E, String>,
+        format: Format<E>,
         key: Option<fn(&E) -> String>,
         run: for<'t> fn(E, &'t mut Tx) -> EventRan<'t>,
     ) -> Self {
         Self(Arc::new(Transactions {
             declared,
-            decode,
+            format,
             key,
             run,
         }))
     }
-}
-
-/// An event that is JSON. A record without a value is `null`.
-///
-/// # Errors
-/// Says what is wrong with it.
-#[allow(clippy::needless_pass_by_value, reason = "the form of all formats")]
-pub fn decode_json<E: DeserializeOwned>(value: Bytes) -> Result<E, String> {
-    let value = if value.is_empty() {
-        &b"null"[..]
-    } else {
-        &value
-    };
-    serde_json::from_slice(value).map_err(|error| error.to_string())
-}
-
-/// An event that is bytes.
-///
-/// # Errors
-/// Never.
-pub fn decode_bytes<E: From<Bytes>>(value: Bytes) -> Result<E, String> {
-    Ok(value.into())
 }
 
 /// Where an event belongs that is written by this service.
@@ -121,11 +99,30 @@ pub(crate) trait Consume: Send + Sync {
     /// Says to the node how events are read, which other nodes hand over.
     fn enlist(&self, node: &mut Node);
 
+    /// Whether it can't be without a registry of schemas.
+    fn has_schemas(&self) -> bool;
+
+    /// The value for the topic of an event that came from outside, perhaps as JSON; then it can be [placed](Self::place). It may wait for a registry of schemas.
+    ///
+    /// # Errors
+    /// Says what is wrong with it.
+    fn admit<'a>(
+        &'a self,
+        schemas: &'a Schemas,
+        value: Bytes,
+        is_json: bool,
+    ) -> BoxFuture<'a, Result<Bytes, String>>;
+
     /// Where an event belongs. `key` is what the record's key shall be, if that is said.
     ///
     /// # Errors
     /// If it is none, or has no such key.
-    fn place(&self, value: &Bytes, key: Option<Bytes>) -> Result<Option<Placed>, String>;
+    fn place(
+        &self,
+        schemas: &Schemas,
+        value: &Bytes,
+        key: Option<Bytes>,
+    ) -> Result<Option<Placed>, String>;
 
     /// Reads an input partition whenever its home is here, and takes its events in.
     fn consume(&self, reading: Reading) -> BoxFuture<'static, ()>;
@@ -137,17 +134,33 @@ type Read<S> = dyn Fn(&Record) -> Work<S> + Send + Sync;
 /// How the events of an input become work on entities of `S`.
 pub(crate) struct Taker<S: State> {
     work: Box<Read<S>>,
+    /// What its format takes besides.
+    schemas: Option<Arc<Schemas>>,
     pub(crate) dead_letters: Option<Arc<str>>,
 }
 
 impl<S: State> Taker<S> {
     pub(crate) fn new(
         declared: &Declared,
+        schemas: Option<Arc<Schemas>>,
         work: impl Fn(&Record) -> Work<S> + Send + Sync + 'static,
     ) -> Self {
         Self {
             work: Box::new(work),
+            schemas,
             dead_letters: declared.dead_letters.map(Into::into),
+        }
+    }
+
+    /// Makes ready what it takes to read these records, however long that takes. `say` is told what it waits for, and at the end that it does not any more.
+    pub(crate) async fn prepare(
+        &self,
+        records: impl Iterator<Item = &Record>,
+        say: impl Fn(Option<String>),
+    ) {
+        if let Some(schemas) = &self.schemas {
+            let values = records.filter_map(|record| record.value.as_ref());
+            schemas.bring(values, say).await;
         }
     }
 

@@ -11,6 +11,7 @@ use axum::{
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::json;
+use tokio::time::timeout_at;
 
 use super::{Consume, handed::event_record, outlet::append};
 use crate::{
@@ -22,6 +23,7 @@ use crate::{
     problem::Problem,
     record::Record,
     route::Endpoint,
+    schemas::Schemas,
 };
 
 /// The path, by topic.
@@ -34,32 +36,36 @@ const BYTES: &str = "application/octet-stream";
 /// The topics whose events a service takes in, as it feeds them itself.
 pub(crate) struct Intake {
     pub(crate) log: Arc<dyn Log>,
+    pub(crate) schemas: Arc<Schemas>,
     /// By topic: a function that takes its events in, and how many partitions there are.
     pub(crate) topics: BTreeMap<&'static str, (Arc<dyn Consume>, u32)>,
 }
 
 impl Intake {
-    /// The record for an event, and where it goes.
+    /// The record for an event, which may be JSON or is in the format of its topic, and where it goes. If the topic takes schemas, it waits for their registry.
     ///
     /// # Errors
     /// If there is no such topic, or the event is none of it.
-    pub(super) fn place(
+    pub(super) async fn place(
         &self,
         topic: &str,
         value: Bytes,
         key: Option<Bytes>,
-        checked: bool,
+        is_json: bool,
     ) -> Result<(TopicPartition, Record), Problem> {
         let Some((consume, count)) = self.topics.get(topic) else {
             return Err(Problem::not_found(format!(
                 "this service takes in no topic `{topic}`"
             )));
         };
-        let placed = match consume.place(&value, key.clone()) {
+        let wrong = |what: String| Problem::invalid(format!("an event of `{topic}`: {what}"));
+        let admitted = consume.admit(&self.schemas, value, is_json).await;
+        let value = admitted.map_err(wrong)?;
+        let placed = match consume.place(&self.schemas, &value, key.clone()) {
             Ok(placed) => placed,
             // Whoever reads it says what is wrong with it.
-            Err(_) if !checked => None,
-            Err(what) => return Err(Problem::invalid(format!("an event of `{topic}`: {what}"))),
+            Err(_) if !is_json => None,
+            Err(what) => return Err(wrong(what)),
         };
         let (key, hashed) = match placed {
             Some(placed) => (placed.key, placed.hashed),
@@ -122,8 +128,13 @@ fn post(mut call: Call) -> CallFuture {
         let mut placed: BTreeMap<TopicPartition, Vec<Record>> = BTreeMap::new();
         let accepted = events.len();
         for event in events {
-            let checked = media_type != BYTES;
-            let (to, record) = intake.place(&topic, event, key.clone(), checked)?;
+            let is_json = media_type != BYTES;
+            let place = intake.place(&topic, event, key.clone(), is_json);
+            let in_time = timeout_at(call.deadline(), place).await;
+            let (to, record) = in_time.map_err(|_| {
+                let what = "the schema registry does not answer";
+                Problem::unavailable(what, RETRY_AFTER_SECONDS)
+            })??;
             placed.entry(to).or_default().push(record);
         }
         for (to, records) in &placed {

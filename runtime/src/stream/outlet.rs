@@ -10,13 +10,14 @@ use futures_util::future::join_all;
 use tokio::{sync::mpsc, time::sleep};
 use tracing::warn;
 
-use super::{Emitted, Outgoing, handed::event_record, origin};
+use super::{Outgoing, handed::event_record, origin};
 use crate::{
     ambient::now_ms,
     log::{AppendError, Log, LogError, TopicPartition},
     mailbox::{Job, StreamJob, WeakMailbox},
     partitioner::partition,
     record::Record,
+    schemas::Schemas,
     state::State,
 };
 
@@ -56,7 +57,7 @@ impl Outlet {
 
 /// Sends what was emitted in a partition, and says to its writer how far it is. Topics that are missing get as many partitions as the state has.
 pub(crate) async fn deliver<S: State>(
-    log: Arc<dyn Log>,
+    (log, schemas): (Arc<dyn Log>, Arc<Schemas>),
     source: TopicPartition,
     mailbox: WeakMailbox<S>,
     mut entries: mpsc::UnboundedReceiver<(u64, Arc<Outgoing>)>,
@@ -70,8 +71,9 @@ pub(crate) async fn deliver<S: State>(
             return;
         }
         let mut pause = PAUSE_MIN;
+        let ways = (&*log, &*schemas);
         while let Err(what) =
-            send(&*log, &source, S::DEFINITION.partitions, &mut topics, &some).await
+            send(ways, &source, S::DEFINITION.partitions, &mut topics, &some).await
         {
             warn!(source, what, "what was emitted is not sent yet");
             sleep(pause).await;
@@ -86,7 +88,7 @@ pub(crate) async fn deliver<S: State>(
 
 /// Sends entries, those of one partition in order, and waits until all have arrived.
 async fn send(
-    log: &dyn Log,
+    (log, schemas): (&dyn Log, &Schemas),
     source: &str,
     partitions: u32,
     topics: &mut HashMap<String, u32>,
@@ -104,7 +106,18 @@ async fn send(
                 count
             };
             let to = TopicPartition::new(&*emitted.topic, partition(&emitted.key, count));
-            let record = outgoing_record(source, sequence, emitted);
+            let value = if emitted.schema.is_empty() {
+                emitted.value.clone()
+            } else {
+                let framed = schemas.frame(&emitted.topic, &emitted.schema, &emitted.value);
+                framed.await?
+            };
+            let event = event_record(now_ms(), emitted.key.clone(), Some(value));
+            let origin = origin::origin(source, sequence, emitted.note.clone());
+            let record = Record {
+                answered: Some(origin),
+                ..event
+            };
             by_partition.entry(to).or_default().push(record);
         }
     }
@@ -133,12 +146,4 @@ pub(super) async fn append(
         .await
         .map(drop)
         .map_err(|what| format!("{to}: {what}"))
-}
-
-fn outgoing_record(source: &str, sequence: u64, emitted: &Emitted) -> Record {
-    let record = event_record(now_ms(), emitted.key.clone(), Some(emitted.value.clone()));
-    Record {
-        answered: Some(origin::origin(source, sequence, emitted.note.clone())),
-        ..record
-    }
 }

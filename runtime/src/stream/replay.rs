@@ -97,7 +97,9 @@ impl Replay<'_> {
         let placed = self
             .intake
             .place(&topic, value, line.key.map(Bytes::from), true);
-        let (to, mut record) = placed.map_err(|problem| problem.detail().to_owned())?;
+        let (to, mut record) = placed
+            .await
+            .map_err(|problem| problem.detail().to_owned())?;
         let last = if let Some(last) = self.written.get(&to) {
             *last
         } else {

@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use super::{
-    Consume, Declared, Emitted, Reached, Seen, Taken, Taking,
+    Consume, Declared, Emitted, Format, Gauge, Reached, Seen, Taken, Taking,
     consumer::{self, Reading, Take},
     input::{PANICKED, Placed, foreign},
 };
@@ -25,6 +25,7 @@ use crate::{
     private::reply,
     problem::{Problem, said},
     record::{Offset, Record},
+    schemas::Schemas,
     state::Definition,
     tx::{Inbox, Tx, take_in},
 };
@@ -39,7 +40,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(1);
 /// A function of a transaction and an event.
 pub(super) struct Transactions<E> {
     pub(super) declared: Declared,
-    pub(super) decode: fn(Bytes) -> Result<E, String>,
+    pub(super) format: Format<E>,
     pub(super) key: Option<fn(&E) -> String>,
     pub(super) run: for<'t> fn(E, &'t mut Tx) -> EventRan<'t>,
 }
@@ -55,8 +56,27 @@ impl<E: Send + 'static> Consume for Transactions<E> {
 
     fn enlist(&self, _: &mut Node) {}
 
-    fn place(&self, value: &Bytes, key: Option<Bytes>) -> Result<Option<Placed>, String> {
-        let event = (self.decode)(value.clone())?;
+    fn has_schemas(&self) -> bool {
+        self.format.has_schemas()
+    }
+
+    fn admit<'a>(
+        &'a self,
+        schemas: &'a Schemas,
+        value: Bytes,
+        is_json: bool,
+    ) -> BoxFuture<'a, Result<Bytes, String>> {
+        let topic = self.declared.topic;
+        Box::pin(self.format.admit(schemas, topic, value, is_json))
+    }
+
+    fn place(
+        &self,
+        schemas: &Schemas,
+        value: &Bytes,
+        key: Option<Bytes>,
+    ) -> Result<Option<Placed>, String> {
+        let event = self.format.read(schemas, value.clone())?;
         let declared = self.key.map(|key| Bytes::from(key(&event)));
         let key = key.or(declared);
         Ok(key.map(|key| Placed {
@@ -73,7 +93,8 @@ impl<E: Send + 'static> Consume for Transactions<E> {
             node: reading.node.clone(),
             home,
             dead_letters: self.declared.dead_letters,
-            decode: self.decode,
+            format: self.format.clone(),
+            gauge: reading.gauge.clone(),
             run: self.run,
         };
         Box::pin(consumer::run(reading, take))
@@ -87,7 +108,8 @@ struct TransactionsTake<E> {
     /// The partition of a state that keeps how far the input partition was taken in.
     home: TopicPartition,
     dead_letters: Option<&'static str>,
-    decode: fn(Bytes) -> Result<E, String>,
+    format: Format<E>,
+    gauge: Arc<Gauge>,
     run: for<'t> fn(E, &'t mut Tx) -> EventRan<'t>,
 }
 
@@ -147,9 +169,10 @@ impl<E: Send + 'static> TransactionsTake<E> {
 
     /// One run of the user's function. Whatever goes wrong in it, the reader goes on.
     fn run_on<'t>(&self, value: Bytes, tx: &'t mut Tx) -> EventRan<'t> {
-        let (decode, run) = (self.decode, self.run);
+        let (format, schemas) = (self.format.clone(), self.node.schemas.clone());
+        let run = self.run;
         let ran = async move {
-            match decode(value) {
+            match format.read(&schemas, value) {
                 Ok(event) => run(event, tx).await,
                 Err(what) => Problem::invalid(what).into_response(),
             }
@@ -190,6 +213,11 @@ impl<E: Send + 'static> Take for TransactionsTake<E> {
         _: Offset,
     ) -> BoxFuture<'a, Result<Taken, Refusal>> {
         Box::pin(async move {
+            if let Some(schemas) = self.format.needed(&self.node.schemas) {
+                let values = records.iter();
+                let values = values.filter_map(|(_, record)| record.value.as_ref());
+                schemas.bring(values, |what| self.gauge.wait(what)).await;
+            }
             let mut reached = self.reached(home).await?;
             for (offset, record) in records {
                 if *offset < reached.next {

@@ -265,6 +265,18 @@ impl Tx {
         self.emits.bytes(topic, key.into(), value.into());
     }
 
+    /// Emits a value of Avro in Confluent's wire format, by the schema of its type (`#[derive(AvroSchema)]` of the crate `apache-avro`), which is registered as `TOPIC-value`. As long as the
+    /// registry is away, or refuses the schema, it stays in the outbox with all that is emitted after it. See [`Entry::emit_avro`].
+    #[cfg(feature = "avro")]
+    pub fn emit_avro<T: apache_avro::AvroSchema + Serialize + 'static>(
+        &mut self,
+        topic: &str,
+        key: impl fmt::Display,
+        value: &T,
+    ) {
+        self.emits.avro(topic, &key, value);
+    }
+
     pub(crate) fn emits_mut(&mut self) -> &mut Emits {
         &mut self.emits
     }

@@ -7,6 +7,7 @@ use crate::{
     ambient::task,
     mailbox::{RETRY_AFTER_SECONDS, StreamJob},
     problem::Problem,
+    schemas::MISSING,
     state::State,
     stream::{Emitted, Outgoing, Outlet, Reached, Taking, deliver},
     tx::{outbox_key, reached_key},
@@ -40,6 +41,9 @@ impl<S: State> Running<S> {
                 "`{}` is the changelog of a state: nothing can be emitted to it",
                 own.topic
             )));
+        }
+        if emitted.iter().any(|it| !it.schema.is_empty()) && !self.tx.schemas.are_there() {
+            return Err(Problem::internal(MISSING));
         }
         if self.tx.pending.outbox().len() >= OUTBOX_MAX {
             return Err(Problem::unavailable(
@@ -109,7 +113,7 @@ impl<S: State> Running<S> {
         let outlet = tx.outlet.get_or_insert_with(|| {
             let (outlet, entries) = Outlet::new();
             tx.tasks.spawn(task(deliver::<S>(
-                self.replica.log.clone(),
+                (self.replica.log.clone(), tx.schemas.clone()),
                 self.replica.partition.clone(),
                 tx.mailbox.clone(),
                 entries,

@@ -11,6 +11,7 @@ use tokio::{task::JoinSet, time::Instant};
 use super::{Running, transact::Run};
 use crate::{
     mailbox::{Command, Refusal, TxJob, WeakMailbox},
+    schemas::Schemas,
     state::State,
     stream::Outlet,
     tx::{Attempt, Claims, Locks, Others, Pending, TxId},
@@ -24,6 +25,7 @@ pub(super) const LOOK_EVERY: Duration = Duration::from_millis(50);
 pub(super) struct Transactions<S: State> {
     pub(super) mailbox: WeakMailbox<S>,
     pub(super) others: Arc<dyn Others>,
+    pub(super) schemas: Arc<Schemas>,
     /// What is prepared and decided.
     pub(super) pending: Pending,
     /// The keys of what is prepared here, and of what runs with this partition as its home.
@@ -56,10 +58,15 @@ pub(super) struct Transactions<S: State> {
 }
 
 impl<S: State> Transactions<S> {
-    pub(super) fn new(mailbox: WeakMailbox<S>, others: Arc<dyn Others>) -> Self {
+    pub(super) fn new(
+        mailbox: WeakMailbox<S>,
+        others: Arc<dyn Others>,
+        schemas: Arc<Schemas>,
+    ) -> Self {
         Self {
             mailbox,
             others,
+            schemas,
             pending: Pending::default(),
             locks: Locks::default(),
             claims: Claims::default(),

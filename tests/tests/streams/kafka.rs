@@ -17,7 +17,7 @@ use rdkafka::{
 use super::*;
 
 /// A broker, and clients that know nothing of memgen.
-struct Strangers {
+pub(super) struct Strangers {
     brokers: Brokers,
     producer: FutureProducer,
     _folder: Folder,
@@ -25,10 +25,12 @@ struct Strangers {
 
 /// A record as a stranger sees it.
 #[derive(Clone, Debug)]
-struct Seen {
-    key: String,
+pub(super) struct Seen {
+    pub(super) key: String,
+    /// The value as it is, and as text.
+    pub(super) bytes: Vec<u8>,
     value: String,
-    headers: BTreeMap<String, String>,
+    pub(super) headers: BTreeMap<String, String>,
 }
 
 impl Seen {
@@ -40,7 +42,8 @@ impl Seen {
             .flat_map(|headers| headers.iter());
         Self {
             key: text(message.key().unwrap_or_default()),
-            value: text(message.payload().unwrap_or_default()),
+            bytes: message.payload().unwrap_or_default().to_vec(),
+            value: String::from_utf8_lossy(message.payload().unwrap_or_default()).into_owned(),
             headers: headers
                 .map(|header| {
                     (
@@ -54,7 +57,7 @@ impl Seen {
 }
 
 impl Strangers {
-    fn start() -> Self {
+    pub(super) fn start() -> Self {
         let jars = Jars::fetch().expect("Java and Maven are installed");
         let folder = Folder::new();
         let mut brokers = Brokers::create(&jars, folder.path(), 1).expect("a broker");
@@ -67,7 +70,11 @@ impl Strangers {
         }
     }
 
-    async fn make(&self, topic: &str, partitions: i32) {
+    pub(super) fn addresses(&self) -> String {
+        self.brokers.addresses()
+    }
+
+    pub(super) async fn make(&self, topic: &str, partitions: i32) {
         let admin: AdminClient<DefaultClientContext> =
             client(&self.brokers).create().expect("a client");
         let made = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
@@ -76,17 +83,23 @@ impl Strangers {
         assert!(made.is_ok_and(|made| made.iter().all(Result::is_ok)));
     }
 
-    async fn send(&self, topic: &str, partition: i32, key: &str, value: &str) {
+    pub(super) async fn send(
+        &self,
+        topic: &str,
+        partition: i32,
+        key: &str,
+        value: impl AsRef<[u8]>,
+    ) {
         let record = FutureRecord::to(topic)
             .partition(partition)
             .key(key)
-            .payload(value);
+            .payload(value.as_ref());
         let sent = self.producer.send(record, PATIENCE).await;
         sent.expect("the broker takes it");
     }
 
     /// All that a topic holds, by partition.
-    fn read(&self, topic: &str) -> Vec<Vec<Seen>> {
+    pub(super) fn read(&self, topic: &str) -> Vec<Vec<Seen>> {
         let consumer: BaseConsumer = client(&self.brokers)
             .set("group.id", "strangers")
             .create()
@@ -148,7 +161,7 @@ async fn serve(
     nodes: u16,
 ) -> (Running, Vec<Client>, Vec<Client>) {
     let mut config = config(data, nodes);
-    config.log = LogChoice::Kafka(strangers.brokers.addresses());
+    config.log = LogChoice::Kafka(strangers.addresses());
     config.kafka.replication_factor = 1;
     start(config).await
 }
@@ -267,7 +280,7 @@ async fn a_changelog_is_no_topic_of_events(strangers: &Strangers, data: &Path) {
     fn copied(_: &mut Entry<Copy>, _: Place) {}
 
     let mut config = config(data, 1);
-    config.log = LogChoice::Kafka(strangers.brokers.addresses());
+    config.log = LogChoice::Kafka(strangers.addresses());
     config.kafka.replication_factor = 1;
     let error = memgen::service!(Copy, copied).start(config).await;
     let error = error.expect_err("it is a changelog").to_string();
@@ -284,7 +297,7 @@ async fn payments_over_takeovers(strangers: &Strangers) {
     let mut zookeeper = ZooKeeper::create(&jars, folder.path(), 1).expect("an ensemble");
     zookeeper.start().expect("it answers");
     strangers.make("payments", 5).await;
-    let log = format!("kafka://{}", strangers.brokers.addresses());
+    let log = format!("kafka://{}", strangers.addresses());
     let coordinator = format!("zookeeper://{}/ledger", zookeeper.addresses());
     let services = ["n1", "n2"].map(|node| {
         Service::new("ledger")

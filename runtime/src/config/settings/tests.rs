@@ -25,6 +25,7 @@ fn each_setting_reads_what_it_shows() {
                     "credentials",
                     "topic-prefix",
                     "replay",
+                    "schema-registry",
                     "memory-max"
                 ]
                 .contains(&setting.name),

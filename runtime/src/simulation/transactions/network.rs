@@ -87,6 +87,7 @@ pub(super) fn start_within(
         inbox,
         mailbox: mailbox.downgrade(),
         others: Arc::new(network),
+        schemas: Arc::default(),
         phase,
         orders,
         lock: Arc::new(Leased(lease.clone())),
