@@ -4,6 +4,8 @@
 //! `config/settings.rs` is the only place where a setting is defined: its name, its legal values, its help.
 
 mod ack;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod again;
 mod checks;
 mod file;
 mod flags;

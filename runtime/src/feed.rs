@@ -49,6 +49,8 @@ use self::{
     item::Item,
     mark::{Mark, id_of_all, id_of_one, mark_of_one, marks_of_all},
 };
+#[cfg(feature = "fuzzing")]
+pub(crate) use self::{item::item_again, relay::request_again};
 use crate::{
     ambient::select,
     call::{Call, Halt},

@@ -35,6 +35,9 @@ mod feed;
 mod filter;
 pub mod fold;
 mod forward;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod gather;
 mod home;
 mod idempotency;

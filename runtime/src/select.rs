@@ -139,6 +139,12 @@ struct Request<'a> {
     selection: Cow<'a, Selection>,
 }
 
+/// For the fuzzer.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn request_again(bytes: &[u8]) -> crate::fuzzing::Again {
+    crate::fuzzing::json::<Request<'static>>(bytes)
+}
+
 /// A part on its way between nodes.
 #[derive(Serialize)]
 struct Sent<'a, S: State> {
@@ -399,7 +405,8 @@ async fn local<S: State>(
     owned: &[Owned<S>],
     deadline: Instant,
 ) -> Result<(Part<S>, Vec<Arc<Slot<S>>>), Problem> {
-    let most = bounds.selection.offset + bounds.selection.limit + 1;
+    let Selection { offset, limit, .. } = bounds.selection;
+    let most = offset.saturating_add(*limit).saturating_add(1);
     let mut whole = Part::default();
     let mut moved = Vec::new();
     for copy in copies {

@@ -30,6 +30,8 @@
 //! | `peers` | from node to node |
 //! | `restore` | the newest one that can be used -> a replica that goes on from it |
 
+#[cfg(feature = "fuzzing")]
+pub(crate) mod again;
 pub(crate) mod build;
 pub(crate) mod depot;
 mod format;

@@ -46,6 +46,8 @@ mod reached;
 mod replay;
 mod transactions;
 
+#[cfg(feature = "fuzzing")]
+pub(crate) use self::handed::handed_again;
 pub(crate) use self::{
     batch::{Batch, Event, Seen, Taken, Work},
     consumer::Reading,

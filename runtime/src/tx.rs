@@ -43,6 +43,8 @@ mod reading;
 mod run;
 pub(crate) mod text;
 
+#[cfg(feature = "fuzzing")]
+pub(crate) use self::courier::message_again;
 pub(crate) use self::{
     claims::Claims,
     courier::{Courier, Inbox, Places, post, receive, template},

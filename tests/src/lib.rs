@@ -27,6 +27,7 @@
 //! - [`conformance`] tells whether a reply is one that the document describes.
 //! - [`proxy`]: a network that can be cut.
 //! - [`simulate`]: random histories over whole nodes in a simulation.
+//! - [`fuzz`]: what is read from outside or from a disk, with a few things wrong.
 //! - [`folder`], [`random`]: a folder that goes away, and chance that can be repeated.
 
 #![allow(
@@ -45,6 +46,7 @@ pub mod conformance;
 pub mod crowd;
 pub mod feed;
 pub mod folder;
+pub mod fuzz;
 pub mod graph;
 pub mod history;
 pub mod insist;

@@ -15,7 +15,9 @@ use super::{
 
 /// What the file at `path` with this text sets. What is wrong with it is added to `wrong`.
 pub(super) fn read(path: &Path, text: &str, wrong: &mut Vec<Wrong>) -> Said {
-    let line = |at: usize| text.get(..at).unwrap_or(text).matches('\n').count() + 1;
+    // Looked up, since there may be as many mistakes as lines.
+    let ends: Vec<usize> = text.match_indices('\n').map(|(at, _)| at).collect();
+    let line = |at: usize| ends.partition_point(|end| *end < at) + 1;
     let origin = |at: usize| Origin::File(path.to_owned(), line(at));
     let (table, errors) = DeTable::parse_recoverable(text);
     let unreadable = !errors.is_empty();

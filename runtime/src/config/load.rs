@@ -251,11 +251,27 @@ pub(super) fn load(service: &str, version: &str, sources: &Sources) -> Result<Co
         }
         (None, None) => Said::default(),
     };
-
     // The weakest first: what comes later replaces it.
+    let said = [in_file, variables, flags.said];
+    let mut config = settle(service, said, flags.partitions, wrong)?;
+    warnings.append(&mut config.warnings);
+    config.warnings = warnings;
+    match with_log {
+        Some(task) => Err(Stop::Task(Task::WithLog(task, Box::new(config)))),
+        None => Ok(config),
+    }
+}
+
+/// The settings of all sources, unless something is wrong with them, or already was.
+pub(super) fn settle(
+    service: &str,
+    sources: impl IntoIterator<Item = Said>,
+    partitions: Option<u32>,
+    mut wrong: Vec<Wrong>,
+) -> Result<Config, Stop> {
     let mut by_name = BTreeMap::new();
     let mut passed = BTreeMap::new();
-    for said in [in_file, variables, flags.said] {
+    for said in sources {
         by_name.extend(said.given.into_iter().map(|it| (it.setting.name, it)));
         passed.extend(said.passed.into_iter().map(|it| (it.name.clone(), it)));
     }
@@ -264,7 +280,7 @@ pub(super) fn load(service: &str, version: &str, sources: &Sources) -> Result<Co
     let cluster = values::name(service).unwrap_or_else(|_| Config::default().cluster);
     let mut config = Config {
         cluster,
-        partitions: flags.partitions,
+        partitions,
         ..Config::default()
     };
     let mut set_wrong = Vec::new();
@@ -303,12 +319,8 @@ pub(super) fn load(service: &str, version: &str, sources: &Sources) -> Result<Co
     if !wrong.is_empty() {
         return Err(Stop::Wrong(report(service, &wrong)));
     }
-    warnings.extend(checks::warnings(&config, &settings));
-    config.warnings = warnings;
-    match with_log {
-        Some(task) => Err(Stop::Task(Task::WithLog(task, Box::new(config)))),
-        None => Ok(config),
-    }
+    config.warnings = checks::warnings(&config, &settings);
+    Ok(config)
 }
 
 fn report(service: &str, wrong: &[Wrong]) -> String {

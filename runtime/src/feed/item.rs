@@ -100,6 +100,13 @@ impl Item {
     }
 }
 
+/// For the fuzzer.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn item_again(bytes: &[u8]) -> crate::fuzzing::Again {
+    let item = Item::of_line(bytes).ok_or("it is no item")?;
+    Ok(item.to_line().into())
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Kind {

@@ -42,6 +42,12 @@ struct Request {
     from: Option<String>,
 }
 
+/// For the fuzzer.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn request_again(bytes: &[u8]) -> crate::fuzzing::Again {
+    crate::fuzzing::json::<Request>(bytes)
+}
+
 /// A feed that a peer makes.
 pub(super) struct Relay {
     peer: Peer,

@@ -62,6 +62,14 @@ pub enum DecodeError {
     /// Flags that this version does not know, or that contradict the lengths.
     #[error("unknown record flags {0:#04x}; a newer memgen may know them")]
     Flags(u8),
+    /// An offset behind which no other can be.
+    #[error("a record lies {delta} behind {base}, where no log ends")]
+    Offset {
+        /// The first offset of its frame.
+        base: Offset,
+        /// How far behind it is.
+        delta: u32,
+    },
 }
 
 /// The length of `record` once encoded.
@@ -156,6 +164,10 @@ pub fn decode(
     base: Offset,
 ) -> Result<(Offset, Record, usize), DecodeError> {
     let (delta, kind, length) = peek(bytes, at)?;
+    // The next one has an offset, too.
+    let offset = base.checked_add(delta.into());
+    let offset = offset.filter(|offset| *offset < Offset::MAX);
+    let offset = offset.ok_or(DecodeError::Offset { base, delta })?;
     let header = &bytes[at..at + HEADER_BYTES];
     let flags = header[5];
     if flags & !(HAS_VALUE | HAS_ANSWER) != 0 {
@@ -228,7 +240,7 @@ pub fn decode(
         key,
         value,
     };
-    Ok((base + u64::from(delta), record, at + length))
+    Ok((offset, record, at + length))
 }
 
 /// The delta, kind and length of the record that begins at byte `at`, without the rest.

@@ -73,6 +73,12 @@ impl HandedEvent {
     }
 }
 
+/// For the fuzzer.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn handed_again(bytes: &[u8]) -> crate::fuzzing::Again {
+    crate::fuzzing::json::<Handed>(bytes)
+}
+
 /// A record of a stream.
 pub(super) fn event_record(timestamp_ms: u64, key: Bytes, value: Option<Bytes>) -> Record {
     Record {

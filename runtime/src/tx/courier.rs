@@ -67,6 +67,12 @@ pub(super) enum Message {
     AreStill(Part),
 }
 
+/// For the fuzzer.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn message_again(bytes: &[u8]) -> crate::fuzzing::Again {
+    crate::fuzzing::json::<Message>(bytes)
+}
+
 /// The path of a partition for transactions.
 pub(super) fn path(partition: &TopicPartition) -> String {
     format!("/_memgen/{}/tx/{}", partition.topic, partition.partition)

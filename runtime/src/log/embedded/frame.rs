@@ -63,7 +63,8 @@ impl Header {
             position: u64_at(bytes, 32),
             durable: u64_at(bytes, 40),
         };
-        (header.position == position).then_some(header)
+        let ends = header.base.checked_add(header.span.into()).is_some();
+        (header.position == position && ends).then_some(header)
     }
 
     /// The offset after the last that the frame covers.

@@ -257,6 +257,7 @@ impl Run {
                 ));
             }
             at = body;
+            let mut least = frame.base;
             while at < end {
                 let place = self.position + at as u64;
                 let (offset, record, next) = codec::decode(&buffer, at, frame.base)
@@ -264,6 +265,14 @@ impl Run {
                 if next > end || offset >= frame.next() {
                     return Err(corrupt(path, place, "a record is longer than its frame"));
                 }
+                if offset < least {
+                    return Err(corrupt(
+                        path,
+                        place,
+                        "a record lies before the one before it",
+                    ));
+                }
+                least = offset + 1;
                 if offset >= from {
                     records.push((offset, record));
                 }

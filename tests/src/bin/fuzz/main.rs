@@ -1,13 +1,8 @@
-//! Damages documents at random and puts each through the whole generator: `cargo run -p memgen-tests --bin fuzz -- --seconds 120`.
+//! Puts damaged input before decoders: `cargo run -p memgen-tests --bin fuzz -- --seconds 60`, or `fuzz snapshot key --seconds 3600`. See `memgen_tests::fuzz` for what is attacked, and what is asked of it.
 //!
-//! Whatever a document holds, there is an answer in bounded time and memory: messages, or a crate that could compile. The cases run in processes of their own, one
-//! for each processor, so that whatever ends a case is seen: a panic, an abort, a stack that overflows, too much memory, no answer. Its document is kept in
-//! `target/fuzz`, and `--seed N` runs it again. The corpus are the repository's own documents.
+//! The cases run in processes of their own, one for each processor, so that whatever ends a case is seen: a panic, an abort, a stack that overflows, too much memory, no answer. Its input is
+//! kept in `target/fuzz`, and `--seed N` runs it again.
 
-mod damage;
-mod rust;
-mod schema;
-mod short;
 mod watch;
 mod worker;
 
@@ -19,46 +14,107 @@ use std::{
     time::{Duration, Instant},
 };
 
-use memgen_tests::project::repository;
+use memgen_tests::{fuzz::TARGETS, project::repository};
+use peak_alloc::PeakAlloc;
 
 use self::{
-    damage::Corpus,
     watch::{Cases, Finding, Run},
-    worker::WORKER,
+    worker::{WORKER, target},
 };
+
+#[global_allocator]
+static ALLOCATOR: PeakAlloc = PeakAlloc;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let numbers: Vec<u64> = words.iter().filter_map(|it| it.parse().ok()).collect();
-    let (seconds, only) = match (words.as_slice(), numbers.as_slice()) {
-        ([], _) => (60, None),
-        (["--seconds", _], [seconds]) => (*seconds, None),
-        (["--seed", _], [seed]) => (0, Some(*seed)),
-        ([WORKER, ..], [first, step, count]) => {
-            worker::run(&Corpus::read(), *first, *step, *count);
-            return ExitCode::SUCCESS;
-        }
-        _ => {
-            eprintln!("usage: fuzz [--seconds N] [--seed N]");
-            return ExitCode::from(2);
-        }
+    if let [WORKER, name, first, step, count, chunk] = words[..] {
+        let number = |text: &str| {
+            text.parse()
+                .expect("whoever starts a worker writes numbers")
+        };
+        worker::run(
+            name,
+            number(first),
+            number(step),
+            number(count),
+            number(chunk),
+        );
+        return ExitCode::SUCCESS;
+    }
+    let Some(asked) = Asked::of(&words) else {
+        let names = TARGETS.map(|(name, _)| name).join(", ");
+        eprintln!(
+            "usage: fuzz [TARGET…] [--seconds N] [--inputs N] [--seed N]\ntargets, each for so long: {names}"
+        );
+        return ExitCode::from(2);
     };
+    let outcomes = asked.targets.iter().map(|name| attack(name, &asked));
+    if outcomes.collect::<Vec<_>>().contains(&false) {
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}
+
+/// What is to be done.
+struct Asked<'a> {
+    targets: Vec<&'a str>,
+    seconds: Option<u64>,
+    inputs: Option<u64>,
+    seed: Option<u64>,
+}
+
+impl<'a> Asked<'a> {
+    fn of(words: &[&'a str]) -> Option<Self> {
+        let mut asked = Self {
+            targets: Vec::new(),
+            seconds: None,
+            inputs: None,
+            seed: None,
+        };
+        let mut words = words.iter();
+        while let Some(word) = words.next() {
+            let number = match *word {
+                "--seconds" => &mut asked.seconds,
+                "--inputs" => &mut asked.inputs,
+                "--seed" => &mut asked.seed,
+                name if TARGETS.iter().any(|(known, _)| *known == name) => {
+                    asked.targets.push(name);
+                    continue;
+                }
+                _ => return None,
+            };
+            *number = Some(words.next()?.parse().ok()?);
+        }
+        if asked.targets.is_empty() {
+            asked.targets = TARGETS.map(|(name, _)| name).to_vec();
+        }
+        Some(asked)
+    }
+}
+
+/// Attacks one decoder with both hands. Whether nothing was found.
+fn attack(name: &str, asked: &Asked<'_>) -> bool {
     let started = Instant::now();
-    let first = only.unwrap_or_else(|| u64::from(std::process::id()) << 32);
-    let workers = match only {
+    let first = asked
+        .seed
+        .unwrap_or_else(|| u64::from(std::process::id()) << 32);
+    let workers = match asked.seed {
         Some(_) => 1,
         None => thread::available_parallelism().map_or(1, |it| it.get() as u64),
     };
-    let until = started + Duration::from_secs(seconds);
+    let inputs = asked.seed.map(|_| 1).or(asked.inputs);
+    let seconds = asked.seconds.or(inputs.is_none().then_some(60));
+    let until = seconds.map(|seconds| started + Duration::from_secs(seconds));
     let stop = AtomicBool::new(false);
     let outcomes: Vec<Result<Cases, Finding>> = thread::scope(|scope| {
         let watch = |number| {
             let run = Run {
+                target: name,
                 first: first + number,
                 step: workers,
-                count: only.map_or(u64::MAX, |_| 1),
-                until: only.is_none().then_some(until),
+                count: inputs.map_or(u64::MAX, |inputs| inputs.div_ceil(workers)),
+                until,
                 stop: &stop,
             };
             scope.spawn(move || run.watch())
@@ -72,43 +128,46 @@ fn main() -> ExitCode {
     let mut good = true;
     for outcome in outcomes {
         match outcome {
-            Ok(cases) => {
-                all.documents += cases.documents;
-                all.crates += cases.crates;
-            }
+            Ok(cases) => all.add(cases),
             Err(finding) => {
                 good = false;
-                report(&finding, started);
+                report(name, &finding, started);
             }
         }
     }
-    if !good {
-        return ExitCode::FAILURE;
+    if good {
+        println!(
+            "{name}: {} inputs in {} s from seed {first} on, of which {} could be read: nothing found",
+            all.inputs,
+            started.elapsed().as_secs(),
+            all.read,
+        );
     }
-    println!(
-        "{} documents, {} crates, from seed {first} on: each had an answer, in less than {} s and {} MiB",
-        all.documents,
-        all.crates,
-        watch::PATIENCE.as_secs(),
-        worker::BYTES_MAX >> 20,
-    );
-    ExitCode::SUCCESS
+    good
 }
 
-/// Keeps the document, and says where it is.
-fn report(finding: &Finding, started: Instant) {
+/// Keeps the input, and says where it is.
+fn report(name: &str, finding: &Finding, started: Instant) {
     let after = started.elapsed().as_secs();
     let Some(seed) = finding.seed else {
-        println!("no case was run: {}", finding.why);
+        println!("{name}: {}", finding.why);
         return;
     };
-    let folder = repository().join("target/fuzz");
-    let path = folder.join(format!("{seed}.yaml"));
-    let kept = fs::create_dir_all(&folder)
-        .and_then(|()| fs::write(&path, Corpus::read().damaged(seed)))
-        .map_or_else(
-            |error| format!("the document could not be kept: {error}"),
-            |()| format!("the document is {}", path.display()),
-        );
-    println!("seed {seed}, after {after} s: {}; {kept}", finding.why);
+    let folder = repository().join("target/fuzz").join(name);
+    let path = folder.join(seed.to_string());
+    let kept =
+        fs::create_dir_all(&folder).and_then(|()| fs::write(&path, target(name).input(seed)));
+    let kept = kept.map_or_else(
+        |error| format!("the input could not be kept: {error}"),
+        |()| {
+            format!(
+                "the input is {}: once it is mended, a copy of it in tests/fuzz/{name} is a test",
+                path.display()
+            )
+        },
+    );
+    println!(
+        "{name}: seed {seed}, after {after} s: {}; {kept}",
+        finding.why
+    );
 }

@@ -14,13 +14,16 @@ use std::{
 
 use crate::worker::WORKER;
 
-/// The longest that one document may take. They are short: the real ones take a hundredth of it.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// The longest that cases may take before the next word. Inputs are short: the real ones take a hundredth of it.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// The most that is told of what a process said.
-const WORDS_CHARS_MAX: usize = 500;
+const WORDS_CHARS_MAX: usize = 1000;
+/// More cases than any target runs without a word.
+const CASES_AGAIN: u64 = 1000;
 
 /// Which cases, and until when.
 pub(crate) struct Run<'a> {
+    pub(crate) target: &'a str,
     pub(crate) first: u64,
     pub(crate) step: u64,
     pub(crate) count: u64,
@@ -31,39 +34,78 @@ pub(crate) struct Run<'a> {
 }
 
 /// What was run.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 pub(crate) struct Cases {
-    pub(crate) documents: u64,
-    pub(crate) crates: u64,
+    pub(crate) inputs: u64,
+    /// Those that could be read.
+    pub(crate) read: u64,
 }
 
-/// A case without an answer.
+impl Cases {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.inputs += other.inputs;
+        self.read += other.read;
+    }
+}
+
+/// A case that went wrong.
 pub(crate) struct Finding {
-    /// None if there was no case at all.
+    /// None if there was no case at all, or it is not known which.
     pub(crate) seed: Option<u64>,
     pub(crate) why: String,
 }
 
+/// How a process ended before it should have: after it said that it would begin with this case.
+struct Broken {
+    seed: Option<u64>,
+    why: String,
+}
+
 impl Run<'_> {
+    /// Follows cases to their end. What went wrong is looked at again, case by case.
     pub(crate) fn watch(self) -> Result<Cases, Finding> {
-        let outcome = self.follow();
-        if outcome.is_err() {
-            self.stop.store(true, Ordering::Relaxed);
-        }
-        outcome
+        let broken = match self.follow(0) {
+            Ok(cases) => return Ok(cases),
+            Err(broken) => broken,
+        };
+        self.stop.store(true, Ordering::Relaxed);
+        let Some(seed) = broken.seed else {
+            return Err(Finding {
+                seed: None,
+                why: broken.why,
+            });
+        };
+        let again = Run {
+            first: seed,
+            count: CASES_AGAIN,
+            until: Some(Instant::now() + 2 * PATIENCE),
+            stop: &AtomicBool::new(false),
+            ..self
+        };
+        Err(match again.follow(1) {
+            Err(Broken { seed, why }) => Finding { seed, why },
+            Ok(_) => Finding {
+                seed: None,
+                why: format!(
+                    "not again from seed {seed} on, it takes what was before: {}",
+                    broken.why
+                ),
+            },
+        })
     }
 
-    fn follow(&self) -> Result<Cases, Finding> {
+    /// `chunk`: after how many cases the process says something; 0 leaves it to the target.
+    fn follow(&self, chunk: u64) -> Result<Cases, Broken> {
         let mut seed = None;
-        let lost = |error| Finding {
+        let lost = |error| Broken {
             seed: None,
-            why: format!("{error}"),
+            why: format!("no case was run: {error}"),
         };
-        let numbers = [self.first, self.step, self.count].map(|it| it.to_string());
+        let numbers = [self.first, self.step, self.count, chunk].map(|it| it.to_string());
         let mut child = env::current_exe()
             .and_then(|program| {
                 Command::new(program)
-                    .arg(WORKER)
+                    .args([WORKER, self.target])
                     .args(numbers)
                     .env("RUST_BACKTRACE", "0")
                     .stdout(Stdio::piped())
@@ -86,9 +128,10 @@ impl Run<'_> {
             match receiver.recv_timeout(PATIENCE) {
                 Ok(line) => {
                     let mut numbers = line.split(' ').map(str::parse::<u64>);
-                    cases.crates = numbers.next().and_then(Result::ok).unwrap_or_default();
-                    cases.documents += u64::from(seed.is_some());
-                    seed = numbers.next().and_then(Result::ok);
+                    cases.read = numbers.next().and_then(Result::ok).unwrap_or_default();
+                    let next = numbers.next().and_then(Result::ok);
+                    cases.inputs = next.map_or(self.count, |next| (next - self.first) / self.step);
+                    seed = next;
                     let over = self.until.is_some_and(|until| Instant::now() >= until);
                     if over || self.stop.load(Ordering::Relaxed) {
                         end(&mut child);
@@ -98,7 +141,7 @@ impl Run<'_> {
                 Err(RecvTimeoutError::Timeout) => {
                     end(&mut child);
                     let why = format!("no answer in {} s", PATIENCE.as_secs());
-                    return Err(Finding { seed, why });
+                    return Err(Broken { seed, why });
                 }
                 Err(RecvTimeoutError::Disconnected) => {
                     let mut said = String::new();
@@ -112,7 +155,7 @@ impl Run<'_> {
                     let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
                     let said: String = said.chars().take(WORDS_CHARS_MAX).collect();
                     let why = format!("{status}: {said}");
-                    return Err(Finding { seed, why });
+                    return Err(Broken { seed, why });
                 }
             }
         }

@@ -1,67 +1,57 @@
-//! The process in which cases run. What goes wrong ends it: its parent knows of which case, since the seed was written before.
+//! The process in which cases run. What goes wrong ends it: its parent knows of which cases, since their seed was written before.
 
-use std::io::{self, Write as _};
-
-use memgen_cli::{
-    diagnostic::Diagnostics,
-    emit::{self, Dependency},
-    infer, inspect, lower, spec,
+use std::{
+    io::{self, Write as _},
+    panic,
+    process::abort,
 };
-use rustix::process::{Resource, Rlimit, setrlimit};
 
-use crate::{damage::Corpus, rust};
+use memgen_tests::fuzz::{self, TARGETS, Target};
+use rustix::process::{Resource, Rlimit, setrlimit};
 
 /// The argument by which a process is one of these.
 pub(crate) const WORKER: &str = "--worker";
-/// The most memory that a document may take. They are short: the real ones take a hundredth of it.
-pub(crate) const BYTES_MAX: u64 = 1 << 30;
+/// The most memory that a process may take. Inputs are short: the real ones take a hundredth of it.
+pub(crate) const BYTES_MAX: u64 = 2 << 30;
 
-/// Runs so many cases, with every `step`th seed. Before each it writes its seed, and how many crates there were so far; at the end the number alone.
+/// The target of this name.
+pub(crate) fn target(name: &str) -> Box<dyn Target> {
+    let named = TARGETS.iter().find(|(known, _)| *known == name);
+    named.expect("the name was looked up before").1()
+}
+
+/// Runs so many cases, with every `step`th seed. Before so many as a `chunk`, or as the target says if that is 0, it writes the seed of the first, and how many inputs could be read so far; at the end
+/// that number alone.
 ///
 /// The stack is that of the main thread, as it is for the command `memgen`.
-pub(crate) fn run(corpus: &Corpus, first: u64, step: u64, count: u64) {
+pub(crate) fn run(name: &str, first: u64, step: u64, count: u64, chunk: u64) {
     let limit = Rlimit {
         current: Some(BYTES_MAX),
         maximum: Some(BYTES_MAX),
     };
     setrlimit(Resource::As, limit).expect("a process may have less memory");
+    // Whichever thread it is in: a task of a service that panics is no less wrong.
+    let say = panic::take_hook();
+    panic::set_hook(Box::new(move |what| {
+        say(what);
+        abort();
+    }));
+    let target = target(name);
+    let chunk = if chunk == 0 { target.chunk() } else { chunk };
     let mut out = io::stdout().lock();
-    let mut crates = 0;
-    for number in 0..count {
-        let seed = first + number * step;
+    let mut read = 0_u64;
+    let mut number = 0;
+    while number < count {
         // Whoever reads it may be gone.
-        let said = writeln!(out, "{crates} {seed}").and_then(|()| out.flush());
+        let said = writeln!(out, "{read} {}", first + number * step).and_then(|()| out.flush());
         if said.is_err() {
             return;
         }
-        crates += u64::from(has_crate(&corpus.damaged(seed)));
-    }
-    let _ = writeln!(out, "{crates}");
-}
-
-/// Whether a document becomes a crate.
-fn has_crate(document: &[u8]) -> bool {
-    let mut diagnostics = Diagnostics::default();
-    let (sources, spec) = spec::read_bytes("fuzz.yaml", document, &mut diagnostics);
-    let written = spec.map(|mut spec| {
-        let mut api = lower::lower(&mut spec, &mut diagnostics);
-        infer::infer(&mut api, &spec, &mut diagnostics);
-        let options = emit::Options {
-            name: "fuzz".to_owned(),
-            dependency: Dependency::Version("0.1.0".to_owned()),
-            alone: true,
-            known: Vec::new(),
-        };
-        drop(inspect::table(&api, &sources));
-        drop(inspect::json(&api, &sources));
-        let files = emit::emit(&api, &options);
-        if let Err(why) = rust::check(&files) {
-            panic!("{why}");
+        for _ in 0..chunk.min(count - number) {
+            let input = target.input(first + number * step);
+            read += u64::from(fuzz::run(&*target, &input));
+            number += 1;
         }
-    });
-    // Each message can be shown.
-    for one in &diagnostics {
-        drop(sources.render(one, true));
     }
-    written.is_some()
+    let _ = writeln!(out, "{read}");
 }

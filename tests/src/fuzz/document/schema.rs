@@ -1,9 +1,9 @@
 //! Schemas that say more than one thing at once: keywords beside those that are there, and names that are all but the same.
 
-use memgen_tests::Random;
 use serde_json::{Value, json};
 
-use crate::damage::{below, plain, reference, some_place, word};
+use super::damage::{plain, reference, some_place, word};
+use crate::{Random, fuzz::below};
 
 const TYPES: [&str; 7] = [
     "string", "integer", "number", "boolean", "object", "array", "null",
@@ -16,7 +16,7 @@ const SCHEMAS: [&str; 5] = ["schemas", "properties", "allOf", "oneOf", "anyOf"];
 const KEYWORDS_MAX: usize = 4;
 
 /// Adds keywords to one of the schemas.
-pub(crate) fn mix(document: &mut Value, random: &mut Random) {
+pub(super) fn mix(document: &mut Value, random: &mut Random) {
     let mut places = Vec::new();
     find(document, String::new(), ["", ""], &mut places);
     if places.is_empty() {
@@ -81,7 +81,7 @@ fn keyword(document: &Value, random: &mut Random) -> Value {
 }
 
 /// Another name, of which the same name of Rust could come.
-pub(crate) fn twin(name: &str, random: &mut Random) -> String {
+pub(super) fn twin(name: &str, random: &mut Random) -> String {
     match below(random, 7) {
         0 => name.to_ascii_uppercase(),
         1 => name.to_ascii_lowercase(),
@@ -94,6 +94,6 @@ pub(crate) fn twin(name: &str, random: &mut Random) -> String {
 }
 
 /// A name as a part of a JSON pointer.
-pub(crate) fn escape(name: &str) -> String {
+pub(super) fn escape(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
 }

@@ -3,10 +3,10 @@
 use std::{fs, path::PathBuf};
 
 use memgen_cli::{diagnostic::Diagnostics, spec};
-use memgen_tests::{Random, project::repository};
 use serde_json::{Value, json};
 
-use crate::{schema, short::shorten};
+use super::{schema, short::shorten};
+use crate::{Random, fuzz::below, project::repository};
 
 /// Words that mean something somewhere.
 const WORDS: [&str; 44] = [
@@ -57,14 +57,14 @@ const WORDS: [&str; 44] = [
 ];
 
 /// What is damaged: the repository's own documents.
-pub(crate) struct Corpus {
+pub(super) struct Corpus {
     texts: Vec<Vec<u8>>,
     /// The same as values, in OpenAPI 3.0 and in 3.1.
     values: Vec<Value>,
 }
 
 impl Corpus {
-    pub(crate) fn read() -> Self {
+    pub(super) fn read() -> Self {
         let root = repository();
         let mut paths: Vec<PathBuf> = vec![root.join("examples/petstore/openapi.yaml")];
         let more = fs::read_dir(root.join("tests/specs"));
@@ -87,7 +87,7 @@ impl Corpus {
     }
 
     /// The document of a seed.
-    pub(crate) fn damaged(&self, seed: u64) -> Vec<u8> {
+    pub(super) fn damaged(&self, seed: u64) -> Vec<u8> {
         let mut random = Random::from_seed(seed);
         if random.below(4) == 0 {
             self.bytes(&mut random)
@@ -235,18 +235,12 @@ impl Corpus {
     }
 }
 
-/// A place in something that is this long.
-pub(crate) fn below(random: &mut Random, bound: usize) -> usize {
-    let bound = u32::try_from(bound).unwrap_or(u32::MAX).max(1);
-    random.below(bound) as usize
-}
-
-pub(crate) fn word(random: &mut Random) -> &'static str {
+pub(super) fn word(random: &mut Random) -> &'static str {
     WORDS[below(random, WORDS.len())]
 }
 
 /// A value without members.
-pub(crate) fn plain(random: &mut Random) -> Value {
+pub(super) fn plain(random: &mut Random) -> Value {
     match below(random, 6) {
         0 => json!(random.below(2) == 0),
         1 => json!(-1),
@@ -258,7 +252,7 @@ pub(crate) fn plain(random: &mut Random) -> Value {
 }
 
 /// A reference to a component, or to anything else.
-pub(crate) fn reference(document: &Value, random: &mut Random) -> String {
+pub(super) fn reference(document: &Value, random: &mut Random) -> String {
     if random.below(4) == 0 {
         return format!("#{}", some_place(document, random));
     }
@@ -276,7 +270,7 @@ pub(crate) fn reference(document: &Value, random: &mut Random) -> String {
 }
 
 /// The JSON pointer of some value. One that is deeper is no less likely than one that is not.
-pub(crate) fn some_place(document: &Value, random: &mut Random) -> String {
+pub(super) fn some_place(document: &Value, random: &mut Random) -> String {
     let schemas = "/components/schemas";
     let (mut at, mut here) = match document.pointer(schemas) {
         Some(inner) if random.below(2) == 0 => (schemas.to_owned(), inner),

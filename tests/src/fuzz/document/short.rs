@@ -2,16 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use memgen_tests::Random;
 use serde_json::Value;
 
-use crate::{damage::below, schema::escape};
+use super::schema::escape;
+use crate::{Random, fuzz::below};
 
 /// The most paths, and the most schemas, besides what they refer to.
 const KEPT_MAX: usize = 4;
 
 /// Leaves a few paths and schemas, and what they refer to.
-pub(crate) fn shorten(document: &mut Value, random: &mut Random) {
+pub(super) fn shorten(document: &mut Value, random: &mut Random) {
     let mut open = Vec::new();
     for within in ["/paths", "/components/schemas"] {
         let object = document.pointer(within).and_then(Value::as_object);

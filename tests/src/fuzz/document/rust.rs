@@ -61,7 +61,7 @@ struct Crate {
 }
 
 /// What is wrong with the generated files of Rust, if something is.
-pub(crate) fn check(files: &[File]) -> Result<(), String> {
+pub(super) fn check(files: &[File]) -> Result<(), String> {
     let mut all = Crate::default();
     for file in files {
         let rust = Path::new(&file.path)
