@@ -422,9 +422,9 @@ impl<S: State> Here<S> {
         }
     }
 
-    /// Whether memory can be shown without the log being asked (rule 8).
+    /// Whether memory can be shown without the log being asked (rule 8). Who has the lock may still be taking over: then it is the memory of a standby.
     fn may_answer(&self) -> bool {
-        self.lock.holds() || is_broken(Bug::NoLease)
+        (self.lock.holds() || is_broken(Bug::NoLease)) && *self.phase.borrow() == Phase::Serving
     }
 
     /// Waits for the transactions that are prepared and write these keys at this moment: they may be committed, and memory does not show it yet.

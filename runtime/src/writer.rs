@@ -253,6 +253,7 @@ impl<S: State> Running<S> {
             if self.has_lost_it() {
                 return Ok(());
             }
+            self.replica.catch_up(None, |_, _, _| ()).await?;
             warn!(partition = %self.replica.partition, ?refusal, "reads only until the log takes writes");
         }
         self.phase.send_replace(Phase::Serving);

@@ -65,14 +65,13 @@ macro_rules! found {
 // What switches off a rule of transactions is found by the simulation of the writers alone, in the runtime's own tests.
 found! {
     a_log_without_ballots_is_found: AnyBallot within 40,
-    an_owner_behind_another_is_found: AnyBarrier within 200,
     answers_before_the_log_s_are_found: EarlyReply within 40,
-    guesses_are_found: Guess within 40,
-    batches_that_stay_torn_are_found: NoRollForward within 400,
-    what_stale_records_hide_is_found: NoRepair within 400,
+    guesses_are_found: Guess within 200,
+    batches_that_stay_torn_are_found: NoRollForward within 200,
+    what_stale_records_hide_is_found: NoRepair within 200,
     reads_without_a_lease_are_found: NoLease within 40,
     writes_of_an_owner_that_stepped_down_are_found: KeepSpeculation within 40,
     requests_that_are_forgotten_are_found: NoReplies within 40,
-    deletions_that_are_missed_are_found: AnyAge within 400,
+    deletions_that_are_missed_are_found: AnyAge within 100,
     death_by_silence_is_found: DeathBySilence within 40,
 }

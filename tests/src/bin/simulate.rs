@@ -1,6 +1,6 @@
 //! Runs random histories over whole nodes in a simulation: `cargo run -p memgen-tests --bin simulate -- --seeds 1000`.
 //!
-//! `--from 4711` begins with another seed, and `--trace` prints what all nodes said of a history that fails, as far as it goes back. A history that fails is made smaller, and printed with its seed.
+//! `--from 4711` begins with another seed, and `--trace` prints what all nodes said of a history that fails, as far as it goes back. A history that fails is made smaller, and printed with its seed; `--whole` leaves it as it is.
 
 use std::{
     env,
@@ -15,13 +15,17 @@ use memgen_tests::simulate::{Counts, Plan, run, shrink};
 const TELLS_EVERY: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
-    let (mut seeds, mut from, mut trace) = (100, 0, None);
+    let (mut seeds, mut from, mut trace, mut whole) = (100, 0, None, false);
     let mut arguments = env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut number = || arguments.next().and_then(|text| text.parse().ok());
         let known = match argument.as_str() {
             "--seeds" => number().map(|number| seeds = number),
             "--from" => number().map(|number| from = number),
+            "--whole" => {
+                whole = true;
+                Some(())
+            }
             "--trace" => {
                 trace = Some(Level::DEBUG);
                 Some(())
@@ -29,7 +33,7 @@ fn main() -> ExitCode {
             _ => None,
         };
         if known.is_none() {
-            eprintln!("usage: simulate [--seeds NUMBER] [--from SEED] [--trace]");
+            eprintln!("usage: simulate [--seeds NUMBER] [--from SEED] [--trace] [--whole]");
             return ExitCode::from(2);
         }
     }
@@ -40,7 +44,11 @@ fn main() -> ExitCode {
             Ok(counts) => sum.add(&counts),
             Err(failure) => {
                 println!("seed {seed}: {}: {}", failure.kind, failure.what);
-                let (smaller, failure) = shrink(&plan, &failure);
+                let (smaller, failure) = if whole {
+                    (plan.clone(), failure)
+                } else {
+                    shrink(&plan, &failure)
+                };
                 println!(
                     "{} steps of {} do it: {smaller:#?}",
                     smaller.size(),

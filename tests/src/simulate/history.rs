@@ -28,7 +28,7 @@ const QUIET_AFTER: Duration = Duration::from_secs(15);
 /// So long an answer is waited for in the end.
 const PATIENCE: Duration = Duration::from_secs(40);
 /// So many lines of the trace are printed.
-const LINES: usize = 400;
+const LINES: usize = 2000;
 
 /// How much happened.
 #[derive(Clone, Copy, Debug, Default)]

@@ -32,8 +32,15 @@ impl Listed {
     }
 }
 
+/// The items of a list, as a transaction sees them.
+#[handler(post, "/looks/{name}")]
+async fn look(tx: &Tx, name: String) -> Result<Json<Vec<u64>>> {
+    let listed = tx.get::<Listed>(&name).await?;
+    Ok(Json(listed.map(|listed| listed.items).unwrap_or_default()))
+}
+
 fn service() -> crate::Service {
-    crate::service!(Listed)
+    crate::service!(Listed, look)
 }
 
 async fn append(cluster: &Cluster, node: usize, name: &str, item: u64) -> Vec<u64> {
@@ -214,6 +221,38 @@ fn a_node_that_is_cut_off_from_the_log_gives_its_partitions_away() {
         assert_ne!(owner_of_a(&cluster).await, owner);
         cluster.heal();
         cluster.ready().await;
+    });
+}
+
+/// Who has the lock, and can't take over since it does not reach the log, has the memory of a standby that is behind.
+#[test]
+fn who_has_yet_to_take_over_shows_nothing() {
+    Simulation::new(12).run(async |world| {
+        let cluster = world.cluster_with(service, 3, |config| config.replicas = 2);
+        cluster.ready().await;
+        append(&cluster, 0, "a", 1).await;
+        let owner = owner_of_a(&cluster).await;
+        let others = [(owner + 1) % 3, (owner + 2) % 3];
+        for other in others {
+            cluster.cut_off_from_log(other, true);
+        }
+        assert_eq!(append(&cluster, owner, "a", 2).await, [1, 2]);
+        cluster.crash(owner);
+        world.advance(Duration::from_millis(300)).await;
+        let looks = others.map(|node| {
+            let look = cluster.node(node).post("/looks/a").try_send();
+            world.spawn(look)
+        });
+        world.advance(Duration::from_secs(2)).await;
+        cluster.heal();
+        for look in looks {
+            let seen = look.await.unwrap().unwrap();
+            if seen.status() == 200 {
+                assert_eq!(seen.json::<Vec<u64>>(), [1, 2]);
+            }
+        }
+        let look = cluster.node(others[0]).post("/looks/a").await;
+        assert_eq!(look.expect(200).json::<Vec<u64>>(), [1, 2]);
     });
 }
 
