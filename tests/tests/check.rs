@@ -29,11 +29,10 @@ impl Project {
 
     /// Runs `memgen check`: exit code, stdout, stderr.
     fn check(&self, args: &[&str]) -> (i32, String, String) {
-        let output = Command::new(binary("memgen"))
+        let output = project::builds(&mut Command::new(binary("memgen")))
             .arg("check")
             .args(args)
             .current_dir(self.0.folder())
-            .env("CARGO_TARGET_DIR", project::target())
             .stdin(Stdio::null())
             .output()
             .expect("the command is built");

@@ -25,11 +25,10 @@ struct Dev {
 
 impl Dev {
     fn start(folder: &Path, args: &[&str]) -> Self {
-        let mut process = Command::new(binary("memgen"))
+        let mut process = project::builds(&mut Command::new(binary("memgen")))
             .arg("dev")
             .args(args)
             .current_dir(folder)
-            .env("CARGO_TARGET_DIR", project::target())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

@@ -47,7 +47,7 @@ impl Document {
         ];
         let (code, said, errors) = memgen(&folder, &args);
         assert_eq!(code, 0, "{said}{errors}");
-        build(&folder, self.name)
+        build(&folder)
     }
 
     /// Generates, builds and starts it.
