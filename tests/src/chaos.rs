@@ -5,20 +5,26 @@
 
 mod cuts;
 mod doubts;
+mod links;
 mod owners;
+mod page;
 mod pauses;
 mod report;
 mod restarts;
 mod storm;
+mod timeline;
 
 use std::{
     collections::BTreeSet,
     time::{Duration, Instant},
 };
 
+use self::timeline::Fault;
 pub use self::{
+    page::Page,
     report::Report,
     storm::{Harm, IN_DOUBT, graph, ledger},
+    timeline::Timeline,
 };
 use crate::{
     Client, Random,
@@ -36,6 +42,8 @@ pub const PARTITIONS: usize = 8;
 const KEYS: usize = 12;
 /// Sessions of two seconds; the ensemble has ticks of half a second.
 const SESSION: [&str; 2] = ["--session-timeout-ms", "2000"];
+/// Snapshots so often that a disk without room is missed soon.
+const SNAPSHOTS: [&str; 2] = ["--snapshot-records", "100"];
 
 /// So much do clients want unless they are told otherwise: as much as two processors can do, brokers included.
 const REST_MS_MAX: u32 = 10;
@@ -67,7 +75,8 @@ impl Chaos {
             None => Servers::start(3, 1),
         };
         let program = binary("register");
-        let mut cluster = Cluster::new(&servers, network.as_ref(), &program, NODES, &SESSION);
+        let args = [SESSION, SNAPSHOTS].concat();
+        let mut cluster = Cluster::new(&servers, network.as_ref(), &program, NODES, &args);
         cluster.start().await;
         Self {
             servers,
@@ -131,8 +140,9 @@ impl Chaos {
     /// Nobody was told of an error, and the history is right. The last word has a node that is not `besides`.
     async fn check(&mut self, what: &str, besides: usize, keys: &Keys, done: &Done) {
         self.report.add("requests", done.waits.len());
+        self.report.timeline.add(done);
         for failed in &done.failed {
-            self.report.violation(format!("{what}: {failed}"));
+            self.report.violation(format!("{what}: {}", failed.said));
         }
         if done.history.answered() < 100 {
             let answered = done.history.answered();
@@ -146,6 +156,30 @@ impl Chaos {
         if let Err(wrong) = done.history.check(&lists(&client, keys).await) {
             self.report.violation(format!("{what}: {wrong}"));
         }
+    }
+
+    /// Something was done to the cluster: whether that was seen, and what clients of these partitions, which it was done to, waited. A client's answer may come later than its end.
+    fn happened(
+        &mut self,
+        kind: &str,
+        [from, to]: [Instant; 2],
+        sign: Option<String>,
+        done: &Done,
+        partitions: &BTreeSet<usize>,
+    ) {
+        let longest = done.longest(from, to, partitions);
+        self.report.timeline.faults.push(Fault {
+            kind: kind.to_owned(),
+            from,
+            to,
+            sign,
+            recovery: longest.into_iter().max(),
+        });
+    }
+
+    fn network(&self) -> &Network {
+        let network = self.network.as_ref();
+        network.expect("nodes have hosts of their own")
     }
 
     /// What clients of the partitions that moved waited, and those of the others before and after.

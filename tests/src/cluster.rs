@@ -4,7 +4,7 @@ use std::{
     net::Ipv4Addr,
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use memgen_cli::servers::{Jars, Kafka, ZooKeeper};
@@ -60,22 +60,38 @@ impl Servers {
     }
 
     /// Restarts one broker after another, as an operator does: the next one when all have what they should have.
-    pub async fn restart_brokers(&mut self) {
+    pub async fn restart_brokers(&mut self) -> Vec<Restart> {
+        let mut restarts = Vec::new();
         for broker in 0..self.kafka.servers().len() {
+            let (from, before) = (Instant::now(), self.kafka.server(broker).pid());
             self.kafka.server(broker).stop().expect("it runs");
             tokio::time::sleep(Duration::from_secs(1)).await;
             self.kafka.start().expect("it comes back");
             self.all_in_sync().await;
+            restarts.push(Restart {
+                from,
+                to: Instant::now(),
+                is_another: self.kafka.server(broker).pid() != before,
+            });
         }
+        restarts
     }
 
     /// Restarts one server of the ensemble after another. A single one is away for a second.
-    pub async fn restart_ensemble(&mut self) {
+    pub async fn restart_ensemble(&mut self) -> Vec<Restart> {
+        let mut restarts = Vec::new();
         for server in 0..self.zookeeper.servers().len() {
+            let (from, before) = (Instant::now(), self.zookeeper.server(server).pid());
             self.zookeeper.server(server).stop().expect("it runs");
             tokio::time::sleep(Duration::from_secs(1)).await;
             self.zookeeper.start().expect("it comes back");
+            restarts.push(Restart {
+                from,
+                to: Instant::now(),
+                is_another: self.zookeeper.server(server).pid() != before,
+            });
         }
+        restarts
     }
 
     /// Waits until every broker has all that it should have: only then may the next one go.
@@ -100,6 +116,17 @@ impl Servers {
         let waited = tokio::time::timeout(Duration::from_secs(60), waited).await;
         waited.expect("all are in sync again");
     }
+}
+
+/// A server that was restarted.
+#[derive(Clone, Copy, Debug)]
+pub struct Restart {
+    /// When it was told to end.
+    pub from: Instant,
+    /// When it was back.
+    pub to: Instant,
+    /// Whether another process is there now.
+    pub is_another: bool,
 }
 
 /// The name of a node, counted from 0.

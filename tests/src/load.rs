@@ -36,9 +36,18 @@ pub struct Done {
     /// All operations.
     pub history: History,
     /// Requests that were answered with an error, or not at all, with what was said: a client repeats such a request under its id.
-    pub failed: Vec<String>,
+    pub failed: Vec<Failed>,
     /// How long each operation took.
     pub waits: Vec<Wait>,
+}
+
+/// An error that a client was told, or that it was told nothing.
+#[derive(Clone, Debug)]
+pub struct Failed {
+    /// When.
+    pub at: Instant,
+    /// What.
+    pub said: String,
 }
 
 /// How long an operation took.
@@ -145,9 +154,13 @@ async fn operate(
     node: &Client,
     key: &str,
     item: Option<u64>,
-    failed: &mut Vec<String>,
+    failed: &mut Vec<Failed>,
 ) -> Operation {
     let began = Instant::now();
+    let mut fail = |said: String| {
+        let at = Instant::now();
+        failed.push(Failed { at, said });
+    };
     let outcome = loop {
         let request = match item {
             Some(item) => node
@@ -159,13 +172,13 @@ async fn operate(
         match request.try_send().await {
             Ok(reply) if reply.status == 200 => break Outcome::Seen(items(&reply.json()["value"])),
             Ok(reply) if reply.status == 404 && item.is_none() => break Outcome::Seen(Vec::new()),
-            Ok(reply) => failed.push(format!(
+            Ok(reply) => fail(format!(
                 "{} after {:?}: {}",
                 reply.status,
                 began.elapsed(),
                 reply.text()
             )),
-            Err(error) => failed.push(format!("no answer: {error}")),
+            Err(error) => fail(format!("no answer: {error}")),
         }
         if began.elapsed() > PATIENCE {
             break Outcome::Unknown;

@@ -325,6 +325,15 @@ impl Running {
         self.child.id()
     }
 
+    /// The state of the process by the letter of `/proc`: `T` for one that is stopped.
+    #[must_use]
+    pub fn state(&self) -> char {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.id()));
+        let stat = stat.expect("it runs");
+        let (_, behind) = stat.rsplit_once(") ").expect("a name in parentheses");
+        behind.chars().next().expect("a letter")
+    }
+
     /// The memory that the process holds, in bytes.
     #[must_use]
     pub fn resident_bytes(&self) -> u64 {

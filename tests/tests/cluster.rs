@@ -41,6 +41,14 @@ async fn a_cluster() {
 fn nodes_that_are_cut_off() {
     let status = Command::new(binary("chaos"))
         .args(["--cut-offs", "2", "--partial-cuts", "1"])
+        .args([
+            "--one-way-cuts",
+            "1",
+            "--slow-links",
+            "1",
+            "--full-disks",
+            "1",
+        ])
         .status();
     assert!(status.is_ok_and(|status| status.success()));
 }

@@ -1,7 +1,7 @@
 //! Does to a cluster what may happen to it, as often as one likes, with real Kafka and ZooKeeper: `cargo run -p memgen-tests --bin chaos -- --kills 100 --pauses 50`.
 //!
-//! It prints the tables that are in BENCHMARKS.md, and fails if anything was wrong. `--cut-offs` and `--partial-cuts` give each node a host of its own, by
-//! namespaces, so they run apart from the others. So do the storms over services with transactions, which are told how many minutes they last:
+//! It prints the tables that are in BENCHMARKS.md, writes a page with a timeline, `target/chaos.html`, and fails if anything was wrong. What concerns cables and disks gives each node a
+//! host of its own, by namespaces; `--everything 15` does all there is on such hosts, so many times. So do the storms over services with transactions, which are told how many minutes they last:
 //! `--ledger-kills 10 --ledger-stops 10 --graph-kills 10`.
 
 use std::{
@@ -12,13 +12,14 @@ use std::{
 };
 
 use memgen_tests::{
-    chaos::{self, Chaos, Harm, IN_DOUBT, NODES},
+    chaos::{self, Chaos, Harm, IN_DOUBT, NODES, Page},
     cluster::Servers,
     network::Network,
+    project::repository,
 };
 
 /// What can be done, so many times; but `--rest-ms` says how long clients rest at most between two operations from then on.
-const PARTS: [&str; 9] = [
+const PARTS: [&str; 13] = [
     "--rest-ms",
     "--kills",
     "--pauses",
@@ -28,9 +29,24 @@ const PARTS: [&str; 9] = [
     "--servers",
     "--cut-offs",
     "--partial-cuts",
+    "--one-way-cuts",
+    "--slow-links",
+    "--full-disks",
+    EVERYTHING,
 ];
+/// All of it, so many times.
+const EVERYTHING: &str = "--everything";
 /// Those that need a network of their own.
-const ON_HOSTS: [&str; 2] = ["--cut-offs", "--partial-cuts"];
+const ON_HOSTS: [&str; 6] = [
+    "--cut-offs",
+    "--partial-cuts",
+    "--one-way-cuts",
+    "--slow-links",
+    "--full-disks",
+    EVERYTHING,
+];
+/// Where the page with the timeline is, below the repository.
+const PAGE: &str = "target/chaos.html";
 /// Storms over services with transactions, which last for so many minutes.
 const STORMS: [&str; 4] = [
     "--ledger-kills",
@@ -121,10 +137,19 @@ async fn run(wanted: &[(&str, usize)], on_hosts: bool) -> ExitCode {
             "--scales" => chaos.from_three_nodes_to_one_and_back(*rounds).await,
             "--servers" => chaos.servers_restart(*rounds).await,
             "--cut-offs" => chaos.cut_offs(*rounds).await,
-            _ => chaos.partial_cuts(*rounds).await,
+            "--partial-cuts" => chaos.partial_cuts(*rounds).await,
+            "--one-way-cuts" => chaos.one_way_cuts(*rounds).await,
+            "--slow-links" => chaos.slow_links(*rounds).await,
+            "--full-disks" => chaos.full_disks(*rounds).await,
+            _ => chaos.everything(*rounds).await,
         }
         chaos.all_have_the_same().await;
         println!("{}", chaos.report);
+        // Also before the next part ends, which may take long.
+        let page = repository().join(PAGE);
+        fs::write(&page, Page(&chaos.report).to_string())
+            .expect("the folder for what is built is there");
+        println!("the same as a page: {}", page.display());
     }
     if chaos.report.is_sound() {
         return ExitCode::SUCCESS;

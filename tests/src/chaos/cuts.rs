@@ -76,6 +76,13 @@ impl Chaos {
         }
     }
 
+    /// Each cut once, of the node whose turn it is.
+    pub(super) async fn cut_off_of_each_kind(&mut self, round: usize) {
+        for cut in [HOST, MINORITY].into_iter().chain(PARTS) {
+            self.cut_off(round, &cut).await;
+        }
+    }
+
     async fn cut_off(&mut self, round: usize, cut: &Cut) {
         let node = u8::try_from(round).unwrap_or(0) % NODES;
         let victim = usize::from(node);
@@ -96,12 +103,9 @@ impl Chaos {
         let probes = self.keys();
         let other = self.cluster.node((victim + 1) % usize::from(NODES));
         let other = other.client();
-        let network = self
-            .network
-            .as_ref()
-            .expect("nodes have hosts of their own");
         let happened = Instant::now();
-        network.cut(node, cut.nets);
+        self.network().cut(node, cut.nets);
+        let sent = self.network().sent(node, cut.nets);
         tokio::time::sleep(CUT).await;
         if cut.taken_over {
             // It is back only when others answer for all that it had.
@@ -113,9 +117,14 @@ impl Chaos {
                 }
             }
         }
-        network.mend(node, cut.nets);
+        // What it sent meanwhile went nowhere.
+        let lost = self.network().sent(node, cut.nets) - sent;
+        self.network().mend(node, cut.nets);
+        let over = Instant::now();
         tokio::time::sleep(AFTER).await;
         let mut done = load.stop().await;
+        let sign = (lost > 0).then(|| format!("{lost} packets went nowhere"));
+        self.happened(cut.name, [happened, over], sign, &done, &owned);
         if cut.taken_over {
             self.measure(cut.name, &done, happened, &owned);
         }
@@ -135,7 +144,7 @@ impl Chaos {
     }
 
     /// What clients of the others saw, and those of the node that was cut off, is one history.
-    async fn check_both(
+    pub(super) async fn check_both(
         &mut self,
         part: &str,
         victim: usize,
@@ -145,10 +154,12 @@ impl Chaos {
     ) {
         for failed in at_victim.failed {
             // They may be told to try again, and nothing else.
-            if failed.starts_with("503 ") {
+            self.report.timeline.failed.push(failed.at);
+            if failed.said.starts_with("503 ") {
                 self.report.add("503 at a node that is cut off", 1);
             } else {
-                self.report.violation(format!("{part}: at it: {failed}"));
+                self.report
+                    .violation(format!("{part}: at it: {}", failed.said));
             }
         }
         done.history.extend(at_victim.history);

@@ -22,6 +22,8 @@ impl Chaos {
             self.cluster.kill_9(victim);
             tokio::time::sleep(AFTER).await;
             let done = load.stop().await;
+            let sign = Some("the process was seen to have ended".to_owned());
+            self.happened("kill -9", [killed, killed + AFTER], sign, &done, &owned);
             self.measure("kill -9", &done, killed, &owned);
             self.check(&part, victim, &keys, &done).await;
             self.report.add("kill -9", 1);
@@ -66,7 +68,9 @@ impl Chaos {
                     self.report.violation(format!("{part}: {reply:?}"));
                 }
             }
+            let state = self.cluster.node(paused).state();
             self.cluster.node(paused).signal("CONT");
+            let over = Instant::now();
             for (path, add) in &paths {
                 let added = json!({"by": 1});
                 let (read, written) = tokio::join!(old.get(path), old.post(add, &added));
@@ -81,7 +85,10 @@ impl Chaos {
                     .add("reads and writes at a node that was paused", 2);
             }
             let done = load.stop().await;
-            self.measure("paused beyond its session", &done, stopped, &owned);
+            let kind = "paused beyond its session";
+            let sign = (state == 'T').then(|| "the process was seen to be stopped".to_owned());
+            self.happened(kind, [stopped, over], sign, &done, &owned);
+            self.measure(kind, &done, stopped, &owned);
             self.check(&part, paused, &keys, &done).await;
             self.report.add("pauses", 1);
             self.cluster.ready().await;

@@ -2,12 +2,42 @@
 
 use std::{fmt, time::Duration};
 
+use super::timeline::Timeline;
+
 /// What comes of a run. Its text is a table for BENCHMARKS.md.
 #[derive(Debug, Default)]
 pub struct Report {
-    waits: Vec<(String, Vec<Duration>)>,
+    /// What happened when.
+    pub timeline: Timeline,
+    waits: Vec<(String, Row)>,
     counts: Vec<(String, usize)>,
     violations: Vec<String>,
+}
+
+/// Times of one kind.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Row(Vec<Duration>);
+
+impl Row {
+    pub(super) fn add(&mut self, times: impl IntoIterator<Item = Duration>) {
+        self.0.extend(times);
+        self.0.sort_unstable();
+    }
+
+    /// All of them, the shortest first.
+    pub(super) fn times(&self) -> &[Duration] {
+        &self.0
+    }
+
+    /// How many there are; p50, p99 and the longest.
+    pub(super) fn cells(&self) -> [String; 4] {
+        let at = |percent: usize| {
+            let index = (self.0.len() * percent).div_ceil(100).max(1) - 1;
+            let time = self.0.get(index);
+            time.map_or("-".to_owned(), |time| milliseconds(*time))
+        };
+        [self.0.len().to_string(), at(50), at(99), at(100)]
+    }
 }
 
 /// Of many violations of one kind a few tell as much.
@@ -15,14 +45,14 @@ const SHOWN_MAX: usize = 20;
 
 impl Report {
     /// Adds waits to a row.
-    pub(super) fn waits(&mut self, row: &str, mut waits: Vec<Duration>) {
-        self.row_of(row).append(&mut waits);
+    pub(super) fn waits(&mut self, row: &str, waits: Vec<Duration>) {
+        self.row_of(row).add(waits);
     }
 
-    fn row_of(&mut self, row: &str) -> &mut Vec<Duration> {
+    fn row_of(&mut self, row: &str) -> &mut Row {
         let at = self.waits.iter().position(|(name, _)| name == row);
         let at = at.unwrap_or_else(|| {
-            self.waits.push((row.to_owned(), Vec::new()));
+            self.waits.push((row.to_owned(), Row::default()));
             self.waits.len() - 1
         });
         &mut self.waits[at].1
@@ -58,10 +88,23 @@ impl Report {
     /// The longest wait of a row must not be longer: for programs, since tests assert no times.
     pub fn bound(&mut self, row: &str, most: Duration) {
         let rows = self.waits.iter().filter(|(name, _)| name.ends_with(row));
-        let longest = rows.flat_map(|(_, waits)| waits).max().copied();
+        let longest = rows
+            .filter_map(|(_, waits)| waits.times().last())
+            .max()
+            .copied();
         if let Some(longest) = longest.filter(|longest| *longest > most) {
             self.violation(format!("{row}: {longest:?}, and {most:?} is allowed"));
         }
+    }
+
+    /// All that was wrong.
+    pub(super) fn violations(&self) -> &[String] {
+        &self.violations
+    }
+
+    /// All counts.
+    pub(super) fn counts(&self) -> &[(String, usize)] {
+        &self.counts
     }
 
     /// Whether nothing was wrong.
@@ -81,16 +124,21 @@ impl fmt::Display for Report {
         writeln!(f, "| waits | number | p50 | p99 | max |")?;
         writeln!(f, "|---|---:|---:|---:|---:|")?;
         for (row, waits) in &self.waits {
-            let mut waits = waits.clone();
-            waits.sort_unstable();
-            let at = |percent: usize| {
-                let index = (waits.len() * percent).div_ceil(100).max(1) - 1;
-                waits
-                    .get(index)
-                    .map_or("-".to_owned(), |wait| milliseconds(*wait))
-            };
-            let (number, p50, p99, max) = (waits.len(), at(50), at(99), at(100));
+            let [number, p50, p99, max] = waits.cells();
             writeln!(f, "| {row} | {number} | {p50} | {p99} | {max} |")?;
+        }
+        let kinds = self.timeline.kinds();
+        if !kinds.is_empty() {
+            writeln!(f, "\n| fault | confirmed | recovery: p50 | p99 | max |")?;
+            writeln!(f, "|---|---:|---:|---:|---:|")?;
+        }
+        for (name, kind) in kinds {
+            let [_, p50, p99, max] = kind.recoveries.cells();
+            let (confirmed, number) = (kind.confirmed, kind.number);
+            writeln!(
+                f,
+                "| {name} | {confirmed} of {number} | {p50} | {p99} | {max} |"
+            )?;
         }
         writeln!(f, "\n| count | number |\n|---|---:|")?;
         for (row, count) in &self.counts {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tokio::process::Command;
 
-use super::{Chaos, NODES};
+use super::{Chaos, NODES, PARTITIONS};
 use crate::binaries::binary;
 
 impl Chaos {
@@ -49,7 +49,10 @@ impl Chaos {
         self.no_more_moves(&format!("{part}: its return"), &before)
             .await;
         moved.append(&mut self.owned_by(node).await);
+        let over = Instant::now();
         let done = load.stop().await;
+        let sign = Some("the process was seen to have ended, and another to be ready".to_owned());
+        self.happened(what, [stopped, over], sign, &done, &moved);
         self.measure(what, &done, stopped, &moved);
         self.check(&part, node, &keys, &done).await;
         self.report.add(what, 1);
@@ -105,11 +108,23 @@ impl Chaos {
             let keys = self.keys();
             let clients = [self.cluster.node(0).client(), self.cluster.node(1).client()];
             let load = self.load(&clients, &keys);
-            self.servers.restart_brokers().await;
-            self.servers.restart_ensemble().await;
+            let brokers = self.servers.restart_brokers().await;
+            let ensemble = self.servers.restart_ensemble().await;
             self.cluster.ready().await;
             tokio::time::sleep(Duration::from_secs(1)).await;
             let done = load.stop().await;
+            let all = (0..PARTITIONS).collect();
+            for (kind, restarts) in [
+                ("restart of a broker", brokers),
+                ("restart of ZooKeeper", ensemble),
+            ] {
+                for restart in restarts {
+                    let sign = restart
+                        .is_another
+                        .then(|| "another process answers".to_owned());
+                    self.happened(kind, [restart.from, restart.to], sign, &done, &all);
+                }
+            }
             self.check("restarts of brokers and ensemble", 1, &keys, &done)
                 .await;
             self.report.add("restarts of all brokers and ZooKeeper", 1);
