@@ -1,10 +1,11 @@
 //! A cluster of `register`, what may happen to it, and what its clients see of that.
 //!
 //! Each part does one thing as often as it is told to: the tests a few times, the program `chaos` as often as the figures in BENCHMARKS.md want it.
-//! What is wrong goes into the [`Report`], beside the times that were measured. [`ledger`] and [`graph`] are storms over a service with transactions instead.
+//! What is wrong goes into the [`Report`], beside the times that were measured. [`ledger`] and [`graph`] are storms over a service with transactions instead, and [`counts`] and [`payments`] are storms over what comes in by a topic.
 
 mod cuts;
 mod doubts;
+mod events;
 mod links;
 mod owners;
 mod page;
@@ -21,6 +22,7 @@ use std::{
 
 use self::timeline::Fault;
 pub use self::{
+    events::{counts, payments},
     page::Page,
     report::Report,
     storm::{Harm, IN_DOUBT, graph, ledger},

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::{StreamExt as _, stream};
 use serde_json::{Value, json};
 
 use crate::{
@@ -21,6 +22,8 @@ const ALL: u32 = 2 * ACCOUNTS;
 pub const OPENING: u64 = 1000;
 const TOTAL: u64 = ALL as u64 * OPENING;
 
+/// Accounts that are opened at once.
+const OPENED_AT_ONCE: usize = 16;
 const CAREFUL: usize = 16;
 const CARELESS: usize = 4;
 const AUDITORS: usize = 4;
@@ -46,10 +49,22 @@ pub fn transfer(from: u32, to: u32, amount: u64) -> Value {
     json!({"from": from, "to": to, "amount": amount})
 }
 
-/// What is in each account.
-pub async fn balances(client: &Client) -> BTreeMap<u32, i128> {
+/// Opens accounts, from 0 on, at a node whose service is all there.
+pub async fn open_accounts(client: &Client, count: u32, balance: u64) {
+    let open = async |id: u32| {
+        let opening = json!({"balance": balance});
+        let opened = client.put(&format!("/accounts/{id}"), &opening).await;
+        assert_eq!(opened.status, 201, "{opened:?}");
+    };
+    let opening = stream::iter(0..count).map(open);
+    let opening = opening.buffer_unordered(OPENED_AT_ONCE);
+    opening.for_each(async |()| ()).await;
+}
+
+/// What is in each of the first accounts.
+pub async fn balances(client: &Client, count: u32) -> BTreeMap<u32, i128> {
     let mut balances = BTreeMap::new();
-    for id in 0..ACCOUNTS {
+    for id in 0..count {
         let account = client.get(&format!("/accounts/{id}")).await.json();
         let balance = account["balance"].as_u64().expect("a number");
         balances.insert(id, i128::from(balance));
@@ -60,12 +75,7 @@ pub async fn balances(client: &Client) -> BTreeMap<u32, i128> {
 /// Opens the accounts, at nodes that are all there, and starts clients that transfer at random, and others that add everything up.
 pub async fn start(places: &Places, random: &mut Random) -> Crowd<Done> {
     let client = places.client(0).await;
-    for id in 0..ALL {
-        let opened = client
-            .put(&format!("/accounts/{id}"), &json!({"balance": OPENING}))
-            .await;
-        assert_eq!(opened.status, 201, "{opened:?}");
-    }
+    open_accounts(&client, ALL, OPENING).await;
     let mut crowd = Crowd::new();
     for number in 0..CAREFUL + CARELESS + AUDITORS {
         let client = One {
@@ -109,7 +119,7 @@ impl Done {
             *expected.get_mut(from).expect("it is one of them") -= i128::from(*amount);
             *expected.get_mut(to).expect("it is one of them") += i128::from(*amount);
         }
-        let found = balances(client).await;
+        let found = balances(client, ACCOUNTS).await;
         if found != expected {
             let what = format!("the balances are {found:?}, not {expected:?}");
             self.wrong.push(what);

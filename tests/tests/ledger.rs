@@ -31,7 +31,7 @@ async fn contract() {
         let reply = client.post("/transfers", &body).await;
         assert_eq!(reply.status, status, "{body}: {reply:?}");
     }
-    let balances = balances(&client).await;
+    let balances = balances(&client, ACCOUNTS).await;
     assert_eq!((balances[&0], balances[&1]), (600, 1400));
     let all = json!({"accounts": (0..ACCOUNTS).collect::<Vec<_>>()});
     let audit = client.post("/audit", &all).await;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use memgen::partitioner::partition;
 use memgen_tests::{
     Service,
-    chaos::{Harm, Report, graph, ledger},
+    chaos::{Harm, Report, counts, graph, ledger, payments},
     cluster::Servers,
     ledger::transfer,
 };
@@ -16,6 +16,11 @@ use serde_json::json;
 /// How long each storm lasts.
 const TIME: Duration = Duration::from_secs(12);
 
+/// How many events are taken in, and how long nodes are left in peace meanwhile.
+const COUNTED: usize = 50_000;
+const PAYMENTS: usize = 1000;
+const CALM: Duration = Duration::from_secs(3);
+
 /// One after another: the servers are started once.
 #[tokio::test(flavor = "multi_thread")]
 async fn transactions_in_storms() {
@@ -23,6 +28,8 @@ async fn transactions_in_storms() {
     check(&ledger(&servers, Harm::Kill, TIME).await);
     check(&ledger(&servers, Harm::Stop, TIME).await);
     check(&graph(&servers, Harm::Kill, TIME).await);
+    check(&counts(&servers, COUNTED, CALM).await);
+    check(&payments(&servers, PAYMENTS, CALM).await);
     where_a_tail_may_be_lost_nothing_rests_on_it(&servers).await;
 }
 

@@ -2,7 +2,8 @@
 //!
 //! It prints the tables that are in BENCHMARKS.md, writes a page with a timeline, `target/chaos.html`, and fails if anything was wrong. What concerns cables and disks gives each node a
 //! host of its own, by namespaces; `--everything 15` does all there is on such hosts, so many times. So do the storms over services with transactions, which are told how many minutes they last:
-//! `--ledger-kills 10 --ledger-stops 10 --graph-kills 10`.
+//! `--ledger-kills 10 --ledger-stops 10 --graph-kills 10`. `--count-kills` and
+//! `--payment-kills` are told how many events there are: a node is killed every ten seconds until all were taken in.
 
 use std::{
     env, fs,
@@ -48,12 +49,16 @@ const ON_HOSTS: [&str; 6] = [
 /// Where the page with the timeline is, below the repository.
 const PAGE: &str = "target/chaos.html";
 /// Storms over services with transactions, which last for so many minutes.
-const STORMS: [&str; 4] = [
+const LASTING: [&str; 4] = [
     "--ledger-kills",
     "--ledger-stops",
     "--graph-kills",
     "--graph-stops",
 ];
+/// Storms over so many events.
+const COUNTED: [&str; 2] = ["--count-kills", "--payment-kills"];
+/// How long nodes are left in peace while they take in events.
+const CALM: Duration = Duration::from_secs(9);
 /// No transaction may be in doubt for longer while its home has an owner.
 const IN_DOUBT_MAX: Duration = Duration::from_secs(2);
 /// Says to the process that it has namespaces of its own.
@@ -62,14 +67,16 @@ const INSIDE: &str = "MEMGEN_CHAOS_INSIDE";
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let runtime = tokio::runtime::Runtime::new().expect("threads can be started");
-    if let Some(storms) = wanted(&arguments, &STORMS)
+    if let Some(storms) = wanted(&arguments, &[&LASTING[..], &COUNTED].concat())
         && !storms.is_empty()
     {
         return runtime.block_on(storm(&storms));
     }
     let Some(wanted) = wanted(&arguments, &PARTS) else {
-        let (parts, storms) = (PARTS.join(" | "), STORMS.join(" | "));
-        eprintln!("usage: chaos [{parts} NUMBER]…\n       chaos [{storms} MINUTES]…");
+        let parts = PARTS.join(" | ");
+        let (lasting, counted) = (LASTING.join(" | "), COUNTED.join(" | "));
+        eprintln!("usage: chaos [{parts} NUMBER]…");
+        eprintln!("       chaos [{lasting} MINUTES | {counted} EVENTS]…");
         return ExitCode::from(2);
     };
     let on_hosts = wanted.iter().any(|(part, _)| ON_HOSTS.contains(part));
@@ -102,13 +109,15 @@ fn wanted<'a>(arguments: &[String], known: &[&'a str]) -> Option<Vec<(&'a str, u
 async fn storm(wanted: &[(&str, usize)]) -> ExitCode {
     let servers = Servers::start(3, 1);
     let mut sound = true;
-    for (part, minutes) in wanted {
-        let time = Duration::from_secs(60 * *minutes as u64);
+    for (part, number) in wanted {
+        let time = Duration::from_secs(60 * *number as u64);
         let mut report = match *part {
             "--ledger-kills" => chaos::ledger(&servers, Harm::Kill, time).await,
             "--ledger-stops" => chaos::ledger(&servers, Harm::Stop, time).await,
             "--graph-kills" => chaos::graph(&servers, Harm::Kill, time).await,
-            _ => chaos::graph(&servers, Harm::Stop, time).await,
+            "--graph-stops" => chaos::graph(&servers, Harm::Stop, time).await,
+            "--count-kills" => chaos::counts(&servers, *number, CALM).await,
+            _ => chaos::payments(&servers, *number, CALM).await,
         };
         report.bound(IN_DOUBT, IN_DOUBT_MAX);
         println!("{report}");

@@ -33,11 +33,13 @@ pub enum Harm {
 }
 
 /// A cluster of a service that is harmed.
-struct Storm {
-    cluster: Cluster,
-    report: Report,
+pub(super) struct Storm {
+    pub(super) cluster: Cluster,
+    pub(super) report: Report,
     /// Where clients reach the nodes.
-    api: Places,
+    pub(super) api: Places,
+    /// What its topics begin with.
+    pub(super) prefix: String,
     doubts: Doubts,
     random: Random,
 }
@@ -107,7 +109,7 @@ impl std::fmt::Display for Harm {
 }
 
 impl Storm {
-    async fn start(servers: &Servers, service: &str) -> Self {
+    pub(super) async fn start(servers: &Servers, service: &str) -> Self {
         // Each storm has topics of its own.
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let prefix = format!("storm{}-", NUMBER.fetch_add(1, Ordering::Relaxed));
@@ -121,6 +123,7 @@ impl Storm {
             cluster,
             report: Report::default(),
             api: Places::new(nodes),
+            prefix,
             random: Random::new(),
         };
         for node in 0..nodes {
@@ -131,11 +134,11 @@ impl Storm {
 
     /// Says how far it is.
     #[allow(clippy::print_stdout, reason = "a long run shows how far it is")]
-    fn tell(&self, what: std::fmt::Arguments<'_>) {
+    pub(super) fn tell(&self, what: std::fmt::Arguments<'_>) {
         println!("{what}, {} in doubt by now", self.doubts.count());
     }
 
-    fn is_there(&mut self, node: usize) {
+    pub(super) fn is_there(&mut self, node: usize) {
         let running = self.cluster.node(node);
         self.api.set(node, Some(running.client()));
         self.doubts.come(node, running.admin());
@@ -146,7 +149,7 @@ impl Storm {
     }
 
     /// Some time passes, and then it happens, and is over.
-    async fn harm(&mut self, harm: Harm) {
+    pub(super) async fn harm(&mut self, harm: Harm) {
         tokio::time::sleep(self.below(CALM_MS)).await;
         let first = self.random.below(u32::from(NODES)) as usize;
         match harm {
@@ -186,7 +189,7 @@ impl Storm {
     }
 
     /// Nothing is in doubt any more, and no node has panicked.
-    async fn end(mut self, part: &str, wrong: Vec<String>) -> Report {
+    pub(super) async fn end(mut self, part: &str, wrong: Vec<String>) -> Report {
         for what in wrong {
             self.report.violation(format!("{part}: {what}"));
         }
