@@ -3,7 +3,10 @@
 //! What clients are told and what the log says are checked as ever: an answer that a snapshot has lost would let a request happen twice, a repair that it has lost would let
 //! compaction take a valid value, and a memory that it has spoilt would lose an update. In the end each node's memory is compared with the truth.
 
-use super::*;
+use super::{
+    cases::{append_what_a_newer_build_wrote, written_again_by},
+    *,
+};
 use crate::{
     clock::{Clock, SimulatedClock},
     snapshot::{Keeper, Snapshots, depot, restore},
