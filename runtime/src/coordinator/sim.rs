@@ -7,11 +7,11 @@
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
 //! use std::time::Duration;
-//! use memgen::coordinator::{Coordinator, sim::Sim};
+//! use memgen::coordinator::{Coordinator, sim::{Shared, Sim}};
 //!
 //! let ensemble = Sim::new(7, Duration::from_secs(6));
-//! let client = ensemble.client();
-//! let mut view = client.view();
+//! let node = Shared(ensemble.client());
+//! let mut view = node.view();
 //! assert!(view.wait_for(|view| view.connected).await.is_ok());
 //! # });
 //! ```

@@ -18,9 +18,12 @@ use super::{
 use crate::{
     Service,
     config::{Config, CoordinatorChoice, LogChoice},
-    coordinator::sim::{Client as CoordinatorClient, Sim as Ensemble},
+    coordinator::{
+        CoordinatorError,
+        sim::{Client as CoordinatorClient, Sim as Ensemble},
+    },
     log::sim::{Client as LogClient, Sim as SimLog},
-    server::Running,
+    server::{Running, StartError},
     snapshot::depot::memory::Memory as Depot,
 };
 
@@ -68,6 +71,8 @@ enum Start {
     Starting,
     Done(Running),
     Failed(String),
+    /// The coordinator could not be reached.
+    Unreached,
     Stopping,
 }
 
@@ -138,7 +143,12 @@ impl Cluster {
                 Ok(running) => Start::Done(running),
                 Err(why) => {
                     error!(node, %why, "does not start");
-                    Start::Failed(why.to_string())
+                    match why {
+                        StartError::Coordinator(CoordinatorError::Unreachable(_)) => {
+                            Start::Unreached
+                        }
+                        why => Start::Failed(why.to_string()),
+                    }
                 }
             };
         });
@@ -192,7 +202,8 @@ impl Cluster {
         }
     }
 
-    /// Waits until every node that runs has started, and sees all partitions served.
+    /// Waits until every node that runs has started, and sees all partitions served. One that ended since it could not reach the coordinator is started again, as whoever
+    /// supervises it would.
     ///
     /// # Panics
     /// If that takes more than two minutes of the simulation's time, or a node can't start.
@@ -217,7 +228,9 @@ impl Cluster {
         if run.process.is_paused() {
             return true;
         }
-        match &*run.running.lock().expect(UNPOISONED) {
+        let running = run.running.clone();
+        drop(slot);
+        match &*running.lock().expect(UNPOISONED) {
             Start::Starting => false,
             Start::Stopping => true,
             Start::Failed(why) => panic!("node {node} does not start: {why}"),
@@ -225,6 +238,11 @@ impl Cluster {
                 Ok(ready) => ready,
                 Err(why) => panic!("node {node} has halted: {why}"),
             },
+            Start::Unreached => {
+                self.crash(node);
+                self.restart(node);
+                false
+            }
         }
     }
 

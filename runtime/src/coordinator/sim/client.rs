@@ -308,8 +308,10 @@ impl Coordinator for Shared {
     fn join(&self, node: Node) -> BoxFuture<'_, Result<(), CoordinatorError>> {
         async move {
             let client = &self.0;
-            let patience = Instant::now() + client.sim.session_timeout * 2;
+            let timeout = client.sim.session_timeout;
+            let mut waited = Duration::ZERO;
             loop {
+                let began = Instant::now();
                 let session = client.session();
                 let asked = client.ask(|ensemble| {
                     let session = session.unwrap_or(0);
@@ -317,12 +319,14 @@ impl Coordinator for Shared {
                 });
                 match asked.await.flatten() {
                     Ok(()) => break,
-                    Err(error) if Instant::now() >= patience => return Err(error),
+                    Err(error) if waited >= timeout * 2 => return Err(error),
                     Err(_) => {
                         client.beat.notify_one();
                         sleep(RETRY).await;
                     }
                 }
+                // Who was paused meanwhile has not waited: the next session is worth a try.
+                waited += began.elapsed().min(timeout / SHARE + RETRY);
             }
             client.state().me = Some(node);
             client.beat.notify_one();

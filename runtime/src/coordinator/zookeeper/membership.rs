@@ -50,11 +50,12 @@ pub(super) async fn join(shared: &Arc<Shared>, node: Node) -> Result<(), Coordin
             node.id
         )));
     }
-    let started = Instant::now();
+    let mut waited = Duration::ZERO;
     loop {
+        let began = Instant::now();
         let session = shared.session().await?;
         // A session takes its time-out and the rest of a tick to end; then comes the leader's next look.
-        let deadline = started + session.timeout * 2 + Duration::from_secs(1);
+        let patience = session.timeout * 2 + Duration::from_secs(1);
         match announce(shared, &session, &node).await {
             Ok(Announced::Done) => {
                 shared.become_member(node);
@@ -66,17 +67,19 @@ pub(super) async fn join(shared: &Arc<Shared>, node: Node) -> Result<(), Coordin
                     replace(shared, &session, &node, &ghost)
                         .await
                         .map_err(|error| error::of_caller(&error))?;
-                } else if Instant::now() > deadline {
+                } else if waited > patience {
                     return Err(CoordinatorError::NameTaken(node.id));
                 } else {
                     sleep(RETRY).await;
                 }
             }
-            Err(error) if error::is_denied(&error) || Instant::now() > deadline => {
+            Err(error) if error::is_denied(&error) || waited > patience => {
                 return Err(error::of_caller(&error));
             }
             Err(_) => sleep(RETRY).await,
         }
+        // Who was paused meanwhile has not waited: the next session is worth a try.
+        waited += began.elapsed().min(session.timeout / 4);
     }
 }
 
