@@ -1,5 +1,7 @@
 //! Random histories over whole nodes: some that are always the same, and some that never were before.
 
+use std::ops::Range;
+
 use memgen::testing::{Bug, set_broken};
 use memgen_tests::{
     Random,
@@ -44,17 +46,17 @@ fn a_history_follows_from_its_seed() {
     }
 }
 
-/// Breaks a rule, and expects that one of so many histories shows it.
-fn is_found(bug: Bug, within: u64) {
+/// Breaks a rule, and expects that one of these histories shows it.
+fn is_found(bug: Bug, mut seeds: Range<u64>) {
     set_broken(Some(bug));
-    let found = (0..within).find(|seed| run(&Plan::new(*seed), None).is_err());
+    let found = seeds.find(|seed| run(&Plan::new(*seed), None).is_err());
     set_broken(None);
     println!("{bug:?} is found at seed {found:?}");
     assert!(found.is_some(), "{bug:?} is not found");
 }
 
 macro_rules! found {
-    ($($test:ident: $bug:ident within $seeds:literal,)*) => {$(
+    ($($test:ident: $bug:ident in $seeds:expr,)*) => {$(
         #[test]
         fn $test() {
             is_found(Bug::$bug, $seeds);
@@ -62,16 +64,16 @@ macro_rules! found {
     )*};
 }
 
-// What switches off a rule of transactions is found by the simulation of the writers alone, in the runtime's own tests.
+// Two are found late, and are looked for from shortly before: RELIABILITY.md has the numbers from 0. What switches off a rule of transactions is found by the simulation of the writers alone, in the runtime's own tests.
 found! {
-    a_log_without_ballots_is_found: AnyBallot within 40,
-    answers_before_the_log_s_are_found: EarlyReply within 40,
-    guesses_are_found: Guess within 200,
-    batches_that_stay_torn_are_found: NoRollForward within 200,
-    what_stale_records_hide_is_found: NoRepair within 200,
-    reads_without_a_lease_are_found: NoLease within 40,
-    writes_of_an_owner_that_stepped_down_are_found: KeepSpeculation within 40,
-    requests_that_are_forgotten_are_found: NoReplies within 40,
-    deletions_that_are_missed_are_found: AnyAge within 100,
-    death_by_silence_is_found: DeathBySilence within 40,
+    a_log_without_ballots_is_found: AnyBallot in 0..40,
+    answers_before_the_log_s_are_found: EarlyReply in 0..40,
+    guesses_are_found: Guess in 0..100,
+    batches_that_stay_torn_are_found: NoRollForward in 200..260,
+    what_stale_records_hide_is_found: NoRepair in 0..100,
+    reads_without_a_lease_are_found: NoLease in 0..40,
+    writes_of_an_owner_that_stepped_down_are_found: KeepSpeculation in 0..40,
+    requests_that_are_forgotten_are_found: NoReplies in 0..40,
+    deletions_that_are_missed_are_found: AnyAge in 150..210,
+    death_by_silence_is_found: DeathBySilence in 0..40,
 }

@@ -16,6 +16,8 @@
 //! ```
 
 mod faults;
+#[cfg(test)]
+mod tests;
 mod world;
 
 use std::{

@@ -1,6 +1,6 @@
 //! Runs random histories over whole nodes in a simulation: `cargo run -p memgen-tests --bin simulate -- --seeds 1000`.
 //!
-//! `--from 4711` begins with another seed, and `--trace` prints what all nodes said of a history that fails, as far as it goes back. A history that fails is made smaller, and printed with its seed; `--whole` leaves it as it is.
+//! `--without NoRepair` switches a rule off first ([`Bug`] names them): it is to be found soon. `--from 4711` begins with another seed, and `--trace` prints what all nodes said of a history that fails, as far as it goes back. A history that fails is made smaller, and printed with its seed; `--whole` leaves it as it is.
 
 use std::{
     env,
@@ -8,9 +8,23 @@ use std::{
     time::{Duration, Instant},
 };
 
-use memgen::testing::Level;
+use memgen::testing::{Bug, Level, set_broken};
 use memgen_tests::simulate::{Counts, Plan, run, shrink};
 
+/// The rules that can be switched off.
+const RULES: [Bug; 11] = [
+    Bug::AnyBallot,
+    Bug::AnyBarrier,
+    Bug::EarlyReply,
+    Bug::Guess,
+    Bug::NoRollForward,
+    Bug::NoRepair,
+    Bug::NoLease,
+    Bug::KeepSpeculation,
+    Bug::NoReplies,
+    Bug::AnyAge,
+    Bug::DeathBySilence,
+];
 /// How often it says how far it is.
 const TELLS_EVERY: Duration = Duration::from_secs(5);
 
@@ -26,6 +40,10 @@ fn main() -> ExitCode {
                 whole = true;
                 Some(())
             }
+            "--without" => arguments.next().and_then(|name| {
+                let rule = RULES.iter().find(|rule| format!("{rule:?}") == name);
+                rule.map(|rule| set_broken(Some(*rule)))
+            }),
             "--trace" => {
                 trace = Some(Level::DEBUG);
                 Some(())
@@ -33,7 +51,9 @@ fn main() -> ExitCode {
             _ => None,
         };
         if known.is_none() {
-            eprintln!("usage: simulate [--seeds NUMBER] [--from SEED] [--trace] [--whole]");
+            eprintln!(
+                "usage: simulate [--seeds NUMBER] [--from SEED] [--without RULE] [--trace] [--whole]\nRULE is one of {RULES:?}"
+            );
             return ExitCode::from(2);
         }
     }

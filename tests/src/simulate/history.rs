@@ -9,7 +9,7 @@ use std::{
 use futures_util::future::join_all;
 use memgen::{
     log::TopicPartition,
-    record::Kind as RecordKind,
+    record::{Ballot, Kind as RecordKind},
     testing::{Cluster, Compaction, Faults, Level, Simulation, World},
 };
 use serde_json::Value;
@@ -112,13 +112,39 @@ async fn history(world: &World, plan: &Plan, lines: usize) -> Result<Counts, Fai
         for line in world.trace(lines) {
             eprintln!("{line}");
         }
+        if lines > 0 {
+            tell_logs(world);
+        }
     }
     done
 }
 
+/// Prints all that is or was in the logs.
+fn tell_logs(world: &World) {
+    for partition in partitions() {
+        for (offset, record) in world.log().history(&partition) {
+            let Ballot { epoch, incarnation } = record.ballot;
+            let key = record.key.escape_ascii();
+            let value = record.value.as_ref().map(|value| value.escape_ascii());
+            let value = value.map_or("none".to_owned(), |value| value.to_string());
+            let (kind, time) = (record.kind, record.timestamp_ms);
+            eprintln!(
+                "{partition} {offset} at {time} ms by {epoch}.{incarnation} {kind:?} {key}: {value}"
+            );
+        }
+    }
+}
+
+fn partitions() -> impl Iterator<Item = TopicPartition> {
+    TOPICS
+        .iter()
+        .flat_map(|(topic, count)| (0..*count).map(|number| TopicPartition::new(*topic, number)))
+}
+
 async fn checked(world: &World, plan: &Plan) -> Result<Counts, Failure> {
-    let cluster = world.cluster_with(service, plan.nodes, |config| {
-        config.snapshot_records = 20;
+    let snapshot_records = plan.snapshot_records;
+    let cluster = world.cluster_with(service, plan.nodes, move |config| {
+        config.snapshot_records = snapshot_records;
         config.replicas = 1;
     });
     cluster.ready().await;
@@ -208,9 +234,6 @@ fn counts(world: &World, plan: &Plan, dids: &[Did], flags: &BTreeMap<u64, Fate>)
         .iter()
         .filter(|did| matches!(did.told, Told::Unknown))
         .count();
-    let partitions = TOPICS
-        .iter()
-        .flat_map(|(topic, count)| (0..*count).map(|number| TopicPartition::new(*topic, number)));
     // Each was put there, and some were deleted.
     let known = flags.values().map(|fate| match fate {
         Fate::There => 1,
@@ -218,7 +241,7 @@ fn counts(world: &World, plan: &Plan, dids: &[Did], flags: &BTreeMap<u64, Fate>)
         Fate::Unknown | Fate::Lost => 0,
     });
     let answered = answered + known.sum::<usize>();
-    let barriers = partitions.map(|partition| {
+    let barriers = partitions().map(|partition| {
         let history = world.log().history(&partition);
         let barriers = history
             .iter()

@@ -22,6 +22,8 @@ pub struct Plan {
     pub(super) nodes: usize,
     pub(super) clients: Vec<Vec<Step>>,
     pub(super) harms: Vec<(Duration, Harm)>,
+    /// How many records follow a snapshot until the next one.
+    pub(super) snapshot_records: u64,
     /// Whether the log forgets all that it can before it is read once more.
     pub(super) ages: bool,
 }
@@ -116,6 +118,7 @@ impl Plan {
             nodes,
             clients,
             harms,
+            snapshot_records: random.u64(2..=20),
             ages: random.u32(..4) == 0,
         }
     }

@@ -360,10 +360,11 @@ impl World {
             self.begin_to_fail(id, false, now);
         }
         let lands = match self.producer(id).state {
-            _ if cue.is_some() => records.len(),
-            ProducerState::Failing { may_land, .. } => {
-                self.lands_of_failing(if may_land { records.len() } else { 0 })
-            }
+            // What lands of a producer is a prefix of what it sent.
+            ProducerState::Failing {
+                may_land: false, ..
+            } => 0,
+            ProducerState::Failing { .. } if cue.is_none() => self.lands_of_failing(records.len()),
             _ => records.len(),
         };
         if let ProducerState::Failing { may_land, .. } = &mut self.producer(id).state
