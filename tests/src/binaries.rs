@@ -37,6 +37,10 @@ fn run(mut cargo: Command, profile_folder: &Path) {
     let target = profile_folder.parent().expect("it is target/<profile>");
     cargo.arg("--target-dir").arg(target);
     cargo.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
+    // Where it was not cargo that started us, each crate would be compiled by the toolchain that it asks for.
+    if let Some(toolchain) = option_env!("RUSTUP_TOOLCHAIN") {
+        cargo.env("RUSTUP_TOOLCHAIN", toolchain);
+    }
     let status = cargo.status().expect("cargo runs, since it runs this test");
     assert!(status.success(), "the services do not build");
 }

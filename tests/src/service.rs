@@ -13,7 +13,7 @@ use std::{
 use crate::{binaries::binary, client::Client, folder::Folder};
 
 /// How long a process may take to become ready, or to end, before the test fails: far longer than either should.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// How a service is started. It has free ports, and a folder of its own that all its starts share.
 #[derive(Clone, Debug)]

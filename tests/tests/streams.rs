@@ -22,7 +22,7 @@ use memgen_tests::Client;
 use serde_json::{Value, json};
 
 /// How long something may take that surely happens.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// How often something was seen at a place.
 #[stateful_api(path = "/place", topic = "places", partitions = 4, crud(get, put))]

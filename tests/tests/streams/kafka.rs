@@ -1,6 +1,6 @@
 //! With Kafka: topics that strangers write and read, partitioned as the state is or otherwise.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, thread, time::Instant};
 
 use memgen::config::LogChoice;
 use memgen_cli::servers::{Jars, Kafka as Brokers, ZooKeeper};
@@ -110,9 +110,7 @@ impl Strangers {
         let count = metadata.topics()[0].partitions().len();
         let mut all = Vec::new();
         for partition in 0..i32::try_from(count).expect("a few") {
-            let (start, end) = consumer
-                .fetch_watermarks(topic, partition, PATIENCE)
-                .expect("it answers");
+            let (start, end) = marks(&consumer, topic, partition);
             let mut list = TopicPartitionList::new();
             list.add_partition_offset(topic, partition, rdkafka::Offset::Offset(start))
                 .expect("an offset");
@@ -131,6 +129,18 @@ impl Strangers {
             all.push(seen);
         }
         all
+    }
+}
+
+/// Where a partition begins and ends. The leader of a new one is not known everywhere at once.
+fn marks(consumer: &BaseConsumer, topic: &str, partition: i32) -> (i64, i64) {
+    let began = Instant::now();
+    loop {
+        match consumer.fetch_watermarks(topic, partition, PATIENCE) {
+            Ok(marks) => return marks,
+            Err(why) => assert!(began.elapsed() < PATIENCE, "{topic}/{partition}: {why}"),
+        }
+        thread::sleep(Duration::from_millis(50));
     }
 }
 
