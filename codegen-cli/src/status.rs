@@ -40,6 +40,12 @@ struct Input {
     waiting_for: Option<String>,
     position: u64,
     lag: u64,
+    /// How old what an external state shows of it may be.
+    staleness_ms: Option<u64>,
+    /// Records of it that can't be read.
+    #[serde(default)]
+    skipped: u64,
+    last_skipped: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -377,25 +383,47 @@ impl fmt::Display for Overview {
         let all = [&self.asked].into_iter().chain(self.others.values());
         let inputs = all.flat_map(|status| &status.inputs);
         for input in inputs.filter(|input| input.phase != "elsewhere") {
-            let Input {
-                topic,
-                partition,
-                function,
-                position,
-                lag,
-                ..
-            } = input;
-            write!(
-                f,
-                "{topic}/{partition}, taken in by {function}: at {position}, {lag} behind"
-            )?;
-            match (&input.stopped_because, &input.waiting_for) {
-                (Some(why), _) => writeln!(f, ", stopped {why}")?,
-                (None, Some(what)) => writeln!(f, ", waits for {what}")?,
-                (None, None) => writeln!(f)?,
-            }
+            writeln!(f, "{input}")?;
         }
         Ok(())
+    }
+}
+
+/// What is said of a partition of a topic of others.
+impl fmt::Display for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            topic,
+            partition,
+            function,
+            position,
+            lag,
+            ..
+        } = self;
+        let is_external = self.staleness_ms.is_some() || self.phase == "filling";
+        let how = if is_external {
+            "shown as"
+        } else {
+            "taken in by"
+        };
+        write!(
+            f,
+            "{topic}/{partition}, {how} {function}: at {position}, {lag} behind"
+        )?;
+        if let Some(age) = self.staleness_ms {
+            write!(f, ", {age} ms old")?;
+        }
+        if self.phase == "filling" {
+            write!(f, ", filling")?;
+        }
+        if let Some(last) = &self.last_skipped {
+            write!(f, ", {} can't be read, the last one {last}", self.skipped)?;
+        }
+        match (&self.stopped_because, &self.waiting_for) {
+            (Some(why), _) => write!(f, ", stopped {why}"),
+            (None, Some(what)) => write!(f, ", waits for {what}"),
+            (None, None) => Ok(()),
+        }
     }
 }
 
@@ -477,6 +505,9 @@ mod tests {
             "inputs": [
                 {"topic": "edges", "partition": 0, "function": "linked", "phase": "reading", "position": 7, "lag": 2, "event_time_ms": 5},
                 {"topic": "edges", "partition": 1, "function": "linked", "phase": "elsewhere", "position": 0, "lag": 0, "event_time_ms": 0},
+                {"topic": "rates", "partition": 0, "function": "Rate", "phase": "reading", "position": 9, "lag": 0, "event_time_ms": 5, "staleness_ms": 12,
+                 "skipped": 2, "last_skipped": "at offset 4: its value: no number"},
+                {"topic": "rates", "partition": 1, "function": "Rate", "phase": "filling", "position": 1, "lag": 8, "event_time_ms": 5},
                 {"topic": "edges", "partition": 2, "function": "linked", "phase": "reading", "position": 0, "lag": 1, "event_time_ms": 0,
                  "waiting_for": "the schema registry, for the schema 3: no route"}
             ]
@@ -511,6 +542,8 @@ vertex/3   leaderless   -      a (-0, 5 ms)      0     0     0 B         0      
 vertex/0 is in doubt for 1200 ms of transaction 07: vertex/2 knows what became of it
 vertex/1 halted: a bad record
 edges/0, taken in by linked: at 7, 2 behind
+rates/0, shown as Rate: at 9, 0 behind, 12 ms old, 2 can't be read, the last one at offset 4: its value: no number
+rates/1, shown as Rate: at 1, 8 behind, filling
 edges/2, taken in by linked: at 0, 1 behind, waits for the schema registry, for the schema 3: no route
 edges/1, taken in by linked: at 3, 4 behind, stopped at offset 3: 404: no such vertex
 ";

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod event;
+mod external;
 mod words;
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
@@ -12,15 +13,17 @@ use syn::{
     parse::{ParseStream, Parser as _},
 };
 
-pub(crate) use self::event::EventAttr;
 use self::{
     arguments::{Argument, Value, arguments, flag, partitions, string},
     words::{ack, crud},
 };
+pub(crate) use self::{event::EventAttr, external::ExternalAttr};
 use crate::{
     errors::Errors,
     near::{did_you_mean, list},
-    symbols::{ACK, Ack, CRUD, Crud, GLOBAL, Method, PARTITIONS, PATH, STATE_WORDS, TOPIC},
+    symbols::{
+        ACK, Ack, CRUD, Crud, EXTERNAL, GLOBAL, Method, PARTITIONS, PATH, STATE_WORDS, TOPIC,
+    },
     template::{Root, Template},
 };
 
@@ -38,12 +41,19 @@ pub(crate) struct StateAttr {
     pub(crate) ack: Vec<Ack>,
     /// Where `path` and `crud` stand.
     pub(crate) of_paths: Vec<Ident>,
+    /// How the attribute is written.
+    pub(crate) form: &'static str,
+    /// Others write it.
+    pub(crate) is_external: bool,
 }
 
 impl StateAttr {
     /// `needs_path`: the paths of a state with an `#[entity]` are those of a document.
     pub(crate) fn parse(tokens: TokenStream, needs_path: bool, errors: &Errors) -> Self {
-        let mut attr = Self::default();
+        let mut attr = Self {
+            form: STATE_FORM,
+            ..Self::default()
+        };
         if tokens.is_empty() && needs_path {
             errors.push_error(syn::Error::new(
                 Span::call_site(),
@@ -80,6 +90,10 @@ impl StateAttr {
                 GLOBAL => attr.global = flag(&name, &value, errors),
                 CRUD => attr.crud = crud(&name, &value, errors),
                 ACK => attr.ack = ack(&name, &value, errors),
+                EXTERNAL => errors.push(
+                    &name,
+                    "what others write has an attribute of its own: `#[external(topic = \"rates\", path = \"/rate\", crud(get, list))]` instead of this one",
+                ),
                 _ => errors.push(
                     &name,
                     match (Crud::of(&word), did_you_mean(&word, &STATE_WORDS)) {

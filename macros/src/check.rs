@@ -1,11 +1,13 @@
 //! Rules across the parts of an item: our tree -> the model, or mistakes.
 
 mod event;
+mod external;
 mod function;
 mod migrations;
 mod state;
 
 pub(crate) use event::event_handler;
+pub(crate) use external::external;
 pub(crate) use function::free_handler;
 pub(crate) use state::state;
 

@@ -4,6 +4,7 @@
 
 mod argument;
 mod event;
+mod external;
 mod handler;
 mod handlers;
 mod reply;
@@ -16,7 +17,7 @@ use syn::{Item, ItemFn, ItemImpl, Visibility};
 
 use crate::{
     ast::{FreeItem, HandlersItem, StateItem},
-    attr::{EventAttr, RouteAttr, StateAttr},
+    attr::{EventAttr, ExternalAttr, RouteAttr, StateAttr},
     check,
     errors::Errors,
     fallback,
@@ -39,6 +40,28 @@ pub(crate) fn stateful_api(attr: TokenStream, item: TokenStream) -> TokenStream 
         }
         (_, errors) => {
             let stub = fallback::state(&parsed);
+            quote!(#errors #item #stub)
+        }
+    }
+}
+
+/// `#[external(…)]`
+pub(crate) fn external(attr: TokenStream, item: TokenStream) -> TokenStream {
+    let Ok(parsed) = syn::parse2::<Item>(item.clone()) else {
+        return wrong_place(item, "`#[external(…)]` belongs on a struct");
+    };
+    let errors = Errors::new();
+    let mut parsed = StateItem::read(parsed);
+    let attr = ExternalAttr::parse(attr, &errors);
+    let model = check::external(attr, &mut parsed, &errors);
+    let item = &parsed.item;
+    match (model, errors.finish()) {
+        (Some(model), None) => {
+            let expansion = external::expand(&model);
+            quote!(#item #expansion)
+        }
+        (_, errors) => {
+            let stub = fallback::external(&parsed);
             quote!(#errors #item #stub)
         }
     }

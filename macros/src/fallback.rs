@@ -1,6 +1,6 @@
 //! Stubs for what was wrong: the build fails with the mistakes, and with nothing that only follows from them.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 use syn::{ImplItem, ItemFn, ItemImpl, ext::IdentExt as _};
 
@@ -9,47 +9,79 @@ use crate::{
     expand::named,
 };
 
-/// `impl State` with an empty key.
-pub(crate) fn state(item: &StateItem) -> Option<TokenStream> {
-    let ident = match &item.shape {
+/// The name of a struct that a stub can be made for.
+fn stub_of(item: &StateItem) -> Option<&Ident> {
+    match &item.shape {
         StateShape::Named {
             ident, generics, ..
-        } => generics.params.is_empty().then_some(ident)?,
-        StateShape::Other { ident, .. } => ident.as_ref()?,
-    };
-    let name = ident.unraw().to_string();
+        } => generics.params.is_empty().then_some(ident),
+        StateShape::Other { ident, .. } => ident.as_ref(),
+    }
+}
+
+/// `impl State` with an empty key.
+pub(crate) fn state(item: &StateItem) -> Option<TokenStream> {
+    let ident = stub_of(item)?;
+    let key = empty_key(ident);
     Some(quote! {
         #[automatically_derived]
         impl ::memgen::private::Part for #ident {}
 
         #[automatically_derived]
         impl ::memgen::State for #ident {
-            type Key = ();
+            #key
+        }
+    })
+}
 
-            const DEFINITION: ::memgen::state::Definition = ::memgen::state::Definition {
-                name: #name,
-                doc: "",
-                collection: "/",
-                item: "/",
-                topic: "",
-                partitions: 1,
-                global: false,
-                ack: &[],
-                crud: &[],
-                key_fields: &[],
-                key_names: &[],
-                partition_by: &[],
-                entity: ::core::option::Option::None,
-            };
+/// A key of nothing.
+fn empty_key(ident: &Ident) -> TokenStream {
+    let name = ident.unraw().to_string();
+    quote! {
+        type Key = ();
 
-            fn key(&self) {}
+        const DEFINITION: ::memgen::state::Definition = ::memgen::state::Definition {
+            name: #name,
+            doc: "",
+            collection: "/",
+            item: "/",
+            topic: "",
+            partitions: 1,
+            global: false,
+            ack: &[],
+            crud: &[],
+            key_fields: &[],
+            key_names: &[],
+            partition_by: &[],
+            entity: ::core::option::Option::None,
+        };
 
-            fn write_key(_: &(), _: &mut ::memgen::key::KeyWriter<'_>) {}
+        fn key(&self) {}
 
-            fn read_key(
-                _: &mut ::memgen::key::KeyReader<'_>,
-            ) -> ::core::result::Result<(), ::memgen::key::KeyError> {
-                ::core::result::Result::Ok(())
+        fn write_key(_: &(), _: &mut ::memgen::key::KeyWriter<'_>) {}
+
+        fn read_key(
+            _: &mut ::memgen::key::KeyReader<'_>,
+        ) -> ::core::result::Result<(), ::memgen::key::KeyError> {
+            ::core::result::Result::Ok(())
+        }
+    }
+}
+
+/// `impl ExternalState` with an empty key.
+pub(crate) fn external(item: &StateItem) -> Option<TokenStream> {
+    let ident = stub_of(item)?;
+    let key = empty_key(ident);
+    Some(quote! {
+        #[automatically_derived]
+        impl ::memgen::private::Part for #ident {}
+
+        #[automatically_derived]
+        impl ::memgen::ExternalState for #ident {
+            #key
+
+            fn values() -> ::memgen::private::Values<Self> {
+                ::memgen::private::Values::json()
             }
         }
     })

@@ -36,6 +36,13 @@ pub fn stateful_api(attr: TokenStream, item: TokenStream) -> TokenStream {
     expand::stateful_api(attr.into(), item.into()).into()
 }
 
+/// A struct whose values others write to a topic, and which is looked up in at each node:
+/// `#[external(topic = "rates", path = "/rate", crud(get, list))]`.
+#[proc_macro_attribute]
+pub fn external(attr: TokenStream, item: TokenStream) -> TokenStream {
+    expand::external(attr.into(), item.into()).into()
+}
+
 /// The routes of a state: functions of its `impl` block with `#[get("/{id}/…")]`, `#[post]`, `#[put]`, `#[patch]` or `#[delete]`.
 #[proc_macro_attribute]
 pub fn handlers(attr: TokenStream, item: TokenStream) -> TokenStream {

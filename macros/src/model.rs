@@ -31,6 +31,15 @@ pub(crate) struct State {
     pub(crate) migrations: Vec<Type>,
 }
 
+/// A struct whose values others write.
+#[derive(Debug)]
+pub(crate) struct External {
+    /// What it has of a state.
+    pub(crate) state: State,
+    /// Not bytes.
+    pub(crate) format: Format,
+}
+
 /// The field that is not the key.
 #[derive(Debug)]
 pub(crate) struct EntityField {
@@ -111,6 +120,8 @@ pub(crate) enum Source {
     Query(Type),
     /// The `S` of `Store<S>`.
     Store(Type),
+    /// The `R` of `External<R>`.
+    External(Type),
     /// `&mut Tx`, or `&Tx`.
     Tx { mutable: bool },
     /// Anything else that can be had from the head of the request.
@@ -136,6 +147,8 @@ pub(crate) struct EventHandler {
     pub(crate) format: Format,
     pub(crate) target: EventTarget,
     pub(crate) event: Type,
+    /// The `R` of each `External<R>` behind it.
+    pub(crate) externals: Vec<Type>,
     /// `None` is `()`.
     pub(crate) reply: Option<Type>,
 }

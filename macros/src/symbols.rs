@@ -29,8 +29,13 @@ pub(crate) const ACK: &str = "ack";
 
 /// The topic of events that can't be taken in.
 pub(crate) const DEAD_LETTERS: &str = "dead_letters";
-/// How events are written.
+/// How events, and values of others, are written.
 pub(crate) const FORMAT: &str = "format";
+
+/// The attribute of what others write.
+pub(crate) const EXTERNAL: &str = "external";
+/// What `#[external(…)]` knows.
+pub(crate) const EXTERNAL_WORDS: [&str; 4] = [PATH, TOPIC, FORMAT, CRUD];
 
 /// What `#[on_event(…)]` knows.
 pub(crate) const EVENT_WORDS: [&str; 4] = [TOPIC, KEY, DEAD_LETTERS, FORMAT];
@@ -127,6 +132,9 @@ impl Crud {
             _ => return None,
         })
     }
+
+    /// Those that change nothing, and need nobody who changes something.
+    pub(crate) const READS: [&str; 2] = ["get", "list"];
 
     /// The variant of `memgen::state::Crud`.
     pub(crate) fn variant(self) -> Ident {

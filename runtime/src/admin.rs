@@ -17,6 +17,7 @@ use crate::{
     cluster::Cluster,
     cluster_page,
     config::{Config, LogChoice},
+    external::{ExternalStatus, Externals},
     log::{Ack, Log},
     mailbox::RETRY_AFTER_SECONDS,
     metrics::Metrics,
@@ -37,49 +38,63 @@ pub(crate) struct Health {
     pub(crate) incarnation: u64,
     pub(crate) watched: Vec<Box<dyn Watched>>,
     pub(crate) inputs: Inputs,
+    pub(crate) externals: Arc<Externals>,
     pub(crate) budget: Arc<Budget>,
     pub(crate) log: Arc<dyn Log>,
     pub(crate) nodes: Cluster,
     pub(crate) metrics: Metrics,
 }
 
-/// How far the partitions of a node are.
-pub(crate) struct Readiness(Vec<PartitionStatus>);
+/// How far a node is.
+pub(crate) struct Readiness {
+    partitions: Vec<PartitionStatus>,
+    /// Partitions of the topics of external states that were not read yet, and whether they never will be.
+    unfilled: Vec<(String, bool)>,
+}
 
 impl Readiness {
     /// Whether this node has all that it shall have, and somebody owns each partition.
     pub(crate) fn is_ready(&self) -> bool {
-        self.0.iter().all(PartitionStatus::is_ready)
+        self.unfilled.is_empty() && self.partitions.iter().all(PartitionStatus::is_ready)
     }
 
     /// Whether this node owns a partition.
     pub(crate) fn owns_any(&self) -> bool {
-        let mut phases = self.0.iter().map(|status| status.phase);
+        let mut phases = self.partitions.iter().map(|status| status.phase);
         phases.any(|phase| phase == PartitionPhase::Serving)
     }
 
     /// Whether none replays any more.
     pub(crate) fn is_settled(&self) -> bool {
-        let mut phases = self.0.iter().map(|status| status.phase);
+        let mut phases = self.partitions.iter().map(|status| status.phase);
         phases.all(|phase| phase != PartitionPhase::Replaying)
     }
 
     /// Why the first halted one did.
     pub(crate) fn halted(&self) -> Option<String> {
-        self.0
-            .iter()
-            .find_map(|status| status.halted_because.clone())
+        let mut partitions = self.partitions.iter();
+        let halted = partitions.find_map(|status| status.halted_because.clone());
+        halted.or_else(|| {
+            let mut unfilled = self.unfilled.iter();
+            unfilled.find_map(|(what, has_stopped)| has_stopped.then(|| what.clone()))
+        })
     }
 }
 
 impl Health {
     pub(crate) fn readiness(&self) -> Readiness {
-        Readiness(
-            self.watched
+        Readiness {
+            partitions: self
+                .watched
                 .iter()
                 .map(|watched| watched.status())
                 .collect(),
-        )
+            unfilled: self
+                .inputs
+                .iter()
+                .filter_map(|input| input.unfilled())
+                .collect(),
+        }
     }
 
     fn render(&self) -> String {
@@ -119,9 +134,12 @@ struct Status<'a> {
     /// When the writes of each topic count.
     acks: BTreeMap<String, AckStatus>,
     partitions: Vec<PartitionStatus>,
-    /// The partitions of topics whose events functions take in, as far as this node reads them.
+    /// The partitions of topics whose events functions take in, as far as this node reads them, and of those that external states are folded from.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     inputs: Vec<InputStatus>,
+    /// What this node has of external states.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    externals: Vec<ExternalStatus>,
 }
 
 /// When the writes of a topic count.
@@ -245,12 +263,15 @@ fn readyz(health: &Health) -> Response {
     if readiness.is_ready() {
         return "ready\n".into_response();
     }
-    let waiting = readiness.0.iter().filter(|status| !status.is_ready());
+    let waiting = readiness.partitions.iter();
+    let waiting = waiting.filter(|status| !status.is_ready());
+    let unfilled = readiness.unfilled.iter().map(|(what, _)| what.clone());
     let detail = waiting
         .map(|status| {
             let (topic, partition) = (&status.topic, status.partition);
             format!("{topic}/{partition} is {}", status.phase.word())
         })
+        .chain(unfilled)
         .collect::<Vec<_>>()
         .join(", ");
     Problem::unavailable(detail, RETRY_AFTER_SECONDS).into_response()
@@ -286,7 +307,7 @@ pub(crate) fn status(health: &Health) -> Value {
         },
         nodes: nodes.collect(),
         acks: readiness
-            .0
+            .partitions
             .iter()
             .map(|status| {
                 let level = health.log.ack(&status.topic);
@@ -294,8 +315,9 @@ pub(crate) fn status(health: &Health) -> Value {
                 (status.topic.clone(), AckStatus { level, gives_up })
             })
             .collect(),
-        partitions: readiness.0,
+        partitions: readiness.partitions,
         inputs: health.inputs.iter().map(|input| input.status()).collect(),
+        externals: health.externals.status(),
     };
     serde_json::to_value(&status).unwrap_or_default()
 }

@@ -179,10 +179,11 @@ impl BudgetWatch {
         }
     }
 
-    /// What the entities of all partitions add up to.
+    /// What the entities of all partitions add up to, and the values of external states.
     fn held(&self) -> u64 {
         let partitions = self.0.watched.iter().map(|partition| partition.size());
         partitions
+            .chain(self.0.externals.sizes())
             .map(|(keys, bytes)| keys as u64 * ENTITY_BYTES + u64::try_from(bytes).unwrap_or(0))
             .sum()
     }

@@ -31,6 +31,7 @@ mod crud;
 mod deaths;
 pub mod docs;
 mod entry;
+mod external;
 mod feed;
 mod filter;
 pub mod fold;
@@ -100,6 +101,8 @@ mod tx;
 mod watched;
 mod writer;
 
+#[doc = include_str!("docs/external.md")]
+pub use memgen_macros::external;
 #[doc = include_str!("docs/handler.md")]
 pub use memgen_macros::handler;
 #[doc = include_str!("docs/handlers.md")]
@@ -118,6 +121,7 @@ pub use crate::{
     call::Caller,
     config::{Config, Limits},
     entry::Entry,
+    external::{External, ExternalState},
     node::Context,
     problem::{Problem, Result},
     service::Service,
@@ -134,7 +138,7 @@ pub mod prelude {
     pub use uuid::Uuid;
 
     pub use crate::{
-        Caller, Entry, Problem, Result, Store, Tx, handler, handlers, on_event,
+        Caller, Entry, External, Problem, Result, Store, Tx, external, handler, handlers, on_event,
         problem::{Conflict, Forbidden, Gone, Invalid, NotFound, Unavailable},
         reply::{Accepted, Created, NoContent, SeeOther},
         stateful_api,
@@ -150,7 +154,8 @@ macro_rules! service {
     ($($part:path),+ $(,)?) => {{
         #[allow(unused_imports)]
         use $crate::private::{
-            FreePart as _, InputPart as _, StatePart as _, StateWithHandlersPart as _,
+            ExternalPart as _, FreePart as _, InputPart as _, StatePart as _,
+            StateWithHandlersPart as _,
         };
         const _: fn() = || {
             fn part<T: $crate::private::Part>() {}

@@ -14,7 +14,7 @@ use crate::{
     key::parse_key,
     node::Context,
     problem::Problem,
-    select::{Found, Selection, select},
+    select::{Selection, select},
     state::State,
 };
 
@@ -29,10 +29,10 @@ struct PageQuery {
 
 /// A page as clients see it.
 #[derive(Serialize)]
-#[serde(bound = "")]
-struct Answer<'a, S: State> {
-    items: Vec<&'a Found<S>>,
-    next: Option<String>,
+pub(crate) struct Answer<T> {
+    pub(crate) items: Vec<T>,
+    /// The `after` of the next page.
+    pub(crate) next: Option<String>,
 }
 
 /// `GET` of the collection.
@@ -65,7 +65,8 @@ pub(crate) fn list<S: State>(mut call: Call) -> CallFuture {
     })
 }
 
-async fn read_page(call: &mut Call) -> Result<Selection, Halt> {
+/// What the query of a list says.
+pub(crate) async fn read_page(call: &mut Call) -> Result<Selection, Halt> {
     let limits = call.node().config.limits.clone();
     let context = Context(call.node().clone());
     let Query(query) = Query::<PageQuery>::from_request_parts(call.parts_mut(), &context)

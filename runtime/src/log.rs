@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[cfg(feature = "kafka")]
 pub(crate) use self::open::topics;
 pub(crate) use self::{
-    open::{Acks, open, open_to_read},
+    open::{Acks, Streams, open, open_to_read},
     written::written,
 };
 use crate::record::{Offset, Record};
@@ -300,6 +300,13 @@ pub trait Log: Send + Sync + 'static {
         topic: &'a str,
         partitions: u32,
     ) -> BoxFuture<'a, Result<u32, LogError>>;
+
+    /// A *table*: a topic that others write, of which the last record of each key says what the key is, or with no value that it is gone. Where others can't have made it, it is made;
+    /// otherwise it has to be there. How many partitions it has. It is read as a stream is.
+    ///
+    /// # Errors
+    /// As [`open_stream`](Self::open_stream).
+    fn open_table<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, Result<u32, LogError>>;
 
     /// Whether a declared topic of this name holds a state.
     fn is_changelog(&self, topic: &str) -> bool;

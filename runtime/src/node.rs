@@ -10,6 +10,7 @@ use crate::{
     ambient::unique,
     cluster::Cluster,
     config::Config,
+    external::Externals,
     feed::Feeds,
     log::TopicPartition,
     metrics::Metrics,
@@ -37,6 +38,8 @@ pub(crate) struct Node {
     home_topic: Option<&'static str>,
     /// `Taker<S>` by the type of `S` and the topic of the input.
     takers: HashMap<(TypeId, &'static str), Arc<dyn Any + Send + Sync>>,
+    /// What it has of the topics that others write.
+    pub(crate) externals: Arc<Externals>,
     /// The topics that this process feeds with events itself.
     pub(crate) intake: Option<Arc<Intake>>,
     /// By which events are read whose format is Avro.
@@ -60,6 +63,7 @@ impl Node {
             home: None,
             home_topic: None,
             takers: HashMap::new(),
+            externals: Arc::default(),
             intake: None,
             schemas: Arc::default(),
         }

@@ -10,8 +10,9 @@ pub use serde_json;
 
 pub use crate::{
     call::{Call, CallFuture, Free, Halt, Keyed},
+    external::{ExternalState, Externals, Values},
     operation::Operation,
-    service::{AsPart, FreePart, InputPart, Probe, StatePart, StateWithHandlersPart},
+    service::{AsPart, ExternalPart, FreePart, InputPart, Probe, StatePart, StateWithHandlersPart},
     stream::{Declared, EventRan, Format, Input},
     tx::Ran,
 };
@@ -34,13 +35,15 @@ pub struct Route {
     pub call: fn(Call) -> CallFuture,
     /// Says what arguments and reply are.
     pub describe: fn(&mut Operation<'_>),
+    /// The names of the external states that it looks things up in.
+    pub externals: &'static [&'static str],
 }
 
 /// What can be listed in `memgen::main!`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be a part of a service",
     label = "neither a state nor a handler",
-    note = "parts are structs with `#[stateful_api(…)]` and functions with `#[handler(…)]` or `#[on_event(…)]`"
+    note = "parts are structs with `#[stateful_api(…)]` or `#[external(…)]`, and functions with `#[handler(…)]` or `#[on_event(…)]`"
 )]
 pub trait Part {}
 

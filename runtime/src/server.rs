@@ -20,7 +20,7 @@ use tracing::{info, warn};
 pub use self::{addresses::Addresses, running::Running};
 use self::{
     addresses::{Sockets, advertised, bind_all, is_alone},
-    inputs::{intake, replay_file, start_inputs},
+    inputs::{externals, gauges, intake, replay_file, start_inputs},
     running::Tasks,
 };
 use crate::{
@@ -156,7 +156,7 @@ impl Service {
         let tls = peer_tls(&config, advertised)?;
         let sockets = bind_all(&config).await?;
         let watched = self.watched_topics();
-        let log = log::open(&config, &acks, watched, self.stream_readers()).await?;
+        let log = log::open(&config, &acks, watched, self.streams(&config)).await?;
         warn_of(&acks);
         let admitted = self.admit(&*log).await?;
         let inputs = self.open_inputs(&*log).await?;
@@ -295,6 +295,8 @@ impl Service {
         let mut node = Node::new(config.clone(), metrics.clone(), cluster.clone(), feeds);
         node.intake.clone_from(&shared.intake);
         node.schemas.clone_from(&shared.schemas);
+        let gauges = gauges(shared, &metrics);
+        node.externals = externals(shared, &gauges);
         let mut watched = Vec::new();
         for part in &self.parts {
             let mut starting = Starting {
@@ -307,7 +309,7 @@ impl Service {
         }
         let node = Arc::new(node);
         courier.know(&node);
-        let inputs = start_inputs(shared, &node, &mut tasks.tenders);
+        start_inputs(shared, &node, &gauges, &mut tasks.tenders);
         let health = Arc::new(Health {
             service: self.name,
             version: self.version,
@@ -316,7 +318,8 @@ impl Service {
             incarnation: member.incarnation,
             watched,
             budget,
-            inputs,
+            inputs: gauges.into_iter().flatten().collect(),
+            externals: node.externals.clone(),
             log: shared.log.clone(),
             nodes: cluster.clone(),
             metrics,

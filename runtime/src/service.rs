@@ -1,8 +1,8 @@
 //! A service: its parts, and what each of them brings to a node.
 
-use std::{
-    collections::HashMap, marker::PhantomData, num::NonZero, process::ExitCode, sync::Arc, thread,
-};
+mod mistakes;
+
+use std::{marker::PhantomData, num::NonZero, process::ExitCode, sync::Arc, thread};
 
 use axum::http::Method;
 use futures_util::{FutureExt, future::BoxFuture};
@@ -13,6 +13,7 @@ use crate::{
     config::Config,
     contract::Contract,
     crud,
+    external::{ExternalState, PartOfExternal},
     layout::{Admitted, AskedState},
     list,
     log::{Acks, Topic, TopicPartition},
@@ -28,7 +29,7 @@ use crate::{
     server::StartError,
     snapshot::{Keeper, build::required},
     state::{Crud, Definition, State},
-    stream::{Consume, Declared},
+    stream::Consume,
     tender::{Tender, Tending},
     watched::Watched,
 };
@@ -206,94 +207,7 @@ impl Service {
         replay.expect("its topic is one of the service's").await
     }
 
-    /// What is wrong with the parts as a whole, if anything is.
-    pub(crate) fn mistakes(&self) -> Vec<String> {
-        let mut mistakes = Vec::new();
-        let mut topics: HashMap<&str, &str> = HashMap::new();
-        let mut routes: HashMap<(Method, String), String> = HashMap::new();
-        let states: Vec<_> = self
-            .parts
-            .iter()
-            .filter_map(|part| part.definition())
-            .collect();
-        for definition in &states {
-            if let Some(other) = topics.insert(definition.topic, definition.name) {
-                mistakes.push(format!(
-                    "`{other}` and `{}` both have the topic `{}`; give one another `topic = \"…\"`",
-                    definition.name, definition.topic
-                ));
-            }
-        }
-        for part in &self.parts {
-            for endpoint in part.endpoints() {
-                let route = (endpoint.method.clone(), endpoint.template.numbered());
-                let text = endpoint.template.text().to_owned();
-                if let Some(other) = routes.insert(route, format!("`{}`", part.name())) {
-                    mistakes.push(format!(
-                        "{other} and `{}` both answer {} {text}",
-                        part.name(),
-                        endpoint.method
-                    ));
-                }
-            }
-            for needed in part.needs() {
-                if !states.iter().any(|state| state.name == needed) {
-                    mistakes.push(format!(
-                        "`{}` uses `{needed}`, but `{needed}` is not a part of the service",
-                        part.name()
-                    ));
-                }
-            }
-        }
-        mistakes.extend(self.mistakes_of_inputs(&topics));
-        mistakes
-    }
-
-    /// What is wrong with the functions of events. `topics` are those of the states.
-    fn mistakes_of_inputs(&self, topics: &HashMap<&str, &str>) -> Vec<String> {
-        let mut mistakes = Vec::new();
-        let first = self.parts.iter().find_map(|part| part.definition());
-        let mut homes: HashMap<(&str, &str), &str> = HashMap::new();
-        for input in self.inputs() {
-            let Declared {
-                name,
-                topic,
-                dead_letters,
-            } = input.declared();
-            for (what, topic) in [
-                ("takes in", Some(topic)),
-                ("has its dead letters in", dead_letters.as_ref()),
-            ] {
-                let Some(topic) = topic else { continue };
-                if let Some(state) = topics.get(topic) {
-                    mistakes.push(format!(
-                        "`{name}` {what} the topic `{topic}`, which is that of the state `{state}`: events have a topic of their own"
-                    ));
-                }
-            }
-            if *dead_letters == Some(*topic) {
-                mistakes.push(format!(
-                    "`{name}` takes in its own dead letters: give `dead_letters` another topic"
-                ));
-            }
-            // How far an input was taken in is kept there.
-            let Some(home) = input.state().or(first) else {
-                mistakes.push(format!(
-                    "`{name}` takes in events, and the service has no state that keeps how far it is: add one"
-                ));
-                continue;
-            };
-            if let Some(other) = homes.insert((home.topic, *topic), *name) {
-                mistakes.push(format!(
-                    "`{other}` and `{name}` both take in `{topic}`, with `{}` keeping how far that is: let one function do both",
-                    home.name
-                ));
-            }
-        }
-        mistakes
-    }
-
-    /// The functions of events.
+    /// What reads topics of others: functions of events, and external states.
     pub(crate) fn inputs(&self) -> impl Iterator<Item = Arc<dyn Consume>> {
         self.parts.iter().filter_map(|part| part.input())
     }
@@ -309,7 +223,7 @@ pub struct Starting<'a> {
 
 /// A part, without its type.
 #[doc(hidden)]
-#[allow(private_interfaces)] // sealed: only this module has implementations
+#[allow(private_interfaces)] // sealed: only this crate has implementations
 pub trait AsPart: Send + Sync {
     fn name(&self) -> &'static str;
     fn definition(&self) -> Option<&'static Definition>;
@@ -386,7 +300,9 @@ impl<S: State> AsPart for PartOfState<S> {
     }
 
     fn needs(&self) -> Vec<&'static str> {
-        Vec::new()
+        let handlers = self.handlers.iter();
+        let externals = handlers.flat_map(|route| route.externals);
+        externals.copied().collect()
     }
 
     fn endpoints(&self) -> Vec<Endpoint> {
@@ -482,7 +398,8 @@ impl AsPart for PartOfHandler {
     }
 
     fn needs(&self) -> Vec<&'static str> {
-        self.states.clone()
+        let externals = self.route.externals.iter().copied();
+        self.states.iter().copied().chain(externals).collect()
     }
 
     fn endpoints(&self) -> Vec<Endpoint> {
@@ -538,11 +455,9 @@ impl AsPart for PartOfInput {
     }
 
     fn needs(&self) -> Vec<&'static str> {
-        self.input
-            .state()
-            .map(|state| state.name)
-            .into_iter()
-            .collect()
+        let state = self.input.state().map(|state| state.name);
+        let externals = self.input.declared().externals.iter().copied();
+        state.into_iter().chain(externals).collect()
     }
 
     fn endpoints(&self) -> Vec<Endpoint> {
@@ -609,6 +524,19 @@ impl<S: State> StatePart for &Probe<S> {
             handlers: Vec::new(),
             state: PhantomData,
         })
+    }
+}
+
+/// An external state.
+#[doc(hidden)]
+pub trait ExternalPart {
+    /// The part.
+    fn part(&self) -> Box<dyn AsPart>;
+}
+
+impl<R: ExternalState> ExternalPart for Probe<R> {
+    fn part(&self) -> Box<dyn AsPart> {
+        Box::new(PartOfExternal::<R>::default())
     }
 }
 

@@ -75,7 +75,7 @@ pub enum Crud {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a state",
     label = "not a state",
-    note = "annotate the struct with `#[stateful_api(path = \"/…\", crud(get, …))]`"
+    note = "annotate the struct with `#[stateful_api(path = \"/…\", crud(get, …))]`; one with `#[external(…)]` is only looked at, by an argument `External<…>`"
 )]
 pub trait State: StateData {
     /// The key: the type of the `#[key]` field, or a tuple of the types of all.

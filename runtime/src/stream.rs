@@ -50,11 +50,11 @@ mod transactions;
 pub(crate) use self::handed::handed_again;
 pub(crate) use self::{
     batch::{Batch, Event, Seen, Taken, Work},
-    consumer::Reading,
+    consumer::{Reading, Take, run as read_input},
     emitted::{Emits, Emitted, Outgoing},
     gauges::{Gauge, InputStatus, Inputs},
     handed::{receive, template},
-    input::{Consume, Taker},
+    input::{Consume, Placed, Taker, foreign},
     intake::{Intake, endpoints},
     outlet::{Outlet, deliver},
     reached::{Reached, Taking},

@@ -88,6 +88,7 @@ impl ::memgen::private::EventHandler for sighted {
                 name: "sighted",
                 topic: "sightings",
                 dead_letters: ::core::option::Option::None,
+                externals: &[],
             },
             ::memgen::private::Format::<Sighting>::json(),
             ::core::option::Option::Some(|event: &Sighting| (
@@ -97,6 +98,7 @@ impl ::memgen::private::EventHandler for sighted {
             |
                 changes: &mut ::memgen::Entry<Place>,
                 event: Sighting,
+                _: &::memgen::private::Externals,
             | -> ::memgen::private::Response {
                 {
                     sighted(changes, event);
@@ -127,12 +129,14 @@ impl ::memgen::private::EventHandler for forgotten {
                 name: "forgotten",
                 topic: "forgotten",
                 dead_letters: ::core::option::Option::None,
+                externals: &[],
             },
             ::memgen::private::Format::<Vec<u8>>::bytes(),
             ::core::option::Option::None,
             |
                 changes: &mut ::memgen::Entry<Place>,
                 event: Vec<u8>,
+                _: &::memgen::private::Externals,
             | -> ::memgen::private::Response {
                 match forgotten(changes, event) {
                     ::core::option::Option::Some(value) => {
@@ -175,12 +179,17 @@ impl ::memgen::private::EventHandler for closed {
                 name: "closed",
                 topic: "closed",
                 dead_letters: ::core::option::Option::Some("strange"),
+                externals: &[],
             },
             ::memgen::private::Format::<Sighting>::json(),
             ::core::option::Option::Some(|event: &Sighting| {
                 [::std::string::ToString::to_string(&event.r#type)].join("/")
             }),
-            |event: Sighting, changes: &mut ::memgen::Tx| {
+            |
+                event: Sighting,
+                changes: &mut ::memgen::Tx,
+                _: &::memgen::private::Externals|
+            {
                 ::std::boxed::Box::pin(async move {
                     match closed(changes, event).await {
                         ::core::result::Result::Ok(value) => {

@@ -90,6 +90,7 @@ impl ::memgen::private::FreeHandler for connect {
                         .memgen_describe(operation);
                 }
             },
+            externals: &[],
         }
     }
     fn states() -> ::std::vec::Vec<&'static str> {
@@ -134,6 +135,7 @@ impl ::memgen::private::FreeHandler for index {
                         .memgen_describe(operation);
                 }
             },
+            externals: &[],
         }
     }
     fn states() -> ::std::vec::Vec<&'static str> {
@@ -196,6 +198,7 @@ impl ::memgen::private::FreeHandler for names_of_the_macro {
                         .memgen_describe(operation);
                 }
             },
+            externals: &[],
         }
     }
     fn states() -> ::std::vec::Vec<&'static str> {
@@ -233,6 +236,7 @@ impl ::memgen::private::FreeHandler for delete_everything {
             describe: |operation| {
                 ::memgen::private::reply::describe_nothing(operation);
             },
+            externals: &[],
         }
     }
     fn states() -> ::std::vec::Vec<&'static str> {

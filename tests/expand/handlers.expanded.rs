@@ -139,6 +139,7 @@ impl ::memgen::private::Handlers for Counter {
                             .memgen_describe(operation);
                     }
                 },
+                externals: &[],
             },
             ::memgen::private::Route {
                 method: ::memgen::private::Method::GET,
@@ -166,6 +167,7 @@ impl ::memgen::private::Handlers for Counter {
                             .memgen_describe(operation);
                     }
                 },
+                externals: &[],
             },
             ::memgen::private::Route {
                 method: ::memgen::private::Method::GET,
@@ -201,6 +203,7 @@ impl ::memgen::private::Handlers for Counter {
                     }
                     ::memgen::private::reply::describe_missing(operation);
                 },
+                externals: &[],
             },
             ::memgen::private::Route {
                 method: ::memgen::private::Method::POST,
@@ -223,6 +226,7 @@ impl ::memgen::private::Handlers for Counter {
                 describe: |operation| {
                     ::memgen::private::reply::describe_nothing(operation);
                 },
+                externals: &[],
             },
             ::memgen::private::Route {
                 method: ::memgen::private::Method::PUT,
@@ -259,6 +263,7 @@ impl ::memgen::private::Handlers for Counter {
                             .memgen_describe(operation);
                     }
                 },
+                externals: &[],
             },
             ::memgen::private::Route {
                 method: ::memgen::private::Method::POST,
@@ -309,6 +314,7 @@ impl ::memgen::private::Handlers for Counter {
                             .memgen_describe(operation);
                     }
                 },
+                externals: &[],
             },
             #[cfg(test)]
             ::memgen::private::Route {
@@ -339,6 +345,7 @@ impl ::memgen::private::Handlers for Counter {
                             .memgen_describe(operation);
                     }
                 },
+                externals: &[],
             },
         ])
     }

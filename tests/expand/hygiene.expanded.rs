@@ -93,6 +93,7 @@ impl ::memgen::private::Handlers for Thing {
                             .memgen_describe(operation);
                     }
                 },
+                externals: &[],
             },
             ::memgen::private::Route {
                 method: ::memgen::private::Method::PUT,
@@ -124,6 +125,7 @@ impl ::memgen::private::Handlers for Thing {
                             .memgen_describe(operation);
                     }
                 },
+                externals: &[],
             },
         ])
     }
@@ -190,6 +192,7 @@ impl ::memgen::private::FreeHandler for probe {
                         .memgen_describe(operation);
                 }
             },
+            externals: &[],
         }
     }
     fn states() -> ::std::vec::Vec<&'static str> {

@@ -32,6 +32,7 @@ sources! {
     "../expand/handlers.rs" as handlers;
     "../expand/handler.rs" as handler;
     "../expand/event.rs" as event;
+    "../expand/external.rs" as external;
     "../expand/hygiene.rs" as hygiene;
 }
 
@@ -43,5 +44,6 @@ goldens! {
     "../expand/handlers.expanded.rs" as handlers_expanded;
     "../expand/handler.expanded.rs" as handler_expanded;
     "../expand/event.expanded.rs" as event_expanded;
+    "../expand/external.expanded.rs" as external_expanded;
     "../expand/hygiene.expanded.rs" as hygiene_expanded;
 }

@@ -18,3 +18,5 @@ mod levels;
 mod peek;
 #[path = "log/sim.rs"]
 mod sim;
+#[path = "log/tables.rs"]
+mod tables;

@@ -6,6 +6,12 @@ mod avro;
 mod crashes;
 #[path = "streams/embedded.rs"]
 mod embedded;
+#[path = "streams/external.rs"]
+mod external;
+#[path = "streams/external_kafka.rs"]
+mod external_kafka;
+#[path = "streams/global.rs"]
+mod global;
 #[path = "streams/kafka.rs"]
 mod kafka;
 

@@ -40,6 +40,7 @@ fn wrong_programs() {
         "migrate",
         "transaction",
         "event",
+        "external",
     ] {
         cases.compile_fail(format!("ui/{topic}/*.rs"));
     }

@@ -109,7 +109,7 @@ fn key_fields(literal: LitStr, errors: &Errors) -> Option<KeyFields> {
     Some(KeyFields { literal, fields })
 }
 
-fn format(literal: &LitStr, errors: &Errors) -> Option<Format> {
+pub(super) fn format(literal: &LitStr, errors: &Errors) -> Option<Format> {
     let word = literal.value();
     let format = Format::of(&word);
     if format.is_none() {
@@ -124,7 +124,7 @@ fn format(literal: &LitStr, errors: &Errors) -> Option<Format> {
     if format == Some(Format::Avro) && !cfg!(feature = "avro") {
         errors.push(
             literal,
-            "events of Avro need the feature `avro` of memgen: `memgen = { …, features = [\"avro\"] }` in Cargo.toml",
+            "Avro needs the feature `avro` of memgen: `memgen = { …, features = [\"avro\"] }` in Cargo.toml",
         );
         return None;
     }

@@ -59,6 +59,36 @@ pub(super) fn crud(name: &Ident, value: &Value, errors: &Errors) -> Vec<Crud> {
     found
 }
 
+/// Operations of what others write.
+pub(super) fn reads(name: &Ident, value: &Value, errors: &Errors) -> Vec<Crud> {
+    let form = "`crud(get, list)`, one of them or both";
+    let mut found = Vec::new();
+    for (word, text) in words(name, value, ["an operation", "operation"], form, errors) {
+        match Crud::of(&text) {
+            Some(operation) if found.contains(&operation) => {
+                errors.push(word, format!("`{text}` is listed twice: keep one"));
+            }
+            Some(operation @ (Crud::Get | Crud::List)) => found.push(operation),
+            Some(Crud::Watch) => errors.push(
+                word,
+                "an external state has no feeds: whoever wants each change reads its topic",
+            ),
+            Some(_) => errors.push(
+                word,
+                format!("others write it, by its topic: there is no `{text}` here, only {form}"),
+            ),
+            None => errors.push(
+                word,
+                match did_you_mean(&text, &Crud::READS) {
+                    near if near.is_empty() => format!("`{text}` is no operation of it: {form}"),
+                    near => format!("`{text}` is no operation of it{near}"),
+                },
+            ),
+        }
+    }
+    found
+}
+
 pub(super) fn ack(name: &Ident, value: &Value, errors: &Errors) -> Vec<Ack> {
     let mut found: Vec<Ack> = Vec::new();
     for (word, text) in words(name, value, ["a level", "level"], ACK_FORM, errors) {

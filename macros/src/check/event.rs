@@ -57,12 +57,9 @@ pub(crate) fn event_handler(
     }
     let mut arguments = arguments.into_iter();
     let (first, second) = (arguments.next(), arguments.next());
-    for more in arguments {
-        errors.push(
-            more,
-            format!("what changes and the event are all arguments: {FORMS}"),
-        );
-    }
+    let externals = arguments
+        .filter_map(|more| external(more, errors))
+        .collect();
     let target = if let Some(first) = first {
         target(first, item, errors)
     } else {
@@ -104,8 +101,24 @@ pub(crate) fn event_handler(
         format: attr.format.map_or(Format::Json, |(_, format)| format),
         target,
         event,
+        externals,
         reply,
     })
+}
+
+/// What is behind the event: something to look things up in.
+fn external(argument: &PatType, errors: &Errors) -> Option<Type> {
+    let ty = &argument.ty;
+    let external = types::inside(ty, "External").cloned();
+    if external.is_none() {
+        errors.push(
+            argument,
+            format!(
+                "what changes and the event are all arguments, but for `rates: External<Rate>` of external state: {FORMS}"
+            ),
+        );
+    }
+    external
 }
 
 /// What the function changes.

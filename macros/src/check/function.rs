@@ -421,7 +421,7 @@ fn source(
     }
     let name = types::name(ty).unwrap_or_default();
     let wrapper = match name.as_str() {
-        "Json" | "Query" | "Store" => Some(name.as_str()),
+        "Json" | "Query" | "Store" | "External" => Some(name.as_str()),
         _ => None,
     };
     if let Some(wrapper) = wrapper {
@@ -440,6 +440,7 @@ fn source(
         return Some(match wrapper {
             "Json" => Source::Json(inner),
             "Query" => Source::Query(inner),
+            "External" => Source::External(inner),
             _ => Source::Store(inner),
         });
     }

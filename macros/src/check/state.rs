@@ -6,7 +6,7 @@ use syn::{Attribute, Meta, ext::IdentExt as _};
 
 use crate::{
     ast::{StateField, StateItem, StateShape},
-    attr::{STATE_FORM, StateAttr},
+    attr::StateAttr,
     errors::Errors,
     json_name::json_name,
     model::{EntityField, KeyField, State},
@@ -29,7 +29,8 @@ pub(crate) fn state(attr: StateAttr, item: &StateItem, errors: &Errors) -> Optio
             errors.push(
                 place,
                 format!(
-                    "a state is a struct with named fields, and this is {what}: `{STATE_FORM} struct Vertex {{ #[key] id: u32, … }}`"
+                    "a state is a struct with named fields, and this is {what}: `{} struct Vertex {{ #[key] id: u32, … }}`",
+                    attr.form
                 ),
             );
             return None;
@@ -50,9 +51,10 @@ pub(crate) fn state(attr: StateAttr, item: &StateItem, errors: &Errors) -> Optio
     let migrations = super::migrations::migrations(&item.migrate, ident, errors);
     let topic = topic(&attr, ident, errors);
     let path = match attr.path {
-        // Only nodes use it, among themselves.
-        None if item.has_entity() => {
-            let literal = syn::LitStr::new(&format!("/{topic}"), ident.span());
+        // Only nodes use it, among themselves, or nobody.
+        None if item.has_entity() || attr.is_external => {
+            let name = if attr.is_external { "external" } else { &topic };
+            let literal = syn::LitStr::new(&format!("/{name}"), ident.span());
             Template::parse(&literal, crate::template::Root::Refused, errors)?
         }
         path => path?,

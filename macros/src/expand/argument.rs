@@ -36,7 +36,7 @@ pub(super) fn bind(argument: &Argument, call: &Ident) -> TokenStream {
             quote_spanned!(at(ty)=> #call.path::<#ty>(#name)?)
         }
         Source::Json(inner) => quote_spanned!(at(ty)=> #call.json::<#inner>().await?),
-        Source::Query(_) | Source::Store(_) | Source::Part => {
+        Source::Query(_) | Source::Store(_) | Source::External(_) | Source::Part => {
             quote_spanned!(at(ty)=> #call.part::<#ty>().await?)
         }
         Source::Tx { .. } => unreachable!("it returned above"),
@@ -55,6 +55,8 @@ pub(super) fn describe(argument: &Argument, operation: &Ident) -> TokenStream {
         }
         Source::Json(inner) => quote_spanned!(at(ty)=> #operation.body::<#inner>();),
         Source::Query(inner) => quote_spanned!(at(ty)=> #operation.query::<#inner>();),
-        Source::Store(_) | Source::Part | Source::Tx { .. } => TokenStream::new(),
+        Source::Store(_) | Source::External(_) | Source::Part | Source::Tx { .. } => {
+            TokenStream::new()
+        }
     }
 }

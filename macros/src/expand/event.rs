@@ -4,7 +4,7 @@ use proc_macro2::{Ident, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::{ext::IdentExt as _, spanned::Spanned as _};
 
-use super::{at, local, named, reply};
+use super::{at, external, local, named, reply};
 use crate::{
     model::{EventHandler, EventTarget},
     symbols::Format,
@@ -34,6 +34,7 @@ pub(super) fn expand(handler: &EventHandler) -> TokenStream {
     let format = quote_spanned!(at(event)=> ::memgen::private::Format::<#event>::#format());
     let key = key(handler);
     let (kind, run) = (kind(handler), run(handler));
+    let externals = external::names(handler.externals.iter());
     let named = named(visibility, ident);
     quote! {
         #named
@@ -46,6 +47,7 @@ pub(super) fn expand(handler: &EventHandler) -> TokenStream {
                         name: #name,
                         topic: #topic,
                         dead_letters: #dead_letters,
+                        externals: #externals,
                     },
                     #format,
                     #key,
@@ -107,19 +109,39 @@ fn run(handler: &EventHandler) -> TokenStream {
         ..
     } = handler;
     let (changes, event) = (local("changes"), local("event"));
+    let externals = local("externals");
+    let names = (0..handler.externals.len()).map(|at| local(&format!("external{at}")));
+    let names: Vec<_> = names.collect();
+    let bind = names
+        .iter()
+        .zip(&handler.externals)
+        .map(|(name, ty)| quote_spanned!(at(ty)=> let #name = #externals.argument::<#ty>();));
+    let bind = quote!(#(#bind)*);
+    let called = quote!(#ident(#changes, #event #(, #names)*));
+    // What is not used has no name.
+    let externals = if names.is_empty() {
+        quote!(_)
+    } else {
+        quote!(#externals)
+    };
     match target {
         EventTarget::Entry(state) => {
-            let response = reply::respond(reply.as_ref(), &quote!(#ident(#changes, #event)));
+            let response = reply::respond(reply.as_ref(), &called);
             quote! {
-                |#changes: &mut ::memgen::Entry<#state>, #event: #ty| -> ::memgen::private::Response {
+                |#changes: &mut ::memgen::Entry<#state>,
+                 #event: #ty,
+                 #externals: &::memgen::private::Externals|
+                 -> ::memgen::private::Response {
+                    #bind
                     #response
                 }
             }
         }
         EventTarget::Transaction => {
-            let response = reply::respond(reply.as_ref(), &quote!(#ident(#changes, #event).await));
+            let response = reply::respond(reply.as_ref(), &quote!(#called.await));
             quote! {
-                |#event: #ty, #changes: &mut ::memgen::Tx| {
+                |#event: #ty, #changes: &mut ::memgen::Tx, #externals: &::memgen::private::Externals| {
+                    #bind
                     ::std::boxed::Box::pin(async move { #response })
                 }
             }

@@ -4,8 +4,8 @@ use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
 use syn::{Type, ext::IdentExt as _};
 
-use super::{argument, local, reply};
-use crate::model::{Form, Route};
+use super::{argument, external, local, reply};
+use crate::model::{Form, Route, Source};
 
 /// `state` is there unless the function is a free one.
 pub(super) fn expand(route: &Route, state: Option<&Type>) -> TokenStream {
@@ -38,6 +38,12 @@ pub(super) fn expand(route: &Route, state: Option<&Type>) -> TokenStream {
             #answer
         }
     };
+    let externals = external::names(arguments.iter().filter_map(
+        |argument| match &argument.source {
+            Source::External(external) => Some(external),
+            _ => None,
+        },
+    ));
     let describe_arguments = arguments
         .iter()
         .map(|argument| argument::describe(argument, &operation));
@@ -57,6 +63,7 @@ pub(super) fn expand(route: &Route, state: Option<&Type>) -> TokenStream {
                 #(#describe_arguments)*
                 #describe_reply
             },
+            externals: #externals,
         }
     }
 }

@@ -7,7 +7,28 @@ use super::local;
 use crate::model::{State, at_place_of};
 
 pub(super) fn expand(state: &State) -> TokenStream {
-    let State { ident, key, .. } = state;
+    let ident = &state.ident;
+    let key = key(state);
+    let entity = entity(state);
+    let migrations = migrations(state);
+    quote! {
+        #entity
+
+        #[automatically_derived]
+        impl ::memgen::private::Part for #ident {}
+
+        #[automatically_derived]
+        impl ::memgen::State for #ident {
+            #key
+
+            #migrations
+        }
+    }
+}
+
+/// What a state is, and its key.
+pub(super) fn key(state: &State) -> TokenStream {
+    let key = &state.key;
     let definition = definition(state);
     let (writer, reader, value) = (local("writer"), local("reader"), local("key"));
     let types: Vec<_> = key.iter().map(|field| &field.ty).collect();
@@ -31,35 +52,23 @@ pub(super) fn expand(state: &State) -> TokenStream {
             quote!(::core::result::Result::Ok((#(#reader.part::<#types>(#names)?),*))),
         )
     };
-    let entity = entity(state);
-    let migrations = migrations(state);
     quote! {
-        #entity
+        type Key = #key_type;
 
-        #[automatically_derived]
-        impl ::memgen::private::Part for #ident {}
+        const DEFINITION: ::memgen::state::Definition = #definition;
 
-        #[automatically_derived]
-        impl ::memgen::State for #ident {
-            type Key = #key_type;
+        fn key(&self) -> #key_type {
+            #key_value
+        }
 
-            const DEFINITION: ::memgen::state::Definition = #definition;
+        fn write_key(#value: &#key_type, #writer: &mut ::memgen::key::KeyWriter<'_>) {
+            #write
+        }
 
-            fn key(&self) -> #key_type {
-                #key_value
-            }
-
-            fn write_key(#value: &#key_type, #writer: &mut ::memgen::key::KeyWriter<'_>) {
-                #write
-            }
-
-            fn read_key(
-                #reader: &mut ::memgen::key::KeyReader<'_>,
-            ) -> ::core::result::Result<#key_type, ::memgen::key::KeyError> {
-                #read
-            }
-
-            #migrations
+        fn read_key(
+            #reader: &mut ::memgen::key::KeyReader<'_>,
+        ) -> ::core::result::Result<#key_type, ::memgen::key::KeyError> {
+            #read
         }
     }
 }

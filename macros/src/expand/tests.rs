@@ -7,7 +7,7 @@ use proc_macro2::TokenStream;
 use quote::{ToTokens as _, quote};
 use syn::{Attribute, File, Item, Meta};
 
-use super::{handler, handlers, on_event, stateful_api};
+use super::{external, handler, handlers, on_event, stateful_api};
 
 type Macro = fn(TokenStream, TokenStream) -> TokenStream;
 
@@ -18,6 +18,7 @@ fn ours(attribute: &Attribute) -> Option<Macro> {
         "handlers" => Some(handlers),
         "handler" => Some(handler),
         "on_event" => Some(on_event),
+        "external" => Some(external),
         _ => None,
     }
 }
@@ -194,7 +195,7 @@ fn no_input_makes_a_macro_panic() {
         quote!(a! {}),
         quote!(not rust at all),
     ];
-    let macros: [Macro; 4] = [stateful_api, handlers, handler, on_event];
+    let macros: [Macro; 5] = [stateful_api, external, handlers, handler, on_event];
     for expand in macros {
         for argument in &arguments {
             for item in &items {

@@ -114,6 +114,8 @@ pub struct Options {
     pub stream_retention: Duration,
     /// How many read each stream and say how far they are ([`Log::consumed`]): what is older goes once all of them have read it.
     pub stream_readers: BTreeMap<String, usize>,
+    /// Streams that are tables ([`Log::open_table`]): the last record of each key stays.
+    pub tables: BTreeSet<String>,
     /// What fails, in tests.
     pub hook: Hook,
 }
@@ -133,6 +135,7 @@ impl Default for Options {
             recent_bytes_max: 0,
             stream_retention: Duration::from_secs(7 * 24 * 60 * 60),
             stream_readers: BTreeMap::new(),
+            tables: BTreeSet::new(),
             hook: Hook::default(),
         }
     }
@@ -400,6 +403,10 @@ impl Log for Embedded {
         partitions: u32,
     ) -> BoxFuture<'a, Result<u32, LogError>> {
         async move { self.shared.open_stream(topic, partitions) }.boxed()
+    }
+
+    fn open_table<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, Result<u32, LogError>> {
+        self.open_stream(topic, 1)
     }
 
     fn is_changelog(&self, topic: &str) -> bool {

@@ -460,6 +460,31 @@ impl Log for Kafka {
         .boxed()
     }
 
+    fn open_table<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, Result<u32, LogError>> {
+        async move {
+            let name = self.name_of(topic);
+            let brokers = &self.options.brokers;
+            let Some(found) = self.admin.describe(&name).await? else {
+                return Err(LogError::Setup(format!(
+                    "there is no topic `{name}`, which an external state is folded from. Whoever writes it decides how many partitions it has, so it is not made here: \
+                     kafka-topics.sh --bootstrap-server {brokers} --create --topic {name} --partitions … --config cleanup.policy=compact"
+                )));
+            };
+            if let Some(policy) = found.settings.get("cleanup.policy")
+                && policy != "compact"
+            {
+                warn!(
+                    topic = &*name,
+                    cleanup_policy = &**policy,
+                    "an external state is folded from this topic, which forgets values that are old: they are gone for each node that starts after that. \
+                     With cleanup.policy=compact it keeps the last one of each key"
+                );
+            }
+            self.open_stream(topic, found.partitions).await
+        }
+        .boxed()
+    }
+
     fn is_changelog(&self, topic: &str) -> bool {
         let topics = self.topics.read().expect(UNPOISONED);
         topics.get(topic).is_some_and(|topic| !topic.is_stream)

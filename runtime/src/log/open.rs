@@ -23,21 +23,30 @@ const LOG_FOLDER: &str = "log";
 /// How sure the acknowledgements of each topic are.
 pub(crate) type Acks = BTreeMap<String, Ack>;
 
+/// Who reads which topics of others.
+#[derive(Debug, Default)]
+pub(crate) struct Streams {
+    /// How many read each of them.
+    pub(crate) readers: BTreeMap<String, usize>,
+    /// Those that are tables.
+    pub(crate) tables: BTreeSet<String>,
+}
+
 /// Opens the log of a service. It is empty or not; nothing is declared.
 ///
-/// Of the `recent` topics the newest records stay, as many as the settings say. `stream_readers` are how many functions take in each topic of events.
+/// Of the `recent` topics the newest records stay, as many as the settings say.
 pub(crate) async fn open(
     config: &Config,
     acks: &Acks,
     recent: BTreeSet<String>,
-    stream_readers: BTreeMap<String, usize>,
+    streams: Streams,
 ) -> Result<Arc<dyn Log>, LogError> {
     #[cfg(feature = "testing")]
     if let Some(process) = crate::testing::Process::current() {
         return Ok(process.machine().log.clone());
     }
     match &config.log {
-        LogChoice::Embedded => open_embedded(config, acks, recent, stream_readers).await,
+        LogChoice::Embedded => open_embedded(config, acks, recent, streams).await,
         // There it is the compaction lag that sees to it.
         LogChoice::Kafka(brokers) => Ok(Arc::new(
             open_kafka(config, brokers, Use::Write, acks).await?,
@@ -70,7 +79,7 @@ async fn open_embedded(
     config: &Config,
     acks: &Acks,
     recent_topics: BTreeSet<String>,
-    stream_readers: BTreeMap<String, usize>,
+    streams: Streams,
 ) -> Result<Arc<dyn Log>, LogError> {
     let folder = config.data.join(LOG_FOLDER);
     std::fs::create_dir_all(&folder).map_err(|source| LogError::Io {
@@ -90,7 +99,8 @@ async fn open_embedded(
         answers_max: config.limits.idempotency_replies_max,
         recent_topics,
         stream_retention: config.embedded.stream_retention,
-        stream_readers,
+        stream_readers: streams.readers,
+        tables: streams.tables,
         recent_max: config.limits.feed_history_max,
         recent_bytes_max: config.limits.feed_history_bytes_max,
         ..embedded::Options::default()

@@ -175,6 +175,10 @@ impl Log for Client {
         std::future::ready(look(&self.world).open_stream(topic, partitions)).boxed()
     }
 
+    fn open_table<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, Result<u32, LogError>> {
+        self.open_stream(topic, 1)
+    }
+
     fn is_changelog(&self, topic: &str) -> bool {
         look(&self.world).is_changelog(topic)
     }

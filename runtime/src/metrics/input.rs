@@ -1,8 +1,8 @@
 //! What is counted of each input partition.
 
-use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry};
+use prometheus::{Gauge, GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry};
 
-use super::{counters, gauges};
+use super::{counters, gauges, seconds};
 use crate::log::TopicPartition;
 
 /// The metrics of all inputs.
@@ -14,6 +14,8 @@ pub(super) struct InputFamilies {
     position: IntGaugeVec,
     time: IntGaugeVec,
     repeats: IntCounterVec,
+    skipped: IntCounterVec,
+    staleness: GaugeVec,
 }
 
 impl InputFamilies {
@@ -56,6 +58,18 @@ impl InputFamilies {
                 "Records that were passed over, since their source had sent them before.",
                 &input,
             ),
+            skipped: counters(
+                registry,
+                "memgen_input_skipped_total",
+                "Records of an external state that can't be read: their keys have no value.",
+                &input,
+            ),
+            staleness: seconds(
+                registry,
+                "memgen_input_staleness_seconds",
+                "How old what an external state shows of the input partition may be; 0 before it was read to its end.",
+                &input,
+            ),
         }
     }
 
@@ -70,6 +84,8 @@ impl InputFamilies {
             position: self.position.with_label_values(&labels),
             time: self.time.with_label_values(&labels),
             repeats: self.repeats.with_label_values(&labels),
+            skipped: self.skipped.with_label_values(&labels),
+            staleness: self.staleness.with_label_values(&labels),
         }
     }
 }
@@ -84,4 +100,6 @@ pub(crate) struct InputMetrics {
     /// In seconds since the Unix epoch.
     pub(crate) time: IntGauge,
     pub(crate) repeats: IntCounter,
+    pub(crate) skipped: IntCounter,
+    pub(crate) staleness: Gauge,
 }

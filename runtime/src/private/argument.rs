@@ -8,7 +8,7 @@ use crate::{node::Context, state::Definition};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be an argument of a handler",
     label = "not a placeholder of the path, and nothing that is made from a request's head",
-    note = "arguments are placeholders of the path by name (`id: u32` for `/{{id}}`), `Json<T>`, `Query<T>`, `Store<S>`, `Caller`, \
+    note = "arguments are placeholders of the path by name (`id: u32` for `/{{id}}`), `Json<T>`, `Query<T>`, `Store<S>`, `External<S>`, `Caller`, \
             `HeaderMap`, or anything that implements axum's `FromRequestParts`"
 )]
 pub trait Argument: FromRequestParts<Context> {}

@@ -1,6 +1,6 @@
 //! What a service takes in: its topics are found or made, fed where the process does that itself, and read.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use tokio::task::JoinSet;
 use tracing::error;
@@ -9,7 +9,9 @@ use super::{Shared, StartError};
 use crate::{
     ambient::{spawn, task},
     config::{Config, LogChoice},
-    log::{Log, TopicPartition},
+    external::Externals,
+    log::{Log, Streams, TopicPartition},
+    metrics::Metrics,
     node::Node,
     schemas::{MISSING, Schemas},
     service::Service,
@@ -17,14 +19,20 @@ use crate::{
 };
 
 impl Service {
-    /// How many functions take in each topic of events.
-    pub(super) fn stream_readers(&self) -> BTreeMap<String, usize> {
-        let mut readers = BTreeMap::new();
+    /// Who reads which topics of others.
+    pub(super) fn streams(&self, config: &Config) -> Streams {
+        let mut streams = Streams::default();
         for input in self.inputs() {
             let topic = input.declared().topic.to_owned();
-            *readers.entry(topic).or_default() += 1;
+            let mut readers = 1;
+            if input.is_external() {
+                streams.tables.insert(topic.clone());
+                // Each node of this process.
+                readers = usize::from(config.nodes);
+            }
+            *streams.readers.entry(topic).or_default() += readers;
         }
-        readers
+        streams
     }
 
     /// The schemas by which events are read whose format is Avro.
@@ -32,14 +40,14 @@ impl Service {
         let schemas = Schemas::open(config).map_err(StartError::Setting)?;
         match self.inputs().find(|input| input.has_schemas()) {
             Some(input) if !schemas.are_there() => Err(StartError::Setting(format!(
-                "`{}` takes in events of Avro. {MISSING}",
+                "`{}` is of Avro. {MISSING}",
                 input.declared().name
             ))),
             _ => Ok(schemas),
         }
     }
 
-    /// Finds the topics of events, or makes them: with as many partitions as the state has that keeps how far each was taken in.
+    /// Finds the topics of events, or makes them: with as many partitions as the state has that keeps how far each was taken in. Those of external states are what others made them.
     pub(super) async fn open_inputs(
         &self,
         log: &dyn Log,
@@ -47,8 +55,14 @@ impl Service {
         let first = self.parts.iter().find_map(|part| part.definition());
         let mut inputs = Vec::new();
         for input in self.inputs() {
+            let topic = input.declared().topic;
+            if input.is_external() {
+                let opened = log.open_table(topic).await?;
+                inputs.push((input, opened));
+                continue;
+            }
             let partitions = input.state().or(first).map_or(1, |home| home.partitions);
-            let opened = log.open_stream(input.declared().topic, partitions);
+            let opened = log.open_stream(topic, partitions);
             inputs.push((input, opened.await?));
         }
         Ok(inputs)
@@ -75,8 +89,12 @@ pub(super) fn intake(
             return Err(StartError::Setting(format!("`--replay` {path}: {error}")));
         }
     }
-    let topics = inputs
-        .iter()
+    // Of a topic that both read, the function knows how it is partitioned.
+    let (externals, functions): (Vec<_>, Vec<_>) =
+        inputs.iter().partition(|(input, _)| input.is_external());
+    let topics = externals
+        .into_iter()
+        .chain(functions)
         .map(|(input, count)| (input.declared().topic, (input.clone(), *count)));
     Ok(feeds.then(|| {
         Arc::new(Intake {
@@ -100,24 +118,51 @@ pub(super) fn replay_file(shared: &Shared) {
     });
 }
 
-/// Starts what reads inputs, each partition of them whenever its home is at this node.
-pub(super) fn start_inputs(shared: &Shared, node: &Arc<Node>, tasks: &mut JoinSet<()>) -> Inputs {
-    let mut gauges = Inputs::new();
-    for (input, count) in &shared.inputs {
+/// What will be seen of each partition of each input at a node.
+pub(super) fn gauges(shared: &Shared, metrics: &Metrics) -> Vec<Inputs> {
+    let of_input = |(input, count): &(Arc<dyn Consume>, u32)| {
         let declared = input.declared();
-        for number in 0..*count {
+        let gauge = |number| {
             let partition = TopicPartition::new(declared.topic, number);
-            let metrics = node.metrics.input(&partition, declared.name);
-            let gauge = Arc::new(Gauge::new(partition.clone(), declared.name, metrics));
-            gauges.push(gauge.clone());
+            let metrics = metrics.input(&partition, declared.name);
+            let is_external = input.is_external();
+            Arc::new(Gauge::new(partition, declared.name, is_external, metrics))
+        };
+        (0..*count).map(gauge).collect()
+    };
+    shared.inputs.iter().map(of_input).collect()
+}
+
+/// What a node has of external states: nothing yet.
+pub(super) fn externals(shared: &Shared, gauges: &[Inputs]) -> Arc<Externals> {
+    let views = shared.inputs.iter().zip(gauges);
+    let views = views.filter_map(|((input, _), gauges)| input.view(gauges));
+    Arc::new(Externals::new(views))
+}
+
+/// Starts what reads inputs, each partition of them whenever its home is at this node.
+pub(super) fn start_inputs(
+    shared: &Shared,
+    node: &Arc<Node>,
+    gauges: &[Inputs],
+    tasks: &mut JoinSet<()>,
+) {
+    for ((input, _), gauges) in shared.inputs.iter().zip(gauges) {
+        let name = input.declared().name;
+        for gauge in gauges {
             tasks.spawn(task(input.consume(Reading {
                 node: node.clone(),
                 log: shared.log.clone(),
-                partition,
-                gauge,
+                partition: gauge.partition.clone(),
+                // A function has one reader at a time, wherever that is.
+                reader: if input.is_external() {
+                    format!("{name} at {}", node.cluster.me)
+                } else {
+                    name.to_owned()
+                },
+                gauge: gauge.clone(),
                 stop: shared.told_to_leave.clone(),
             })));
         }
     }
-    gauges
 }

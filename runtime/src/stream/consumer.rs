@@ -37,12 +37,14 @@ pub(crate) struct Reading {
     pub(crate) log: Arc<dyn Log>,
     /// The input partition.
     pub(crate) partition: TopicPartition,
+    /// By this name the log knows who reads it.
+    pub(crate) reader: String,
     pub(crate) gauge: Arc<Gauge>,
     pub(crate) stop: watch::Receiver<bool>,
 }
 
 /// What becomes of events.
-pub(super) trait Take: Send + Sync + 'static {
+pub(crate) trait Take: Send + Sync + 'static {
     /// The home, while it is here.
     type Home: Send + Sync;
 
@@ -63,6 +65,14 @@ pub(super) trait Take: Send + Sync + 'static {
         seen: Arc<[Seen]>,
         next: Offset,
     ) -> BoxFuture<'a, Result<Taken, Refusal>>;
+
+    /// What would come next is not there: it was deleted, or the topic is another one. Whether all that is there is taken in once more, from the start; otherwise that stops the input.
+    fn begins_again(&self) -> bool {
+        false
+    }
+
+    /// All that was there when it began, or began again, was taken in.
+    fn caught_up(&self) {}
 }
 
 /// Why a reader does not go on.
@@ -74,7 +84,7 @@ enum Ended {
 }
 
 /// Reads an input partition whenever its home is here.
-pub(super) async fn run<T: Take>(reading: Reading, take: T) {
+pub(crate) async fn run<T: Take>(reading: Reading, take: T) {
     let mut stop = reading.stop.clone();
     let consumer = Consumer { reading, take };
     select! {
@@ -119,6 +129,7 @@ impl<T: Take> Consumer<T> {
         let Reading {
             log,
             partition,
+            reader,
             gauge,
             ..
         } = &self.reading;
@@ -129,13 +140,18 @@ impl<T: Take> Consumer<T> {
         let mut looked: Option<Instant> = None;
         loop {
             gauge.reach(&reached);
-            log.consumed(partition, gauge.function, reached.next);
+            log.consumed(partition, reader, reached.next);
+            let asked = Instant::now();
             if looked.is_none_or(|looked| looked.elapsed() > LOOK_EVERY)
                 && let Ok(end) = log.end(partition).await
             {
                 looked = Some(Instant::now());
-                gauge.see_end(end);
+                gauge.see_end(asked, end);
             }
+            if gauge.has_caught_up() {
+                self.take.caught_up();
+            }
+            let asked = Instant::now();
             let chunk = match log.read(partition, reached.next, CHUNK_BYTES).await {
                 Ok(chunk) => chunk,
                 // Nothing was taken in yet: it begins with what is there.
@@ -150,22 +166,61 @@ impl<T: Take> Consumer<T> {
                     sleep(RETRY).await;
                     continue;
                 }
-                Err(error) => return Ended::Stopped(error.to_string()),
+                Err(error) => {
+                    if let LogError::OutOfRange { start, .. } = error
+                        && self.take.begins_again()
+                    {
+                        warn!(input = %partition, %error, "the input is not what it was: it is read from its start once more");
+                        reached = Reached {
+                            next: start,
+                            ..Reached::default()
+                        };
+                        gauge.begin_again();
+                        looked = None;
+                        sleep(AGAIN).await;
+                        continue;
+                    }
+                    return Ended::Stopped(error.to_string());
+                }
             };
             if chunk.records.is_empty() {
                 if chunk.next > reached.next {
                     reached.next = chunk.next;
                     continue;
                 }
-                gauge.see_end(chunk.next);
-                if log.grown(partition, reached.next).await.is_err() {
-                    sleep(RETRY).await;
+                gauge.at_end(asked);
+                if gauge.has_caught_up() {
+                    self.take.caught_up();
                 }
+                self.idle(reached.next).await;
                 continue;
             }
             if let Err(ended) = self.take_all(home, &mut reached, &chunk.records).await {
                 return ended;
             }
+        }
+    }
+
+    /// Waits until there may be more. What is asked how old it is looks again now and then: only so it is known that there is none.
+    async fn idle(&self, next: Offset) {
+        let Reading {
+            log,
+            partition,
+            gauge,
+            ..
+        } = &self.reading;
+        let grown = async {
+            if log.grown(partition, next).await.is_err() {
+                sleep(RETRY).await;
+            }
+        };
+        if !gauge.is_external {
+            return grown.await;
+        }
+        select! {
+            () = grown => {}
+            () = gauge.asked() => {}
+            () = sleep(LOOK_EVERY) => {}
         }
     }
 

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     entry::Entry,
+    external::Externals,
     key::{key_text, parse_key, partition_text},
     mailbox::{Job, Refusal, StreamJob},
     node::Node,
@@ -24,12 +25,15 @@ use crate::{
     state::{Definition, State},
 };
 
+/// The function, with what it may look things up in.
+pub(super) type RunEntry<S, E> = fn(&mut Entry<S>, E, &Externals) -> Response;
+
 /// A function of an entity and an event.
 pub(super) struct Entries<S: State, E> {
     pub(super) declared: Declared,
     pub(super) format: Format<E>,
     pub(super) key: Option<fn(&E) -> S::Key>,
-    pub(super) run: fn(&mut Entry<S>, E) -> Response,
+    pub(super) run: RunEntry<S, E>,
 }
 
 impl<S: State, E: Send + 'static> Entries<S, E> {
@@ -58,10 +62,14 @@ impl<S: State, E: Send + 'static> Entries<S, E> {
         let (format, key, run) = (self.format.clone(), self.key, self.run);
         let schemas = node.schemas.clone();
         let needed = format.needed(&schemas);
-        Taker::new(&self.declared, needed, move |record| {
+        let externals = node.externals.clone();
+        Taker::new(&self.declared, node, needed, move |record| {
             let value = record.value.clone().unwrap_or_default();
             match Self::read((&format, &schemas), key, &record.key, value) {
-                Ok((key, event)) => Work::Run(key, Box::new(move |entry| run(entry, event))),
+                Ok((key, event)) => {
+                    let externals = externals.clone();
+                    Work::Run(key, Box::new(move |entry| run(entry, event, &externals)))
+                }
                 Err(what) => Work::Poison(what),
             }
         })
@@ -113,6 +121,7 @@ impl<S: State, E: Send + 'static> Consume for Entries<S, E> {
         Ok(Some(Placed {
             key: text.into(),
             hashed,
+            deletes: false,
         }))
     }
 

@@ -76,7 +76,7 @@ impl<E> Format<E> {
 
 impl<E> Format<E> {
     /// Whether it takes the schemas that values were written with.
-    pub(super) fn has_schemas(&self) -> bool {
+    pub(crate) fn has_schemas(&self) -> bool {
         matches!(self.0, Kind::Avro(..))
     }
 
@@ -89,7 +89,7 @@ impl<E> Format<E> {
     ///
     /// # Errors
     /// Says what is wrong with it.
-    pub(super) fn read(&self, schemas: &Schemas, value: Bytes) -> Result<E, String> {
+    pub(crate) fn read(&self, schemas: &Schemas, value: Bytes) -> Result<E, String> {
         match &self.0 {
             Kind::Plain(read) => read(value),
             Kind::Avro(codec, read) => read(schemas, codec, &value),
@@ -100,7 +100,7 @@ impl<E> Format<E> {
     ///
     /// # Errors
     /// Says what is wrong with it.
-    pub(super) async fn admit(
+    pub(crate) async fn admit(
         &self,
         schemas: &Schemas,
         topic: &str,

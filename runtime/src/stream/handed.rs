@@ -171,7 +171,7 @@ pub(crate) fn receive<S: State>(mut call: Call) -> CallFuture {
         // Whoever handed them over knows them already, and sends them again.
         let prepared = taker.prepare(records.iter().map(|(_, record)| record), |_| {});
         if timeout_at(call.deadline(), prepared).await.is_err() {
-            let what = "the schemas of these events are not known here yet";
+            let what = "what these events are read by, or looked up in, is not here yet";
             return Err(Problem::unavailable(what, RETRY_AFTER_SECONDS).into());
         }
         let batch = Batch {

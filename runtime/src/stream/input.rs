@@ -1,27 +1,26 @@
 //! What a function takes in, without the types of its events and of its state.
 
 use std::{
+    any::TypeId,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
 
-use axum::response::Response;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
 use super::{
-    Event, Format, Work,
+    Event, Format, Gauge, Work,
     consumer::Reading,
-    entries::Entries,
-    transactions::{EventRan, Transactions},
+    entries::{Entries, RunEntry},
+    transactions::{RunTransaction, Transactions},
 };
 use crate::{
-    entry::Entry,
+    external::{Externals, Kept},
     node::Node,
     record::{Ballot, Record},
     schemas::Schemas,
     state::{Definition, State},
-    tx::Tx,
 };
 
 /// What is said of an event whose function, or the reading of it, panicked.
@@ -36,6 +35,15 @@ pub struct Declared {
     pub topic: &'static str,
     /// The topic of what can't be taken in. Without one, that stops the input.
     pub dead_letters: Option<&'static str>,
+    /// The names of the external states that it looks things up in.
+    pub externals: &'static [&'static str],
+}
+
+impl Declared {
+    /// The views that have to be filled before it is called.
+    pub(super) fn needed(&self, node: &Node) -> Option<Arc<Externals>> {
+        (!self.externals.is_empty()).then(|| node.externals.clone())
+    }
 }
 
 /// What one function takes in.
@@ -54,7 +62,7 @@ impl Input {
         declared: Declared,
         format: Format<E>,
         key: Option<fn(&E) -> S::Key>,
-        run: fn(&mut Entry<S>, E) -> Response,
+        run: RunEntry<S, E>,
     ) -> Self {
         Self(Arc::new(Entries {
             declared,
@@ -70,7 +78,7 @@ impl Input {
         declared: Declared,
         format: Format<E>,
         key: Option<fn(&E) -> String>,
-        run: for<'t> fn(E, &'t mut Tx) -> EventRan<'t>,
+        run: RunTransaction<E>,
     ) -> Self {
         Self(Arc::new(Transactions {
             declared,
@@ -87,6 +95,8 @@ pub(crate) struct Placed {
     pub(crate) key: Bytes,
     /// What decides the partition.
     pub(crate) hashed: Bytes,
+    /// It has no value: of a table, its key goes.
+    pub(crate) deletes: bool,
 }
 
 /// A function that takes events in.
@@ -95,6 +105,17 @@ pub(crate) trait Consume: Send + Sync {
 
     /// The state that it changes; none if it is a transaction, which changes any.
     fn state(&self) -> Option<&'static Definition>;
+
+    /// Whether it is an external state, and no function.
+    fn is_external(&self) -> bool {
+        false
+    }
+
+    /// A view that it fills, if it is an external state; with what is seen of each partition of its topic.
+    fn view(&self, gauges: &[Arc<Gauge>]) -> Option<(TypeId, Kept)> {
+        let _ = gauges;
+        None
+    }
 
     /// Says to the node how events are read, which other nodes hand over.
     fn enlist(&self, node: &mut Node);
@@ -136,28 +157,35 @@ pub(crate) struct Taker<S: State> {
     work: Box<Read<S>>,
     /// What its format takes besides.
     schemas: Option<Arc<Schemas>>,
+    /// The views that have to be filled before.
+    externals: Option<Arc<Externals>>,
     pub(crate) dead_letters: Option<Arc<str>>,
 }
 
 impl<S: State> Taker<S> {
     pub(crate) fn new(
         declared: &Declared,
+        node: &Node,
         schemas: Option<Arc<Schemas>>,
         work: impl Fn(&Record) -> Work<S> + Send + Sync + 'static,
     ) -> Self {
         Self {
             work: Box::new(work),
             schemas,
+            externals: declared.needed(node),
             dead_letters: declared.dead_letters.map(Into::into),
         }
     }
 
-    /// Makes ready what it takes to read these records, however long that takes. `say` is told what it waits for, and at the end that it does not any more.
+    /// Makes ready what it takes to take in these records, however long that takes. `say` is told what it waits for, and at the end that it does not any more.
     pub(crate) async fn prepare(
         &self,
         records: impl Iterator<Item = &Record>,
         say: impl Fn(Option<String>),
     ) {
+        if let Some(externals) = &self.externals {
+            externals.filled(&say).await;
+        }
         if let Some(schemas) = &self.schemas {
             let values = records.filter_map(|record| record.value.as_ref());
             schemas.bring(values, say).await;
@@ -184,7 +212,7 @@ impl<S: State> Taker<S> {
 ///
 /// # Errors
 /// If it isn't.
-pub(super) fn foreign(record: &Record) -> Result<(), String> {
+pub(crate) fn foreign(record: &Record) -> Result<(), String> {
     if record.ballot == Ballot::FOREIGN {
         Ok(())
     } else {

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::time::timeout_at;
 
-use super::{Consume, handed::event_record, outlet::append};
+use super::{Consume, handed::event_record, input::Placed, outlet::append};
 use crate::{
     ambient::now_ms,
     call::{Call, CallFuture},
@@ -67,12 +67,14 @@ impl Intake {
             Err(_) if !is_json => None,
             Err(what) => return Err(wrong(what)),
         };
-        let (key, hashed) = match placed {
-            Some(placed) => (placed.key, placed.hashed),
-            None => (key.unwrap_or_default(), value.clone()),
-        };
-        let to = TopicPartition::new(topic, partition(&hashed, *count));
-        Ok((to, event_record(now_ms(), key, Some(value))))
+        let placed = placed.unwrap_or_else(|| Placed {
+            hashed: key.clone().unwrap_or_else(|| value.clone()),
+            key: key.unwrap_or_default(),
+            deletes: false,
+        });
+        let to = TopicPartition::new(topic, partition(&placed.hashed, *count));
+        let value = (!placed.deletes).then_some(value);
+        Ok((to, event_record(now_ms(), placed.key, value)))
     }
 }
 

@@ -19,6 +19,7 @@ use super::{
     input::{PANICKED, Placed, foreign},
 };
 use crate::{
+    external::Externals,
     log::TopicPartition,
     mailbox::{Refusal, StreamJob},
     node::Node,
@@ -33,6 +34,9 @@ use crate::{
 /// One run of the function.
 pub type EventRan<'t> = Pin<Box<dyn Future<Output = Response> + Send + 't>>;
 
+/// The function, with what it may look things up in.
+pub(super) type RunTransaction<E> = for<'t> fn(E, &'t mut Tx, &Externals) -> EventRan<'t>;
+
 /// The pause before an event is tried again that could not be taken in now, doubled each time up to the other.
 const PAUSE_MIN: Duration = Duration::from_millis(10);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
@@ -42,7 +46,7 @@ pub(super) struct Transactions<E> {
     pub(super) declared: Declared,
     pub(super) format: Format<E>,
     pub(super) key: Option<fn(&E) -> String>,
-    pub(super) run: for<'t> fn(E, &'t mut Tx) -> EventRan<'t>,
+    pub(super) run: RunTransaction<E>,
 }
 
 impl<E: Send + 'static> Consume for Transactions<E> {
@@ -82,6 +86,7 @@ impl<E: Send + 'static> Consume for Transactions<E> {
         Ok(key.map(|key| Placed {
             hashed: key.clone(),
             key,
+            deletes: false,
         }))
     }
 
@@ -93,6 +98,7 @@ impl<E: Send + 'static> Consume for Transactions<E> {
             node: reading.node.clone(),
             home,
             dead_letters: self.declared.dead_letters,
+            externals: self.declared.needed(&reading.node),
             format: self.format.clone(),
             gauge: reading.gauge.clone(),
             run: self.run,
@@ -108,9 +114,11 @@ struct TransactionsTake<E> {
     /// The partition of a state that keeps how far the input partition was taken in.
     home: TopicPartition,
     dead_letters: Option<&'static str>,
+    /// The views that have to be filled before.
+    externals: Option<Arc<Externals>>,
     format: Format<E>,
     gauge: Arc<Gauge>,
-    run: for<'t> fn(E, &'t mut Tx) -> EventRan<'t>,
+    run: RunTransaction<E>,
 }
 
 impl<E: Send + 'static> TransactionsTake<E> {
@@ -170,10 +178,10 @@ impl<E: Send + 'static> TransactionsTake<E> {
     /// One run of the user's function. Whatever goes wrong in it, the reader goes on.
     fn run_on<'t>(&self, value: Bytes, tx: &'t mut Tx) -> EventRan<'t> {
         let (format, schemas) = (self.format.clone(), self.node.schemas.clone());
-        let run = self.run;
+        let (run, externals) = (self.run, self.node.externals.clone());
         let ran = async move {
             match format.read(&schemas, value) {
-                Ok(event) => run(event, tx).await,
+                Ok(event) => run(event, tx, &externals).await,
                 Err(what) => Problem::invalid(what).into_response(),
             }
         };
@@ -213,6 +221,9 @@ impl<E: Send + 'static> Take for TransactionsTake<E> {
         _: Offset,
     ) -> BoxFuture<'a, Result<Taken, Refusal>> {
         Box::pin(async move {
+            if let Some(externals) = &self.externals {
+                externals.filled(|what| self.gauge.wait(what)).await;
+            }
             if let Some(schemas) = self.format.needed(&self.node.schemas) {
                 let values = records.iter();
                 let values = values.filter_map(|(_, record)| record.value.as_ref());

@@ -3,7 +3,7 @@
 use std::{fs, path::Path, thread, time::Instant};
 
 use memgen::config::LogChoice;
-use memgen_cli::servers::{Jars, Kafka as Brokers, ZooKeeper};
+use memgen_cli::servers::{Jars, Kafka as Brokers, Server, ZooKeeper};
 use memgen_tests::{Folder, Service};
 use rdkafka::{
     ClientConfig, Message as _, TopicPartitionList,
@@ -96,6 +96,39 @@ impl Strangers {
             .payload(value.as_ref());
         let sent = self.producer.send(record, PATIENCE).await;
         sent.expect("the broker takes it");
+    }
+
+    /// A record without a value.
+    pub(super) async fn delete(&self, topic: &str, partition: usize, key: &str) {
+        let partition = i32::try_from(partition).expect("a few");
+        let record: FutureRecord<'_, str, [u8]> = FutureRecord::to(topic);
+        let record = record.partition(partition).key(key);
+        let sent = self.producer.send(record, PATIENCE).await;
+        sent.expect("the broker takes it");
+    }
+
+    /// Removes a topic, and waits until it is gone.
+    pub(super) async fn unmake(&self, topic: &str) {
+        let admin: AdminClient<DefaultClientContext> =
+            client(&self.brokers).create().expect("a client");
+        let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
+        let gone = admin.delete_topics(&[topic], &options).await;
+        assert!(gone.is_ok_and(|gone| gone.iter().all(Result::is_ok)));
+        until("the topic is gone", async || {
+            let known = admin.inner().fetch_metadata(None, PATIENCE);
+            let known = known.expect("it answers");
+            known
+                .topics()
+                .iter()
+                .all(|it| it.name() != topic)
+                .then_some(())
+        })
+        .await;
+    }
+
+    /// The broker as a process.
+    pub(super) fn broker(&mut self) -> &mut Server {
+        self.brokers.server(0)
     }
 
     /// All that a topic holds, by partition.

@@ -4,7 +4,7 @@
 //! - each record that carries a reply younger than the horizon, the newest of them if there are too many;
 //! - of topics whose readers go on from where they were, the newest records, so many and so many bytes;
 //! - its last record, so that its ballot stays;
-//! - of topics of events all records but those that are old enough, and that all have read who say so.
+//! - of topics of events all records but those that are old enough, and that all have read who say so; of those that are tables, the last record of each key besides.
 //!
 //! A deletion goes unless something that is kept before it touches its key: a record that is kept for its reply, or
 //! a batch. Records that never counted (one before them carries a higher ballot) go: what showed that they do not
@@ -286,7 +286,10 @@ impl Compactor {
                 ..Stream::default()
             });
             let keep = match self.kind(number) {
-                StreamKind::Events { forgotten } => self.choose_events(&source, forgotten)?,
+                StreamKind::Events {
+                    forgotten,
+                    is_table,
+                } => self.choose_events(&source, forgotten, is_table)?,
                 StreamKind::State { keeps_recent } => self.choose(&source, keeps_recent)?,
             };
             output.begin(number);
@@ -358,17 +361,32 @@ impl Compactor {
             // Somebody has yet to say so.
             (Some(_), _) => 0,
         };
-        StreamKind::Events { forgotten }
+        let is_table = self.options.tables.contains(&topic.name);
+        StreamKind::Events {
+            forgotten,
+            is_table,
+        }
     }
 
-    /// Decides what is kept of a stream of events: all from the first on that is not old enough, or before which somebody has yet to read.
-    fn choose_events(&self, stream: &RwLock<Stream>, forgotten: Offset) -> Result<Keep, LogError> {
+    /// Decides what is kept of a stream of events: all from the first on that is not old enough, or before which somebody has yet to read; and of a table the last record of each key, unless it
+    /// deletes.
+    fn choose_events(
+        &self,
+        stream: &RwLock<Stream>,
+        forgotten: Offset,
+        is_table: bool,
+    ) -> Result<Keep, LogError> {
         let horizon_ms = before_now_ms(self.options.stream_retention);
         let mut keep = Keep::default();
         self.each(stream, |offset, record| {
             let goes = offset < forgotten && record.timestamp_ms < horizon_ms;
             if !goes && keep.recent.is_none() {
                 keep.recent = Some(offset);
+            }
+            if is_table {
+                let deleted = record.value.is_none();
+                let last = Last { offset, deleted };
+                keep.last.insert(self.digest(&record.key), last);
             }
             keep.end = Some(offset);
             Ok(())
@@ -474,8 +492,8 @@ fn before_now_ms(ago: Duration) -> u64 {
 enum StreamKind {
     /// A partition of a state. The newest of its records may have to stay.
     State { keeps_recent: bool },
-    /// Events. Nobody who reads it needs those before `forgotten` any more.
-    Events { forgotten: Offset },
+    /// Events. Nobody who reads it needs those before `forgotten` any more, but for the last one of each key of a table.
+    Events { forgotten: Offset, is_table: bool },
 }
 
 /// Where a key's last record is.

@@ -1,0 +1,6 @@
+use memgen::prelude::*;
+
+#[external(topic = "rates")]
+fn rate() {}
+
+fn main() {}
