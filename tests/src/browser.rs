@@ -2,10 +2,12 @@
 
 use std::{
     io::{BufRead as _, BufReader},
+    os::unix::process::CommandExt as _,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::{Value, json};
 
 use crate::Client;
@@ -30,6 +32,7 @@ impl Browser {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
+            .process_group(0)
             .spawn()
             .expect("chromedriver is installed: tests/run does it");
         let lines = BufReader::new(driver.stdout.take().expect("it is piped")).lines();
@@ -129,10 +132,11 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // The driver ends its browser when it is asked to end, and not when it is killed.
-        if let Some(pid) = rustix::process::Pid::from_raw(self.driver.id().cast_signed()) {
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        // The driver ends its browser when it is asked to end, mostly; so whatever is left of their group is killed.
+        if let Some(pid) = Pid::from_raw(self.driver.id().cast_signed()) {
+            let _ = kill_process(pid, Signal::TERM);
+            let _ = self.driver.wait();
+            let _ = kill_process_group(pid, Signal::KILL);
         }
-        let _ = self.driver.wait();
     }
 }
