@@ -20,7 +20,7 @@ use memgen_tests::{
 };
 
 /// What can be done, so many times; but `--rest-ms` says how long clients rest at most between two operations from then on.
-const PARTS: [&str; 13] = [
+const ANYWHERE: [&str; 7] = [
     "--rest-ms",
     "--kills",
     "--pauses",
@@ -28,16 +28,10 @@ const PARTS: [&str; 13] = [
     "--drains",
     "--scales",
     "--servers",
-    "--cut-offs",
-    "--partial-cuts",
-    "--one-way-cuts",
-    "--slow-links",
-    "--full-disks",
-    EVERYTHING,
 ];
 /// All of it, so many times.
 const EVERYTHING: &str = "--everything";
-/// Those that need a network of their own.
+/// What needs a network of its own.
 const ON_HOSTS: [&str; 6] = [
     "--cut-offs",
     "--partial-cuts",
@@ -72,8 +66,9 @@ fn main() -> ExitCode {
     {
         return runtime.block_on(storm(&storms));
     }
-    let Some(wanted) = wanted(&arguments, &PARTS) else {
-        let parts = PARTS.join(" | ");
+    let parts = [&ANYWHERE[..], &ON_HOSTS].concat();
+    let Some(wanted) = wanted(&arguments, &parts) else {
+        let parts = parts.join(" | ");
         let (lasting, counted) = (LASTING.join(" | "), COUNTED.join(" | "));
         eprintln!("usage: chaos [{parts} NUMBER]…");
         eprintln!("       chaos [{lasting} MINUTES | {counted} EVENTS]…");
