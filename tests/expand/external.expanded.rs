@@ -63,8 +63,8 @@ impl ::memgen::ExternalState for Closed {
     const DEFINITION: ::memgen::state::Definition = ::memgen::state::Definition {
         name: "Closed",
         doc: "What is closed today.",
-        collection: "/closed",
-        item: "/closed/{bank}",
+        collection: "/external",
+        item: "/external/{bank}",
         topic: "closed",
         partitions: 1u32,
         global: false,
