@@ -319,6 +319,22 @@ impl Running {
         self.output.text().clone()
     }
 
+    /// Waits until it has printed something. What a process prints comes by a pipe, and so perhaps after its answer.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub async fn prints(&self, what: &str) {
+        let began = Instant::now();
+        while !self.output().contains(what) {
+            assert!(
+                began.elapsed() < PATIENCE,
+                "it does not print `{what}`:\n{}",
+                self.output()
+            );
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     /// The process's id.
     #[must_use]
     pub fn id(&self) -> u32 {

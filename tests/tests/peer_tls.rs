@@ -55,12 +55,9 @@ async fn nobody_else_gets_in_and_certificates_are_renewed() {
     let load = load(&clients);
     renewals(peer, &ours, &theirs, &first).await;
     load.stop().await;
-    let output = running.output();
-    assert!(output.contains("the ones before stay in use"), "{output}");
-    assert!(
-        output.contains("refused a connection at the peer address: it "),
-        "{output}"
-    );
+    running.prints("the ones before stay in use").await;
+    let refused = "refused a connection at the peer address: it ";
+    running.prints(refused).await;
     are_one_service(&clients).await;
     running.assert_sound();
 }
@@ -252,17 +249,12 @@ async fn a_cluster_speaks_tls() {
         .iter()
         .fold(plain, |service, flag| service.without(flag));
     let mut running = plain.launch();
-    until(async || {
-        let said = running.output();
-        said.contains("it speaks TLS, and this node does not")
-    })
-    .await;
-    for node in [0, 2] {
-        until(async || {
-            let said = cluster.node(node).output();
-            said.contains("no connection to a node: it does not speak TLS")
-        })
+    running
+        .prints("it speaks TLS, and this node does not")
         .await;
+    let said = "no connection to a node: it does not speak TLS";
+    for node in [0, 2] {
+        cluster.node(node).prints(said).await;
         assert_eq!(cluster.node(node).admin().get("/healthz").await.status, 200);
     }
     assert_eq!(running.admin().get("/healthz").await.status, 200);

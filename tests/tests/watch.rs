@@ -130,6 +130,7 @@ async fn a_weaker_level_says_what_it_gives_up() {
     assert!(given_up.contains("loses power"), "{status}");
     let strong = json!({"level": "fsync", "gives_up": null});
     assert_eq!(status["acks"]["component"], strong, "{status}");
+    running.prints(given_up).await;
     let told = running.output();
     let warned = told.lines().filter(|line| line.contains(given_up));
     let warned: Vec<_> = warned.collect();
