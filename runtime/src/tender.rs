@@ -236,6 +236,8 @@ impl<S: State> Tender<S> {
         };
         let ended = self.serve(&lock, views, stop).await;
         lock.release().await;
+        // What made it end was seen while it owned; that may be the last that changes for long, and the plan may still want it to own.
+        views.mark_changed();
         ended
     }
 
