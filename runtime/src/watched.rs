@@ -153,6 +153,9 @@ impl<S: State> Watched for Arc<Slot<S>> {
         self.metrics.ownerless.set(self.ownerless().as_secs_f64());
         let in_doubt = i64::try_from(status.in_doubt.len()).unwrap_or(i64::MAX);
         self.metrics.tx_in_doubt.set(in_doubt);
+        if self.here().is_none() {
+            self.metrics.owns_nothing();
+        }
     }
 
     fn size(&self) -> (usize, i64) {

@@ -433,3 +433,19 @@ pub struct PartitionMetrics {
     /// Writes of which something that they emitted has not arrived yet.
     pub outbox: IntGauge,
 }
+
+impl PartitionMetrics {
+    /// What an owner shows of it is no more: another node shows it.
+    pub(crate) fn owns_nothing(&self) {
+        for gauge in [
+            &self.queue,
+            &self.keys,
+            &self.bytes,
+            &self.position,
+            &self.replies,
+            &self.outbox,
+        ] {
+            gauge.set(0);
+        }
+    }
+}
