@@ -252,6 +252,7 @@ async fn a_cluster_speaks_tls() {
     running
         .prints("it speaks TLS, and this node does not")
         .await;
+    running.prints("admin http://").await;
     let said = "no connection to a node: it does not speak TLS";
     for node in [0, 2] {
         cluster.node(node).prints(said).await;
