@@ -27,6 +27,7 @@
 //! - [`conformance`] tells whether a reply is one that the document describes.
 //! - [`proxy`]: a network that can be cut.
 //! - [`simulate`]: random histories over whole nodes in a simulation.
+//! - [`soak`]: a cluster under a steady load, for as long as one likes.
 //! - [`fuzz`]: what is read from outside or from a disk, with a few things wrong.
 //! - [`folder`], [`random`]: a folder that goes away, and chance that can be repeated.
 
@@ -61,6 +62,7 @@ pub mod random;
 pub mod raw;
 pub mod service;
 pub mod simulate;
+pub mod soak;
 pub mod versions;
 pub mod watchers;
 

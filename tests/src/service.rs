@@ -350,6 +350,13 @@ impl Running {
         behind.chars().next().expect("a letter")
     }
 
+    /// The files that the process has open, sockets among them.
+    #[must_use]
+    pub fn open_files(&self) -> usize {
+        let open = fs::read_dir(format!("/proc/{}/fd", self.id()));
+        open.expect("the process runs, on Linux").count()
+    }
+
     /// The memory that the process holds, in bytes.
     #[must_use]
     pub fn resident_bytes(&self) -> u64 {
