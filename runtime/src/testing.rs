@@ -323,8 +323,17 @@ impl World {
         IpAddr::V4(Ipv4Addr::new(10, 0, 0, number + 1))
     }
 
-    fn process(&self, host: IpAddr) -> Arc<Process> {
-        Process::new(host, &self.0.schedule, &self.0.network, &self.0.clock)
+    /// The clocks of a machine, which has run since the beginning.
+    fn new_clock(&self, host: IpAddr) -> Arc<SimulatedClock> {
+        let boot = match host {
+            IpAddr::V4(host) => u64::from(host.to_bits()),
+            IpAddr::V6(_) => 0,
+        };
+        Arc::new(SimulatedClock::of(self.0.clock.start(), boot))
+    }
+
+    fn process(&self, host: IpAddr, clock: &Arc<SimulatedClock>) -> Arc<Process> {
+        Process::new(host, &self.0.schedule, &self.0.network, clock)
     }
 }
 

@@ -8,14 +8,18 @@
 //! | `service` | piles of items, to which commands and transactions append |
 //! | `plan` | what is done |
 //! | `client` | one client, and what it was told |
+//! | `harm` | what happens to nodes |
 //! | `history` | one run: faults, then quiet, then the checks |
+//! | `state` | all that there is at the end, and whether it can be |
 //! | `checker` | whether all of it is strictly serializable, and bounded reads are not too old |
 
 mod checker;
 mod client;
+mod harm;
 mod history;
 mod plan;
 mod service;
+mod state;
 
 pub use self::{
     history::{Counts, Failure, run},

@@ -62,14 +62,29 @@ impl Sim {
         self.lock().delay_max = delay_max;
     }
 
+    /// The ensemble's clock goes so many times as fast as those of the nodes: sessions end so much earlier.
+    pub fn set_rate(&self, rate: f64) {
+        let timeout = self.session_timeout.div_f64(rate);
+        self.change(|ensemble| {
+            ensemble.timeout = timeout;
+            // Whoever waits for the end of a session looks again.
+            ensemble.version += 1;
+        });
+    }
+
     /// Nothing that a node sends arrives any more, and it hears nothing; or it is as before again.
     pub fn set_cut_off(&self, client: &Client, cut_off: bool) {
         client.set_cut_off(cut_off);
     }
 
-    /// The session of a node ends at once, although it is heard of.
+    /// The session of a node ends at once, although it is heard of. The node hears of that first, since others may have its locks afterwards; if it is cut off it can't, so that it keeps
+    /// its session until the time-out.
     pub fn expire(&self, client: &Client) {
+        if client.is_cut_off() {
+            return;
+        }
         if let Some(session) = client.session() {
+            client.forget_session();
             self.change(|ensemble| ensemble.end(session));
         }
     }

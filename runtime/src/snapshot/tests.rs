@@ -160,11 +160,11 @@ impl World {
     }
 
     fn kept_bytes(&self) -> Option<Vec<u8>> {
-        self.depot.files.lock().unwrap().get(&partition()).cloned()
+        self.depot.bytes(&partition())
     }
 
     fn set_kept_bytes(&self, bytes: Vec<u8>) {
-        self.depot.files.lock().unwrap().insert(partition(), bytes);
+        self.depot.set_bytes(&partition(), bytes);
     }
 }
 

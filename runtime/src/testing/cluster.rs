@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     Service,
+    clock::SimulatedClock,
     config::{Config, CoordinatorChoice, LogChoice},
     coordinator::{
         CoordinatorError,
@@ -55,6 +56,7 @@ struct Inner {
 /// A machine, and the process that runs there, if one does.
 struct Slot {
     host: IpAddr,
+    clock: Arc<SimulatedClock>,
     depot: Depot,
     process: Option<Run>,
 }
@@ -95,8 +97,10 @@ impl Cluster {
         };
         config(&mut asked);
         let slots = (0..nodes).map(|_| {
+            let host = world.new_host();
             Mutex::new(Slot {
-                host: world.new_host(),
+                host,
+                clock: world.new_clock(host),
                 depot: Depot::default(),
                 process: None,
             })
@@ -123,7 +127,7 @@ impl Cluster {
     /// Starts the process of a node.
     fn begin(&self, node: usize) {
         let mut slot = self.slot(node);
-        let process = self.0.world.process(slot.host);
+        let process = self.0.world.process(slot.host, &slot.clock);
         let log = Arc::new(self.0.world.log().client());
         let entered = process.enter();
         let coordinator = self.0.ensemble.client();
@@ -291,6 +295,37 @@ impl Cluster {
         slot.depot = Depot::default();
     }
 
+    /// What a node has on its disk is damaged, as chance will have it: some snapshots end early, in some are other bytes than were written, and some are those of before. It must not run.
+    ///
+    /// # Panics
+    /// If it runs.
+    pub fn damage_snapshots(&self, node: usize) {
+        let slot = self.slot(node);
+        assert!(slot.process.is_none(), "node {node} runs");
+        info!(target: "memgen::testing", node, "its snapshots are damaged");
+        slot.depot.damage(&mut self.0.world.random());
+    }
+
+    /// The disk of a node takes nothing more in, or does again. What is there can be read.
+    pub fn fill_disk(&self, node: usize, full: bool) {
+        info!(target: "memgen::testing", node, full, "its disk is full, or no more");
+        self.slot(node).depot.set_full(full);
+    }
+
+    /// From now on the clocks of a node go `rate` times as fast as time does, and its wall clock is `ahead_ms` milliseconds ahead of what it would be.
+    ///
+    /// What a node waits for is not longer or shorter by that: see [`set_coordinator_rate`](Self::set_coordinator_rate).
+    pub fn set_clock(&self, node: usize, rate: f64, ahead_ms: i64) {
+        info!(target: "memgen::testing", node, rate, ahead_ms, "its clocks go like this now");
+        self.slot(node).clock.set(rate, ahead_ms);
+    }
+
+    /// From now on the coordinator's clock goes `rate` times as fast as those of all nodes, so that sessions end earlier or later than they believe. Leases allow for 1.33.
+    pub fn set_coordinator_rate(&self, rate: f64) {
+        info!(target: "memgen::testing", rate, "the coordinator's clock goes like this now");
+        self.0.ensemble.set_rate(rate);
+    }
+
     /// Stops a node as `SIGTERM` does: others take its partitions over, requests in progress end.
     ///
     /// # Panics
@@ -385,9 +420,12 @@ impl Cluster {
         }
     }
 
-    /// The coordinator ends the session of a node, although it is heard of: its locks are lost.
+    /// The coordinator ends the session of a node, although it is heard of: its locks are lost. A node that is cut off from the coordinator, or paused, could not hear of that, and would
+    /// read from its memory for as long as its lease lasts: nothing happens to it.
     pub fn expire_session(&self, node: usize) {
-        if let Some(run) = &self.slot(node).process {
+        if let Some(run) = &self.slot(node).process
+            && !run.process.is_paused()
+        {
             info!(target: "memgen::testing", node, "its session ends");
             self.0.ensemble.expire(&run.coordinator);
         }
@@ -398,7 +436,7 @@ impl Cluster {
         self.0.ensemble.set_delay_max(delay_max);
     }
 
-    /// All that is cut gets through again: between nodes, to clients, to the log, to the coordinator. Who is paused goes on. What has crashed stays so.
+    /// All that is cut gets through again: between nodes, to clients, to the log, to the coordinator. Who is paused goes on, and disks have room. What has crashed stays so, and clocks go as they do.
     pub fn heal(&self) {
         info!(target: "memgen::testing", "all is healed");
         self.0.world.network().heal();
@@ -406,7 +444,9 @@ impl Cluster {
             if self.is_paused(node) {
                 self.resume(node);
             }
-            if let Some(run) = &self.slot(node).process {
+            let slot = self.slot(node);
+            slot.depot.set_full(false);
+            if let Some(run) = &slot.process {
                 self.0.world.log().set_cut_off(&run.log, false);
                 self.0.ensemble.set_cut_off(&run.coordinator, false);
             }
@@ -461,7 +501,16 @@ impl Node {
 
     /// `GET` at the operator's address: `/status`, `/readyz`, `/metrics`.
     pub fn admin(&self, path: &str) -> Request {
+        self.operate(Method::GET, path)
+    }
+
+    /// Asks it to drain, as `memgen drain` does: others take its partitions over while it runs, and it gets none until it is started again.
+    pub fn drain(&self) -> Request {
+        self.operate(Method::POST, "/drain")
+    }
+
+    fn operate(&self, method: Method, path: &str) -> Request {
         let to = SocketAddr::new(self.host, ADMIN_PORT);
-        Request::new(self.world.network(), to, Method::GET, path)
+        Request::new(self.world.network(), to, method, path)
     }
 }

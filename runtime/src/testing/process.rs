@@ -14,16 +14,14 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
-use tokio::time::Instant;
 
 use super::{network::Network, schedule::Schedule};
 use crate::{
-    clock::SimulatedClock, coordinator::sim::Client as CoordinatorClient, log::sim::Client,
+    clock::{Clock as _, SimulatedClock},
+    coordinator::sim::Client as CoordinatorClient,
+    log::sim::Client,
     snapshot::depot::memory::Memory as Depot,
 };
-
-/// The wall clock at the start of each simulation: 2026-01-01, 00:00 UTC.
-const START_MS: u64 = 1_767_225_600_000;
 
 /// No code of the simulation panics while it holds one of its locks, but for a test that has failed anyway.
 pub(crate) const UNPOISONED: &str = "nothing panics while it holds this";
@@ -48,7 +46,6 @@ pub(crate) struct Process {
     clock: Arc<SimulatedClock>,
     random: Mutex<fastrand::Rng>,
     numbers: AtomicU32,
-    start: Instant,
     paused: AtomicBool,
     gone: AtomicBool,
     /// What drops each of its tasks.
@@ -72,7 +69,6 @@ impl Process {
             network: network.clone(),
             machine: OnceLock::new(),
             clock: clock.clone(),
-            start: clock.start(),
             paused: AtomicBool::new(false),
             gone: AtomicBool::new(false),
             tasks: Mutex::default(),
@@ -116,8 +112,7 @@ impl Process {
     }
 
     pub(crate) fn now_ms(&self) -> u64 {
-        let since = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
-        START_MS.saturating_add(since)
+        self.clock.now().wall_ms
     }
 
     pub(crate) fn is_paused(&self) -> bool {

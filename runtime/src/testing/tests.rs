@@ -1,4 +1,5 @@
 #![allow(clippy::unwrap_used)] // the whole file is a test
 
 mod external;
+mod machines;
 mod whole_nodes;

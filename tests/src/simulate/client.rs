@@ -6,6 +6,7 @@ use std::{
 };
 
 use memgen::testing::{Cluster, Reply, Request};
+use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{
@@ -56,6 +57,8 @@ pub(super) enum Fate {
     Gone,
     /// It had been put there, and was not found.
     Lost,
+    /// It had been deleted, and was found.
+    Back,
 }
 
 /// All that a client did.
@@ -79,6 +82,7 @@ pub(super) async fn client(cluster: Cluster, steps: Vec<Step>, number: usize) ->
         match step.act {
             Act::Raise { item } => asks.raise(item, &mut deeds.flags).await,
             Act::Lower => asks.lower(&mut deeds.flags).await,
+            Act::List => asks.list(&mut deeds.flags).await,
             act => {
                 let did = asks.act(&act, &mut deeds.written).await;
                 deeds.dids.push(did);
@@ -126,6 +130,24 @@ impl Asks<'_> {
         flags.insert(item, fate);
     }
 
+    /// Lists all flags, and looks whether its own are among them as they should be.
+    async fn list(&mut self, flags: &mut BTreeMap<u64, Fate>) {
+        let get = |cluster: &Cluster, node| cluster.node(node).get("/flags?limit=1000");
+        let reply = self.ask(true, get).await;
+        // One of the partitions may be away.
+        let Some(reply) = reply.filter(|reply| reply.status() == 200) else {
+            return;
+        };
+        let shown = shown(&reply);
+        for (item, fate) in flags {
+            *fate = match (*fate, shown.contains(item)) {
+                (Fate::There, false) => Fate::Lost,
+                (Fate::Gone, true) => Fate::Back,
+                (fate, _) => fate,
+            };
+        }
+    }
+
     async fn act(&mut self, act: &Act, written: &mut BTreeMap<&'static str, (String, u64)>) -> Did {
         let mut did = Did {
             began: Instant::now(),
@@ -137,7 +159,7 @@ impl Asks<'_> {
             own: None,
         };
         match act {
-            Act::Raise { .. } | Act::Lower => {}
+            Act::Raise { .. } | Act::Lower | Act::List => {}
             Act::Append { name, item, once } => {
                 did.item = Some(*item);
                 did.names.insert(name);
@@ -246,6 +268,13 @@ impl Asks<'_> {
         }
         None
     }
+}
+
+/// The flags that a list shows.
+pub(super) fn shown(list: &Reply) -> BTreeSet<u64> {
+    let page = list.json::<Value>();
+    let items = page["items"].as_array().into_iter().flatten();
+    items.filter_map(|flag| flag["item"].as_u64()).collect()
 }
 
 fn told(reply: Option<Reply>, piles: impl FnOnce(&Reply) -> Vec<Pile>) -> Told {

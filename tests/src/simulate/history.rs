@@ -1,7 +1,7 @@
 //! One run of a plan: faults, then quiet, then the checks.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
     time::Duration,
 };
@@ -13,13 +13,15 @@ use memgen::{
     testing::{Cluster, Compaction, Faults, Level, Simulation, World},
 };
 use serde_json::Value;
-use tokio::{task::JoinHandle, time::timeout};
+use tokio::time::timeout;
 
 use super::{
     checker::check,
     client::{Did, Fate, Told, client},
-    plan::{DELETIONS_KEPT, Harm, KEPT, NAMES, Plan},
-    service::{Pile, TOPICS, service},
+    harm::inflict,
+    plan::{DELETIONS_KEPT, Harm, KEPT, Plan},
+    service::{TOPICS, service},
+    state::{State, nothing_is_left},
 };
 
 /// Within this time after the last fault everything is served again.
@@ -28,8 +30,6 @@ const LIVES_WITHIN: Duration = Duration::from_secs(60);
 const HARMED_MAX: Duration = Duration::from_secs(15);
 /// Within this time nothing is left of what was asked for.
 const QUIET_AFTER: Duration = Duration::from_secs(15);
-/// So long an answer is waited for in the end.
-const PATIENCE: Duration = Duration::from_secs(40);
 /// So many lines of the trace are printed.
 const LINES: usize = 2000;
 
@@ -40,6 +40,8 @@ pub struct Counts {
     pub answered: usize,
     /// Those of which nobody knows what became of them.
     pub unknown: usize,
+    /// What events have told.
+    pub events: usize,
     /// Barriers in the logs.
     pub takeovers: usize,
     /// What happened to nodes and the log.
@@ -53,6 +55,7 @@ impl Counts {
     pub const fn add(&mut self, other: &Self) {
         self.answered += other.answered;
         self.unknown += other.unknown;
+        self.events += other.events;
         self.takeovers += other.takeovers;
         self.harms += other.harms;
         self.hash ^= other.hash;
@@ -175,6 +178,14 @@ async fn checked(world: &World, plan: &Plan) -> Result<Counts, Failure> {
         }
     }
     for node in 0..plan.nodes {
+        // Who was asked to drain takes nothing more.
+        if plan
+            .harms
+            .iter()
+            .any(|(_, harm)| matches!(harm, Harm::Drain(drained) if *drained == node))
+        {
+            cluster.crash(node);
+        }
         cluster.restart(node);
     }
     let deeds = match early {
@@ -191,7 +202,7 @@ async fn checked(world: &World, plan: &Plan) -> Result<Counts, Failure> {
         cluster.ready().await;
         // What a client gave up may still be carried out.
         world.advance(QUIET_AFTER).await;
-        state(&cluster, 0).await
+        State::settled(&cluster, 0).await
     });
     let Ok(last) = lives.await else {
         return Err(Failure {
@@ -201,7 +212,9 @@ async fn checked(world: &World, plan: &Plan) -> Result<Counts, Failure> {
     };
     let wrong = |kind| move |what| Failure { kind, what };
     check(&dids, &last.piles).map_err(|(kind, what)| Failure { kind, what })?;
-    check_flags(&flags, &last.flags).map_err(wrong("flags"))?;
+    last.check_flags(&flags).map_err(wrong("flags"))?;
+    last.check_tallies().map_err(wrong("events"))?;
+    nothing_is_left(&cluster).await.map_err(wrong("left"))?;
     if plan.ages {
         world.advance(KEPT + DELETIONS_KEPT).await;
     }
@@ -215,17 +228,23 @@ async fn checked(world: &World, plan: &Plan) -> Result<Counts, Failure> {
         cluster.restart(node);
     }
     cluster.ready().await;
-    let replayed = state(&cluster, plan.nodes - 1).await;
+    let replayed = State::of(&cluster, plan.nodes - 1).await;
     if replayed != last {
         return Err(Failure {
             kind: "replay",
             what: format!("{last:?} was replayed as {replayed:?}"),
         });
     }
-    Ok(counts(world, plan, &dids, &flags))
+    Ok(counts(world, plan, &dids, &flags, &last))
 }
 
-fn counts(world: &World, plan: &Plan, dids: &[Did], flags: &BTreeMap<u64, Fate>) -> Counts {
+fn counts(
+    world: &World,
+    plan: &Plan,
+    dids: &[Did],
+    flags: &BTreeMap<u64, Fate>,
+    last: &State,
+) -> Counts {
     let answered = dids
         .iter()
         .filter(|did| matches!(did.told, Told::Seen(_)))
@@ -238,7 +257,7 @@ fn counts(world: &World, plan: &Plan, dids: &[Did], flags: &BTreeMap<u64, Fate>)
     let known = flags.values().map(|fate| match fate {
         Fate::There => 1,
         Fate::Gone => 2,
-        Fate::Unknown | Fate::Lost => 0,
+        Fate::Unknown | Fate::Lost | Fate::Back => 0,
     });
     let answered = answered + known.sum::<usize>();
     let barriers = partitions().map(|partition| {
@@ -251,109 +270,11 @@ fn counts(world: &World, plan: &Plan, dids: &[Did], flags: &BTreeMap<u64, Fate>)
     Counts {
         answered,
         unknown,
+        events: last.events(),
         takeovers: barriers.sum(),
         harms: plan.harms.len(),
         hash: world.trace_hash(),
     }
-}
-
-/// What takes its time is a task.
-fn inflict(world: &World, cluster: &Cluster, harm: Harm) -> Option<JoinHandle<()>> {
-    match harm {
-        Harm::Crash(node) => cluster.crash(node),
-        Harm::Restart { node, forgets } => {
-            if !cluster.is_running(node) {
-                if forgets {
-                    cluster.lose_snapshots(node);
-                }
-                cluster.restart(node);
-            }
-        }
-        Harm::Stop(node) => {
-            let cluster = cluster.clone();
-            return Some(world.spawn(async move { cluster.stop(node).await }));
-        }
-        Harm::Pause(node) => cluster.pause(node),
-        Harm::Partition(one, other) => cluster.partition(one, other),
-        Harm::Cut(from, to) => cluster.cut(from, to),
-        Harm::Break(one, other) => cluster.break_connections(one, other),
-        Harm::NoLog(node) => cluster.cut_off_from_log(node, true),
-        Harm::NoCoordinator(node) => cluster.cut_off_from_coordinator(node, true),
-        Harm::Expire(node) => cluster.expire_session(node),
-        Harm::Full => world.log().set_full(true),
-        Harm::Room => world.log().set_full(false),
-        Harm::LoseAck => world.log().lose_next_acknowledgement(),
-        Harm::FailAppend => world.log().fail_next_append(),
-        Harm::Heal => cluster.heal(),
-    }
-    None
-}
-
-/// All that there is.
-#[derive(Debug, PartialEq, Eq)]
-struct State {
-    piles: BTreeMap<String, Vec<u64>>,
-    flags: BTreeSet<u64>,
-}
-
-/// All that there is, as a node shows it.
-async fn state(cluster: &Cluster, node: usize) -> State {
-    State {
-        piles: piles(cluster, node).await,
-        flags: flags(cluster, node).await,
-    }
-}
-
-/// All flags; asked for again until all partitions show theirs.
-async fn flags(cluster: &Cluster, node: usize) -> BTreeSet<u64> {
-    loop {
-        let sent = cluster.node(node).get("/flags?limit=1000").try_send();
-        if let Ok(Ok(reply)) = timeout(PATIENCE, sent).await
-            && reply.status() == 200
-        {
-            let page = reply.json::<Value>();
-            let flags = page["items"].as_array().into_iter().flatten();
-            return flags.filter_map(|flag| flag["item"].as_u64()).collect();
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-}
-
-/// Whether what clients know of flags can be right.
-fn check_flags(known: &BTreeMap<u64, Fate>, last: &BTreeSet<u64>) -> Result<(), String> {
-    for (item, fate) in known {
-        let there = last.contains(item);
-        match fate {
-            Fate::Lost => return Err(format!("{item} was put there, and was not found")),
-            Fate::There if !there => return Err(format!("{item} was put there, and is lost")),
-            Fate::Gone if there => return Err(format!("{item} was deleted, and is there")),
-            Fate::There | Fate::Gone | Fate::Unknown => {}
-        }
-    }
-    Ok(())
-}
-
-/// All piles, as a strict read at a node shows them; asked for again until it does.
-async fn piles(cluster: &Cluster, node: usize) -> BTreeMap<String, Vec<u64>> {
-    let mut piles = BTreeMap::new();
-    for name in NAMES {
-        loop {
-            let get = cluster.node(node).get(&format!("/piles/{name}"));
-            let sent = get.header("memgen-read", "strict").try_send();
-            if let Ok(Ok(reply)) = timeout(PATIENCE, sent).await {
-                match reply.status() {
-                    200 => {
-                        piles.insert(name.to_owned(), reply.json::<Pile>().items);
-                        break;
-                    }
-                    404 => break,
-                    _ => {}
-                }
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    }
-    piles
 }
 
 /// All nodes that show a partition at the same position show the same.

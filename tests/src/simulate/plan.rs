@@ -1,6 +1,6 @@
 //! What clients do, and what happens to nodes.
 
-use std::time::Duration;
+use std::{ops::Range, time::Duration};
 
 use fastrand::Rng;
 
@@ -10,6 +10,12 @@ pub(super) const KEPT: Duration = Duration::from_secs(60);
 pub(super) const DELETIONS_KEPT: Duration = Duration::from_secs(10);
 /// After that a deletion is nowhere in the log.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(80);
+
+/// How fast clocks of machines go, and how far apart their wall clocks are: less than what rule 11 allows for, which is a fifth of [`DELETIONS_KEPT`].
+const RATES: Range<f64> = 0.95..1.05;
+const AHEAD_MS_MAX: i64 = 500;
+/// How fast the clock goes by which the coordinator ends sessions: less than what leases allow for, which are 0.75 of the time-out.
+const SESSION_RATES: Range<f64> = 0.8..1.3;
 
 /// The names of piles: few, so that clients meet.
 pub(super) const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
@@ -53,6 +59,8 @@ pub(super) enum Act {
     Raise { item: u64 },
     /// Deletes the flag that it put there last, if it knows that it did.
     Lower,
+    /// Lists all flags.
+    List,
     /// Reads one pile.
     Read { name: &'static str, kind: Kind },
 }
@@ -76,8 +84,12 @@ pub(super) enum Kind {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Harm {
     Crash(usize),
-    Restart { node: usize, forgets: bool },
+    Restart {
+        node: usize,
+        disk: Disk,
+    },
     Stop(usize),
+    Drain(usize),
     Pause(usize),
     Partition(usize, usize),
     Cut(usize, usize),
@@ -89,7 +101,27 @@ pub(super) enum Harm {
     Room,
     LoseAck,
     FailAppend,
+    FullDisk(usize),
+    /// How fast its clocks go, and by how much the wall clock is ahead.
+    Clock {
+        node: usize,
+        rate: f64,
+        ahead_ms: i64,
+    },
+    /// How fast the coordinator's clock goes.
+    Coordinator {
+        rate: f64,
+    },
     Heal,
+}
+
+/// What a machine has kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Disk {
+    Whole,
+    /// Snapshots end early, have other bytes, or are those of before.
+    Damaged,
+    Lost,
 }
 
 impl Plan {
@@ -155,7 +187,7 @@ fn names(random: &mut Rng) -> Vec<&'static str> {
 fn step(random: &mut Rng, nodes: usize, item: &mut u64) -> Step {
     *item += 1;
     let name = NAMES[random.usize(..NAMES.len())];
-    let act = match random.u32(..14) {
+    let act = match random.u32(..15) {
         0..4 => Act::Append {
             name,
             item: *item,
@@ -170,6 +202,7 @@ fn step(random: &mut Rng, nodes: usize, item: &mut u64) -> Step {
         },
         7 | 8 => Act::Raise { item: *item },
         9 | 10 => Act::Lower,
+        11 => Act::List,
         _ => Act::Read {
             name,
             kind: match random.u32(..6) {
@@ -194,7 +227,7 @@ fn age(random: &mut Rng, nodes: usize, harms: &mut Vec<(Duration, Harm)>) {
     let at = Duration::from_millis(random.u64(500..4000));
     let restart = |node| Harm::Restart {
         node,
-        forgets: false,
+        disk: Disk::Whole,
     };
     harms.retain(|(then, _)| *then < at);
     harms.push((at, Harm::Heal));
@@ -207,11 +240,15 @@ fn age(random: &mut Rng, nodes: usize, harms: &mut Vec<(Duration, Harm)>) {
 fn harm(random: &mut Rng, nodes: usize) -> Harm {
     let node = random.usize(..nodes);
     let other = (node + random.usize(1..nodes)) % nodes;
-    match random.u32(..20) {
+    match random.u32(..25) {
         0..4 => Harm::Crash(node),
         4..7 => Harm::Restart {
             node,
-            forgets: random.bool(),
+            disk: match random.u32(..4) {
+                0 => Disk::Lost,
+                1 => Disk::Damaged,
+                _ => Disk::Whole,
+            },
         },
         7 => Harm::Stop(node),
         8 | 9 => Harm::Pause(node),
@@ -230,6 +267,16 @@ fn harm(random: &mut Rng, nodes: usize) -> Harm {
         }
         17 => Harm::LoseAck,
         18 => Harm::FailAppend,
+        19 => Harm::Drain(node),
+        20 => Harm::FullDisk(node),
+        21 | 22 => Harm::Clock {
+            node,
+            rate: RATES.start + random.f64() * (RATES.end - RATES.start),
+            ahead_ms: random.i64(-AHEAD_MS_MAX..=AHEAD_MS_MAX),
+        },
+        23 => Harm::Coordinator {
+            rate: SESSION_RATES.start + random.f64() * (SESSION_RATES.end - SESSION_RATES.start),
+        },
         _ => Harm::Heal,
     }
 }

@@ -49,6 +49,8 @@ pub struct Client {
 #[derive(Debug, Default)]
 struct State {
     session: Option<SessionId>,
+    /// The last one that it was told of to have ended.
+    ended: Option<SessionId>,
     /// Nobody else gets what this session holds before.
     lease: Option<Instant>,
     /// What the node is announced as.
@@ -96,6 +98,20 @@ impl Client {
 
     pub(super) fn session(&self) -> Option<SessionId> {
         self.state().session
+    }
+
+    pub(super) fn is_cut_off(&self) -> bool {
+        self.cut_off.load(Ordering::Relaxed)
+    }
+
+    /// The node hears that its session has ended: nothing is its own any more.
+    pub(super) fn forget_session(&self) {
+        let mut state = self.state();
+        state.ended = state.session.take();
+        state.lease = None;
+        for held in state.locks.drain(..).filter_map(|held| held.upgrade()) {
+            held.lost.store(true, Ordering::Release);
+        }
     }
 
     pub(super) fn set_cut_off(&self, cut_off: bool) {
@@ -158,6 +174,10 @@ impl Client {
         });
         let heard = heard.await?;
         let mut state = self.state();
+        if state.ended == Some(heard) {
+            let why = "the session has ended meanwhile".to_owned();
+            return Err(CoordinatorError::Unreachable(why));
+        }
         if state.session != Some(heard) {
             state.session = Some(heard);
             for held in state.locks.drain(..).filter_map(|held| held.upgrade()) {

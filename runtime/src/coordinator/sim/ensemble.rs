@@ -22,7 +22,8 @@ pub(super) type SessionId = u64;
 pub(super) struct Ensemble {
     random: Rng,
     pub(super) delay_max: Duration,
-    session_timeout: Duration,
+    /// After that a session of which nothing was heard ends.
+    pub(super) timeout: Duration,
     topics: BTreeMap<String, Topic>,
     view: View,
     /// Grows with each change of the view.
@@ -46,7 +47,7 @@ impl Ensemble {
         Self {
             random: Rng::with_seed(seed),
             delay_max: Duration::from_millis(2),
-            session_timeout,
+            timeout: session_timeout,
             topics: BTreeMap::new(),
             view: View {
                 connected: true,
@@ -76,7 +77,7 @@ impl Ensemble {
 
     /// Ends the sessions of which nothing was heard for too long.
     pub(super) fn expire(&mut self, now: Instant) {
-        let timeout = self.session_timeout;
+        let timeout = self.timeout;
         let silent =
             |(id, session): (&SessionId, &Session)| (now >= session.heard + timeout).then_some(*id);
         let mut silent: Vec<_> = self.sessions.iter().filter_map(silent).collect();
@@ -89,7 +90,7 @@ impl Ensemble {
     /// When the next session ends if nothing is heard of it.
     pub(super) fn next_end(&self) -> Option<Instant> {
         let heard = self.sessions.values().map(|session| session.heard).min();
-        heard.map(|heard| heard + self.session_timeout)
+        heard.map(|heard| heard + self.timeout)
     }
 
     pub(super) fn begin(&mut self, now: Instant) -> SessionId {

@@ -181,7 +181,10 @@ impl World {
                         .map(|compaction| compaction.every);
                     self.next_compaction =
                         every.map(|every| at + every.max(Duration::from_millis(1)));
-                    for partition in self.partitions.keys().cloned().collect::<Vec<_>>() {
+                    // Events are not values of keys: they stay.
+                    let all = self.partitions.keys();
+                    let kept = all.filter(|partition| self.is_changelog(&partition.topic));
+                    for partition in kept.cloned().collect::<Vec<_>>() {
                         self.compact(&partition, at);
                     }
                 }
