@@ -31,6 +31,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use arc_swap::ArcSwap;
 use futures_util::{FutureExt, future::BoxFuture};
 use tracing::{info, warn};
 
@@ -110,7 +111,9 @@ pub struct Kafka {
     clients: Clients,
     /// Those of topics where a leader's acknowledgement is enough, if there are any.
     leader_clients: Option<Clients>,
-    reader: Arc<Reader>,
+    reader: ArcSwap<Reader>,
+    /// Held while another reader is started.
+    renews: Mutex<()>,
     topics: RwLock<HashMap<Arc<str>, Declared>>,
     catalog: tokio::sync::Mutex<Entries>,
     /// Whether the catalog's topic is known to be there.
@@ -163,7 +166,8 @@ impl Kafka {
             admin,
             clients,
             leader_clients,
-            reader,
+            reader: ArcSwap::new(reader),
+            renews: Mutex::new(()),
             topics: RwLock::default(),
             catalog: tokio::sync::Mutex::default(),
             has_catalog: Mutex::new(false),
@@ -226,8 +230,29 @@ impl Kafka {
 
     fn follower(&self, partition: &TopicPartition) -> Result<Arc<Follower>, LogError> {
         self.declared(partition)?;
-        self.reader
+        self.reader()?
             .follower(partition, &self.name_of(&partition.topic))
+    }
+
+    /// The reader; a new one, if what its clients know is outdated.
+    fn reader(&self) -> Result<Arc<Reader>, LogError> {
+        let outdated = |reader: &Arc<Reader>| reader.is_outdated();
+        let reader = self.reader.load_full();
+        if !outdated(&reader) {
+            return Ok(reader);
+        }
+        let _one_at_a_time = self.renews.lock().expect(UNPOISONED);
+        let reader = self.reader.load_full();
+        if !outdated(&reader) {
+            return Ok(reader);
+        }
+        let Options {
+            brokers, settings, ..
+        } = &self.options;
+        let fresh = Reader::start(&settings::consumer(settings, brokers))?;
+        info!("a partition has become shorter: all is read by new clients");
+        self.reader.store(fresh.clone());
+        Ok(fresh)
     }
 
     /// Takes a topic in that is as it must be. `said_at` is where its shape is kept.
@@ -574,7 +599,9 @@ impl Log for Kafka {
     }
 
     fn answers(&self) -> BoxFuture<'_, bool> {
-        self.reader.answers(self.name_of(catalog::NAME)).boxed()
+        let reader = self.reader.load_full();
+        let topic = self.name_of(catalog::NAME);
+        async move { reader.answers(topic).await }.boxed()
     }
 
     fn record_bytes_max(&self, topic: &str) -> usize {
@@ -617,7 +644,7 @@ impl Log for Kafka {
             });
             // Without a runtime's blocking threads, as when it shuts down, what is on its way is left to itself.
             let _ = settled.await;
-            self.reader.close();
+            self.reader.load().close();
         }
         .boxed()
     }

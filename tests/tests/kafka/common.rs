@@ -94,6 +94,17 @@ impl Cluster {
 
     /// Makes a topic with settings of its own.
     pub(crate) async fn make(&self, topic: &str, replicas: i32, settings: &[(&str, &str)]) {
+        let made = self.try_make(topic, replicas, settings).await;
+        assert!(made, "`{topic}` can't be made");
+    }
+
+    /// Whether such a topic could be made.
+    pub(crate) async fn try_make(
+        &self,
+        topic: &str,
+        replicas: i32,
+        settings: &[(&str, &str)],
+    ) -> bool {
         let made = NewTopic {
             name: topic,
             num_partitions: 1,
@@ -101,11 +112,7 @@ impl Cluster {
             config: settings.to_vec(),
         };
         let made = self.admin().create_topics([&made], &soon()).await;
-        assert!(
-            made.as_ref()
-                .is_ok_and(|made| made.iter().all(Result::is_ok)),
-            "{made:?}"
-        );
+        made.is_ok_and(|made| made.iter().all(Result::is_ok))
     }
 
     /// Changes a setting of a topic, and leaves the others.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use memgen::{
     log::{
-        AppendError, Log, TopicPartition,
+        AppendError, Log, LogError, TopicPartition,
         conformance::{self, data, read_all},
         kafka::{Kafka, Options},
     },
@@ -15,7 +15,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::common::{THREE, declare, prefix};
+use crate::common::{THREE, declare, prefix, soon};
 
 /// No matter how busy the machine is.
 const SOON: Duration = Duration::from_secs(60);
@@ -143,6 +143,71 @@ async fn beside_a_refusal(
         }
     };
     tokio::join!(fail, go_on).1
+}
+
+/// A topic begins with the first epoch of a leader. Clients that knew a greater one from the topic of before would ask in vain.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_is_made_anew_is_read_though_its_leaders_had_changed() {
+    let mut brokers = THREE.shaken().await;
+    let prefix = prefix();
+    let log = THREE.open(&prefix).await;
+    let (topic, partition) = (format!("{prefix}events"), TopicPartition::new("events", 0));
+    log.open_stream("events", 1).await.expect("it is made");
+    // Each leader that is lost is one epoch more.
+    for _ in 0..2 {
+        let leader = THREE.leader(&topic).await;
+        brokers.server(leader).kill().expect("it runs");
+        let moved = async {
+            while THREE.leader(&topic).await == leader {
+                sleep(Duration::from_millis(100)).await;
+            }
+        };
+        timeout(SOON, moved).await.expect("another one leads");
+        brokers.start().expect("it comes back");
+    }
+    emit(&log, &partition, 10).await;
+    assert_eq!(read_all(&log, &partition).await.len(), 10);
+
+    let deleted = THREE.admin().delete_topics(&[&topic], &soon()).await;
+    deleted.expect("it is deleted");
+    // It may be there for a moment longer.
+    let made = async { while !THREE.try_make(&topic, 3, &[]).await {} };
+    timeout(SOON, made).await.expect("it is made anew");
+    let another = THREE.open(&prefix).await;
+    another.open_stream("events", 1).await.expect("it is there");
+    emit(&another, &partition, 2).await;
+
+    let shorter = async {
+        while !matches!(
+            log.read(&partition, 10, 1 << 20).await,
+            Err(LogError::OutOfRange {
+                start: 0,
+                end: 2,
+                ..
+            })
+        ) {
+            sleep(Duration::from_millis(100)).await;
+        }
+    };
+    timeout(SOON, shorter).await.expect("that is seen");
+    let read = async {
+        loop {
+            match log.read(&partition, 0, 1 << 20).await {
+                Ok(chunk) if chunk.records.len() == 2 => return,
+                Ok(_) | Err(LogError::Io { .. }) => sleep(Duration::from_millis(100)).await,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    };
+    timeout(SOON, read).await.expect("all of it is read");
+}
+
+/// Appends events.
+async fn emit(log: &Kafka, partition: &TopicPartition, count: usize) {
+    let event = data(Ballot::FOREIGN, "key", Some("value"));
+    let mut producer = log.producer(partition).expect("a producer");
+    let appended = producer.append(&vec![event; count]).await;
+    appended.expect("the brokers take it");
 }
 
 /// A record that the brokers refuse for good is fatal to its producer, and to no other that comes after it.

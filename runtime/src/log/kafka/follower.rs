@@ -5,7 +5,7 @@ use std::{
     io,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -65,6 +65,10 @@ pub(super) struct Follower {
     waiting: AtomicUsize,
     known: Arc<KnownTopics>,
     closed: Arc<AtomicBool>,
+    /// As far as leaders have said that the partition reaches.
+    reached: AtomicU64,
+    /// A partition has become shorter: nobody goes on with these clients.
+    outdated: Arc<AtomicBool>,
     state: Arc<Mutex<State>>,
 }
 
@@ -107,6 +111,7 @@ impl Follower {
         topic: &str,
         known: Arc<KnownTopics>,
         closed: Arc<AtomicBool>,
+        outdated: Arc<AtomicBool>,
     ) -> Result<Self, LogError> {
         let number =
             i32::try_from(partition.partition).expect("a declared partition is one that Kafka has");
@@ -127,6 +132,8 @@ impl Follower {
             waiting: AtomicUsize::new(0),
             known,
             closed,
+            reached: AtomicU64::new(0),
+            outdated,
             state: Arc::new(Mutex::new(State {
                 queue,
                 assigned: false,
@@ -166,6 +173,9 @@ impl Follower {
                 Look::Grown => return Ok(()),
                 Look::Again(after) => after,
             };
+            if self.is_outdated() {
+                return Ok(());
+            }
             if self.closed.load(Ordering::Acquire) {
                 return std::future::pending().await;
             }
@@ -282,6 +292,11 @@ impl Follower {
 
             let (start, end) = self.ask(Trouble::endless())?;
             self.check(from, start, end)?;
+            if self.is_outdated() {
+                return self.fail(io::Error::other(
+                    "its partition, or another one, has become shorter: it is read by new clients",
+                ));
+            }
             if from == end || state.hole == Some((from, end)) {
                 return Ok(chunk.finish(from));
             }
@@ -455,22 +470,31 @@ impl Follower {
         loop {
             match self.asker.fetch_watermarks(&self.topic, self.number, CALL) {
                 Ok((start, end)) => {
-                    let offset = |it: i64| Offset::try_from(it).unwrap_or(0);
-                    return Ok((offset(start), offset(end)));
+                    let [start, end] = [start, end].map(|it| Offset::try_from(it).unwrap_or(0));
+                    if end < self.reached.fetch_max(end, Ordering::AcqRel) {
+                        self.outdated.store(true, Ordering::Release);
+                    }
+                    return Ok((start, end));
                 }
                 Err(error) => self.endure(&mut trouble, &error)?,
             }
         }
     }
 
+    fn is_outdated(&self) -> bool {
+        self.outdated.load(Ordering::Acquire)
+    }
+
+    fn fail<T>(&self, source: io::Error) -> Result<T, LogError> {
+        Err(LogError::Io {
+            what: format!("can't read {} from Kafka", self.partition),
+            source,
+        })
+    }
+
     /// Waits a moment after an error that may pass. Otherwise it is given back.
     fn endure(&self, trouble: &mut Trouble, error: &KafkaError) -> Result<(), LogError> {
-        let fail = |error: &KafkaError| {
-            Err(LogError::Io {
-                what: format!("can't read {} from Kafka", self.partition),
-                source: io::Error::other(error.clone()),
-            })
-        };
+        let fail = |error: &KafkaError| self.fail(io::Error::other(error.clone()));
         let code = error.rdkafka_error_code();
         if code.is_some_and(is_permanent) || self.closed.load(Ordering::Acquire) {
             return fail(error);

@@ -45,6 +45,8 @@ pub(super) struct Reader {
     followers: Mutex<HashMap<TopicPartition, Arc<Follower>>>,
     known: Arc<KnownTopics>,
     closed: Arc<AtomicBool>,
+    /// A partition has become shorter than it was: what the clients know of it is outdated.
+    outdated: Arc<AtomicBool>,
 }
 
 impl Reader {
@@ -62,6 +64,7 @@ impl Reader {
             followers: Mutex::default(),
             known: Arc::default(),
             closed: Arc::default(),
+            outdated: Arc::default(),
         });
         let weak = Arc::downgrade(&reader);
         let (consumer, asker) = (Arc::clone(&reader.consumer), Arc::clone(&reader.asker));
@@ -92,6 +95,7 @@ impl Reader {
             topic,
             Arc::clone(&self.known),
             Arc::clone(&self.closed),
+            Arc::clone(&self.outdated),
         )?);
         followers.insert(partition.clone(), Arc::clone(&follower));
         Ok(follower)
@@ -113,6 +117,12 @@ impl Reader {
         }
     }
 
+    /// Whether another reader is to be started in its place. A topic that is made anew begins with the first epoch of a leader, and librdkafka (2.12) takes none that is less than what it
+    /// knows from the one before: it would ask in vain for as long as it lives.
+    pub(super) fn is_outdated(&self) -> bool {
+        self.outdated.load(Ordering::Acquire)
+    }
+
     /// From now on nobody waits for a broker.
     pub(super) fn close(&self) {
         self.closed.store(true, Ordering::Release);
@@ -121,7 +131,10 @@ impl Reader {
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        self.close();
+        // Whoever still reads by one that was replaced looks for its successor by himself.
+        if !self.is_outdated() {
+            self.close();
+        }
     }
 }
 
