@@ -46,6 +46,8 @@ mod reached;
 mod replay;
 mod transactions;
 
+use axum::http::StatusCode;
+
 #[cfg(feature = "fuzzing")]
 pub(crate) use self::handed::handed_again;
 pub(crate) use self::{
@@ -65,3 +67,11 @@ pub use self::{
     input::{Declared, Input},
     transactions::EventRan,
 };
+
+/// Whether an answer with this status says nothing about the event that was to be taken in: nobody is there for it, or there is no room. It is tried again.
+pub(crate) fn is_no_fault_of_the_event(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::INSUFFICIENT_STORAGE
+    )
+}

@@ -2,10 +2,7 @@
 
 use std::{panic::AssertUnwindSafe, pin::Pin, sync::Arc, time::Duration};
 
-use axum::{
-    http::StatusCode,
-    response::{IntoResponse, Response},
-};
+use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::{FutureExt, future::BoxFuture};
 use tokio::{
@@ -17,6 +14,7 @@ use super::{
     Consume, Declared, Emitted, Format, Gauge, Reached, Seen, Taken, Taking,
     consumer::{self, Reading, Take},
     input::{PANICKED, Placed, foreign},
+    is_no_fault_of_the_event,
 };
 use crate::{
     external::Externals,
@@ -164,9 +162,8 @@ impl<E: Send + 'static> TransactionsTake<E> {
             let ran = take_in(&self.node, (&self.home, taking), deadline, &function);
             match ran.await {
                 Ok(response) if response.status().as_u16() < 400 => return Ok(()),
-                // It is not the event's fault.
-                Ok(response) if response.status() == StatusCode::SERVICE_UNAVAILABLE => {}
-                Err(problem) if problem.status() == StatusCode::SERVICE_UNAVAILABLE => {}
+                Ok(response) if is_no_fault_of_the_event(response.status()) => {}
+                Err(problem) if is_no_fault_of_the_event(problem.status()) => {}
                 Ok(response) => return Err(said(response)),
                 Err(problem) => return Err(problem.to_string()),
             }
