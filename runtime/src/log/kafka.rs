@@ -236,14 +236,13 @@ impl Kafka {
 
     /// The reader; a new one, if what its clients know is outdated.
     fn reader(&self) -> Result<Arc<Reader>, LogError> {
-        let outdated = |reader: &Arc<Reader>| reader.is_outdated();
         let reader = self.reader.load_full();
-        if !outdated(&reader) {
+        if !reader.is_outdated() {
             return Ok(reader);
         }
         let _one_at_a_time = self.renews.lock().expect(UNPOISONED);
         let reader = self.reader.load_full();
-        if !outdated(&reader) {
+        if !reader.is_outdated() {
             return Ok(reader);
         }
         let Options {
@@ -579,7 +578,15 @@ impl Log for Kafka {
         from: Offset,
         bytes_max: usize,
     ) -> BoxFuture<'a, Result<Chunk, LogError>> {
-        async move { self.follower(partition)?.read(from, bytes_max).await }.boxed()
+        async move {
+            loop {
+                let follower = self.follower(partition)?;
+                if let Some(chunk) = follower.read(from, bytes_max).await? {
+                    return Ok(chunk);
+                }
+            }
+        }
+        .boxed()
     }
 
     fn grown<'a>(

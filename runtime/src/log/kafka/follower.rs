@@ -146,12 +146,12 @@ impl Follower {
         })
     }
 
-    /// Reads about `bytes_max` bytes at or after `from`.
+    /// Reads about `bytes_max` bytes at or after `from`; nothing at all, if that is for new clients to do.
     pub(super) async fn read(
         self: Arc<Self>,
         from: Offset,
         bytes_max: usize,
-    ) -> Result<Chunk, LogError> {
+    ) -> Result<Option<Chunk>, LogError> {
         let state = Arc::clone(&self.state).lock_owned().await;
         self.blocking(move |follower| follower.read_now(state, from, bytes_max))
             .await
@@ -249,7 +249,7 @@ impl Follower {
         mut guard: OwnedMutexGuard<State>,
         from: Offset,
         bytes_max: usize,
-    ) -> Result<Chunk, LogError> {
+    ) -> Result<Option<Chunk>, LogError> {
         let state = &mut *guard;
         state.used = Instant::now();
         let mut chunk = std::mem::take(&mut state.stash);
@@ -284,7 +284,7 @@ impl Follower {
                 if state.position.is_some() {
                     state.position = Some(next);
                 }
-                return Ok(chunk.finish(next));
+                return Ok(Some(chunk.finish(next)));
             }
             if let Some(error) = unreadable {
                 return Err(error);
@@ -293,12 +293,10 @@ impl Follower {
             let (start, end) = self.ask(Trouble::endless())?;
             self.check(from, start, end)?;
             if self.is_outdated() {
-                return self.fail(io::Error::other(
-                    "its partition, or another one, has become shorter: it is read by new clients",
-                ));
+                return Ok(None);
             }
             if from == end || state.hole == Some((from, end)) {
-                return Ok(chunk.finish(from));
+                return Ok(Some(chunk.finish(from)));
             }
             state.end = end;
             if state.position.is_none() {
@@ -468,10 +466,13 @@ impl Follower {
     /// Asks the leader what there is.
     fn ask(&self, mut trouble: Trouble) -> Result<(Offset, Offset), LogError> {
         loop {
+            // Before it is asked: the answers to others, who ask at the same time, may come in another order.
+            let before = self.reached.load(Ordering::Acquire);
             match self.asker.fetch_watermarks(&self.topic, self.number, CALL) {
                 Ok((start, end)) => {
                     let [start, end] = [start, end].map(|it| Offset::try_from(it).unwrap_or(0));
-                    if end < self.reached.fetch_max(end, Ordering::AcqRel) {
+                    self.reached.fetch_max(end, Ordering::AcqRel);
+                    if end < before {
                         self.outdated.store(true, Ordering::Release);
                     }
                     return Ok((start, end));
@@ -485,16 +486,14 @@ impl Follower {
         self.outdated.load(Ordering::Acquire)
     }
 
-    fn fail<T>(&self, source: io::Error) -> Result<T, LogError> {
-        Err(LogError::Io {
-            what: format!("can't read {} from Kafka", self.partition),
-            source,
-        })
-    }
-
     /// Waits a moment after an error that may pass. Otherwise it is given back.
     fn endure(&self, trouble: &mut Trouble, error: &KafkaError) -> Result<(), LogError> {
-        let fail = |error: &KafkaError| self.fail(io::Error::other(error.clone()));
+        let fail = |error: &KafkaError| {
+            Err(LogError::Io {
+                what: format!("can't read {} from Kafka", self.partition),
+                source: io::Error::other(error.clone()),
+            })
+        };
         let code = error.rdkafka_error_code();
         if code.is_some_and(is_permanent) || self.closed.load(Ordering::Acquire) {
             return fail(error);
