@@ -3,11 +3,16 @@
 //! Neither clock of a machine can be trusted alone. The wall clock may be set. The clock that runs since the machine's start stands still while it is off, and in a
 //! virtual machine also while its host has stopped it. So a [`Moment`] is one on both, and of two ages the greater one counts.
 
+#[cfg(feature = "testing")]
+mod simulated;
+
 use std::{fs, sync::Arc, time::Duration};
 
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "testing")]
+pub(crate) use self::simulated::SimulatedClock;
 use crate::ambient::now_ms;
 
 /// How far the wall clocks of two machines may differ: a moment that lies further ahead is not believed.
@@ -89,95 +94,6 @@ pub(crate) fn since_boot() -> Duration {
     let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
     let nanoseconds = u64::try_from(now.tv_nsec).unwrap_or_default();
     Duration::from_secs(seconds) + Duration::from_nanos(nanoseconds)
-}
-
-/// The wall clock at the start of each simulation: 2026-01-01, 00:00 UTC.
-#[cfg(feature = "testing")]
-const START_MS: u64 = 1_767_225_600_000;
-
-/// The clocks of a machine of a simulation. They may go too fast or too slow, and its wall clock may be set wrong.
-#[cfg(feature = "testing")]
-pub(crate) struct SimulatedClock {
-    start: tokio::time::Instant,
-    boot: u64,
-    /// Since when it has gone as it does.
-    pace: std::sync::Mutex<Pace>,
-}
-
-#[cfg(feature = "testing")]
-#[derive(Clone, Copy)]
-struct Pace {
-    since: tokio::time::Instant,
-    /// How long it had run by then, as it saw it.
-    before: Duration,
-    rate: f64,
-    /// By how much the wall clock is ahead, in milliseconds.
-    ahead_ms: i64,
-}
-
-#[cfg(feature = "testing")]
-impl Pace {
-    fn since_boot(&self) -> Duration {
-        self.before + self.since.elapsed().mul_f64(self.rate)
-    }
-}
-
-#[cfg(feature = "testing")]
-impl SimulatedClock {
-    /// The clocks of one machine, which is started now.
-    pub(crate) fn new() -> Self {
-        Self::of(tokio::time::Instant::now(), 0)
-    }
-
-    /// The clocks of a machine that was started then; `boot` tells it from others.
-    pub(crate) fn of(start: tokio::time::Instant, boot: u64) -> Self {
-        let pace = Pace {
-            since: start,
-            before: Duration::ZERO,
-            rate: 1.0,
-            ahead_ms: 0,
-        };
-        Self {
-            start,
-            boot,
-            pace: std::sync::Mutex::new(pace),
-        }
-    }
-
-    /// When it began to run.
-    pub(crate) fn start(&self) -> tokio::time::Instant {
-        self.start
-    }
-
-    /// From now on both clocks go that many times as fast as time does, and the wall clock is so many milliseconds ahead of the other one.
-    pub(crate) fn set(&self, rate: f64, ahead_ms: i64) {
-        let mut pace = self
-            .pace
-            .lock()
-            .expect("nothing panics while it holds this");
-        *pace = Pace {
-            since: tokio::time::Instant::now(),
-            before: pace.since_boot(),
-            rate,
-            ahead_ms,
-        };
-    }
-}
-
-#[cfg(feature = "testing")]
-impl Clock for SimulatedClock {
-    fn now(&self) -> Moment {
-        let pace = *self
-            .pace
-            .lock()
-            .expect("nothing panics while it holds this");
-        let since_boot_ms = u64::try_from(pace.since_boot().as_millis()).unwrap_or(u64::MAX);
-        Moment {
-            wall_ms: (START_MS + since_boot_ms).saturating_add_signed(pace.ahead_ms),
-            since_boot_ms,
-            boot: self.boot,
-        }
-    }
 }
 
 #[cfg(test)]

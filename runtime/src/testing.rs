@@ -75,7 +75,7 @@ use tokio::{
 };
 pub use tracing::Level;
 
-pub(crate) use self::process::Process;
+pub(crate) use self::process::{Process, UNPOISONED};
 pub use self::{
     cluster::{Cluster, Node, SESSION_TIMEOUT},
     request::{NoReply, Reply, Request},

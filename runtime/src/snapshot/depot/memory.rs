@@ -1,8 +1,12 @@
 //! A disk for simulations, which may be full, and which may damage what it was given.
 
-use std::{collections::BTreeMap, sync::Mutex};
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard},
+};
 
 use super::{Arc, Depot, Draft, Read, TopicPartition, Write, io};
+use crate::testing::UNPOISONED;
 
 /// Keeps snapshots in memory. Clones are the same, so that it outlives a node.
 #[derive(Clone, Default)]
@@ -21,8 +25,8 @@ struct File {
 }
 
 impl Memory {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Disk> {
-        self.0.lock().expect("nothing panics while it holds this")
+    fn lock(&self) -> MutexGuard<'_, Disk> {
+        self.0.lock().expect(UNPOISONED)
     }
 
     /// Nothing more goes in, or there is room again.

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::{
     log::TopicPartition,
     prelude::*,
-    testing::{Cluster, SESSION_TIMEOUT, Simulation},
+    testing::{Cluster, SESSION_TIMEOUT, Simulation, World},
 };
 
 /// A number under a name.
@@ -63,6 +63,14 @@ async fn owner(cluster: &Cluster) -> usize {
     owner.unwrap().parse().unwrap()
 }
 
+/// Nodes that keep a number, and which of them does.
+async fn kept(world: &World, nodes: usize) -> (Cluster, usize) {
+    let cluster = world.cluster(service, nodes).await;
+    put(&cluster, 0, 1).await;
+    let owner = owner(&cluster).await;
+    (cluster, owner)
+}
+
 #[test]
 fn a_snapshot_that_is_damaged_is_not_used() {
     let mut discarded = 0;
@@ -109,15 +117,14 @@ fn a_full_disk_costs_snapshots_and_nothing_else() {
 #[test]
 fn each_machine_has_clocks_of_its_own() {
     Simulation::new(2).run(async |world| {
-        let cluster = world.cluster(service, 2).await;
+        let (cluster, owner) = kept(&world, 2).await;
         let partition = crate::partitioner::partition(b"a", 2);
         let partition = TopicPartition::new("number", partition);
         let written_at = || {
             let history = world.log().history(&partition);
             history.last().unwrap().1.timestamp_ms
         };
-        put(&cluster, 0, 1).await;
-        let (first, owner) = (written_at(), owner(&cluster).await);
+        let first = written_at();
         cluster.set_clock(1 - owner, 0.5, -1_000_000);
         world.advance(Duration::from_secs(10)).await;
         put(&cluster, 0, 2).await;
@@ -143,9 +150,7 @@ fn each_machine_has_clocks_of_its_own() {
 #[test]
 fn a_coordinator_whose_clock_is_fast_ends_sessions_early() {
     Simulation::new(3).run(async |world| {
-        let cluster = world.cluster(service, 2).await;
-        put(&cluster, 0, 1).await;
-        let owner = owner(&cluster).await;
+        let (cluster, owner) = kept(&world, 2).await;
         cluster.set_coordinator_rate(1.3);
         cluster.pause(owner);
         world.advance(SESSION_TIMEOUT.mul_f64(0.85)).await;
@@ -160,9 +165,7 @@ fn a_coordinator_whose_clock_is_fast_ends_sessions_early() {
 #[test]
 fn a_session_does_not_end_before_its_time_where_its_node_does_not_hear_of_it() {
     Simulation::new(4).run(async |world| {
-        let cluster = world.cluster(service, 2).await;
-        put(&cluster, 0, 1).await;
-        let owner = owner(&cluster).await;
+        let (cluster, owner) = kept(&world, 2).await;
         cluster.cut_off_from_coordinator(owner, true);
         cluster.expire_session(owner);
         world.advance(SESSION_TIMEOUT / 4).await;
@@ -178,9 +181,7 @@ fn a_session_does_not_end_before_its_time_where_its_node_does_not_hear_of_it() {
 #[test]
 fn a_node_that_is_drained_owns_nothing_and_passes_on() {
     Simulation::new(5).run(async |world| {
-        let cluster = world.cluster(service, 3).await;
-        put(&cluster, 0, 1).await;
-        let drained = owner(&cluster).await;
+        let (cluster, drained) = kept(&world, 3).await;
         assert_eq!(counted(&cluster, drained, "memgen_keys").await, 1);
         cluster.node(drained).drain().await.expect(202);
         world.advance(Duration::from_secs(2)).await;
