@@ -64,6 +64,7 @@ pub mod service;
 pub mod simulate;
 pub mod soak;
 pub mod versions;
+pub mod waits;
 pub mod watchers;
 
 pub use client::{Client, Reply};

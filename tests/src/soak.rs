@@ -21,6 +21,7 @@ use crate::{
     cluster::{Cluster, Servers, name_of},
     feed::Feed,
     ledger::{balances, open_accounts, transfer},
+    waits::Waits,
 };
 
 const NODES: u8 = 3;
@@ -33,10 +34,8 @@ const AUDITED: u32 = 8;
 const HORIZON: [&str; 2] = ["--idempotency-horizon-ms", "120000"];
 /// The part of what the cluster can do that it is asked for, in percent.
 const LOAD_PERCENT: u32 = 70;
-/// Clients, while it is measured what the cluster can do, and for how long that is measured.
+/// Clients, while it is measured what the cluster can do.
 const PROBING: u32 = 32;
-const WARM_UP: Duration = Duration::from_secs(20);
-const PROBE: Duration = Duration::from_secs(40);
 /// Clients of the steady load: so many that one of them is free when a request is due.
 const STEADY: u32 = 96;
 /// Those who follow an account, and for how long each does before it connects anew.
@@ -44,6 +43,17 @@ const WATCHERS: u32 = 30;
 const WATCHED: Duration = Duration::from_secs(20);
 /// How often it is looked at what nodes hold.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
+
+/// How long each part of a soak is.
+#[derive(Clone, Copy, Debug)]
+pub struct Times {
+    /// With clients that ask again at once, before anything is measured.
+    pub warm_up: Duration,
+    /// While it is measured what the cluster can do.
+    pub probe: Duration,
+    /// The steady load.
+    pub steady: Duration,
+}
 
 /// What a node held, and what clients saw, in one part of the time.
 #[derive(Clone, Debug)]
@@ -54,8 +64,8 @@ pub struct Part {
     pub memory: Vec<f64>,
     /// The open files of each node, sockets among them: the mean of all looks.
     pub files: Vec<f64>,
-    /// How long requests took, the shortest first.
-    pub waits: Vec<Duration>,
+    /// How long requests took.
+    pub waits: Waits,
 }
 
 /// What was seen in all of the time.
@@ -71,22 +81,22 @@ pub struct Report {
     pub wrong: Vec<String>,
 }
 
-/// Puts a cluster under load for so long, in so many parts. `tell` hears of each part as it ends.
-pub async fn soak(time: Duration, parts: u32, tell: impl Fn(&Part)) -> Report {
-    let servers = Servers::start(3, 1);
-    let mut cluster = Cluster::new(&servers, None, &binary("ledger"), NODES, &HORIZON);
+/// Puts a cluster under load, in so many parts. `tell` hears of each part as it ends.
+pub async fn soak(servers: &Servers, times: Times, parts: u32, tell: impl Fn(&Part)) -> Report {
+    let args = [&HORIZON[..], &["--topic-prefix", "soak-"]].concat();
+    let mut cluster = Cluster::new(servers, None, &binary("ledger"), NODES, &args);
     cluster.start().await;
     let clients: Arc<[Client]> = cluster.clients().into_iter().map(|(_, it)| it).collect();
     open_accounts(&clients[0], ACCOUNTS, OPENING).await;
     let load = Load::new(clients.clone());
 
-    let most = load.probe().await;
+    let most = load.probe(times).await;
     let asked = most * f64::from(LOAD_PERCENT) / 100.0;
     load.steady(asked);
     let began = Instant::now();
     let mut done = Vec::new();
     for number in 1..=parts {
-        let until = time * number / parts;
+        let until = times.steady * number / parts;
         let (mut memory, mut files, mut looks) =
             (vec![0.0; NODES.into()], vec![0.0; NODES.into()], 0.0);
         load.take();
@@ -102,8 +112,8 @@ pub async fn soak(time: Duration, parts: u32, tell: impl Fn(&Part)) -> Report {
             }
         }
         let mean = |sums: Vec<f64>| sums.into_iter().map(|sum| sum / looks).collect();
-        let mut waits = load.take();
-        waits.sort_unstable();
+        let mut waits = Waits::default();
+        waits.add(load.take());
         let part = Part {
             until,
             memory: mean(memory),
@@ -160,7 +170,7 @@ impl Load {
     }
 
     /// Requests a second that are answered if each client asks again at once.
-    async fn probe(&self) -> f64 {
+    async fn probe(&self, times: Times) -> f64 {
         let mut random = Random::new();
         let mut clients = JoinSet::new();
         for _ in 0..PROBING {
@@ -172,9 +182,9 @@ impl Load {
                 }
             });
         }
-        sleep(WARM_UP).await;
+        sleep(times.warm_up).await;
         let (before, began) = (self.shared.answered.load(Ordering::Relaxed), Instant::now());
-        sleep(PROBE).await;
+        sleep(times.probe).await;
         let answered = self.shared.answered.load(Ordering::Relaxed) - before;
         #[allow(clippy::cast_precision_loss, reason = "less than 2^52")]
         let answered = answered as f64;
@@ -280,15 +290,6 @@ impl Shared {
     }
 }
 
-impl Part {
-    /// So many of a hundred requests took no longer.
-    #[must_use]
-    pub fn wait(&self, of_a_hundred: usize) -> Duration {
-        let index = (self.waits.len() * of_a_hundred).div_ceil(100).max(1) - 1;
-        self.waits.get(index).copied().unwrap_or_default()
-    }
-}
-
 impl fmt::Display for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "| {:.0} min |", self.until.as_secs_f64() / 60.0)?;
@@ -298,16 +299,8 @@ impl fmt::Display for Part {
         for files in &self.files {
             write!(f, " {files:.0} |")?;
         }
-        let ms = |wait: Duration| wait.as_secs_f64() * 1000.0;
-        let (half, most, all) = (self.wait(50), self.wait(99), self.wait(100));
-        write!(
-            f,
-            " {} | {:.1} ms | {:.1} ms | {:.0} ms |",
-            self.waits.len(),
-            ms(half),
-            ms(most),
-            ms(all)
-        )
+        let [requests, half, most, all] = self.waits.cells();
+        write!(f, " {requests} | {half} | {most} | {all} |")
     }
 }
 

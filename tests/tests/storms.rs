@@ -10,6 +10,7 @@ use memgen_tests::{
     chaos::{Harm, Report, counts, graph, ledger, payments},
     cluster::Servers,
     ledger::transfer,
+    soak::{Times, soak},
 };
 use serde_json::json;
 
@@ -31,6 +32,27 @@ async fn transactions_in_storms() {
     check(&counts(&servers, COUNTED, CALM).await);
     check(&payments(&servers, PAYMENTS, CALM).await);
     where_a_tail_may_be_lost_nothing_rests_on_it(&servers).await;
+    a_steady_load_is_measured(&servers).await;
+}
+
+/// As `soak` does for an hour. What it holds in a few seconds says nothing.
+async fn a_steady_load_is_measured(servers: &Servers) {
+    let times = Times {
+        warm_up: Duration::from_secs(2),
+        probe: Duration::from_secs(4),
+        steady: Duration::from_secs(10),
+    };
+    let report = soak(servers, times, 2, |_| ()).await;
+    println!("{report}");
+    assert!(report.wrong.is_empty(), "{report}");
+    for part in &report.parts {
+        assert!(part.waits.times().len() > 10, "{report}");
+        assert!(
+            part.memory.iter().all(|megabytes| *megabytes > 1.0),
+            "{report}"
+        );
+        assert!(part.files.iter().all(|open| *open > 10.0), "{report}");
+    }
 }
 
 fn check(report: &Report) {

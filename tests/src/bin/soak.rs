@@ -2,7 +2,10 @@
 
 use std::{env, process::ExitCode, time::Duration};
 
-use memgen_tests::soak::soak;
+use memgen_tests::{
+    cluster::Servers,
+    soak::{Times, soak},
+};
 
 /// So many rows has the table.
 const PARTS: u32 = 12;
@@ -14,8 +17,14 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     let runtime = tokio::runtime::Runtime::new().expect("threads can be started");
-    let time = Duration::from_secs(60 * minutes);
-    let report = runtime.block_on(soak(time, PARTS, |part| println!("{part}")));
+    let times = Times {
+        warm_up: Duration::from_secs(20),
+        probe: Duration::from_secs(40),
+        steady: Duration::from_secs(60 * minutes),
+    };
+    let servers = Servers::start(3, 1);
+    let soaked = soak(&servers, times, PARTS, |part| println!("{part}"));
+    let report = runtime.block_on(soaked);
     println!("\n{report}");
     if report.wrong.is_empty() {
         ExitCode::SUCCESS

@@ -3,41 +3,16 @@
 use std::{fmt, time::Duration};
 
 use super::timeline::Timeline;
+use crate::waits::Waits;
 
 /// What comes of a run. Its text is a table for BENCHMARKS.md.
 #[derive(Debug, Default)]
 pub struct Report {
     /// What happened when.
     pub timeline: Timeline,
-    waits: Vec<(String, Row)>,
+    waits: Vec<(String, Waits)>,
     counts: Vec<(String, usize)>,
     violations: Vec<String>,
-}
-
-/// Times of one kind.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Row(Vec<Duration>);
-
-impl Row {
-    pub(super) fn add(&mut self, times: impl IntoIterator<Item = Duration>) {
-        self.0.extend(times);
-        self.0.sort_unstable();
-    }
-
-    /// All of them, the shortest first.
-    pub(super) fn times(&self) -> &[Duration] {
-        &self.0
-    }
-
-    /// How many there are; p50, p99 and the longest.
-    pub(super) fn cells(&self) -> [String; 4] {
-        let at = |percent: usize| {
-            let index = (self.0.len() * percent).div_ceil(100).max(1) - 1;
-            let time = self.0.get(index);
-            time.map_or("-".to_owned(), |time| milliseconds(*time))
-        };
-        [self.0.len().to_string(), at(50), at(99), at(100)]
-    }
 }
 
 /// Of many violations of one kind a few tell as much.
@@ -49,10 +24,10 @@ impl Report {
         self.row_of(row).add(waits);
     }
 
-    fn row_of(&mut self, row: &str) -> &mut Row {
+    fn row_of(&mut self, row: &str) -> &mut Waits {
         let at = self.waits.iter().position(|(name, _)| name == row);
         let at = at.unwrap_or_else(|| {
-            self.waits.push((row.to_owned(), Row::default()));
+            self.waits.push((row.to_owned(), Waits::default()));
             self.waits.len() - 1
         });
         &mut self.waits[at].1
@@ -149,14 +124,6 @@ impl fmt::Display for Report {
             writeln!(f, "WRONG: {violation}")?;
         }
         Ok(())
-    }
-}
-
-fn milliseconds(wait: Duration) -> String {
-    if wait < Duration::from_millis(100) {
-        format!("{:.1} ms", wait.as_secs_f64() * 1000.0)
-    } else {
-        format!("{} ms", wait.as_millis())
     }
 }
 

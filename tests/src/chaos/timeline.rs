@@ -5,8 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::report::Row;
 use crate::load::Done;
+use crate::waits::Waits;
 
 /// What happened to a cluster, from its start on.
 #[derive(Debug)]
@@ -78,5 +78,5 @@ impl Timeline {
 pub(super) struct Kind {
     pub(super) number: usize,
     pub(super) confirmed: usize,
-    pub(super) recoveries: Row,
+    pub(super) recoveries: Waits,
 }
