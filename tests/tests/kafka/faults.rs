@@ -152,7 +152,10 @@ async fn a_topic_that_is_made_anew_is_read_though_its_leaders_had_changed() {
     let prefix = prefix();
     let log = THREE.open(&prefix).await;
     let (topic, partition) = (format!("{prefix}events"), TopicPartition::new("events", 0));
-    log.open_stream("events", 1).await.expect("it is made");
+    // The records are of long ago, and are kept all the same.
+    let kept = [("retention.ms", "-1")];
+    THREE.make(&topic, 3, &kept).await;
+    log.open_stream("events", 1).await.expect("it is there");
     // Each leader that is lost is one epoch more.
     for _ in 0..2 {
         let leader = THREE.leader(&topic).await;
@@ -171,7 +174,7 @@ async fn a_topic_that_is_made_anew_is_read_though_its_leaders_had_changed() {
     let deleted = THREE.admin().delete_topics(&[&topic], &soon()).await;
     deleted.expect("it is deleted");
     // It may be there for a moment longer.
-    let made = async { while !THREE.try_make(&topic, 3, &[]).await {} };
+    let made = async { while !THREE.try_make(&topic, 3, &kept).await {} };
     timeout(SOON, made).await.expect("it is made anew");
     let another = THREE.open(&prefix).await;
     another.open_stream("events", 1).await.expect("it is there");
