@@ -295,6 +295,12 @@ impl Follower {
             if self.is_outdated() {
                 return Ok(None);
             }
+            if self.closed.load(Ordering::Acquire) {
+                return Err(LogError::Io {
+                    what: format!("can't read {} from Kafka", self.partition),
+                    source: io::Error::other("the log is closed"),
+                });
+            }
             if from == end || state.hole == Some((from, end)) {
                 return Ok(Some(chunk.finish(from)));
             }
