@@ -44,7 +44,7 @@ const LOOK_ASIDE: Duration = Duration::from_millis(50);
 const COMPLAIN: Duration = Duration::from_secs(10);
 /// For how long brokers may not know a topic, as is so while they start, before it is held to be gone.
 const UNKNOWN_TOPIC: Duration = Duration::from_secs(15);
-/// How long to ask for the end of a partition, if somebody only wants to know.
+/// How long to ask for the end of a partition, if somebody only wants to know, or to read a log that is closed.
 const ASK: Duration = Duration::from_secs(5);
 
 /// The topics whose leaders the consumer was made to look for.
@@ -295,14 +295,15 @@ impl Follower {
             if self.is_outdated() {
                 return Ok(None);
             }
-            if self.closed.load(Ordering::Acquire) {
-                return Err(LogError::Io {
-                    what: format!("can't read {} from Kafka", self.partition),
-                    source: io::Error::other("the log is closed"),
-                });
-            }
             if from == end || state.hole == Some((from, end)) {
                 return Ok(Some(chunk.finish(from)));
+            }
+            // A log that is closed can be read, but is not worth an endless wait.
+            if self.closed.load(Ordering::Acquire) && trouble.since.elapsed() > ASK {
+                return Err(LogError::Io {
+                    what: format!("can't read {} from Kafka", self.partition),
+                    source: io::Error::other("the log is closed, and nothing comes"),
+                });
             }
             state.end = end;
             if state.position.is_none() {
