@@ -1,6 +1,7 @@
 //! Calls to the other nodes of the cluster, over multiplexed HTTP/2 to their peer address.
 
 mod channel;
+pub(crate) mod lane;
 
 use std::net::SocketAddr;
 
@@ -14,12 +15,12 @@ use axum::{
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use self::channel::{Channels, Failure, Windows};
+use self::channel::{Channels, Failure, Use};
 use crate::{
     cluster::{Peer, Unanswered},
     mailbox::RETRY_AFTER_SECONDS,
     peer_link::{Connector, Refusal},
-    peer_secret::{self, PeerSecret},
+    peer_secret::{PeerSecret, SECRET},
     problem::Problem,
 };
 
@@ -33,7 +34,7 @@ pub(crate) const REQUEST: HeaderName = HeaderName::from_static("memgen-request")
 pub(crate) const MOVED: HeaderName = HeaderName::from_static("memgen-moved");
 
 /// Headers that belong to one connection and are not passed on (RFC 9110, section 7.6.1), and those that only a node may write.
-const NOT_PASSED_ON: [HeaderName; 11] = [
+const NOT_PASSED_ON: [HeaderName; 12] = [
     header::HOST,
     header::CONNECTION,
     header::TE,
@@ -45,6 +46,7 @@ const NOT_PASSED_ON: [HeaderName; 11] = [
     CALLER,
     TIME_LEFT,
     REQUEST,
+    SECRET,
 ];
 
 /// The time that is left is said in steps of this. Most requests have the same then, for which HTTP/2 sends one byte.
@@ -52,10 +54,7 @@ const TIME_LEFT_STEP_MS: u64 = 10;
 
 /// The way to the other nodes.
 #[derive(Clone)]
-pub(crate) struct Peers {
-    channels: Channels,
-    secret: PeerSecret,
-}
+pub(crate) struct Peers(Channels);
 
 /// What a forwarded request carries besides what the client sent.
 pub(crate) struct Envelope<'a> {
@@ -78,17 +77,12 @@ impl Envelope<'_> {
 impl Peers {
     /// Nodes that know this secret, and are connected to in this way.
     pub(crate) fn new(secret: PeerSecret, connector: Connector) -> Self {
-        Self::with(secret, connector, Windows::OF_REQUESTS)
+        Self(Channels::new(connector, secret, Use::Requests))
     }
 
     /// The same, by connections of their own for feeds: what nobody reads stays small, and holds up nothing else.
     pub(crate) fn for_feeds(secret: PeerSecret, connector: Connector) -> Self {
-        Self::with(secret, connector, Windows::OF_FEEDS)
-    }
-
-    fn with(secret: PeerSecret, connector: Connector, windows: Windows) -> Self {
-        let channels = Channels::new(connector, windows);
-        Self { channels, secret }
+        Self(Channels::new(connector, secret, Use::Feeds))
     }
 
     /// Passes a request on as it is.
@@ -160,13 +154,12 @@ impl Peers {
         if let Some(value) = id.and_then(once) {
             headers.insert(REQUEST, value);
         }
-        self.secret.show(&mut headers);
-        let mut head = Request::new(());
-        *head.method_mut() = method;
+        let mut request = Request::new(body);
+        *request.method_mut() = method;
         // Without an authority, as it came from the client.
-        *head.uri_mut() = target.into();
-        *head.headers_mut() = headers;
-        let sent = self.channels.send(peer.address, head, body);
+        *request.uri_mut() = target.into();
+        *request.headers_mut() = headers;
+        let sent = self.0.send(peer.address, request);
         let sent = tokio::time::timeout_at(deadline, sent).await;
         let sent = sent.map_err(|_| Unanswered::Unknown)?;
         let response = sent.map_err(|failure| {
@@ -184,15 +177,6 @@ impl Peers {
         })?;
         if response.headers().contains_key(MOVED) {
             return Err(Unanswered::Moved);
-        }
-        if peer_secret::is_refused(&response) {
-            return Err(Unanswered::Refused(Problem::unavailable(
-                format!(
-                    "node {} does not know this node's `--peer-secret`",
-                    peer.node
-                ),
-                RETRY_AFTER_SECONDS,
-            )));
         }
         Ok(response)
     }

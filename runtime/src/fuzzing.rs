@@ -5,7 +5,8 @@ use axum::http::StatusCode;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    Config, State, config, feed, problem::Problem, select, snapshot, stream, template::Template, tx,
+    Config, State, config, feed, forward, problem::Problem, select, snapshot, stream,
+    template::Template, tx,
 };
 
 /// The bytes of what was read, or why it can't be read.
@@ -41,6 +42,14 @@ pub fn snapshot<S: State>(bytes: &[u8]) -> Again {
 /// What a user would read.
 pub fn settings(text: &str) -> Result<(Config, String), String> {
     config::again::again(text)
+}
+
+/// What travels in a lane between two nodes.
+///
+/// # Errors
+/// If it ends the lane.
+pub fn lane(bytes: &[u8]) -> Again {
+    forward::lane::again(bytes)
 }
 
 /// What a path has in the place of a name of its template. An error has the status of the answer.

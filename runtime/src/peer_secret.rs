@@ -16,10 +16,10 @@ use axum::{
 };
 use constant_time_eq::constant_time_eq;
 
-use crate::problem::Problem;
+use crate::{peer_link::Refusal, problem::Problem};
 
 /// Carries the secret.
-const SECRET: HeaderName = HeaderName::from_static("memgen-peer-secret");
+pub(crate) const SECRET: HeaderName = HeaderName::from_static("memgen-peer-secret");
 /// Marks the answer to a request without it.
 const STRANGER: HeaderName = HeaderName::from_static("memgen-stranger");
 
@@ -37,7 +37,7 @@ impl PeerSecret {
         }))
     }
 
-    /// Puts it into a request, in the place of whatever a client wrote there.
+    /// Puts it into a request, in the place of whatever is there.
     pub(crate) fn show(&self, headers: &mut HeaderMap) {
         headers.remove(SECRET);
         if let Some(secret) = &self.0 {
@@ -83,9 +83,16 @@ fn stranger() -> Response {
     response
 }
 
-/// Whether a node took this one for a stranger.
-pub(crate) fn is_refused(response: &Response) -> bool {
-    response.headers().contains_key(STRANGER)
+/// Sees whether a node took this one for a stranger.
+///
+/// # Errors
+/// If it did.
+pub(crate) fn admitted<B>(response: &Response<B>) -> Result<(), Refusal> {
+    if response.headers().contains_key(STRANGER) {
+        let why = "it does not know this node's `--peer-secret`";
+        return Err(Refusal::new(why));
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -127,7 +134,7 @@ mod tests {
                 gets_in,
                 "{known:?} {shown:?}"
             );
-            assert_eq!(is_refused(&response), !gets_in);
+            assert_eq!(admitted(&response).is_ok(), gets_in);
             let body = axum::body::to_bytes(response.into_body(), 1000).await;
             let seen = body.expect("it is short");
             assert_eq!(gets_in, seen == "false", "{seen:?}");

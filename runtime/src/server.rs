@@ -39,7 +39,7 @@ use crate::{
     docs,
     feed::{Feeds, History},
     fold::Horizon,
-    forward::Peers,
+    forward::{Peers, lane},
     layout::{self, Admitted, AskedState, Refused},
     listener::{Listener, Protocol},
     log::{self, Log, LogError},
@@ -519,6 +519,7 @@ impl Service {
             let secret = PeerSecret::new(node.config.peer_secret.as_deref());
             let entrance = Entrance::new(shared.tls.clone(), node.metrics.clone());
             let protocol = Protocol::Http2(Arc::new(entrance));
+            let router = router.clone().merge(lane::router(router, stopped.clone()));
             start(socket, protocol, secret.guard(router), None);
         }
     }

@@ -1,9 +1,10 @@
 //! Multiplexed connections to the peers: one of HTTP/2 for each address, opened when it is first needed and again after it broke.
 //!
-//! Requests are handed to the connection by whoever makes them, with no task in between: a forwarded request costs little more than its frames.
+//! Short requests go by the connection's lane. Others have a stream of their own, which is handed to the connection by whoever makes them, with no task in between.
 
 use std::{
     collections::HashMap,
+    error::Error,
     future::poll_fn,
     io,
     net::SocketAddr,
@@ -18,7 +19,7 @@ use std::{
 
 use axum::{
     body::{Body, HttpBody},
-    http::{Request, header},
+    http::{Request, StatusCode, header},
     response::Response,
 };
 use bytes::{Bytes, BytesMut};
@@ -34,10 +35,12 @@ use hyper::body::{Frame, SizeHint};
 use tokio::time::timeout;
 use tracing::debug;
 
+use super::lane::{Lane, NoReply, ReplyBody, SHORT_BYTES_MAX, left_path};
 use crate::{
     ambient::{select, spawn},
     gather::gather,
     peer_link::Connector,
+    peer_secret::{self, PeerSecret},
 };
 
 /// Replies up to this length are read before they are passed on, so that an owner that dies in the middle of one is no broken reply.
@@ -47,23 +50,23 @@ const WHOLE_REPLY_BYTES_MAX: u64 = 1 << 20;
 const TEST_EVERY: Duration = Duration::from_millis(500);
 const SILENT_MAX: Duration = Duration::from_millis(1500);
 
-/// What a peer may send of one reply, and of all, before what came is taken.
-#[derive(Clone, Copy)]
-pub(super) struct Windows {
-    stream_bytes: u32,
-    connection_bytes: u32,
+/// What connections are for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Use {
+    Requests,
+    /// Replies that go on.
+    Feeds,
 }
 
-impl Windows {
-    pub(super) const OF_REQUESTS: Self = Self {
-        stream_bytes: 2 << 20,
-        connection_bytes: 16 << 20,
-    };
-    /// Little of each feed, and so much of all that one which is not read is never in the way of another.
-    pub(super) const OF_FEEDS: Self = Self {
-        stream_bytes: 64 << 10,
-        connection_bytes: 1 << 30,
-    };
+impl Use {
+    /// What a peer may send of one reply, and of all, before what came is taken.
+    fn windows_bytes(self) -> (u32, u32) {
+        match self {
+            Self::Requests => (2 << 20, 16 << 20),
+            // Little of each feed, and so much of all that one which is not read is never in the way of another.
+            Self::Feeds => (64 << 10, 1 << 30),
+        }
+    }
 }
 
 /// Requests of a connection at a time, until the peer has said how many it takes.
@@ -77,14 +80,27 @@ pub(super) enum Failure {
     Unsent(Arc<io::Error>),
     /// Nobody knows what the peer did.
     #[error("the connection broke: {0}")]
-    Broken(#[from] h2::Error),
+    Broken(Box<dyn Error + Send + Sync>),
+}
+
+impl Failure {
+    fn unsent(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Unsent(Arc::new(io::Error::other(error)))
+    }
+}
+
+impl From<h2::Error> for Failure {
+    fn from(error: h2::Error) -> Self {
+        Self::Broken(error.into())
+    }
 }
 
 /// The connections to all peers.
 #[derive(Clone)]
 pub(super) struct Channels {
     connector: Connector,
-    windows: Windows,
+    secret: PeerSecret,
+    used_for: Use,
     opened: Arc<Mutex<HashMap<SocketAddr, Opening>>>,
 }
 
@@ -95,15 +111,17 @@ type Opening = Shared<BoxFuture<'static, Result<Channel, Arc<io::Error>>>>;
 #[derive(Clone)]
 struct Channel {
     requests: SendRequest<Bytes>,
+    lane: Option<Lane>,
     /// It takes no more requests.
     over: Arc<AtomicBool>,
 }
 
 impl Channels {
-    pub(super) fn new(connector: Connector, windows: Windows) -> Self {
+    pub(super) fn new(connector: Connector, secret: PeerSecret, used_for: Use) -> Self {
         Self {
             connector,
-            windows,
+            secret,
+            used_for,
             opened: Arc::default(),
         }
     }
@@ -112,28 +130,55 @@ impl Channels {
     pub(super) async fn send(
         &self,
         address: SocketAddr,
-        head: Request<()>,
-        body: Bytes,
+        mut request: Request<Bytes>,
     ) -> Result<Response, Failure> {
         let mut channel = self.usable(address).await?;
+        if let Some(lane) = &channel.lane
+            && request.body().len() <= SHORT_BYTES_MAX
+        {
+            match lane.send(&request).await {
+                Ok(reply) => return self.whole(channel.requests, reply).await,
+                Err(NoReply::TooLong) => {}
+                Err(NoReply::Unsent) => return Err(Failure::unsent("its lane is closed")),
+                Err(NoReply::Broken) => return Err(Failure::Broken("its lane broke".into())),
+            }
+        }
+        self.secret.show(request.headers_mut());
+        let (head, body) = request.into_parts();
+        let head = Request::from_parts(head, ());
         let all = body.is_empty();
         let sent = channel.requests.send_request(head, all);
-        let unsent = |error| Failure::Unsent(Arc::new(io::Error::other(error)));
-        let (reply, mut rest) = sent.map_err(unsent)?;
+        let (reply, mut rest) = sent.map_err(Failure::unsent)?;
         if !all {
             rest.send_data(body, true)?;
         }
-        let (head, data) = reply.await?.into_parts();
-        let length = if data.is_end_stream() {
-            Some(0)
-        } else {
-            let length = head.headers.get(header::CONTENT_LENGTH);
-            length.and_then(|length| length.to_str().ok()?.parse().ok())
-        };
-        let body = Reply { data, left: length };
-        let body = match length {
-            Some(length) if length <= WHOLE_REPLY_BYTES_MAX => Body::from(body.whole().await?),
-            _ => Body::new(body),
+        let reply = reply.await?;
+        peer_secret::admitted(&reply)
+            .map_err(|refusal| Failure::Unsent(Arc::new(refusal.into())))?;
+        whole(reply).await
+    }
+
+    /// A reply of a lane with its body.
+    async fn whole(
+        &self,
+        requests: SendRequest<Bytes>,
+        reply: Response<ReplyBody>,
+    ) -> Result<Response, Failure> {
+        let (head, body) = reply.into_parts();
+        let body = match body {
+            ReplyBody::Whole(body) => Body::from(body),
+            // On the same connection: another may lead to a process that never heard of it.
+            ReplyBody::Left(number) => {
+                let mut get = Request::new(());
+                *get.uri_mut() = left_path(number);
+                self.secret.show(get.headers_mut());
+                let (reply, _) = requests.ready().await?.send_request(get, true)?;
+                let reply = reply.await?;
+                if reply.status() != StatusCode::OK {
+                    return Err(Failure::Broken("its reply is not there any more".into()));
+                }
+                whole(reply).await?.into_body()
+            }
         };
         Ok(Response::from_parts(head, body))
     }
@@ -162,7 +207,7 @@ impl Channels {
                 known.clone()
             } else {
                 opened.retain(|_, opening| !is_over(opening));
-                let opening = open(self.connector.clone(), self.windows, address);
+                let opening = self.clone().open(address);
                 let opening = opening.map_err(Arc::new).boxed().shared();
                 opened.insert(address, opening.clone());
                 opening
@@ -170,6 +215,63 @@ impl Channels {
         };
         opening.await
     }
+
+    async fn open(self, address: SocketAddr) -> io::Result<Channel> {
+        let stream = self.connector.connect(address).await?;
+        let (stream_bytes, connection_bytes) = self.used_for.windows_bytes();
+        let (requests, mut connection) = Builder::new()
+            .initial_window_size(stream_bytes)
+            .initial_connection_window_size(connection_bytes)
+            .initial_max_send_streams(STREAMS_AT_FIRST)
+            .enable_push(false)
+            .handshake(stream)
+            .await
+            .map_err(io::Error::other)?;
+        let over = Arc::new(AtomicBool::new(false));
+        let (is_over, pings) = (over.clone(), connection.ping_pong());
+        spawn(async move {
+            let why = select! {
+                ended = gather(connection) => {
+                    ended.as_ref().map_or_else(ToString::to_string, |()| "it was closed".to_owned())
+                }
+                () = silence(pings) => "the peer is silent".to_owned(),
+            };
+            debug!(%address, why, "the connection to a peer ended");
+            is_over.store(true, Ordering::Relaxed);
+        });
+        let lane = match self.used_for {
+            Use::Requests => Some(Lane::open(requests.clone(), &self.secret).await?),
+            Use::Feeds => None,
+        };
+        Ok(Channel {
+            requests,
+            lane,
+            over,
+        })
+    }
+}
+
+impl Channel {
+    fn is_over(&self) -> bool {
+        self.over.load(Ordering::Relaxed) || self.lane.as_ref().is_some_and(Lane::is_closed)
+    }
+}
+
+/// A reply with all of its body, if that is short.
+async fn whole(reply: Response<RecvStream>) -> Result<Response, Failure> {
+    let (head, data) = reply.into_parts();
+    let length = if data.is_end_stream() {
+        Some(0)
+    } else {
+        let length = head.headers.get(header::CONTENT_LENGTH);
+        length.and_then(|length| length.to_str().ok()?.parse().ok())
+    };
+    let body = Reply { data, left: length };
+    let body = match length {
+        Some(length) if length <= WHOLE_REPLY_BYTES_MAX => Body::from(body.whole().await?),
+        _ => Body::new(body),
+    };
+    Ok(Response::from_parts(head, body))
 }
 
 /// Whether it takes no requests any more, or never did.
@@ -177,37 +279,8 @@ fn is_over(opening: &Opening) -> bool {
     match opening.peek() {
         None => false,
         Some(Err(_)) => true,
-        Some(Ok(channel)) => channel.over.load(Ordering::Relaxed),
+        Some(Ok(channel)) => channel.is_over(),
     }
-}
-
-async fn open(connector: Connector, windows: Windows, address: SocketAddr) -> io::Result<Channel> {
-    let stream = connector.connect(address).await?;
-    let (requests, mut connection) = Builder::new()
-        .initial_window_size(windows.stream_bytes)
-        .initial_connection_window_size(windows.connection_bytes)
-        .initial_max_send_streams(STREAMS_AT_FIRST)
-        .enable_push(false)
-        .handshake(stream)
-        .await
-        .map_err(io::Error::other)?;
-    let over = Arc::new(AtomicBool::new(false));
-    let channel = Channel {
-        requests,
-        over: over.clone(),
-    };
-    let pings = connection.ping_pong();
-    spawn(async move {
-        let why = select! {
-            ended = gather(connection) => {
-                ended.as_ref().map_or_else(ToString::to_string, |()| "it was closed".to_owned())
-            }
-            () = silence(pings) => "the peer is silent".to_owned(),
-        };
-        debug!(%address, why, "the connection to a peer ended");
-        over.store(true, Ordering::Relaxed);
-    });
-    Ok(channel)
 }
 
 /// Waits until the other side is silent.

@@ -15,6 +15,10 @@ use tokio_rustls::rustls::{Error as TlsError, InvalidMessage};
 pub(crate) struct Refusal(pub(super) String);
 
 impl Refusal {
+    pub(crate) fn new(why: impl Into<String>) -> Self {
+        Self(why.into())
+    }
+
     /// What a handshake that failed says, if it is more than that the other side is gone.
     pub(super) fn of_handshake(error: &io::Error) -> Option<Self> {
         let error = error.get_ref()?.downcast_ref::<TlsError>()?;

@@ -71,16 +71,19 @@ async fn serve(stream: TcpStream) {
     }
 }
 
-/// Connections without TLS.
+/// Connections without TLS and without a lane, so that each request has its stream.
 fn channels() -> Channels {
     Channels::new(
         Connector::new(None, watch::channel(Arc::default()).1),
-        Windows::OF_REQUESTS,
+        PeerSecret::default(),
+        Use::Feeds,
     )
 }
 
-fn post(body: &Bytes, says_its_length: bool) -> Request<()> {
-    let mut request = Request::post("/echo").body(()).expect("it is a request");
+fn post(body: &Bytes, says_its_length: bool) -> Request<Bytes> {
+    let mut request = Request::post("/echo")
+        .body(body.clone())
+        .expect("it is a request");
     if says_its_length {
         request
             .headers_mut()
@@ -98,9 +101,7 @@ async fn all_requests_share_a_connection_and_get_another_when_it_broke() {
             let body = Bytes::from(number.to_string());
             let (channels, address) = (channels.clone(), peer.address);
             async move {
-                let reply = channels
-                    .send(address, post(&body, true), body.clone())
-                    .await;
+                let reply = channels.send(address, post(&body, true)).await;
                 let reply = reply.expect("a reply").into_body();
                 assert_eq!(reply.collect().await.expect("a body").to_bytes(), body);
             }
@@ -123,7 +124,7 @@ async fn bodies_of_any_length_come_back() {
     for length in [0, 1, 300, 70_000, 3 << 20] {
         for says_its_length in [true, false] {
             let body = Bytes::from(vec![7; length]);
-            let sent = channels.send(peer.address, post(&body, says_its_length), body.clone());
+            let sent = channels.send(peer.address, post(&body, says_its_length));
             let reply = sent.await.expect("a reply");
             let whole = length == 0 || says_its_length && length <= 1 << 20;
             let exact = reply.body().size_hint().exact();
@@ -148,9 +149,7 @@ async fn where_nobody_listens_nothing_was_sent() {
     let address = listener.local_addr().expect("it is bound");
     drop(listener);
     let body = Bytes::from_static(b"x");
-    let failure = channels()
-        .send(address, post(&body, true), body.clone())
-        .await;
+    let failure = channels().send(address, post(&body, true)).await;
     assert!(matches!(failure, Err(Failure::Unsent(_))), "{failure:?}");
 }
 
@@ -160,8 +159,6 @@ async fn a_peer_that_is_silent_is_not_waited_for() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("it is bound");
     let body = Bytes::from_static(b"x");
-    let failure = channels()
-        .send(address, post(&body, true), body.clone())
-        .await;
+    let failure = channels().send(address, post(&body, true)).await;
     assert!(matches!(failure, Err(Failure::Broken(_))), "{failure:?}");
 }
