@@ -8,6 +8,7 @@
 //! | `key` | the text of keys, and paths | one text for each key, another for another; a key is found by its own path; keys are ordered as their partitions' ranges are |
 //! | `settings` | `memgen.toml` | the settings, written as a file and read again, are the same |
 //! | `message` | what nodes send each other | what was read, written and read again is the same |
+//! | `lane` | what travels in a lane between nodes | what was read, written and read again is the same |
 //! | `peer` | bytes at the peer listener of a node that runs | it serves others meanwhile |
 //! | `document` | `OpenAPI` documents | messages, or a crate that could compile |
 //!
@@ -17,6 +18,7 @@
 mod document;
 mod json;
 mod key;
+mod lane;
 mod log;
 mod message;
 mod mutator;
@@ -65,13 +67,14 @@ pub type Prepare = fn() -> Box<dyn Target>;
 /// let target = target();
 /// assert!(run(&*target, b"a/b"));
 /// ```
-pub const TARGETS: [(&str, Prepare); 8] = [
+pub const TARGETS: [(&str, Prepare); 9] = [
     ("record", || Box::new(record::Records::new())),
     ("log", || Box::new(log::Files::new())),
     ("snapshot", || Box::new(snapshot::Snapshots::new())),
     ("key", || Box::new(key::Keys::new())),
     ("settings", || Box::new(settings::Settings::new())),
     ("message", || Box::new(message::Messages::new())),
+    ("lane", || Box::new(lane::Lane::new())),
     ("peer", || Box::new(peer::Peer::new())),
     ("document", || Box::new(document::Document::new())),
 ];

@@ -111,6 +111,7 @@ type Opening = Shared<BoxFuture<'static, Result<Channel, Arc<io::Error>>>>;
 #[derive(Clone)]
 struct Channel {
     requests: SendRequest<Bytes>,
+    /// None to a peer of a build without lanes, and for feeds.
     lane: Option<Lane>,
     /// It takes no more requests.
     over: Arc<AtomicBool>,
@@ -240,7 +241,7 @@ impl Channels {
             is_over.store(true, Ordering::Relaxed);
         });
         let lane = match self.used_for {
-            Use::Requests => Some(Lane::open(requests.clone(), &self.secret).await?),
+            Use::Requests => Lane::open(requests.clone(), &self.secret).await?,
             Use::Feeds => None,
         };
         Ok(Channel {

@@ -23,8 +23,10 @@ use self::frames::{Request, answers, ends};
 use super::{Mutator, Target, below, message, texts};
 use crate::{Client, Folder, Random};
 
-const WORDS: [&str; 24] = [
+const WORDS: [&str; 26] = [
     "/_memgen/thing/",
+    "/_memgen/lane",
+    "\0\0\0\x09\0\0\0\0\0\0\0\0\x04",
     "tx",
     "events",
     "entity",

@@ -28,7 +28,6 @@ use super::{
 use crate::{
     ambient::{select, spawn},
     gather::gather,
-    peer_link::Refusal,
     peer_secret::{self, PeerSecret},
 };
 
@@ -60,14 +59,14 @@ pub(in super::super) struct Lane {
 }
 
 impl Lane {
-    /// Opens a lane on a connection.
+    /// Opens a lane on a connection, unless the peer is of a build that has none.
     ///
     /// # Errors
-    /// Why there is none; behind it a [`Refusal`] if the peer takes this node for a stranger.
+    /// Why there is none; behind it a [`Refusal`](crate::peer_link::Refusal) if the peer takes this node for a stranger.
     pub(in super::super) async fn open(
         requests: SendRequest<Bytes>,
         secret: &PeerSecret,
-    ) -> io::Result<Self> {
+    ) -> io::Result<Option<Self>> {
         let mut head = opening();
         secret.show(head.headers_mut());
         let mut requests = requests.ready().await.map_err(io::Error::other)?;
@@ -76,9 +75,7 @@ impl Lane {
         let reply = reply.await.map_err(io::Error::other)?;
         peer_secret::admitted(&reply)?;
         if reply.status() != StatusCode::OK {
-            let status = reply.status();
-            let why = format!("it opens no lane ({status}): all nodes must run a memgen that does");
-            return Err(Refusal::new(why).into());
+            return Ok(None);
         }
         let (asks, asked) = mpsc::unbounded_channel();
         let replies = reply.into_body();
@@ -94,10 +91,10 @@ impl Lane {
             }
             driver.end();
         });
-        Ok(Self {
+        Ok(Some(Self {
             asks,
             numbers: Arc::default(),
-        })
+        }))
     }
 
     /// Sends a request and waits for the reply.

@@ -346,21 +346,22 @@ async fn strangers_get_no_lane() {
     assert!(caller.ip().is_loopback());
 }
 
+/// As during a rolling upgrade from a build without lanes.
 #[tokio::test]
-async fn who_speaks_of_no_lanes_is_said_to() {
+async fn where_there_are_no_lanes_each_request_has_a_stream() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("it is bound");
     tokio::spawn(async move {
+        let router = Router::new().route("/echo", post(echo));
         while let Ok((stream, address)) = listener.accept().await {
-            tokio::spawn(serve(stream, address, Router::new()));
+            tokio::spawn(serve(stream, address, router.clone()));
         }
     });
-    let failure = channels(None).send(address, ask("/")).await;
-    let Err(Failure::Unsent(error)) = failure else {
-        panic!("{failure:?}");
-    };
-    let refusal = Refusal::behind(&*error).expect("it can be mended");
-    assert!(refusal.to_string().contains("404"), "{refusal}");
+    let channels = channels(None);
+    for body in ["a", "b"] {
+        let reply = channels.send(address, tell("/echo", body)).await;
+        assert_eq!(bytes(reply.expect("a reply")).await, body);
+    }
 }
 
 #[tokio::test]
