@@ -8,6 +8,7 @@
 
 mod client;
 mod frame;
+mod outgoing;
 mod server;
 
 use axum::http::{Method, Request, Uri, uri::PathAndQuery};

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use memgen_tests::{Folder, cluster};
+use memgen_tests::cluster;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -23,8 +23,9 @@ use tokio::{
 use crate::{
     Outcome,
     load::{self, Exchange as _, Kind, body_of, header_of},
+    nodes::Nodes,
     options::Options,
-    process::{Keys, Server},
+    process::Keys,
     report::{Report, Target, median},
 };
 
@@ -33,41 +34,13 @@ const CONNECTIONS: [usize; 3] = [32, 128, 256];
 /// One of so many writes is asked for at the standby.
 const SAMPLED: u32 = 4;
 
-/// Two nodes with three brokers and ZooKeeper: each has half of the partitions, and follows the other half.
-struct Nodes {
-    owner: Server,
-    standby: Server,
-    _folder: Folder,
-    _servers: cluster::Servers,
-}
-
-impl Nodes {
-    fn start(options: &Options) -> Outcome<Self> {
-        let folder = Folder::new();
-        let servers = cluster::Servers::start(3, 1);
-        let brokers = servers.kafka.addresses();
-        let zookeeper = servers.zookeeper.addresses();
-        let node = |name: &str| {
-            let data = folder.path().join(name).display().to_string();
-            Server::start(options, &["node", name, &data, &brokers, &zookeeper])
-        };
-        let (mut owner, standby) = (node("owner")?, node("standby")?);
-        owner.owns_what_others_do_not(&standby);
-        Ok(Self {
-            owner,
-            standby,
-            _folder: folder,
-            _servers: servers,
-        })
-    }
-}
-
 /// The lag of a standby at half of the write limit.
 pub(crate) fn standby(options: &Options, report: &mut Report) -> Outcome<()> {
-    let nodes = Nodes::start(options)?;
+    let servers = cluster::Servers::start(3, 1);
+    let nodes = Nodes::start(options, &servers)?;
     let (mut limit, mut at) = (0.0, 0);
     for connections in CONNECTIONS {
-        let owner = &nodes.owner;
+        let owner = &nodes.asked;
         let load = |round| owner.load("put", Keys::Owned, connections, options.load, round);
         load(0)?;
         let rounds: Outcome<Vec<_>> = (1..=options.rounds).map(load).collect();
@@ -85,11 +58,11 @@ pub(crate) fn standby(options: &Options, report: &mut Report) -> Outcome<()> {
     );
     let mut seen = Vec::new();
     for _ in 0..=options.rounds {
-        let text = nodes.owner.client(|owner, of| {
+        let text = nodes.asked.client(|owner, of| {
             vec![
                 "lag".to_owned(),
                 owner.to_owned(),
-                nodes.standby.address().to_owned(),
+                nodes.other.address().to_owned(),
                 at.to_string(),
                 (limit / 2.0).to_string(),
                 options.load.as_secs_f64().to_string(),

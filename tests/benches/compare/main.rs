@@ -24,6 +24,7 @@ mod http;
 mod journal;
 mod lag;
 mod load;
+mod nodes;
 mod options;
 #[cfg(feature = "postgres")]
 mod postgres;

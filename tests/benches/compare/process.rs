@@ -86,11 +86,16 @@ pub(crate) enum Keys {
 impl Server {
     /// Starts a server, and waits until it serves.
     pub(crate) fn start(options: &Options, args: &[&str]) -> Outcome<Self> {
-        let cores = if options.shared {
-            Cores::All
-        } else {
-            Cores::Server
-        };
+        Self::start_on(Cores::Server, options, args)
+    }
+
+    /// Starts a server that is not in the way of the one which is asked, and waits until it serves.
+    pub(crate) fn start_beside_clients(options: &Options, args: &[&str]) -> Outcome<Self> {
+        Self::start_on(Cores::Load, options, args)
+    }
+
+    fn start_on(cores: Cores, options: &Options, args: &[&str]) -> Outcome<Self> {
+        let cores = if options.shared { Cores::All } else { cores };
         let mut child = command(cores, args)?.spawn()?;
         let mut line = String::new();
         let output = child.stdout.take().ok_or("no output")?;

@@ -110,7 +110,7 @@ pub(crate) fn serve_two(args: &[String]) -> Outcome<()> {
     Ok(())
 }
 
-/// Serves as a node of a cluster, with one standby for each partition: `NAME FOLDER BROKERS ZOOKEEPER`. The one called `standby` is there when it owns half of the partitions and follows
+/// Serves as a node of a cluster, with one standby for each partition: `NAME FOLDER BROKERS ZOOKEEPER`. The one called `other` is there when it owns half of the partitions and follows
 /// the other half.
 pub(crate) fn serve_node(args: &[String]) -> Outcome<()> {
     let [name, folder, brokers, zookeeper] = args else {
@@ -129,7 +129,7 @@ pub(crate) fn serve_node(args: &[String]) -> Outcome<()> {
         let running = memgen::service!(Register).start(config).await?;
         running.ready().await?;
         let owned = match name.as_str() {
-            "standby" => owned_half(&running).await?,
+            "other" => owned_half(&running).await?,
             _ => String::new(),
         };
         Outcome::Ok((running, owned))

@@ -88,7 +88,7 @@ pub(crate) fn restart(options: &Options, report: &mut Report) -> Outcome<()> {
     started(none.path(), &brokers, 0)?;
     let mut there = 0;
     for written in WRITTEN {
-        fill(&brokers, keys, there..written)?;
+        fill(&brokers, keys, Size::Json, there..written)?;
         there = written;
         // It reads all of it, and writes the snapshots before it ends.
         started(kept.path(), &brokers, 1)?;
@@ -154,7 +154,7 @@ pub(crate) fn replay(options: &Options, report: &mut Report) -> Outcome<()> {
     let brokers = servers.kafka.addresses();
     let folder = Folder::new();
     started(folder.path(), &brokers, 0)?;
-    fill(&brokers, keys, 0..1)?;
+    fill(&brokers, keys, Size::Json, 0..1)?;
     let rounds = in_turn(options.rounds, |ours, _| {
         if ours {
             started(folder.path(), &brokers, 0).map(|(_, replay)| keys as f64 / replay)
@@ -221,11 +221,11 @@ pub(crate) fn fill_topic(args: &[String]) -> Outcome<()> {
             "a topic needs brokers, a number of keys, and how often each is written".into(),
         );
     };
-    fill(brokers, keys.parse()?, 0..times.parse()?)
+    fill(brokers, keys.parse()?, Size::Json, 0..times.parse()?)
 }
 
 /// Puts keys into the topic, as this build would have written them: all of them in no order, once for each of `times`.
-fn fill(brokers: &str, keys: usize, times: Range<usize>) -> Outcome<()> {
+pub(crate) fn fill(brokers: &str, keys: usize, size: Size, times: Range<usize>) -> Outcome<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
@@ -246,7 +246,7 @@ fn fill(brokers: &str, keys: usize, times: Range<usize>) -> Outcome<()> {
         let records = all.map(|number| Record {
             schema: layout.fingerprint,
             ballot,
-            ..record(number, Size::Json)
+            ..record(number, size)
         });
         append_all(&log, records).await?;
         log.close().await;

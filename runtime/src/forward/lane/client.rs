@@ -5,10 +5,7 @@ use std::{
     error::Error,
     future::poll_fn,
     io,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, ready},
 };
 
@@ -16,14 +13,15 @@ use axum::{
     http::{Request, StatusCode},
     response::Response,
 };
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use h2::{RecvStream, SendStream, client::SendRequest};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tracing::debug;
 
 use super::{
-    frame::{Decoder, Encoded, Frame, ReplyBody},
+    frame::{Decoder, Frame, ReplyBody, put_request},
     opening,
+    outgoing::Outgoing,
 };
 use crate::{
     ambient::{select, spawn},
@@ -44,18 +42,24 @@ pub(in super::super) enum NoReply {
 
 type Told = Result<Response<ReplyBody>, NoReply>;
 
-/// A request on its way.
-struct Ask {
-    number: u64,
-    frame: Encoded,
-    reply: oneshot::Sender<Told>,
-}
-
 /// A lane to a peer. Clones are the same; when the last one is dropped it is closed.
 #[derive(Clone)]
-pub(in super::super) struct Lane {
-    asks: mpsc::UnboundedSender<Ask>,
-    numbers: Arc<AtomicU64>,
+pub(in super::super) struct Lane(Arc<Asking>);
+
+/// Whoever has a lane.
+struct Asking(Arc<Mutex<Asked>>);
+
+/// What was asked, and is not answered yet.
+#[derive(Default)]
+struct Asked {
+    outgoing: Outgoing,
+    waiting: BTreeMap<u64, oneshot::Sender<Told>>,
+    /// The number of the next request.
+    next: u64,
+    /// The first one of which nothing was sent.
+    unsent: u64,
+    /// No more requests are taken.
+    closed: bool,
 }
 
 impl Lane {
@@ -77,54 +81,72 @@ impl Lane {
         if reply.status() != StatusCode::OK {
             return Ok(None);
         }
-        let (asks, asked) = mpsc::unbounded_channel();
+        let asked: Arc<Mutex<Asked>> = Arc::default();
+        let mut driver = Driver {
+            asked: asked.clone(),
+            chunk: Bytes::new(),
+            send: Some(send),
+        };
         let replies = reply.into_body();
         spawn(async move {
-            let mut driver = Driver {
-                asked,
-                chunk: BytesMut::new(),
-                send: Some(send),
-                waiting: BTreeMap::new(),
-            };
             if let Err(error) = gather(driver.run(replies)).await {
                 debug!(%error, "a lane broke");
             }
-            driver.end();
         });
-        Ok(Some(Self {
-            asks,
-            numbers: Arc::default(),
-        }))
+        Ok(Some(Self(Arc::new(Asking(asked)))))
     }
 
     /// Sends a request and waits for the reply.
     pub(in super::super) async fn send(&self, request: &Request<Bytes>) -> Told {
-        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
-        let frame = Encoded::request(number, request).map_err(|_| NoReply::TooLong)?;
         let (reply, told) = oneshot::channel();
-        let ask = Ask {
-            number,
-            frame,
-            reply,
+        let driver = {
+            let mut asked = lock(&self.0.0);
+            if asked.closed {
+                return Err(NoReply::Unsent);
+            }
+            let number = asked.next;
+            let put = put_request(&mut asked.outgoing.frames, number, request);
+            put.map_err(|_| NoReply::TooLong)?;
+            asked.next += 1;
+            asked.waiting.insert(number, reply);
+            asked.outgoing.waiting()
         };
-        self.asks.send(ask).map_err(|_| NoReply::Unsent)?;
+        if let Some(driver) = driver {
+            driver.wake();
+        }
         told.await.unwrap_or(Err(NoReply::Broken))
     }
 
     /// Whether it takes no more requests.
     pub(in super::super) fn is_closed(&self) -> bool {
-        self.asks.is_closed()
+        lock(&self.0.0).closed
     }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        let driver = {
+            let mut asked = lock(&self.0);
+            asked.closed = true;
+            asked.outgoing.waiting()
+        };
+        if let Some(driver) = driver {
+            driver.wake();
+        }
+    }
+}
+
+fn lock(asked: &Mutex<Asked>) -> MutexGuard<'_, Asked> {
+    asked.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What moves a lane.
 struct Driver {
-    asked: mpsc::UnboundedReceiver<Ask>,
+    asked: Arc<Mutex<Asked>>,
     /// What is to be sent next.
-    chunk: BytesMut,
+    chunk: Bytes,
     /// Nothing once all has been said.
     send: Option<SendStream<Bytes>>,
-    waiting: BTreeMap<u64, oneshot::Sender<Told>>,
 }
 
 impl Driver {
@@ -146,17 +168,17 @@ impl Driver {
         }
     }
 
-    fn take(&mut self, number: u64, frame: Frame) -> Result<(), &'static str> {
+    fn take(&self, number: u64, frame: Frame) -> Result<(), &'static str> {
         let told = match frame {
             Frame::Reply(reply) => Ok(reply),
             Frame::NoReply => Err(NoReply::Broken),
             Frame::Closing => {
-                self.asked.close();
+                lock(&self.asked).closed = true;
                 return Ok(());
             }
             Frame::Request(_) => return Err("a peer asks where it is asked"),
         };
-        let waiting = self.waiting.remove(&number);
+        let waiting = lock(&self.asked).waiting.remove(&number);
         let waiting = waiting.ok_or("a reply to nobody")?;
         // Who asked may have gone meanwhile.
         drop(waiting.send(told));
@@ -168,26 +190,21 @@ impl Driver {
         let Some(send) = &mut self.send else {
             return Poll::Pending;
         };
-        let mut all = false;
-        while self.chunk.len() < super::SHORT_BYTES_MAX {
-            match self.asked.poll_recv(context) {
-                Poll::Ready(Some(ask)) => {
-                    self.chunk.extend_from_slice(ask.frame.bytes());
-                    self.waiting.insert(ask.number, ask.reply);
-                }
-                Poll::Ready(None) => {
-                    all = true;
-                    break;
-                }
-                Poll::Pending => break,
-            }
-        }
         if self.chunk.is_empty() {
-            if all {
-                send.send_data(Bytes::new(), true)?;
-                self.send = None;
+            let mut asked = lock(&self.asked);
+            match asked.outgoing.poll_take(context) {
+                Poll::Ready(chunk) => {
+                    asked.unsent = asked.next;
+                    self.chunk = chunk;
+                }
+                Poll::Pending if asked.closed => {
+                    drop(asked);
+                    let end = send.send_data(Bytes::new(), true);
+                    self.send = None;
+                    return Poll::Ready(end);
+                }
+                Poll::Pending => return Poll::Pending,
             }
-            return Poll::Pending;
         }
         send.reserve_capacity(self.chunk.len());
         let capacity = match send.capacity() {
@@ -197,21 +214,29 @@ impl Driver {
         };
         if let Some(capacity) = capacity {
             let piece = self.chunk.split_to(capacity?.min(self.chunk.len()));
-            return Poll::Ready(send.send_data(piece.freeze(), false));
+            return Poll::Ready(send.send_data(piece, false));
         }
         // The stream has ended, as the replies will say.
         self.send = None;
         Poll::Pending
     }
+}
 
+impl Drop for Driver {
     /// Nothing comes any more.
-    fn end(&mut self) {
-        self.asked.close();
-        while let Ok(ask) = self.asked.try_recv() {
-            drop(ask.reply.send(Err(NoReply::Unsent)));
-        }
-        for (_, reply) in std::mem::take(&mut self.waiting) {
-            drop(reply.send(Err(NoReply::Broken)));
+    fn drop(&mut self) {
+        let (waiting, unsent) = {
+            let mut asked = lock(&self.asked);
+            asked.closed = true;
+            (std::mem::take(&mut asked.waiting), asked.unsent)
+        };
+        for (number, reply) in waiting {
+            let why = if number < unsent {
+                NoReply::Broken
+            } else {
+                NoReply::Unsent
+            };
+            drop(reply.send(Err(why)));
         }
     }
 }

@@ -67,89 +67,99 @@ impl NoFrame {
     const SHORT: Self = Self("it ends too early");
 }
 
-/// A frame on its way.
-pub(super) struct Encoded(BytesMut);
-
-impl Encoded {
-    pub(super) fn request(number: u64, request: &Request<Bytes>) -> Result<Self, TooLong> {
-        let mut frame = Self::begin(number, REQUEST, request.body().len());
-        frame.text(request.method().as_str().as_bytes())?;
+/// Puts a request behind what is there.
+pub(super) fn put_request(
+    out: &mut BytesMut,
+    number: u64,
+    request: &Request<Bytes>,
+) -> Result<(), TooLong> {
+    put(out, number, REQUEST, |out| {
+        put_text(out, request.method().as_str().as_bytes());
         let target = request.uri().path_and_query();
-        frame.text(target.map_or("/", PathAndQuery::as_str).as_bytes())?;
-        frame.fields(request.headers())?;
-        frame.0.put_slice(request.body());
-        frame.end()
-    }
+        put_text(out, target.map_or("/", PathAndQuery::as_str).as_bytes());
+        put_fields(out, request.headers())?;
+        out.put_slice(request.body());
+        Ok(())
+    })
+}
 
-    pub(super) fn reply(number: u64, reply: &Response<ReplyBody>) -> Result<Self, TooLong> {
-        let (kind, length) = match reply.body() {
-            ReplyBody::Whole(body) => (REPLY, body.len()),
-            ReplyBody::Left(_) => (LEFT, size_of::<u64>()),
-        };
-        let mut frame = Self::begin(number, kind, length);
-        frame.0.put_u16(reply.status().as_u16());
-        frame.fields(reply.headers())?;
+/// Puts a reply behind what is there.
+pub(super) fn put_reply(
+    out: &mut BytesMut,
+    number: u64,
+    reply: &Response<ReplyBody>,
+) -> Result<(), TooLong> {
+    let kind = match reply.body() {
+        ReplyBody::Whole(_) => REPLY,
+        ReplyBody::Left(_) => LEFT,
+    };
+    put(out, number, kind, |out| {
+        out.put_u16(reply.status().as_u16());
+        put_fields(out, reply.headers())?;
         match reply.body() {
-            ReplyBody::Whole(body) => frame.0.put_slice(body),
-            ReplyBody::Left(left) => frame.0.put_u64(*left),
-        }
-        frame.end()
-    }
-
-    pub(super) fn no_reply(number: u64) -> Self {
-        Self::bare(number, NO_REPLY)
-    }
-
-    pub(super) fn closing() -> Self {
-        Self::bare(0, CLOSING)
-    }
-
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.0
-    }
-
-    fn bare(number: u64, kind: u8) -> Self {
-        let frame = Self::begin(number, kind, 0);
-        frame
-            .end()
-            .unwrap_or_else(|TooLong| unreachable!("it is a few bytes long"))
-    }
-
-    fn begin(number: u64, kind: u8, body_bytes: usize) -> Self {
-        // Most heads fit into that.
-        let mut bytes = BytesMut::with_capacity(body_bytes + 500);
-        bytes.put_u32(0);
-        bytes.put_u64(number);
-        bytes.put_u8(kind);
-        Self(bytes)
-    }
-
-    fn text(&mut self, text: &[u8]) -> Result<(), TooLong> {
-        self.0
-            .put_u32(u32::try_from(text.len()).map_err(|_| TooLong)?);
-        self.0.put_slice(text);
-        Ok(())
-    }
-
-    fn fields(&mut self, fields: &HeaderMap) -> Result<(), TooLong> {
-        self.0
-            .put_u16(u16::try_from(fields.len()).map_err(|_| TooLong)?);
-        for (name, value) in fields {
-            self.text(name.as_str().as_bytes())?;
-            self.text(value.as_bytes())?;
+            ReplyBody::Whole(body) => out.put_slice(body),
+            ReplyBody::Left(left) => out.put_u64(*left),
         }
         Ok(())
-    }
+    })
+}
 
-    fn end(mut self) -> Result<Self, TooLong> {
-        let length = self.0.len() - LENGTH_BYTES;
-        if length > FRAME_BYTES_MAX {
-            return Err(TooLong);
+/// Says that a request will have no reply.
+pub(super) fn put_no_reply(out: &mut BytesMut, number: u64) {
+    put_bare(out, number, NO_REPLY);
+}
+
+/// Says that no more requests are wanted.
+pub(super) fn put_closing(out: &mut BytesMut) {
+    put_bare(out, 0, CLOSING);
+}
+
+fn put_bare(out: &mut BytesMut, number: u64, kind: u8) {
+    let fits = put(out, number, kind, |_| Ok(()));
+    fits.expect("a few bytes are not too long");
+}
+
+/// Puts a frame behind what is there, or nothing if it is too long.
+fn put(
+    out: &mut BytesMut,
+    number: u64,
+    kind: u8,
+    rest: impl FnOnce(&mut BytesMut) -> Result<(), TooLong>,
+) -> Result<(), TooLong> {
+    let start = out.len();
+    out.put_u32(0);
+    out.put_u64(number);
+    out.put_u8(kind);
+    let length = rest(out).and_then(|()| {
+        let length = out.len() - start - LENGTH_BYTES;
+        let fits = length <= FRAME_BYTES_MAX;
+        u32::try_from(length).ok().filter(|_| fits).ok_or(TooLong)
+    });
+    match length {
+        Ok(length) => {
+            out[start..start + LENGTH_BYTES].copy_from_slice(&length.to_be_bytes());
+            Ok(())
         }
-        let length = u32::try_from(length).map_err(|_| TooLong)?;
-        self.0[..LENGTH_BYTES].copy_from_slice(&length.to_be_bytes());
-        Ok(self)
+        Err(too_long) => {
+            out.truncate(start);
+            Err(too_long)
+        }
     }
+}
+
+/// The frame of a text whose length is no `u32` is refused for that length.
+fn put_text(out: &mut BytesMut, text: &[u8]) {
+    out.put_u32(u32::try_from(text.len()).unwrap_or(u32::MAX));
+    out.put_slice(text);
+}
+
+fn put_fields(out: &mut BytesMut, fields: &HeaderMap) -> Result<(), TooLong> {
+    out.put_u16(u16::try_from(fields.len()).map_err(|_| TooLong)?);
+    for (name, value) in fields {
+        put_text(out, name.as_str().as_bytes());
+        put_text(out, value.as_bytes());
+    }
+    Ok(())
 }
 
 /// Takes frames out of what comes, in whatever pieces.
@@ -249,17 +259,23 @@ fn text(bytes: &mut Bytes) -> Result<Bytes, NoFrame> {
 pub(crate) fn again(bytes: &[u8]) -> Result<Vec<u8>, String> {
     let mut decoder = Decoder::default();
     decoder.push(bytes);
-    let mut again = Vec::new();
+    let mut again = BytesMut::new();
     while let Some((number, frame)) = decoder.next().map_err(|error| error.to_string())? {
-        let encoded = match frame {
-            Frame::Request(request) => Encoded::request(number, &request),
-            Frame::Reply(reply) => Encoded::reply(number, &reply),
-            Frame::NoReply => Ok(Encoded::no_reply(number)),
-            Frame::Closing => Ok(Encoded::closing()),
+        let fits = match frame {
+            Frame::Request(request) => put_request(&mut again, number, &request),
+            Frame::Reply(reply) => put_reply(&mut again, number, &reply),
+            Frame::NoReply => {
+                put_no_reply(&mut again, number);
+                Ok(())
+            }
+            Frame::Closing => {
+                put_closing(&mut again);
+                Ok(())
+            }
         };
-        again.extend_from_slice(encoded.map_err(|error| error.to_string())?.bytes());
+        fits.map_err(|error| error.to_string())?;
     }
-    Ok(again)
+    Ok(again.to_vec())
 }
 
 #[cfg(test)]
@@ -280,19 +296,15 @@ mod tests {
         reply.body(body).expect("a reply")
     }
 
-    fn all() -> Vec<u8> {
+    fn all() -> BytesMut {
+        let mut all = BytesMut::new();
         let whole = reply(ReplyBody::Whole(Bytes::from_static(b"tea")));
-        let frames = [
-            Encoded::request(1, &request()).expect("it is short"),
-            Encoded::reply(u64::MAX, &whole).expect("it is short"),
-            Encoded::reply(2, &reply(ReplyBody::Left(7))).expect("it is short"),
-            Encoded::no_reply(3),
-            Encoded::closing(),
-        ];
-        frames
-            .iter()
-            .flat_map(|frame| frame.bytes().to_vec())
-            .collect()
+        put_request(&mut all, 1, &request()).expect("it is short");
+        put_reply(&mut all, u64::MAX, &whole).expect("it is short");
+        put_reply(&mut all, 2, &reply(ReplyBody::Left(7))).expect("it is short");
+        put_no_reply(&mut all, 3);
+        put_closing(&mut all);
+        all
     }
 
     /// A frame as it is read, in words.
@@ -340,10 +352,14 @@ mod tests {
 
     /// What is decoded of a frame with this kind and rest.
     fn decoded(kind: u8, rest: &[u8]) -> Result<Option<(u64, Frame)>, NoFrame> {
-        let mut frame = Encoded::begin(0, kind, 0);
-        frame.0.put_slice(rest);
+        let mut frame = BytesMut::new();
+        let fits = put(&mut frame, 0, kind, |out| {
+            out.put_slice(rest);
+            Ok(())
+        });
+        fits.expect("it is short");
         let mut decoder = Decoder::default();
-        decoder.push(frame.end().expect("it is short").bytes());
+        decoder.push(&frame);
         decoder.next()
     }
 
@@ -411,6 +427,9 @@ mod tests {
     #[test]
     fn what_is_too_long_is_not_begun() {
         let long = Request::new(Bytes::from(vec![0; FRAME_BYTES_MAX]));
-        assert_eq!(Encoded::request(1, &long).err(), Some(TooLong));
+        let mut out = all();
+        let before = out.clone();
+        assert_eq!(put_request(&mut out, 1, &long), Err(TooLong));
+        assert_eq!(out, before);
     }
 }

@@ -5,7 +5,7 @@ use std::{
     convert::Infallible,
     pin::Pin,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     task::{Context, Poll},
@@ -14,7 +14,7 @@ use std::{
 
 use axum::{
     Router,
-    body::{Body, HttpBody as _},
+    body::{Body, HttpBody},
     extract::Path,
     http::{Request, StatusCode},
     response::{IntoResponse as _, Response},
@@ -23,13 +23,14 @@ use axum::{
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use hyper::body::Frame as BodyFrame;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tower::Service as _;
 use tracing::debug;
 
 use super::{
     PATH, SHORT_BYTES_MAX,
-    frame::{Decoder, Encoded, Frame, NoFrame, ReplyBody},
+    frame::{Decoder, Frame, NoFrame, ReplyBody, put_closing, put_no_reply, put_reply},
+    outgoing::Outgoing,
 };
 use crate::{
     ambient::{select, spawn},
@@ -47,7 +48,11 @@ pub(crate) fn router(router: Router, stopped: watch::Receiver<bool>) -> Router {
     let left = Arc::new(Left::default());
     let fetched = left.clone();
     let open = move |request: Request<Body>| {
-        let (replies, body) = mpsc::unbounded_channel();
+        let replies = Sink::default();
+        let body = Body::new(Replies {
+            sent: replies.0.clone(),
+            was_woken: false,
+        });
         let (head, requests) = request.into_parts();
         let caller = head.extensions.get().copied();
         let lane = Lane {
@@ -58,10 +63,6 @@ pub(crate) fn router(router: Router, stopped: watch::Receiver<bool>) -> Router {
             replies,
         };
         spawn(lane.run(requests, stopped.clone()));
-        let body = Body::new(Replies {
-            frames: body,
-            was_woken: false,
-        });
         async move { Response::new(body) }
     };
     let fetch = move |Path(number): Path<u64>| {
@@ -82,7 +83,7 @@ struct Lane {
     caller: Caller,
     left: Arc<Left>,
     slots: Arc<Semaphore>,
-    replies: mpsc::UnboundedSender<Encoded>,
+    replies: Sink,
 }
 
 impl Lane {
@@ -95,7 +96,7 @@ impl Lane {
                 data = requests.frame() => data,
                 () = async { drop(stopped.wait_for(|stopped| *stopped).await) }, if !closing => {
                     closing = true;
-                    drop(self.replies.send(Encoded::closing()));
+                    self.replies.put(put_closing);
                     continue;
                 }
             };
@@ -118,7 +119,8 @@ impl Lane {
             let slot = self.slots.clone().acquire_owned().await;
             let answering = Answering {
                 number,
-                replies: Some(self.replies.clone()),
+                replies: self.replies.clone(),
+                is_told: false,
                 _slot: slot.expect("nobody closes it"),
             };
             let mut request = request.map(Body::from);
@@ -132,7 +134,8 @@ impl Lane {
 /// A request that is being answered. Whatever becomes of it, who asked is told.
 struct Answering {
     number: u64,
-    replies: Option<mpsc::UnboundedSender<Encoded>>,
+    replies: Sink,
+    is_told: bool,
     _slot: OwnedSemaphorePermit,
 }
 
@@ -154,23 +157,73 @@ impl Answering {
             ReplyBody::Left(left.leave(body))
         };
         let reply = Response::from_parts(head, body);
-        if let Ok(frame) = Encoded::reply(self.number, &reply) {
-            self.tell(frame);
-        }
-    }
-
-    fn tell(&mut self, frame: Encoded) {
-        if let Some(replies) = self.replies.take() {
-            // If nobody hears it, the connection is gone.
-            drop(replies.send(frame));
-        }
+        let number = self.number;
+        let fits = self.replies.put(|out| put_reply(out, number, &reply));
+        self.is_told = fits.is_ok();
     }
 }
 
 impl Drop for Answering {
     fn drop(&mut self) {
-        self.tell(Encoded::no_reply(self.number));
+        if !self.is_told {
+            self.replies.put(|out| put_no_reply(out, self.number));
+        }
     }
+}
+
+/// Where the replies of a lane go. Whoever has one may still say something.
+struct Sink(Arc<Mutex<Sent>>);
+
+struct Sent {
+    outgoing: Outgoing,
+    /// As many as there are.
+    sinks: usize,
+}
+
+impl Sink {
+    fn put<R>(&self, put: impl FnOnce(&mut BytesMut) -> R) -> R {
+        let (result, taker) = {
+            let mut sent = lock(&self.0);
+            let result = put(&mut sent.outgoing.frames);
+            (result, sent.outgoing.waiting())
+        };
+        if let Some(taker) = taker {
+            taker.wake();
+        }
+        result
+    }
+}
+
+impl Default for Sink {
+    fn default() -> Self {
+        let outgoing = Outgoing::default();
+        Self(Arc::new(Mutex::new(Sent { outgoing, sinks: 1 })))
+    }
+}
+
+impl Clone for Sink {
+    fn clone(&self) -> Self {
+        lock(&self.0).sinks += 1;
+        Self(self.0.clone())
+    }
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        let taker = {
+            let mut sent = lock(&self.0);
+            sent.sinks -= 1;
+            let taker = (sent.sinks == 0).then(|| sent.outgoing.waiting());
+            taker.flatten()
+        };
+        if let Some(taker) = taker {
+            taker.wake();
+        }
+    }
+}
+
+fn lock(sent: &Mutex<Sent>) -> MutexGuard<'_, Sent> {
+    sent.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Long replies until they are fetched.
@@ -195,18 +248,18 @@ impl Left {
         self.bodies().remove(&number)
     }
 
-    fn bodies(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, Body>> {
+    fn bodies(&self) -> MutexGuard<'_, BTreeMap<u64, Body>> {
         self.bodies.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The replies of a lane. It ends when all is answered that was asked, and nothing more will be.
 struct Replies {
-    frames: mpsc::UnboundedReceiver<Encoded>,
+    sent: Arc<Mutex<Sent>>,
     was_woken: bool,
 }
 
-impl axum::body::HttpBody for Replies {
+impl HttpBody for Replies {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -220,19 +273,12 @@ impl axum::body::HttpBody for Replies {
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
-        let mut chunk = BytesMut::new();
-        loop {
-            match self.frames.poll_recv(context) {
-                Poll::Ready(Some(frame)) => chunk.extend_from_slice(frame.bytes()),
-                Poll::Ready(None) if chunk.is_empty() => return Poll::Ready(None),
-                Poll::Pending if chunk.is_empty() => return Poll::Pending,
-                Poll::Ready(None) | Poll::Pending => break,
-            }
-            if chunk.len() >= SHORT_BYTES_MAX {
-                break;
-            }
+        let mut sent = lock(&self.sent);
+        match sent.outgoing.poll_take(context) {
+            Poll::Ready(chunk) => Poll::Ready(Some(Ok(BodyFrame::data(chunk)))),
+            Poll::Pending if sent.sinks == 0 => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
         }
-        Poll::Ready(Some(Ok(BodyFrame::data(chunk.freeze()))))
     }
 }
 
