@@ -425,6 +425,13 @@ async fn photos_and_the_key_of_the_staff() {
     );
 }
 
+/// All checks, but one of them not everywhere: visits stay when their owner is deleted, and a collection in which nothing is has an empty page.
+const SCHEMATHESIS: &str = r#"
+[[operations]]
+include-path-regex = "^/owners/[^/]+/visits"
+checks.use_after_free.enabled = false
+"#;
+
 /// A tester that makes requests of the document: nothing may answer 5xx, or otherwise than the document says.
 #[tokio::test]
 async fn schemathesis_finds_nothing() {
@@ -451,6 +458,7 @@ async fn schemathesis_finds_nothing() {
         );
         assert!(installed.status.success(), "{installed:?}");
     }
+    fs::write(tools.join("schemathesis.toml"), SCHEMATHESIS).expect("there is room");
     let running = petstore().start().await;
     let report = running.client().base().to_owned();
     let output = run(
@@ -469,8 +477,6 @@ async fn schemathesis_finds_nothing() {
             // With more of them its threads trip over one another.
             "--workers",
             "1",
-            "--checks",
-            "all",
             // A cursor that no page had, a key that is not that of the path: a schema can't say so.
             "--exclude-checks",
             "positive_data_acceptance",
@@ -481,4 +487,5 @@ async fn schemathesis_finds_nothing() {
         + &String::from_utf8_lossy(&output.stderr);
     fs::write(repository().join("target/schemathesis.txt"), &text).expect("there is room");
     assert!(output.status.success(), "{text}");
+    assert!(text.contains("schemathesis.toml"), "{text}");
 }
