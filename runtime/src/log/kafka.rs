@@ -249,7 +249,9 @@ impl Kafka {
             brokers, settings, ..
         } = &self.options;
         let fresh = Reader::start(&settings::consumer(settings, brokers))?;
-        info!("a partition has become shorter: all is read by new clients");
+        info!(
+            "a partition has become shorter, or was unknown for long: all is read by new clients"
+        );
         self.reader.store(fresh.clone());
         Ok(fresh)
     }

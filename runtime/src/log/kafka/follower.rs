@@ -67,7 +67,7 @@ pub(super) struct Follower {
     closed: Arc<AtomicBool>,
     /// As far as leaders have said that the partition reaches.
     reached: AtomicU64,
-    /// A partition has become shorter: nobody goes on with these clients.
+    /// A partition has become shorter, or was unknown for too long: nobody goes on with these clients.
     outdated: Arc<AtomicBool>,
     state: Arc<Mutex<State>>,
 }
@@ -518,6 +518,8 @@ impl Follower {
             )
         );
         if unknown && now.duration_since(trouble.since) > UNKNOWN_TOPIC {
+            // A client that asked while the partition had no leader may go on saying so for as long as it lives (librdkafka 2.12).
+            self.outdated.store(true, Ordering::Release);
             return fail(error);
         }
         if trouble
