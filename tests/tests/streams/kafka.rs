@@ -10,6 +10,7 @@ use rdkafka::{
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
     client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer as _},
+    error::RDKafkaErrorCode,
     message::{BorrowedMessage, Headers as _},
     producer::{FutureProducer, FutureRecord},
 };
@@ -90,21 +91,36 @@ impl Strangers {
         key: &str,
         value: impl AsRef<[u8]>,
     ) {
-        let record = FutureRecord::to(topic)
-            .partition(partition)
-            .key(key)
-            .payload(value.as_ref());
-        let sent = self.producer.send(record, PATIENCE).await;
-        sent.expect("the broker takes it");
+        self.put(topic, partition, key, Some(value.as_ref())).await;
     }
 
     /// A record without a value.
     pub(super) async fn delete(&self, topic: &str, partition: usize, key: &str) {
         let partition = i32::try_from(partition).expect("a few");
-        let record: FutureRecord<'_, str, [u8]> = FutureRecord::to(topic);
-        let record = record.partition(partition).key(key);
-        let sent = self.producer.send(record, PATIENCE).await;
-        sent.expect("the broker takes it");
+        self.put(topic, partition, key, None).await;
+    }
+
+    async fn put(&self, topic: &str, partition: i32, key: &str, value: Option<&[u8]>) {
+        until("the broker takes it", async || {
+            let record = FutureRecord::to(topic).partition(partition).key(key);
+            let sent = self.producer.send(
+                FutureRecord {
+                    payload: value,
+                    ..record
+                },
+                PATIENCE,
+            );
+            match sent.await {
+                Ok(_) => Some(()),
+                // Of a topic that was just made, the client may not know all partitions yet.
+                Err((error, _)) => {
+                    let code = error.rdkafka_error_code();
+                    assert_eq!(code, Some(RDKafkaErrorCode::UnknownPartition), "{error}");
+                    None
+                }
+            }
+        })
+        .await;
     }
 
     /// Removes a topic, and waits until it is gone.
