@@ -49,6 +49,10 @@ const NOT_PASSED_ON: [HeaderName; 12] = [
     SECRET,
 ];
 
+/// A head of a request between nodes is at most this long, with all that HTTP/2 counts. Whatever a node takes of its clients fits (`--header-bytes-max`, `--header-count-max`), with what
+/// nodes say of it besides.
+pub(crate) const HEAD_BYTES_MAX: u32 = 2 << 20;
+
 /// The time that is left is said in steps of this. Most requests have the same then, for which HTTP/2 sends one byte.
 const TIME_LEFT_STEP_MS: u64 = 10;
 
@@ -95,12 +99,7 @@ impl Peers {
     ) -> Result<Response, Unanswered> {
         let target = parts.uri.path_and_query().cloned();
         let target = target.unwrap_or_else(|| PathAndQuery::from_static("/"));
-        let mut headers = HeaderMap::with_capacity(parts.headers.len() + 4);
-        for (name, value) in &parts.headers {
-            if !NOT_PASSED_ON.contains(name) {
-                headers.append(name, value.clone());
-            }
-        }
+        let headers = passed_on(&parts.headers);
         self.send(peer, parts.method.clone(), target, headers, body, envelope)
             .await
     }
@@ -173,6 +172,9 @@ impl Peers {
                     }
                 },
                 Failure::Broken(_) => Unanswered::Unknown,
+                Failure::TooLong => {
+                    Unanswered::Refused(Problem::header_too_large(failure.to_string()))
+                }
             }
         })?;
         if response.headers().contains_key(MOVED) {
@@ -182,6 +184,18 @@ impl Peers {
     }
 }
 
+/// What another node gets of a client's headers.
+fn passed_on(headers: &HeaderMap) -> HeaderMap {
+    // With room for what nodes say besides.
+    let mut passed_on = HeaderMap::with_capacity(headers.len() + 4);
+    for (name, value) in headers {
+        if !NOT_PASSED_ON.contains(name) {
+            passed_on.append(name, value.clone());
+        }
+    }
+    passed_on
+}
+
 /// What a node answers that is not the owner, to a node that believed so.
 pub(crate) fn moved() -> Response {
     let mut response = StatusCode::MISDIRECTED_REQUEST.into_response();
@@ -189,4 +203,35 @@ pub(crate) fn moved() -> Response {
         .headers_mut()
         .insert(MOVED, HeaderValue::from_static("?1"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_only_nodes_may_say_is_not_passed_on() {
+        let mut headers = HeaderMap::new();
+        for name in &NOT_PASSED_ON {
+            headers.append(name, HeaderValue::from_static("x"));
+        }
+        assert!(passed_on(&headers).is_empty());
+        for name in [
+            "memgen-caller",
+            "memgen-time-left-ms",
+            "memgen-request",
+            "memgen-peer-secret",
+            "host",
+            "connection",
+        ] {
+            assert!(headers.contains_key(name), "{name}");
+        }
+        headers.append("x-twice", HeaderValue::from_static("one"));
+        headers.append("x-twice", HeaderValue::from_static("two"));
+        headers.append("idempotency-key", HeaderValue::from_static("k"));
+        let passed_on = passed_on(&headers);
+        assert_eq!(passed_on.len(), 3);
+        let twice: Vec<_> = passed_on.get_all("x-twice").iter().collect();
+        assert_eq!(twice, ["one", "two"]);
+    }
 }

@@ -1,6 +1,10 @@
 //! Connections that do at once what all that is ready asks of them.
 
-use std::{future::poll_fn, pin::pin, task::Poll};
+use std::{
+    future::poll_fn,
+    pin::pin,
+    task::{Context, Poll, ready},
+};
 
 /// Runs a connection that many tasks share. Whenever it is woken, it lets the tasks that are ready to run at this moment go first.
 ///
@@ -8,17 +12,31 @@ use std::{future::poll_fn, pin::pin, task::Poll};
 /// looked at. No clock is involved: a lone request goes through at once.
 pub(crate) async fn gather<F: Future>(connection: F) -> F::Output {
     let mut connection = pin!(connection);
-    let mut waited = false;
+    let mut turn = Turn::default();
     poll_fn(move |context| {
-        waited = !waited;
-        if waited {
+        ready!(turn.poll(context));
+        connection.as_mut().poll(context)
+    })
+    .await
+}
+
+/// Whose turn it is when something is woken.
+#[derive(Default)]
+pub(crate) struct Turn {
+    waited: bool,
+}
+
+impl Turn {
+    /// Ready when those that were ready before have gone.
+    pub(crate) fn poll(&mut self, context: &Context<'_>) -> Poll<()> {
+        self.waited = !self.waited;
+        if self.waited {
             // A task that wakes itself is put behind all that are ready.
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
-        connection.as_mut().poll(context)
-    })
-    .await
+        Poll::Ready(())
+    }
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ use crate::{
     ambient::{Executor, select, spawn},
     call::Caller,
     config::Limits,
+    forward::HEAD_BYTES_MAX,
     gather::gather,
     metrics::Metrics,
     network::{Listening, Stream},
@@ -182,6 +183,7 @@ fn http2(
     hyper::server::conn::http2::Builder::new(Executor)
         .timer(TokioTimer::new())
         .max_concurrent_streams(streams_max)
+        .max_header_list_size(HEAD_BYTES_MAX)
         // Whoever passes the answer on dates it.
         .auto_date_header(false)
         .serve_connection(

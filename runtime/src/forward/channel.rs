@@ -35,7 +35,10 @@ use hyper::body::{Frame, SizeHint};
 use tokio::time::timeout;
 use tracing::debug;
 
-use super::lane::{Lane, NoReply, ReplyBody, SHORT_BYTES_MAX, left_path};
+use super::{
+    HEAD_BYTES_MAX,
+    lane::{Lane, NoReply, ReplyBody, SHORT_BYTES_MAX, left_path},
+};
 use crate::{
     ambient::{select, spawn},
     gather::gather,
@@ -81,6 +84,9 @@ pub(super) enum Failure {
     /// Nobody knows what the peer did.
     #[error("the connection broke: {0}")]
     Broken(Box<dyn Error + Send + Sync>),
+    /// Nothing was sent, since no node would take it.
+    #[error("a request for another node has a head of at most {HEAD_BYTES_MAX} bytes")]
+    TooLong,
 }
 
 impl Failure {
@@ -139,12 +145,15 @@ impl Channels {
         {
             match lane.send(&request).await {
                 Ok(reply) => return self.whole(channel.requests, reply).await,
-                Err(NoReply::TooLong) => {}
+                Err(NoReply::TooLong) => return Err(Failure::TooLong),
                 Err(NoReply::Unsent) => return Err(Failure::unsent("its lane is closed")),
                 Err(NoReply::Broken) => return Err(Failure::Broken("its lane broke".into())),
             }
         }
         self.secret.show(request.headers_mut());
+        if head_bytes(&request) > HEAD_BYTES_MAX as usize {
+            return Err(Failure::TooLong);
+        }
         let (head, body) = request.into_parts();
         let head = Request::from_parts(head, ());
         let all = body.is_empty();
@@ -256,6 +265,16 @@ impl Channel {
     fn is_over(&self) -> bool {
         self.over.load(Ordering::Relaxed) || self.lane.as_ref().is_some_and(Lane::is_closed)
     }
+}
+
+/// The length of the head as HTTP/2 counts it (RFC 9113, section 6.5.2), without what is the same for all.
+fn head_bytes(request: &Request<Bytes>) -> usize {
+    const FIELD_BYTES: usize = 32;
+    let target = request.uri().path_and_query();
+    let target = target.map_or(0, |target| target.as_str().len());
+    let fields = request.headers().iter();
+    let fields = fields.map(|(name, value)| name.as_str().len() + value.len() + FIELD_BYTES);
+    target + fields.sum::<usize>()
 }
 
 /// A reply with all of its body, if that is short.

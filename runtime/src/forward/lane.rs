@@ -8,7 +8,6 @@
 
 mod client;
 mod frame;
-mod outgoing;
 mod server;
 
 use axum::http::{Method, Request, Uri, uri::PathAndQuery};

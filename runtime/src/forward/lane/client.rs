@@ -13,7 +13,8 @@ use axum::{
     http::{Request, StatusCode},
     response::Response,
 };
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use futures_util::task::AtomicWaker;
 use h2::{RecvStream, SendStream, client::SendRequest};
 use tokio::sync::oneshot;
 use tracing::debug;
@@ -21,7 +22,6 @@ use tracing::debug;
 use super::{
     frame::{Decoder, Frame, ReplyBody, put_request},
     opening,
-    outgoing::Outgoing,
 };
 use crate::{
     ambient::{select, spawn},
@@ -47,12 +47,21 @@ type Told = Result<Response<ReplyBody>, NoReply>;
 pub(in super::super) struct Lane(Arc<Asking>);
 
 /// Whoever has a lane.
-struct Asking(Arc<Mutex<Asked>>);
+struct Asking(Arc<Shared>);
+
+/// What those who ask and the driver have in common.
+#[derive(Default)]
+struct Shared {
+    asked: Mutex<Asked>,
+    /// Woken when there is something to send, or to end.
+    driver: AtomicWaker,
+}
 
 /// What was asked, and is not answered yet.
 #[derive(Default)]
 struct Asked {
-    outgoing: Outgoing,
+    /// What is to be sent next.
+    frames: BytesMut,
     waiting: BTreeMap<u64, oneshot::Sender<Told>>,
     /// The number of the next request.
     next: u64,
@@ -81,9 +90,9 @@ impl Lane {
         if reply.status() != StatusCode::OK {
             return Ok(None);
         }
-        let asked: Arc<Mutex<Asked>> = Arc::default();
+        let shared: Arc<Shared> = Arc::default();
         let mut driver = Driver {
-            asked: asked.clone(),
+            shared: shared.clone(),
             chunk: Bytes::new(),
             send: Some(send),
         };
@@ -93,57 +102,52 @@ impl Lane {
                 debug!(%error, "a lane broke");
             }
         });
-        Ok(Some(Self(Arc::new(Asking(asked)))))
+        Ok(Some(Self(Arc::new(Asking(shared)))))
     }
 
     /// Sends a request and waits for the reply.
     pub(in super::super) async fn send(&self, request: &Request<Bytes>) -> Told {
         let (reply, told) = oneshot::channel();
-        let driver = {
-            let mut asked = lock(&self.0.0);
+        let shared = &self.0.0;
+        {
+            let mut asked = shared.asked();
             if asked.closed {
                 return Err(NoReply::Unsent);
             }
             let number = asked.next;
-            let put = put_request(&mut asked.outgoing.frames, number, request);
+            let put = put_request(&mut asked.frames, number, request);
             put.map_err(|_| NoReply::TooLong)?;
             asked.next += 1;
             asked.waiting.insert(number, reply);
-            asked.outgoing.waiting()
-        };
-        if let Some(driver) = driver {
-            driver.wake();
         }
+        // Best when nobody is kept from it meanwhile.
+        shared.driver.wake();
         told.await.unwrap_or(Err(NoReply::Broken))
     }
 
     /// Whether it takes no more requests.
     pub(in super::super) fn is_closed(&self) -> bool {
-        lock(&self.0.0).closed
+        self.0.0.asked().closed
     }
 }
 
 impl Drop for Asking {
     fn drop(&mut self) {
-        let driver = {
-            let mut asked = lock(&self.0);
-            asked.closed = true;
-            asked.outgoing.waiting()
-        };
-        if let Some(driver) = driver {
-            driver.wake();
-        }
+        self.0.asked().closed = true;
+        self.0.driver.wake();
     }
 }
 
-fn lock(asked: &Mutex<Asked>) -> MutexGuard<'_, Asked> {
-    asked.lock().unwrap_or_else(PoisonError::into_inner)
+impl Shared {
+    fn asked(&self) -> MutexGuard<'_, Asked> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What moves a lane.
 struct Driver {
-    asked: Arc<Mutex<Asked>>,
-    /// What is to be sent next.
+    shared: Arc<Shared>,
+    /// What is being sent.
     chunk: Bytes,
     /// Nothing once all has been said.
     send: Option<SendStream<Bytes>>,
@@ -173,12 +177,12 @@ impl Driver {
             Frame::Reply(reply) => Ok(reply),
             Frame::NoReply => Err(NoReply::Broken),
             Frame::Closing => {
-                lock(&self.asked).closed = true;
+                self.shared.asked().closed = true;
                 return Ok(());
             }
             Frame::Request(_) => return Err("a peer asks where it is asked"),
         };
-        let waiting = lock(&self.asked).waiting.remove(&number);
+        let waiting = self.shared.asked().waiting.remove(&number);
         let waiting = waiting.ok_or("a reply to nobody")?;
         // Who asked may have gone meanwhile.
         drop(waiting.send(told));
@@ -191,19 +195,18 @@ impl Driver {
             return Poll::Pending;
         };
         if self.chunk.is_empty() {
-            let mut asked = lock(&self.asked);
-            match asked.outgoing.poll_take(context) {
-                Poll::Ready(chunk) => {
-                    asked.unsent = asked.next;
-                    self.chunk = chunk;
-                }
-                Poll::Pending if asked.closed => {
-                    drop(asked);
-                    let end = send.send_data(Bytes::new(), true);
-                    self.send = None;
-                    return Poll::Ready(end);
-                }
-                Poll::Pending => return Poll::Pending,
+            self.shared.driver.register(context.waker());
+            let mut asked = self.shared.asked();
+            if !asked.frames.is_empty() {
+                asked.unsent = asked.next;
+                self.chunk = asked.frames.split().freeze();
+            } else if asked.closed {
+                drop(asked);
+                let end = send.send_data(Bytes::new(), true);
+                self.send = None;
+                return Poll::Ready(end);
+            } else {
+                return Poll::Pending;
             }
         }
         send.reserve_capacity(self.chunk.len());
@@ -226,7 +229,7 @@ impl Drop for Driver {
     /// Nothing comes any more.
     fn drop(&mut self) {
         let (waiting, unsent) = {
-            let mut asked = lock(&self.asked);
+            let mut asked = self.shared.asked();
             asked.closed = true;
             (std::mem::take(&mut asked.waiting), asked.unsent)
         };

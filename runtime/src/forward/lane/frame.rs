@@ -17,8 +17,10 @@ use axum::http::{
 };
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 
-/// A frame is at most this long: a short body, and all fields that there may be.
-pub(super) const FRAME_BYTES_MAX: usize = 1 << 20;
+use super::{super::HEAD_BYTES_MAX, SHORT_BYTES_MAX};
+
+/// A frame is at most this long: a short body, and all of a head that there may be.
+pub(super) const FRAME_BYTES_MAX: usize = HEAD_BYTES_MAX as usize + SHORT_BYTES_MAX;
 
 /// Hardly any request has more fields.
 const FIELDS_USUALLY: usize = 24;
@@ -417,7 +419,8 @@ mod tests {
             assert_eq!(error, NoFrame(why), "{kind} {rest:?}");
         }
         let mut decoder = Decoder::default();
-        decoder.push(&(1_u32 << 20 | 1).to_be_bytes());
+        let length = u32::try_from(FRAME_BYTES_MAX + 1).expect("it is short");
+        decoder.push(&length.to_be_bytes());
         assert_eq!(
             decoder.next().expect_err("too long"),
             NoFrame("it is too long")

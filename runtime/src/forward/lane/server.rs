@@ -8,7 +8,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -21,6 +21,7 @@ use axum::{
     routing::{get, post},
 };
 use bytes::{Bytes, BytesMut};
+use futures_util::task::AtomicWaker;
 use http_body_util::BodyExt as _;
 use hyper::body::Frame as BodyFrame;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -30,11 +31,11 @@ use tracing::debug;
 use super::{
     PATH, SHORT_BYTES_MAX,
     frame::{Decoder, Frame, NoFrame, ReplyBody, put_closing, put_no_reply, put_reply},
-    outgoing::Outgoing,
 };
 use crate::{
     ambient::{select, spawn},
     call::Caller,
+    gather::Turn,
 };
 
 /// Requests of a lane at a time. Further ones wait at whoever asks.
@@ -50,8 +51,8 @@ pub(crate) fn router(router: Router, stopped: watch::Receiver<bool>) -> Router {
     let open = move |request: Request<Body>| {
         let replies = Sink::default();
         let body = Body::new(Replies {
-            sent: replies.0.clone(),
-            was_woken: false,
+            shared: replies.0.0.clone(),
+            turn: Turn::default(),
         });
         let (head, requests) = request.into_parts();
         let caller = head.extensions.get().copied();
@@ -171,59 +172,51 @@ impl Drop for Answering {
     }
 }
 
-/// Where the replies of a lane go. Whoever has one may still say something.
-struct Sink(Arc<Mutex<Sent>>);
+/// Where the replies of a lane go. Clones are the same; when the last one is dropped the lane ends.
+#[derive(Clone, Default)]
+struct Sink(Arc<Telling>);
 
-struct Sent {
-    outgoing: Outgoing,
-    /// As many as there are.
-    sinks: usize,
+/// Whoever may still say something.
+#[derive(Default)]
+struct Telling(Arc<Shared>);
+
+/// What those who answer and the connection have in common.
+#[derive(Default)]
+struct Shared {
+    told: Mutex<Told>,
+    /// Woken when there is something to send, or to end.
+    connection: AtomicWaker,
+}
+
+#[derive(Default)]
+struct Told {
+    /// What is to be sent next.
+    frames: BytesMut,
+    /// Nothing comes behind it.
+    closed: bool,
+}
+
+impl Shared {
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Sink {
     fn put<R>(&self, put: impl FnOnce(&mut BytesMut) -> R) -> R {
-        let (result, taker) = {
-            let mut sent = lock(&self.0);
-            let result = put(&mut sent.outgoing.frames);
-            (result, sent.outgoing.waiting())
-        };
-        if let Some(taker) = taker {
-            taker.wake();
-        }
+        let shared = &self.0.0;
+        let result = put(&mut shared.told().frames);
+        // Best when nobody is kept from it meanwhile.
+        shared.connection.wake();
         result
     }
 }
 
-impl Default for Sink {
-    fn default() -> Self {
-        let outgoing = Outgoing::default();
-        Self(Arc::new(Mutex::new(Sent { outgoing, sinks: 1 })))
-    }
-}
-
-impl Clone for Sink {
-    fn clone(&self) -> Self {
-        lock(&self.0).sinks += 1;
-        Self(self.0.clone())
-    }
-}
-
-impl Drop for Sink {
+impl Drop for Telling {
     fn drop(&mut self) {
-        let taker = {
-            let mut sent = lock(&self.0);
-            sent.sinks -= 1;
-            let taker = (sent.sinks == 0).then(|| sent.outgoing.waiting());
-            taker.flatten()
-        };
-        if let Some(taker) = taker {
-            taker.wake();
-        }
+        self.0.told().closed = true;
+        self.0.connection.wake();
     }
-}
-
-fn lock(sent: &Mutex<Sent>) -> MutexGuard<'_, Sent> {
-    sent.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Long replies until they are fetched.
@@ -255,8 +248,8 @@ impl Left {
 
 /// The replies of a lane. It ends when all is answered that was asked, and nothing more will be.
 struct Replies {
-    sent: Arc<Mutex<Sent>>,
-    was_woken: bool,
+    shared: Arc<Shared>,
+    turn: Turn,
 }
 
 impl HttpBody for Replies {
@@ -268,17 +261,16 @@ impl HttpBody for Replies {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<BodyFrame<Bytes>, Infallible>>> {
         // As in `gather`: those that are ready to answer do so first.
-        self.was_woken = !self.was_woken;
-        if self.was_woken {
-            context.waker().wake_by_ref();
-            return Poll::Pending;
+        ready!(self.turn.poll(context));
+        self.shared.connection.register(context.waker());
+        let mut told = self.shared.told();
+        if !told.frames.is_empty() {
+            return Poll::Ready(Some(Ok(BodyFrame::data(told.frames.split().freeze()))));
         }
-        let mut sent = lock(&self.sent);
-        match sent.outgoing.poll_take(context) {
-            Poll::Ready(chunk) => Poll::Ready(Some(Ok(BodyFrame::data(chunk)))),
-            Poll::Pending if sent.sinks == 0 => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
+        if told.closed {
+            return Poll::Ready(None);
         }
+        Poll::Pending
     }
 }
 

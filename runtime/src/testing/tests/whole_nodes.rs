@@ -167,6 +167,31 @@ fn nodes_that_do_not_reach_each_other_serve_again_when_they_do() {
     });
 }
 
+/// As long as a node takes them of its clients, by whatever way they go to the other one.
+#[test]
+fn long_heads_and_long_bodies_reach_the_owner() {
+    Simulation::new(17).run(async |world| {
+        let cluster = world.cluster(service, 2).await;
+        let long = "v".repeat(60_000);
+        for (name, length) in [("a", 1), ("b", 1), ("c", 40_000), ("d", 40_000)] {
+            let items: Vec<u64> = (0..length).collect();
+            for node in [0, 1] {
+                let listed = Listed {
+                    name: name.to_owned(),
+                    items: items.clone(),
+                };
+                let put = cluster.node(node).put(&format!("/lists/{name}"));
+                let put = put.header("x-long", &long).json(&listed);
+                let status = put.await.status();
+                assert!([200, 201].contains(&status), "{status} {name} {node}");
+                let get = cluster.node(node).get(&format!("/lists/{name}"));
+                let reply = get.header("x-long", &long).await.expect(200);
+                assert_eq!(self::items(&reply.json()), items);
+            }
+        }
+    });
+}
+
 #[test]
 fn what_landed_unseen_is_not_done_again() {
     Simulation::new(6).run(async |world| {
