@@ -53,6 +53,7 @@
 //! A test that fails prints its seed, and the last lines of what all nodes said.
 
 mod cluster;
+mod feed;
 pub(crate) mod network;
 mod process;
 mod request;
@@ -78,6 +79,7 @@ pub use tracing::Level;
 pub(crate) use self::process::{Process, UNPOISONED};
 pub use self::{
     cluster::{Cluster, Node, SESSION_TIMEOUT},
+    feed::{Event, Feed},
     request::{NoReply, Reply, Request},
 };
 use self::{network::Network, schedule::Schedule, trace::Trace};

@@ -8,6 +8,7 @@
 //! | `service` | piles of items, to which commands and transactions append |
 //! | `plan` | what is done |
 //! | `client` | one client, and what it was told |
+//! | `watcher` | one change feed, from node to node |
 //! | `harm` | what happens to nodes |
 //! | `history` | one run: faults, then quiet, then the checks |
 //! | `state` | all that there is at the end, and whether it can be |
@@ -20,6 +21,7 @@ mod history;
 mod plan;
 mod service;
 mod state;
+mod watcher;
 
 pub use self::{
     history::{Counts, Failure, run},

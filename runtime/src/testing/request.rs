@@ -2,11 +2,11 @@
 
 use std::{future::IntoFuture, net::SocketAddr};
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http_body_util::{BodyExt as _, Full};
-use hyper::client::conn::http1;
+use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use serde::{Serialize, de::DeserializeOwned};
 use tracing::info;
@@ -94,6 +94,31 @@ impl Request {
     /// # Panics
     /// If the path is none.
     pub async fn try_send(self) -> Result<Reply, NoReply> {
+        let none = self.no_reply();
+        let (head, body) = self.open().await?.into_parts();
+        let body = body.collect().await;
+        let body = body.map_err(|error| none(true, error.to_string()))?;
+        Ok(Reply {
+            status: head.status,
+            headers: head.headers,
+            body: body.to_bytes(),
+        })
+    }
+
+    /// What is said where there is none, by whether the request was sent, and why.
+    pub(super) fn no_reply(&self) -> impl Fn(bool, String) -> NoReply + Send + 'static {
+        let (method, path) = (self.method.clone(), self.path.clone());
+        move |sent, why| NoReply {
+            method: method.clone(),
+            path: path.clone(),
+            why,
+            sent,
+        }
+    }
+
+    /// Sends it, and waits for the head of the reply.
+    pub(super) async fn open(self) -> Result<Response<Incoming>, NoReply> {
+        let none = self.no_reply();
         let Self {
             network,
             to,
@@ -102,12 +127,6 @@ impl Request {
             headers,
             body,
         } = self;
-        let none = |sent, why: String| NoReply {
-            method: method.clone(),
-            path: path.clone(),
-            why,
-            sent,
-        };
         let connected = network.connect(OUTSIDE, to).await;
         let stream = connected.map_err(|error| none(false, error.to_string()))?;
         let opened = http1::handshake(TokioIo::new(stream)).await;
@@ -119,15 +138,8 @@ impl Request {
         *request.headers_mut() = headers;
         let answered = sender.send_request(request).await;
         let answered = answered.map_err(|error| none(true, error.to_string()))?;
-        let (head, body) = answered.into_parts();
-        let body = body.collect().await;
-        let body = body.map_err(|error| none(true, error.to_string()))?;
-        info!(target: "memgen::testing", %to, %method, path, status = head.status.as_u16(), "was answered");
-        Ok(Reply {
-            status: head.status,
-            headers: head.headers,
-            body: body.to_bytes(),
-        })
+        info!(target: "memgen::testing", %to, %method, path, status = answered.status().as_u16(), "was answered");
+        Ok(answered)
     }
 }
 

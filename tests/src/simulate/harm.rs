@@ -1,9 +1,15 @@
 //! What happens to nodes, done.
 
+use std::time::Duration;
+
 use memgen::testing::{Cluster, World};
-use tokio::task::JoinHandle;
+use tokio::{task::JoinHandle, time::sleep};
 
 use super::plan::{Disk, Harm};
+
+/// Acknowledgements that are lost where many are, and how long after each the next one is.
+const ACKS_LOST: usize = 10;
+const BETWEEN_ACKS_LOST: Duration = Duration::from_millis(50);
 
 /// What takes its time is a task.
 pub(super) fn inflict(world: &World, cluster: &Cluster, harm: Harm) -> Option<JoinHandle<()>> {
@@ -37,6 +43,15 @@ pub(super) fn inflict(world: &World, cluster: &Cluster, harm: Harm) -> Option<Jo
         Harm::Full => world.log().set_full(true),
         Harm::Room => world.log().set_full(false),
         Harm::LoseAck => world.log().lose_next_acknowledgement(),
+        Harm::LoseAcks => {
+            let log = world.log().clone();
+            return Some(world.spawn(async move {
+                for _ in 0..ACKS_LOST {
+                    log.lose_next_acknowledgement();
+                    sleep(BETWEEN_ACKS_LOST).await;
+                }
+            }));
+        }
         Harm::FailAppend => world.log().fail_next_append(),
         Harm::FullDisk(node) => cluster.fill_disk(node, true),
         Harm::Clock {

@@ -22,6 +22,7 @@ use super::{
     plan::{DELETIONS_KEPT, Harm, KEPT, Plan},
     service::{TOPICS, service},
     state::{State, nothing_is_left},
+    watcher::Watcher,
 };
 
 /// Within this time after the last fault everything is served again.
@@ -42,6 +43,8 @@ pub struct Counts {
     pub unknown: usize,
     /// What events have told.
     pub events: usize,
+    /// What change feeds have shown.
+    pub changes: usize,
     /// Barriers in the logs.
     pub takeovers: usize,
     /// What happened to nodes and the log.
@@ -56,6 +59,7 @@ impl Counts {
         self.answered += other.answered;
         self.unknown += other.unknown;
         self.events += other.events;
+        self.changes += other.changes;
         self.takeovers += other.takeovers;
         self.harms += other.harms;
         self.hash ^= other.hash;
@@ -155,6 +159,10 @@ async fn checked(world: &World, plan: &Plan) -> Result<Counts, Failure> {
     let clients: Vec<_> = clients
         .map(|(number, steps)| world.spawn(client(cluster.clone(), steps.clone(), number)))
         .collect();
+    let watches = plan.watches.iter();
+    let watchers: Vec<_> = watches
+        .map(|watch| Watcher::start(world, &cluster, *watch))
+        .collect();
     let mut stops = Vec::new();
     for (at, harm) in &plan.harms {
         let rest = at.saturating_sub(world.elapsed());
@@ -215,6 +223,10 @@ async fn checked(world: &World, plan: &Plan) -> Result<Counts, Failure> {
     last.check_flags(&flags).map_err(wrong("flags"))?;
     last.check_tallies().map_err(wrong("events"))?;
     nothing_is_left(&cluster).await.map_err(wrong("left"))?;
+    let mut changes = 0;
+    for watcher in watchers {
+        changes += watcher.finish(&last.piles).await.map_err(wrong("feeds"))?;
+    }
     if plan.ages {
         world.advance(KEPT + DELETIONS_KEPT).await;
     }
@@ -235,7 +247,10 @@ async fn checked(world: &World, plan: &Plan) -> Result<Counts, Failure> {
             what: format!("{last:?} was replayed as {replayed:?}"),
         });
     }
-    Ok(counts(world, plan, &dids, &flags, &last))
+    Ok(Counts {
+        changes,
+        ..counts(world, plan, &dids, &flags, &last)
+    })
 }
 
 fn counts(
@@ -271,6 +286,7 @@ fn counts(
         answered,
         unknown,
         events: last.events(),
+        changes: 0,
         takeovers: barriers.sum(),
         harms: plan.harms.len(),
         hash: world.trace_hash(),

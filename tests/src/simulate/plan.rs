@@ -27,11 +27,21 @@ pub struct Plan {
     pub seed: u64,
     pub(super) nodes: usize,
     pub(super) clients: Vec<Vec<Step>>,
+    pub(super) watches: Vec<Watch>,
     pub(super) harms: Vec<(Duration, Harm)>,
     /// How many records follow a snapshot until the next one.
     pub(super) snapshot_records: u64,
     /// Whether the log forgets all that it can before it is read once more.
     pub(super) ages: bool,
+}
+
+/// What somebody watches all the time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Watch {
+    /// One pile, or all of them.
+    pub(super) name: Option<&'static str>,
+    /// The node that is asked first.
+    pub(super) node: usize,
 }
 
 /// One step of a client.
@@ -100,6 +110,8 @@ pub(super) enum Harm {
     Full,
     Room,
     LoseAck,
+    /// Many, one after the other.
+    LoseAcks,
     FailAppend,
     FullDisk(usize),
     /// How fast its clocks go, and by how much the wall clock is ahead.
@@ -145,30 +157,38 @@ impl Plan {
         if random.u32(..8) == 0 {
             age(&mut random, nodes, &mut harms);
         }
+        let snapshot_records = random.u64(2..=20);
+        let ages = random.u32(..4) == 0;
+        let watches = (0..random.usize(0..=3)).map(|_| Watch {
+            name: (random.u32(..3) > 0).then(|| NAMES[random.usize(..NAMES.len())]),
+            node: random.usize(..nodes),
+        });
         Self {
             seed,
             nodes,
             clients,
             harms,
-            snapshot_records: random.u64(2..=20),
-            ages: random.u32(..4) == 0,
+            watches: watches.collect(),
+            snapshot_records,
+            ages,
         }
     }
 
     /// How much is done in it.
     #[must_use]
     pub fn size(&self) -> usize {
-        self.clients.iter().map(Vec::len).sum::<usize>() + self.harms.len()
+        self.clients.iter().map(Vec::len).sum::<usize>() + self.harms.len() + self.watches.len()
     }
 
-    /// Two smaller plans: without one of `share` parts of the harms, and without one of as many parts of what clients do.
-    pub(super) fn without(&self, part: usize, share: usize) -> [Self; 2] {
-        let (mut calmer, mut shorter) = (self.clone(), self.clone());
+    /// Smaller plans: without one of `share` parts of the harms, of the watches, and of what clients do.
+    pub(super) fn without(&self, part: usize, share: usize) -> [Self; 3] {
+        let [mut calmer, mut unwatched, mut shorter] = [self.clone(), self.clone(), self.clone()];
         keep_others(&mut calmer.harms, part, share);
+        keep_others(&mut unwatched.watches, part, share);
         for client in &mut shorter.clients {
             keep_others(client, part, share);
         }
-        [calmer, shorter]
+        [calmer, unwatched, shorter]
     }
 }
 
@@ -240,7 +260,7 @@ fn age(random: &mut Rng, nodes: usize, harms: &mut Vec<(Duration, Harm)>) {
 fn harm(random: &mut Rng, nodes: usize) -> Harm {
     let node = random.usize(..nodes);
     let other = (node + random.usize(1..nodes)) % nodes;
-    match random.u32(..25) {
+    match random.u32(..26) {
         0..4 => Harm::Crash(node),
         4..7 => Harm::Restart {
             node,
@@ -277,6 +297,7 @@ fn harm(random: &mut Rng, nodes: usize) -> Harm {
         23 => Harm::Coordinator {
             rate: SESSION_RATES.start + random.f64() * (SESSION_RATES.end - SESSION_RATES.start),
         },
+        24 => Harm::LoseAcks,
         _ => Harm::Heal,
     }
 }

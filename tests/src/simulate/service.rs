@@ -6,7 +6,12 @@ use memgen::{Service, prelude::*};
 pub(super) const TOPICS: [(&str, u32); 3] = [("piles", 3), ("flags", 2), ("tallies", 2)];
 
 /// A name, and all that was appended to it.
-#[stateful_api(path = "/piles", topic = "piles", partitions = 3, crud(get, list))]
+#[stateful_api(
+    path = "/piles",
+    topic = "piles",
+    partitions = 3,
+    crud(get, list, watch)
+)]
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub(super) struct Pile {
     #[key]
