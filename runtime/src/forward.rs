@@ -53,7 +53,7 @@ const NOT_PASSED_ON: [HeaderName; 12] = [
 /// nodes say of it besides.
 pub(crate) const HEAD_BYTES_MAX: u32 = 2 << 20;
 
-/// The time that is left is said in steps of this. Most requests have the same then, for which HTTP/2 sends one byte.
+/// The time that is left is said in steps of this. Most requests have the same then, for which HTTP/2 sends one byte on a stream of its own.
 const TIME_LEFT_STEP_MS: u64 = 10;
 
 /// The way to the other nodes.
@@ -143,7 +143,7 @@ impl Peers {
         );
         let once = |text: &str| {
             let mut value = HeaderValue::from_str(text).ok()?;
-            // What is hardly ever the same again has no place in the table of what was sent before.
+            // What is hardly ever the same again has no place in HTTP/2's table of what was sent before.
             value.set_sensitive(true);
             Some(value)
         };
