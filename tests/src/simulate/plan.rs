@@ -42,6 +42,9 @@ pub(super) struct Watch {
     pub(super) name: Option<&'static str>,
     /// The node that is asked first.
     pub(super) node: usize,
+    /// How long a feed is taken, and how long none is until the next one.
+    pub(super) stays: Duration,
+    pub(super) rests: Duration,
 }
 
 /// One step of a client.
@@ -162,6 +165,8 @@ impl Plan {
         let watches = (0..random.usize(0..=3)).map(|_| Watch {
             name: (random.u32(..3) > 0).then(|| NAMES[random.usize(..NAMES.len())]),
             node: random.usize(..nodes),
+            stays: Duration::from_millis(random.u64(500..20_000)),
+            rests: Duration::from_millis(random.u64(100..5000)),
         });
         Self {
             seed,

@@ -14,9 +14,9 @@ use tokio::{
 
 use super::{plan::Watch, service::Pile};
 
-/// Whoever hears nothing for so long asks elsewhere: its connection leads nowhere.
-const SILENCE_MAX: Duration = Duration::from_secs(20);
-/// Between two tries.
+/// Whoever is not answered for so long asks elsewhere.
+const PATIENCE: Duration = Duration::from_secs(4);
+/// Between two looks.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Within this time after all is quiet, everything has been shown.
 const SHOWN_WITHIN: Duration = Duration::from_secs(60);
@@ -88,21 +88,22 @@ async fn follow(cluster: Cluster, watch: Watch, shown: Arc<Mutex<Shown>>) {
     };
     let (mut node, mut id) = (watch.node, String::new());
     loop {
-        let opened = timeout(SILENCE_MAX, cluster.node(node).get(&path).watch(&id)).await;
-        if let Ok(Ok(feed)) = opened {
-            id = take(feed, &shown).await;
+        let opened = timeout(PATIENCE, cluster.node(node).get(&path).watch(&id)).await;
+        if let Ok(Ok(mut feed)) = opened {
+            // It leaves in the middle of whatever is said, as those do who close a page.
+            drop(timeout(watch.stays, take(&mut feed, &shown)).await);
+            feed.id().clone_into(&mut id);
         }
         node = (node + 1) % cluster.size();
-        sleep(PAUSE).await;
+        sleep(watch.rests).await;
     }
 }
 
-/// Takes what a feed says, until it ends or is silent. The id behind which it is to go on.
-async fn take(mut feed: Feed, shown: &Mutex<Shown>) -> String {
-    while let Ok(Some(event)) = timeout(SILENCE_MAX, feed.next()).await {
+/// Takes what a feed says, until it ends.
+async fn take(feed: &mut Feed, shown: &Mutex<Shown>) {
+    while let Some(event) = feed.next().await {
         lock(shown).take(&event);
     }
-    feed.id().to_owned()
 }
 
 impl Shown {
