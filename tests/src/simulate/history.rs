@@ -13,11 +13,11 @@ use memgen::{
     testing::{Cluster, Compaction, Faults, Level, Simulation, World},
 };
 use serde_json::Value;
-use tokio::time::timeout;
+use tokio::{task::JoinError, time::timeout};
 
 use super::{
     checker::check,
-    client::{Did, Fate, Told, client},
+    client::{Deeds, Did, Fate, Told, client},
     harm::inflict,
     plan::{DELETIONS_KEPT, Harm, KEPT, Plan},
     service::{TOPICS, service},
@@ -159,8 +159,9 @@ async fn checked(world: &World, plan: &Plan) -> Result<Counts, Failure> {
     let clients: Vec<_> = clients
         .map(|(number, steps)| world.spawn(client(cluster.clone(), steps.clone(), number)))
         .collect();
-    let watches = plan.watches.iter();
-    let watchers: Vec<_> = watches
+    let watchers: Vec<_> = plan
+        .watches
+        .iter()
         .map(|watch| Watcher::start(world, &cluster, *watch))
         .collect();
     let mut stops = Vec::new();
@@ -200,12 +201,7 @@ async fn checked(world: &World, plan: &Plan) -> Result<Counts, Failure> {
         Some(deeds) => deeds,
         None => clients.await,
     };
-    let (mut dids, mut flags) = (Vec::new(), BTreeMap::new());
-    for deeds in deeds {
-        let deeds = deeds.expect("a client does not panic");
-        dids.extend(deeds.dids);
-        flags.extend(deeds.flags);
-    }
+    let Deeds { dids, flags, .. } = together(deeds);
     let lives = timeout(LIVES_WITHIN, async {
         cluster.ready().await;
         // What a client gave up may still be carried out.
@@ -233,24 +229,39 @@ async fn checked(world: &World, plan: &Plan) -> Result<Counts, Failure> {
     copies_agree(&cluster, plan.nodes)
         .await
         .map_err(wrong("copies"))?;
-    // Whoever reads the log alone sees the same.
-    for node in 0..plan.nodes {
+    replays(&cluster, plan.nodes, &last)
+        .await
+        .map_err(wrong("replay"))?;
+    Ok(Counts {
+        changes,
+        ..counts(world, plan, &dids, &flags, &last)
+    })
+}
+
+/// All that clients did.
+fn together(deeds: Vec<Result<Deeds, JoinError>>) -> Deeds {
+    let mut all = Deeds::default();
+    for deeds in deeds {
+        let deeds = deeds.expect("a client does not panic");
+        all.dids.extend(deeds.dids);
+        all.flags.extend(deeds.flags);
+    }
+    all
+}
+
+/// Whoever reads the log alone sees the same.
+async fn replays(cluster: &Cluster, nodes: usize, last: &State) -> Result<(), String> {
+    for node in 0..nodes {
         cluster.crash(node);
         cluster.lose_snapshots(node);
         cluster.restart(node);
     }
     cluster.ready().await;
-    let replayed = State::of(&cluster, plan.nodes - 1).await;
-    if replayed != last {
-        return Err(Failure {
-            kind: "replay",
-            what: format!("{last:?} was replayed as {replayed:?}"),
-        });
+    let replayed = State::of(cluster, nodes - 1).await;
+    if replayed != *last {
+        return Err(format!("{last:?} was replayed as {replayed:?}"));
     }
-    Ok(Counts {
-        changes,
-        ..counts(world, plan, &dids, &flags, &last)
-    })
+    Ok(())
 }
 
 fn counts(
