@@ -505,6 +505,10 @@ fn bytes_of(folder: &Path) -> u64 {
         .sum()
 }
 
+fn is_temporary(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|it| it == "tmp")
+}
+
 /// The bound in the text of `memgen::log::embedded`, at rest.
 #[tokio::test]
 async fn the_disk_is_bounded() {
@@ -541,7 +545,7 @@ async fn the_disk_is_bounded() {
     let (mut before, mut waited) = (Vec::new(), 0);
     let bytes = loop {
         let (names, bytes) = (names(folder.path()), bytes_of(folder.path()));
-        let rests = names == before && names.iter().all(|name| !name.ends_with(".tmp"));
+        let rests = names == before && names.iter().all(|name| !is_temporary(name));
         if rests && bytes <= bound {
             break bytes;
         }
