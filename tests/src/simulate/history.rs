@@ -232,10 +232,7 @@ async fn checked(world: &World, plan: &Plan) -> Result<Counts, Failure> {
     replays(&cluster, plan.nodes, &last)
         .await
         .map_err(wrong("replay"))?;
-    Ok(Counts {
-        changes,
-        ..counts(world, plan, &dids, &flags, &last)
-    })
+    Ok(counts(world, plan, &dids, &flags, changes, &last))
 }
 
 /// All that clients did.
@@ -269,6 +266,7 @@ fn counts(
     plan: &Plan,
     dids: &[Did],
     flags: &BTreeMap<u64, Fate>,
+    changes: usize,
     last: &State,
 ) -> Counts {
     let answered = dids
@@ -297,7 +295,7 @@ fn counts(
         answered,
         unknown,
         events: last.events(),
-        changes: 0,
+        changes,
         takeovers: barriers.sum(),
         harms: plan.harms.len(),
         hash: world.trace_hash(),

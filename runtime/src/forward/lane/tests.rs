@@ -86,6 +86,11 @@ impl Peer {
     fn connection(&mut self) -> AbortHandle {
         self.connections.try_recv().expect("a connection")
     }
+
+    fn has_one_connection(&mut self) {
+        self.connection();
+        assert!(self.connections.is_empty(), "there is one connection");
+    }
 }
 
 async fn serve(stream: TcpStream, address: SocketAddr, router: Router) {
@@ -171,8 +176,7 @@ async fn requests_of_one_connection_do_not_wait_for_each_other() {
     peer.go_on.add_permits(1);
     let reply = waits.await.expect("it does not panic").expect("a reply");
     assert_eq!(bytes(reply).await, "waited");
-    peer.connection();
-    assert!(peer.connections.is_empty(), "there is one connection");
+    peer.has_one_connection();
 }
 
 #[tokio::test]
@@ -270,8 +274,7 @@ async fn a_head_that_is_too_long_is_not_sent() {
     }
     let reply = channels.send(peer.address, tell("/echo", "x")).await;
     assert_eq!(bytes(reply.expect("a reply")).await, "x");
-    peer.connection();
-    assert!(peer.connections.is_empty(), "there is one connection");
+    peer.has_one_connection();
 }
 
 #[tokio::test]
@@ -288,8 +291,7 @@ async fn a_function_that_panics_answers_nobody_and_harms_nobody() {
     }
     let reply = channels.send(peer.address, tell("/echo", "x")).await;
     assert_eq!(bytes(reply.expect("a reply")).await, "x");
-    peer.connection();
-    assert!(peer.connections.is_empty(), "there is one connection");
+    peer.has_one_connection();
 }
 
 #[tokio::test]
@@ -306,8 +308,7 @@ async fn who_does_not_wait_any_more_is_in_nobodys_way() {
     peer.go_on.add_permits(3);
     let reply = channels.send(peer.address, tell("/echo", "x")).await;
     assert_eq!(bytes(reply.expect("a reply")).await, "x");
-    peer.connection();
-    assert!(peer.connections.is_empty(), "there is one connection");
+    peer.has_one_connection();
 }
 
 #[tokio::test]
