@@ -54,6 +54,42 @@ async fn a_leader_that_dies_or_stops_loses_nothing() {
     }
 }
 
+/// A leader that stops for a while, and goes on, leads in its own view until it hears of its successor. What it says meanwhile of where a partition ends is not so any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_earlier_leader_is_not_believed() {
+    let mut brokers = THREE.shaken().await;
+    let prefix = prefix();
+    let topic = format!("{prefix}vertex");
+    let log = THREE.open(&prefix).await;
+    let partition = declare(&log, "vertex").await;
+    append(&log, &partition, "before").await.expect("it leads");
+    let another = THREE.open(&prefix).await;
+    declare(&another, "vertex").await;
+    // Who reads knows this leader, and hears of no other.
+    assert_eq!(read_all(&log, &partition).await.len(), 1);
+    let leader = THREE.leader(&topic).await;
+    brokers.server(leader).pause().expect("it runs");
+    let moved = async {
+        while THREE.leader(&topic).await == leader {
+            sleep(Duration::from_millis(100)).await;
+        }
+    };
+    timeout(SOON, moved).await.expect("another one leads");
+    for _ in 0..10 {
+        append(&another, &partition, "after")
+            .await
+            .expect("it leads");
+    }
+    let go_on = async {
+        // It finds the question when it goes on.
+        sleep(Duration::from_millis(500)).await;
+        brokers.server(leader).resume().expect("it is there");
+    };
+    let (read, ()) = tokio::join!(log.read(&partition, 11, 1), go_on);
+    let chunk = read.expect("all of it is there");
+    assert!(chunk.records.is_empty() && chunk.next == 11, "{chunk:?}");
+}
+
 /// A partition whose replicas are not in sync is not written, and is read; the others of the same node go on.
 #[tokio::test(flavor = "multi_thread")]
 async fn too_few_replicas_in_sync_delay_their_partition_only() {

@@ -46,6 +46,9 @@ const COMPLAIN: Duration = Duration::from_secs(10);
 const UNKNOWN_TOPIC: Duration = Duration::from_secs(15);
 /// How long to ask for the end of a partition, if somebody only wants to know, or to read a log that is closed.
 const ASK: Duration = Duration::from_secs(5);
+/// For how long a partition has to end before what is known of it, until that is believed. A broker that was stopped leads in its own view until it
+/// hears of its successor, and tells whoever knows of none either where the partition ended in its time.
+const DOUBT: Duration = Duration::from_secs(5);
 
 /// The topics whose leaders the consumer was made to look for.
 pub(super) type KnownTopics = std::sync::Mutex<HashSet<String>>;
@@ -159,7 +162,7 @@ impl Follower {
 
     /// The first offset that is there, and the one after the last.
     pub(super) async fn range(self: Arc<Self>) -> Result<(Offset, Offset), LogError> {
-        self.blocking(|follower| follower.ask(Trouble::until(Instant::now() + ASK)))
+        self.blocking(|follower| follower.ask(0, Trouble::until(Instant::now() + ASK)))
             .await
     }
 
@@ -284,13 +287,14 @@ impl Follower {
                 if state.position.is_some() {
                     state.position = Some(next);
                 }
+                self.reached.fetch_max(next, Ordering::AcqRel);
                 return Ok(Some(chunk.finish(next)));
             }
             if let Some(error) = unreadable {
                 return Err(error);
             }
 
-            let (start, end) = self.ask(Trouble::endless())?;
+            let (start, end) = self.ask(from, Trouble::endless())?;
             self.check(from, start, end)?;
             if self.is_outdated() {
                 return Ok(None);
@@ -328,7 +332,7 @@ impl Follower {
 
     /// Whether there is something at or after `from`; otherwise the partition is assigned from there.
     fn wait_from(&self, mut state: OwnedMutexGuard<State>, from: Offset) -> Result<bool, LogError> {
-        let (start, end) = self.ask(Trouble::endless())?;
+        let (start, end) = self.ask(from, Trouble::endless())?;
         self.check(from, start, end)?;
         if end > from && state.hole != Some((from, end)) {
             return Ok(true);
@@ -470,16 +474,24 @@ impl Follower {
         })
     }
 
-    /// Asks the leader what there is.
-    fn ask(&self, mut trouble: Trouble) -> Result<(Offset, Offset), LogError> {
+    /// Asks the leader what there is, which should reach as far as `known`.
+    fn ask(&self, known: Offset, mut trouble: Trouble) -> Result<(Offset, Offset), LogError> {
+        let mut doubted: Option<Instant> = None;
         loop {
             // Before it is asked: the answers to others, who ask at the same time, may come in another order.
-            let before = self.reached.load(Ordering::Acquire);
+            let reached = self.reached.load(Ordering::Acquire);
             match self.asker.fetch_watermarks(&self.topic, self.number, CALL) {
                 Ok((start, end)) => {
                     let [start, end] = [start, end].map(|it| Offset::try_from(it).unwrap_or(0));
                     self.reached.fetch_max(end, Ordering::AcqRel);
-                    if end < before {
+                    if end < reached.max(known) {
+                        let since = *doubted.get_or_insert_with(Instant::now);
+                        if since.elapsed() < DOUBT {
+                            self.look_for_another_leader();
+                            continue;
+                        }
+                    }
+                    if end < reached {
                         self.outdated.store(true, Ordering::Release);
                     }
                     return Ok((start, end));
@@ -487,6 +499,15 @@ impl Follower {
                 Err(error) => self.endure(&mut trouble, &error)?,
             }
         }
+    }
+
+    /// What it knows of leaders is of use only if no leader was elected since: librdkafka (2.12) asks for a partition's ends without saying which election it knows of, so that an earlier
+    /// leader can't tell that it is not meant.
+    fn look_for_another_leader(&self) {
+        if let Err(error) = self.asker.fetch_metadata(Some(&self.topic), CALL) {
+            debug!(partition = %self.partition, %error, "looking for another leader");
+        }
+        std::thread::sleep(BACKOFF);
     }
 
     fn is_outdated(&self) -> bool {
