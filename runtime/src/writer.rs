@@ -17,6 +17,7 @@ mod settle;
 mod tenure;
 mod transact;
 mod tx;
+mod unfinished;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
@@ -31,6 +32,8 @@ use tokio::{
 };
 use tracing::warn;
 
+#[cfg(all(test, feature = "testing"))]
+pub(crate) use self::owed::SOON;
 use self::{decide::Speculative, group::Group, once::PendingReply, owed::Owed, tx::Transactions};
 use crate::{
     ambient::select,
@@ -326,6 +329,9 @@ impl<S: State> Running<S> {
         let look_at = tx.look_at;
         let any = !replica.fold.pending().is_empty() || !tx.claims.is_empty();
         let (owed_until, owes) = (owed.until(), !owed.is_empty());
+        let unfinished = !tx.unfinished.is_empty();
+        let finish_at = tx.unfinished.until();
+        let wanted = replica.memory.held().wanted();
         let mut jobs = Vec::new();
         select! {
             Ok(_) = orders.wait_for(|order| *order != Order::Serve), if open => Event::Leave,
@@ -335,6 +341,8 @@ impl<S: State> Running<S> {
             }
             () = sleep_until(look_at), if any => Event::Pending,
             () = sleep_until(owed_until), if owes => Event::Pending,
+            () = sleep_until(finish_at), if unfinished => Event::Pending,
+            () = wanted, if unfinished => Event::Pending,
             _ = look.tick(), if looks => Event::Look,
         }
     }
@@ -363,9 +371,12 @@ impl<S: State> Running<S> {
 
     /// Writes what nobody waits for although nothing else is written.
     fn write_the_rest(&mut self) {
-        if self.tenure.is_some() && !(self.tx.done.is_empty() && self.owed.is_empty()) {
+        let tx = &self.tx;
+        let is_any = !(tx.unfinished.is_empty() && tx.done.is_empty() && self.owed.is_empty());
+        if self.tenure.is_some() && is_any {
             let mut group = self.new_group();
             self.end_done(&mut group);
+            self.finish_all(&mut group);
             self.append(group);
         }
     }
@@ -380,6 +391,7 @@ impl<S: State> Running<S> {
             .observe(group.records.len() as f64);
         group.sent = self.replica.moment();
         self.end_done(&mut group);
+        self.finish_all(&mut group);
         if group.batched {
             // A batch must not outlast the deletion of what it wrote: with everything there on its own, it goes.
             let close = self.record(Kind::FollowUp, Bytes::from_static(BATCH_KEY), None);

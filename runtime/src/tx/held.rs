@@ -10,7 +10,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
 
 use super::{KeyRange, TxId};
 use crate::log::TopicPartition;
@@ -28,6 +31,7 @@ pub(crate) struct Held<K> {
     count: AtomicUsize,
     keys: Mutex<Keys<K>>,
     changed: watch::Sender<()>,
+    wanted: Notify,
 }
 
 #[derive(Debug)]
@@ -63,6 +67,7 @@ impl<K> Default for Held<K> {
                 by_tx: HashMap::new(),
             }),
             changed: watch::Sender::new(()),
+            wanted: Notify::new(),
         }
     }
 }
@@ -101,25 +106,37 @@ impl<K: Ord + Clone> Held<K> {
         self.count.load(Ordering::SeqCst) == 0
     }
 
-    /// Whether a key is held at this moment.
+    /// Whether a key is held at this moment. If it is, it is wanted.
     pub(crate) fn is_held(&self, key: &K) -> bool {
-        !self.is_empty() && self.keys().by_key.contains_key(key)
+        !self.is_empty() && self.want_if(self.keys().by_key.contains_key(key))
     }
 
-    /// Whether a key between these is held at this moment.
+    /// Whether a key between these is held at this moment. If one is, it is wanted.
     pub(crate) fn is_held_between(&self, from: Bound<&K>, to: Bound<&K>) -> bool {
-        !self.is_empty() && self.keys().by_key.range((from, to)).next().is_some()
+        let is_held = || self.keys().by_key.range((from, to)).next().is_some();
+        !self.is_empty() && self.want_if(is_held())
     }
 
-    /// Whether a key of this range is held at this moment.
+    /// Whether a key of this range is held at this moment. If one is, it is wanted.
     pub(crate) fn is_held_within(&self, range: &KeyRange<K>) -> bool {
         let Some(bounds) = range.bounds().filter(|_| !self.is_empty()) else {
             return false;
         };
         let keys = self.keys();
-        keys.by_key
-            .range(bounds)
-            .any(|(key, _)| range.contains(key))
+        let mut within = keys.by_key.range(bounds);
+        self.want_if(within.any(|(key, _)| range.contains(key)))
+    }
+
+    fn want_if(&self, is_held: bool) -> bool {
+        if is_held {
+            self.wanted.notify_one();
+        }
+        is_held
+    }
+
+    /// Waits until somebody wants to read what is held, if nobody did since this ended last: whoever can release it need not be asked twice.
+    pub(crate) async fn wanted(&self) {
+        self.wanted.notified().await;
     }
 
     /// The transactions that are in doubt, the oldest first.
@@ -145,7 +162,7 @@ impl<K: Ord + Clone> Held<K> {
             let keys = self.keys();
             keys.by_key.range((from, to)).map(|(_, id)| *id).collect()
         };
-        while !holders.is_empty() {
+        while self.want_if(!holders.is_empty()) {
             // The sender is `self`, so it is there.
             drop(changed.changed().await);
             let keys = self.keys();

@@ -100,7 +100,7 @@ impl<S: State> Running<S> {
     }
 
     pub(super) fn decide_command(&mut self, command: Command<S>, group: &mut Group<S>) {
-        let Some(command) = self.park(command) else {
+        let Some(command) = self.park(command, group) else {
             return;
         };
         let Command {

@@ -60,6 +60,7 @@ impl<S: State> Running<S> {
         if next <= before {
             return self.wait(group, None, answer(slot, Taken::All));
         }
+        self.finish_all(group);
         let mut gathered = Gathered {
             changes: BTreeMap::new(),
             emitted: Vec::new(),

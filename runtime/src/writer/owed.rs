@@ -10,8 +10,8 @@ use tokio::time::Instant;
 use super::Running;
 use crate::{record::Record, state::State};
 
-/// After so long they go on their own. Outsiders see the plain values of a batch that much later.
-const OWED_MAX: Duration = Duration::from_millis(50);
+/// After so long what nobody waits for goes on its own. Outsiders see the plain values of a batch that much later.
+pub(crate) const SOON: Duration = Duration::from_millis(50);
 
 /// Records of this tenure that have yet to be written.
 #[derive(Debug, Default)]
@@ -41,7 +41,7 @@ impl<S: State> Running<S> {
         if !records.is_empty() {
             self.owed = Owed {
                 records,
-                until: Some(Instant::now() + OWED_MAX),
+                until: Some(Instant::now() + SOON),
             };
         }
     }

@@ -15,8 +15,11 @@ const PARKED_MAX: usize = 10_000;
 
 impl<S: State> Running<S> {
     /// The command, if its key is free. Otherwise it waits, behind those that wait already.
-    pub(super) fn park(&mut self, command: Command<S>) -> Option<Command<S>> {
+    pub(super) fn park(&mut self, command: Command<S>, group: &mut Group<S>) -> Option<Command<S>> {
         let key = &command.key;
+        if self.tx.locks.is_locked(key) {
+            self.finish_all(group);
+        }
         if !self.tx.locks.is_locked(key) && self.tx.claims.may_have(key, None) {
             return Some(command);
         }

@@ -8,6 +8,7 @@ use super::{
     Running,
     group::{Group, Reply},
     transact::Writing,
+    unfinished::Finish,
 };
 use crate::{
     broken::{Bug, is_broken},
@@ -31,6 +32,7 @@ impl<S: State> Running<S> {
             home,
             part,
         } = prepare;
+        self.finish_all(group);
         if let Some(before) = self.tx.pending.prepared().get(&id) {
             if before.attempt >= attempt {
                 let what = "a later attempt of this transaction is prepared".to_owned();
@@ -83,22 +85,13 @@ impl<S: State> Running<S> {
         self.wait(group, Some(index), answer);
     }
 
-    /// It is committed: its writes, and the end of what was prepared, in one.
-    pub(super) fn finish(
-        &mut self,
-        id: TxId,
-        attempt: Attempt,
-        slot: Option<Slot<()>>,
-        group: &mut Group<S>,
-    ) {
-        let confirm = move |outcome: Result<_, Refusal>| {
-            if let Some(slot) = slot {
-                drop(slot.send(outcome.map(|_| ())));
-            }
-        };
+    /// Writes down a transaction that is committed: its writes, and the end of what was prepared, in one.
+    pub(super) fn finish_now(&mut self, finish: Finish, group: &mut Group<S>) {
+        let (id, attempt) = (finish.id, finish.attempt);
+        let confirm = finish.confirmation();
         let prepared = self.tx.pending.prepared().get(&id);
         let Some(prepared) = prepared.filter(|prepared| prepared.attempt == attempt) else {
-            // It was finished before. But an owner that was deposed and does not know it must not say so of what a later one has prepared.
+            // Home has said it twice.
             return self.after_fence(group, confirm);
         };
         let prepared = prepared.clone();

@@ -149,7 +149,13 @@ impl<S: State> Running<S> {
         if commit.run > 0 {
             self.metrics.tx_retries.inc();
         }
-        if let Err(what) = self.check(commit.id, &own) {
+        let mut checked = self.check(commit.id, &own);
+        if checked.is_err() {
+            // What is in its way may be over.
+            self.finish_all(group);
+            checked = self.check(commit.id, &own);
+        }
+        if let Err(what) = checked {
             self.metrics.tx_conflicts.inc();
             return drop(slot.send(Ok(Committed::Conflict(what))));
         }

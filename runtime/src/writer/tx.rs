@@ -8,7 +8,11 @@ use std::{
 
 use tokio::{task::JoinSet, time::Instant};
 
-use super::{Running, transact::Run};
+use super::{
+    Running,
+    transact::Run,
+    unfinished::{Finish, Unfinished},
+};
 use crate::{
     mailbox::{Command, Refusal, TxJob, WeakMailbox},
     schemas::Schemas,
@@ -45,6 +49,8 @@ pub(super) struct Transactions<S: State> {
     pub(super) next_emission: u64,
     /// The way of what was emitted in this partition, if there is something.
     pub(super) outlet: Option<Outlet>,
+    /// Those that were prepared here and are committed, but not written yet.
+    pub(super) unfinished: Unfinished,
     /// The decided ones of which the others are being told.
     pub(super) finishing: HashSet<(TxId, Attempt)>,
     /// The decided ones that all others have finished.
@@ -77,6 +83,7 @@ impl<S: State> Transactions<S> {
             tasks: JoinSet::new(),
             next_emission: 0,
             outlet: None,
+            unfinished: Unfinished::default(),
             finishing: HashSet::new(),
             done: Vec::new(),
             doubts: HashMap::new(),
@@ -95,7 +102,10 @@ impl<S: State> Running<S> {
             TxJob::Ask(id, attempt, slot) => self.say_fate(id, attempt, slot, group),
             TxJob::Done(id, attempt) => self.forget_decided(id, attempt),
             TxJob::Prepare(prepare, slot) => self.prepare(*prepare, slot, group),
-            TxJob::Finish(id, attempt, slot) => self.finish(id, attempt, slot, group),
+            TxJob::Finish(id, attempt, slot) => {
+                let finish = Finish { id, attempt, slot };
+                self.finish(finish, group);
+            }
             TxJob::Abort(id, attempt) => self.abort(id, attempt, group),
             TxJob::Claim(claim, slot) => self.claim(claim, slot),
             TxJob::Release(id) => self.release(id, group),
@@ -131,6 +141,7 @@ impl<S: State> Running<S> {
         tx.pending = Pending::default();
         tx.locks = Locks::default();
         tx.claims = Claims::default();
+        tx.unfinished = Unfinished::default();
         tx.finishing.clear();
         tx.done.clear();
         tx.doubts.clear();

@@ -1,13 +1,18 @@
 //! Single cases, each step by step.
 
 use std::{
+    ops::Bound,
+    pin::Pin,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use axum::{http::StatusCode, response::IntoResponse};
 use bytes::Bytes;
-use tokio::time::sleep;
+use tokio::{
+    sync::oneshot,
+    time::{sleep, timeout},
+};
 
 use super::{
     PARTITIONS,
@@ -31,6 +36,7 @@ use crate::{
         Attempt, Commit, Committed, Listing, Never, Part, Prepare, Range, TxId, Version, Vote,
         Write,
     },
+    writer::SOON,
 };
 
 fn write(key: &str) -> Write {
@@ -42,6 +48,47 @@ fn write(key: &str) -> Write {
         key: key.to_owned(),
         value: Some(serde_json::value::to_raw_value(&pile).unwrap()),
         stored: None,
+    }
+}
+
+/// A transaction of this partition alone, which writes.
+fn commit(number: u128, writes: Vec<Write>) -> Arc<Commit> {
+    Arc::new(Commit {
+        id: TxId::of(number),
+        run: 0,
+        request: None,
+        reply: Bytes::new(),
+        own: Part {
+            writes,
+            ..Part::default()
+        },
+        others: Vec::new(),
+        emitted: Vec::new(),
+        taking: None,
+    })
+}
+
+/// The only attempt of any transaction here.
+const ATTEMPT: Attempt = Attempt {
+    epoch: 1,
+    incarnation: 1,
+    number: 1,
+};
+
+/// What another home asks of the first partition.
+fn prepare(number: u128, part: Part) -> Box<Prepare> {
+    Box::new(Prepare {
+        id: TxId::of(number),
+        attempt: ATTEMPT,
+        home: partition(1),
+        part,
+    })
+}
+
+fn writes(key: &str) -> Part {
+    Part {
+        writes: vec![write(key)],
+        ..Part::default()
     }
 }
 
@@ -74,22 +121,10 @@ async fn a_batch_does_not_outlast_the_deletion_of_what_it_wrote() {
     let cells: Cells = Arc::new(Mutex::new(vec![Vec::new(), Vec::new(), Vec::new()]));
     let network = Arc::new(Network::new(cells, fastrand::Rng::with_seed(1)));
     let cell = start(&sim, 0, 1, network);
-    let commit = Commit {
-        id: TxId::of(1),
-        run: 0,
-        request: None,
-        reply: Bytes::new(),
-        own: Part {
-            writes: vec![write("a"), write("b")],
-            ..Part::default()
-        },
-        others: Vec::new(),
-        emitted: Vec::new(),
-        taking: None,
-    };
+    let commit = commit(1, vec![write("a"), write("b")]);
     let asked = cell
         .mailbox
-        .ask(|slot| Job::Tx(TxJob::Commit(Arc::new(commit), slot)));
+        .ask(|slot| Job::Tx(TxJob::Commit(commit, slot)));
     assert!(matches!(asked.await.unwrap(), Committed::Yes(Some(_), _)));
     let removed = cell.mailbox.ask(|slot| {
         Job::Command(Command {
@@ -132,20 +167,8 @@ async fn what_is_in_doubt_is_shown_until_its_home_has_an_owner() {
     let (mailbox, memory) = (participant.mailbox.clone(), participant.memory.clone());
     cells.lock().unwrap()[0].push(participant);
     cells.lock().unwrap()[1].push(home);
-    let prepare = Prepare {
-        id: TxId::of(7),
-        attempt: Attempt {
-            epoch: 1,
-            incarnation: 1,
-            number: 1,
-        },
-        home: partition(1),
-        part: Part {
-            writes: vec![write("a")],
-            ..Part::default()
-        },
-    };
-    let vote = mailbox.ask(|slot| Job::Tx(TxJob::Prepare(Box::new(prepare), slot)));
+    let prepare = prepare(7, writes("a"));
+    let vote = mailbox.ask(|slot| Job::Tx(TxJob::Prepare(prepare, slot)));
     assert_eq!(vote.await, Ok(Vote::Yes));
     assert_eq!(memory.held().in_doubt(), [], "there is time to hear of it");
     sleep(Duration::from_secs(5)).await;
@@ -175,44 +198,24 @@ async fn nobody_comes_into_a_range_that_is_read() {
     home.task.abort();
     cells.lock().unwrap()[1].push(home);
     let participant = start(&sim, 0, 2, network);
-    let prepare = Prepare {
-        id: TxId::of(7),
-        attempt: Attempt {
-            epoch: 1,
-            incarnation: 1,
-            number: 1,
-        },
-        home: partition(1),
-        part: Part {
-            lists: vec![Listing {
-                range: Range::of::<Pile>(&("r".to_owned().."s".to_owned()), 1).unwrap(),
-                count: 0,
-                comings: Version {
-                    incarnation: 2,
-                    number: 0,
-                },
-            }],
-            ..Part::default()
-        },
+    let part = Part {
+        lists: vec![Listing {
+            range: Range::of::<Pile>(&("r".to_owned().."s".to_owned()), 1).unwrap(),
+            count: 0,
+            comings: Version {
+                incarnation: 2,
+                number: 0,
+            },
+        }],
+        ..Part::default()
     };
+    let prepare = prepare(7, part);
     let mailbox = &participant.mailbox;
-    let vote = mailbox.ask(|slot| Job::Tx(TxJob::Prepare(Box::new(prepare), slot)));
+    let vote = mailbox.ask(|slot| Job::Tx(TxJob::Prepare(prepare, slot)));
     assert_eq!(vote.await, Ok(Vote::Yes));
     let comes = async |number, key: &str| {
-        let commit = Commit {
-            id: TxId::of(number),
-            run: 0,
-            request: None,
-            reply: Bytes::new(),
-            own: Part {
-                writes: vec![write(key)],
-                ..Part::default()
-            },
-            others: Vec::new(),
-            emitted: Vec::new(),
-            taking: None,
-        };
-        let asked = mailbox.ask(|slot| Job::Tx(TxJob::Commit(Arc::new(commit), slot)));
+        let commit = commit(number, vec![write(key)]);
+        let asked = mailbox.ask(|slot| Job::Tx(TxJob::Commit(commit, slot)));
         matches!(asked.await, Ok(Committed::Yes(Some(_), _)))
     };
     assert!(comes(8, "s").await && comes(9, "q").await);
@@ -233,51 +236,27 @@ async fn where_there_is_no_room_nothing_grows() {
     let cell = start_within(budget.clone(), &sim, 0, 2, network);
     let mailbox = cell.mailbox.clone();
     cells.lock().unwrap()[0].push(cell);
-    let commit = async |number, write| {
-        let commit = Commit {
-            id: TxId::of(number),
-            run: 0,
-            request: None,
-            reply: Bytes::new(),
-            own: Part {
-                writes: vec![write],
-                ..Part::default()
-            },
-            others: Vec::new(),
-            emitted: Vec::new(),
-            taking: None,
-        };
-        let asked = mailbox.ask(|slot| Job::Tx(TxJob::Commit(Arc::new(commit), slot)));
+    let commits = async |number, write| {
+        let commit = commit(number, vec![write]);
+        let asked = mailbox.ask(|slot| Job::Tx(TxJob::Commit(commit, slot)));
         asked.await.unwrap()
     };
     assert!(matches!(
-        commit(1, write("a")).await,
+        commits(1, write("a")).await,
         Committed::Yes(Some(_), _)
     ));
     budget.refuse(partition(0));
-    let refused = commit(2, write("b")).await;
+    let refused = commits(2, write("b")).await;
     assert!(
         matches!(refused, Committed::Never(Never::Full(_))),
         "{refused:?}"
     );
-    let prepare = Prepare {
-        id: TxId::of(3),
-        attempt: Attempt {
-            epoch: 1,
-            incarnation: 1,
-            number: 1,
-        },
-        home: partition(1),
-        part: Part {
-            writes: vec![write("c")],
-            ..Part::default()
-        },
-    };
-    let vote = mailbox.ask(|slot| Job::Tx(TxJob::Prepare(Box::new(prepare), slot)));
+    let prepare = prepare(3, writes("c"));
+    let vote = mailbox.ask(|slot| Job::Tx(TxJob::Prepare(prepare, slot)));
     assert!(matches!(vote.await, Ok(Vote::Full(_))));
     // The same length again, and less.
     assert!(matches!(
-        commit(4, write("a")).await,
+        commits(4, write("a")).await,
         Committed::Yes(Some(_), _)
     ));
     let removal = Write {
@@ -286,11 +265,99 @@ async fn where_there_is_no_room_nothing_grows() {
         stored: None,
     };
     assert!(matches!(
-        commit(5, removal).await,
+        commits(5, removal).await,
         Committed::Yes(Some(_), _)
     ));
     assert!(matches!(
-        commit(6, write("a")).await,
+        commits(6, write("a")).await,
         Committed::Never(Never::Full(_))
     ));
+}
+
+/// What is committed elsewhere goes to the log with what is written next, and soon in any case; at once if somebody wants to read or write what it holds.
+#[tokio::test(start_paused = true)]
+async fn what_is_committed_is_written_with_what_comes_next_or_when_it_is_wanted() {
+    const NOW: Duration = Duration::from_millis(20);
+    let (sim, cells, network) = quiet().await;
+    let home = start(&sim, 1, 1, network.clone());
+    home.task.abort();
+    cells.lock().unwrap()[1].push(home);
+    let participant = start(&sim, 0, 2, network);
+    let (mailbox, memory) = (participant.mailbox.clone(), participant.memory.clone());
+    let shows = |key: &str| memory.get(&key.to_owned()).is_some();
+    let is_prepared = async |number, key| {
+        let prepare = prepare(number, writes(key));
+        let vote = mailbox.ask(|slot| Job::Tx(TxJob::Prepare(prepare, slot)));
+        vote.await == Ok(Vote::Yes)
+    };
+    // What the participant is told, and does at once.
+    let committed = async |number, key| {
+        assert!(is_prepared(number, key).await);
+        let (slot, mut told) = oneshot::channel();
+        let finish = TxJob::Finish(TxId::of(number), ATTEMPT, Some(slot));
+        mailbox.send(Job::Tx(finish)).unwrap();
+        sleep(NOW).await;
+        assert!(!shows(key) && told.try_recv().is_err(), "{key} is written");
+        told
+    };
+    let at_once = async |key: &str, asked: Pin<Box<dyn Future<Output = ()> + '_>>| {
+        timeout(NOW, asked)
+            .await
+            .expect("it does not wait for long");
+        assert!(shows(key), "{key}");
+    };
+
+    let alone = committed(1, "alone").await;
+    timeout(2 * SOON, alone).await.unwrap().unwrap().unwrap();
+    assert!(shows("alone"));
+
+    let told = committed(2, "beside").await;
+    let written = async { assert!(mailbox.ask(Job::Fence).await.is_ok()) };
+    at_once("beside", Box::pin(written)).await;
+    told.await.unwrap().unwrap();
+
+    committed(3, "read").await;
+    let key = "read".to_owned();
+    let read = memory
+        .held()
+        .released_within(Bound::Included(&key), Bound::Included(&key));
+    at_once("read", Box::pin(read)).await;
+
+    committed(4, "changed").await;
+    let removed = async {
+        let removed = mailbox.ask(|slot| {
+            Job::Command(Command {
+                key: "changed".to_owned(),
+                conditions: Conditions::default(),
+                request: None,
+                run: Box::new(|entry: &mut Entry<Pile>| {
+                    let found = entry.get().is_some();
+                    assert!(found, "it comes after what is committed");
+                    StatusCode::OK.into_response()
+                }),
+                slot,
+            })
+        });
+        assert_eq!(removed.await.unwrap().response.status(), StatusCode::OK);
+    };
+    at_once("changed", Box::pin(removed)).await;
+
+    committed(5, "prepared").await;
+    let prepared = async { assert!(is_prepared(6, "prepared").await) };
+    at_once("prepared", Box::pin(prepared)).await;
+
+    committed(7, "own").await;
+    let decided = async {
+        let commit = commit(8, vec![write("own")]);
+        let asked = mailbox.ask(|slot| Job::Tx(TxJob::Commit(commit, slot)));
+        assert!(matches!(asked.await, Ok(Committed::Yes(Some(_), _))));
+    };
+    at_once("own", Box::pin(decided)).await;
+
+    // Nothing waits for an owner that leaves.
+    let told = committed(9, "left").await;
+    drop((mailbox, participant.mailbox));
+    participant.task.await.unwrap();
+    assert!(shows("left"));
+    told.await.unwrap().unwrap();
 }
