@@ -13,6 +13,7 @@ mod outbox;
 mod owed;
 mod parked;
 mod participant;
+mod rest;
 mod settle;
 mod tenure;
 mod transact;
@@ -33,7 +34,7 @@ use tokio::{
 use tracing::warn;
 
 #[cfg(all(test, feature = "testing"))]
-pub(crate) use self::owed::SOON;
+pub(crate) use self::rest::SOON;
 use self::{decide::Speculative, group::Group, once::PendingReply, owed::Owed, tx::Transactions};
 use crate::{
     ambient::select,
@@ -195,6 +196,8 @@ enum Event<S: State> {
     Look,
     /// Transactions are to be looked after.
     Pending,
+    /// Nothing came that the rest could have gone with.
+    Rest,
     /// It is told to leave.
     Leave,
     /// Nobody can send anything any more.
@@ -275,6 +278,9 @@ impl<S: State> Running<S> {
                 Event::Look => self.look_at_the_end().await?,
                 Event::Pending => {
                     // What is in doubt is resolved although nobody asks for anything.
+                    drop(self.ensure_tenure().await?);
+                }
+                Event::Rest => {
                     if self.ensure_tenure().await?.is_ok() {
                         self.write_the_rest();
                     }
@@ -328,10 +334,9 @@ impl<S: State> Running<S> {
         let open = !inbox.is_closed();
         let look_at = tx.look_at;
         let any = !replica.fold.pending().is_empty() || !tx.claims.is_empty();
-        let (owed_until, owes) = (owed.until(), !owed.is_empty());
-        let unfinished = !tx.unfinished.is_empty();
-        let finish_at = tx.unfinished.until();
-        let wanted = replica.memory.held().wanted();
+        let rest = [&owed.until, &tx.unfinished.until, &tx.done_until];
+        let rest_at = rest.into_iter().filter_map(|until| until.0).min();
+        let (unfinished, wanted) = (!tx.unfinished.is_empty(), replica.memory.held().wanted());
         let mut jobs = Vec::new();
         select! {
             Ok(_) = orders.wait_for(|order| *order != Order::Serve), if open => Event::Leave,
@@ -340,9 +345,8 @@ impl<S: State> Running<S> {
                 if count == 0 { Event::Closed } else { Event::Jobs(jobs) }
             }
             () = sleep_until(look_at), if any => Event::Pending,
-            () = sleep_until(owed_until), if owes => Event::Pending,
-            () = sleep_until(finish_at), if unfinished => Event::Pending,
-            () = wanted, if unfinished => Event::Pending,
+            () = sleep_until(rest_at.unwrap_or(look_at)), if rest_at.is_some() => Event::Rest,
+            () = wanted, if unfinished => Event::Rest,
             _ = look.tick(), if looks => Event::Look,
         }
     }
@@ -369,18 +373,6 @@ impl<S: State> Running<S> {
         Ok(())
     }
 
-    /// Writes what nobody waits for although nothing else is written.
-    fn write_the_rest(&mut self) {
-        let tx = &self.tx;
-        let is_any = !(tx.unfinished.is_empty() && tx.done.is_empty() && self.owed.is_empty());
-        if self.tenure.is_some() && is_any {
-            let mut group = self.new_group();
-            self.end_done(&mut group);
-            self.finish_all(&mut group);
-            self.append(group);
-        }
-    }
-
     fn append(&mut self, mut group: Group<S>) {
         if group.records.is_empty() && !group.batched {
             return;
@@ -396,7 +388,9 @@ impl<S: State> Running<S> {
             // A batch must not outlast the deletion of what it wrote: with everything there on its own, it goes.
             let close = self.record(Kind::FollowUp, Bytes::from_static(BATCH_KEY), None);
             self.push(&mut group, close, Changes::None);
-            self.owe(group.split_follow_ups());
+            if !group.is_rest {
+                self.owe(group.split_follow_ups());
+            }
         }
         let before: usize = self.in_flight.iter().map(|(it, _)| it.records.len()).sum();
         let tenure = self

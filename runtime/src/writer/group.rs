@@ -20,6 +20,8 @@ pub(super) struct Group<S: State> {
     pub(super) changes: Vec<Changes<S>>,
     /// Whether a batch is among them, which is to be closed.
     pub(super) batched: bool,
+    /// Whether nobody waits for it.
+    pub(super) is_rest: bool,
     pub(super) waiting: Vec<Waiting>,
     pub(super) bytes: usize,
     pub(super) started: Instant,
@@ -34,6 +36,7 @@ impl<S: State> Group<S> {
             records: Vec::new(),
             changes: Vec::new(),
             batched: false,
+            is_rest: false,
             waiting: Vec::new(),
             bytes: 0,
             started: Instant::now(),

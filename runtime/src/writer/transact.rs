@@ -12,6 +12,7 @@ use super::{
     events::Changed,
     group::{Group, Reply},
     once::Known,
+    rest::Until,
 };
 use crate::{
     ambient::task,
@@ -403,16 +404,18 @@ impl<S: State> Running<S> {
         self.wait(group, Some(index), Reply::Then(Box::new(then)));
     }
 
-    /// All others have finished. Nobody waits for the record that says so: it goes with the next one, or soon.
+    /// All others have finished. The record that says so is [rest](super::rest).
     pub(super) fn forget_decided(&mut self, id: TxId, attempt: Attempt) {
         let decided = self.tx.pending.decided().get(&id);
         if decided.is_some_and(|decided| decided.attempt == attempt) {
             self.tx.done.push(id);
+            self.tx.done_until.at_leisure();
         }
     }
 
     /// Writes down what is done.
     pub(super) fn end_done(&mut self, group: &mut Group<S>) {
+        self.tx.done_until = Until::default();
         for id in std::mem::take(&mut self.tx.done) {
             self.end_own(decided_key(id), group);
         }

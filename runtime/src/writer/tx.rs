@@ -10,6 +10,7 @@ use tokio::{task::JoinSet, time::Instant};
 
 use super::{
     Running,
+    rest::Until,
     transact::Run,
     unfinished::{Finish, Unfinished},
 };
@@ -55,6 +56,7 @@ pub(super) struct Transactions<S: State> {
     pub(super) finishing: HashSet<(TxId, Attempt)>,
     /// The decided ones that all others have finished.
     pub(super) done: Vec<TxId>,
+    pub(super) done_until: Until,
     /// The prepared ones: since when, or none if home is being asked.
     pub(super) doubts: HashMap<(TxId, Attempt), Option<Instant>>,
     /// When what is pending is to be looked at again.
@@ -86,6 +88,7 @@ impl<S: State> Transactions<S> {
             unfinished: Unfinished::default(),
             finishing: HashSet::new(),
             done: Vec::new(),
+            done_until: Until::default(),
             doubts: HashMap::new(),
             look_at: Instant::now(),
             looked: 0,
@@ -144,6 +147,7 @@ impl<S: State> Running<S> {
         tx.unfinished = Unfinished::default();
         tx.finishing.clear();
         tx.done.clear();
+        tx.done_until = Until::default();
         tx.doubts.clear();
         for (_, run) in tx.runs.drain() {
             run.refuse(&Refusal::Moved);

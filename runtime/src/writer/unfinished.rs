@@ -1,11 +1,8 @@
 //! Transactions that are known to be committed, and whose writes here are not in the log yet.
 //!
-//! Home and what is prepared say all of it, so nobody waits for these writes: they go with what is written next, or soon. Until then their keys stay locked, as they were; who wants one
-//! of them does not wait for long.
+//! Home and what is prepared say all of it, so these writes are [rest](super::rest). Until then their keys stay locked, as they were; who wants one of them does not wait for long.
 
-use tokio::time::Instant;
-
-use super::{Running, group::Group, owed::SOON};
+use super::{Running, group::Group, rest::Until};
 use crate::{
     mailbox::{Refusal, Slot},
     record::Offset,
@@ -40,17 +37,12 @@ impl Finish {
 pub(super) struct Unfinished {
     all: Vec<Finish>,
     bytes: usize,
-    until: Option<Instant>,
+    pub(super) until: Until,
 }
 
 impl Unfinished {
     pub(super) const fn is_empty(&self) -> bool {
         self.all.is_empty()
-    }
-
-    /// When they are finished although nothing else is written.
-    pub(super) fn until(&self) -> Instant {
-        self.until.unwrap_or_else(Instant::now)
     }
 
     pub(super) fn take(&mut self) -> Vec<Finish> {
@@ -72,9 +64,7 @@ impl<S: State> Running<S> {
             .map(|write| write.value.as_ref().map_or(0, |value| value.get().len()))
             .sum::<usize>();
         unfinished.all.push(finish);
-        unfinished
-            .until
-            .get_or_insert_with(|| Instant::now() + SOON);
+        unfinished.until.soon();
         if unfinished.bytes > BYTES_MAX {
             self.finish_all(group);
         }
