@@ -405,17 +405,31 @@ impl Kafka {
         }
     }
 
-    /// Keeps a topic's shape, or compares it with what was kept. Says where that is.
-    async fn agree(&self, topic: &Topic, made: bool) -> Result<Option<Offset>, LogError> {
+    /// Where the catalog ends by now.
+    async fn catalog_end(&self) -> Result<Offset, LogError> {
+        let Some(partition) = self.catalog_partition(true).await? else {
+            return Ok(0);
+        };
+        let mut entries = self.catalog.lock().await;
+        self.refresh(&partition, &mut entries).await?;
+        Ok(entries.next())
+    }
+
+    /// Keeps a topic's shape, or compares it with what was kept. Says where that is. If the topic was made just now, all that was kept before `forget_before` is of another one, which
+    /// had the same name and is gone; what came after that is of nodes that start at the same time.
+    async fn agree(
+        &self,
+        topic: &Topic,
+        forget_before: Option<Offset>,
+    ) -> Result<Option<Offset>, LogError> {
         let Some(partition) = self.catalog_partition(true).await? else {
             return Ok(None);
         };
         let shape = Shape::of(topic);
         let mut entries = self.catalog.lock().await;
         self.refresh(&partition, &mut entries).await?;
-        if made {
-            // What was kept is of another topic, which had the same name and is gone.
-            let forget = entries.forget(&topic.name);
+        if let Some(end) = forget_before {
+            let forget = entries.forget(&topic.name, end);
             self.append_to_catalog(&partition, &forget).await?;
             self.refresh(&partition, &mut entries).await?;
         }
@@ -437,12 +451,21 @@ impl Kafka {
 impl Log for Kafka {
     fn declare<'a>(&'a self, topic: &'a Topic) -> BoxFuture<'a, Result<(), LogError>> {
         async move {
-            let (found, made) = self.require(&topic.name, topic.partitions).await?;
+            let (found, forget_before) =
+                match self.admin.describe(&self.name_of(&topic.name)).await? {
+                    None if !self.options.read_only && self.options.create_topics => {
+                        let end = self.catalog_end().await?;
+                        let (found, made) = self.require(&topic.name, topic.partitions).await?;
+                        (found, made.then_some(end))
+                    }
+                    None => (self.require(&topic.name, topic.partitions).await?.0, None),
+                    Some(found) => (found, None),
+                };
             self.refuse_unsafe(&topic.name, &found, topic.partitions)?;
             let said_at = if self.options.read_only {
                 None
             } else {
-                self.agree(topic, made).await?
+                self.agree(topic, forget_before).await?
             };
             self.admit(&topic.name, &found, said_at, false);
             Ok(())

@@ -2,8 +2,9 @@
 
 use std::process::Command;
 
+use futures_util::future::join_all;
 use memgen::log::{
-    Log, LogError,
+    KeptLayout, Log, LogError,
     conformance::topic,
     kafka::{Kafka, Options, topics::Admin},
 };
@@ -50,6 +51,31 @@ async fn topics_are_made_as_they_must_be() {
             .expect("the brokers answer"),
         None
     );
+}
+
+/// Nodes that start at the same time find topics that one of them has made just now, and what the others say of them is left alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_may_start_at_once() {
+    let _steady = THREE.steady().await;
+    let layout = KeptLayout {
+        fingerprint: 7,
+        text: "{}".to_owned(),
+    };
+    for _ in 0..4 {
+        let prefix = prefix();
+        let nodes = (0..8).map(async |_| {
+            let log = THREE.open(&prefix).await;
+            for name in ["vertex", "edge", "face", "loop", "path", "tree"] {
+                log.declare(&topic(name, 2)).await?;
+                log.keep_layout(name, &layout).await?;
+            }
+            let layouts = log.layouts("vertex").await?;
+            Ok::<_, LogError>(layouts.len())
+        });
+        for layouts in join_all(nodes).await {
+            assert_eq!(layouts.expect("all of them start"), 1);
+        }
+    }
 }
 
 /// Each promise that is not kept is named, with the command that keeps it.

@@ -127,9 +127,10 @@ impl Entries {
             .map(|(key, (offset, value))| (key.as_str(), *offset, value))
     }
 
-    /// What takes all entries of a topic away.
-    pub(super) fn forget(&self, topic: &str) -> Vec<Record> {
-        let keys = self.of(topic, SHAPE).chain(self.of(topic, LAYOUT));
+    /// What takes all entries of a topic away that were there when the catalog reached this far.
+    pub(super) fn forget(&self, topic: &str, end: Offset) -> Vec<Record> {
+        let all = self.of(topic, SHAPE).chain(self.of(topic, LAYOUT));
+        let keys = all.filter(|(_, offset, _)| *offset < end);
         keys.map(|(key, ..)| entry(key.to_owned(), None)).collect()
     }
 }
@@ -196,7 +197,8 @@ mod tests {
         assert_eq!(entries.layouts("vertex").ok(), Some(vec![layout]));
         assert_eq!(entries.next(), 9);
 
-        let forget = entries.forget("vertex");
+        assert_eq!(entries.forget("vertex", 4).len(), 1);
+        let forget = entries.forget("vertex", 9);
         assert_eq!(forget.len(), 3);
         entries.take((9..).zip(forget).collect(), 12);
         assert_eq!(entries.shape("vertex").ok(), Some(None));
