@@ -51,6 +51,8 @@ use self::{
 };
 #[cfg(feature = "fuzzing")]
 pub(crate) use self::{item::item_again, relay::request_again};
+#[cfg(all(test, feature = "testing"))]
+pub(crate) use self::{mark::Mark as FeedMark, recent::Unread};
 use crate::{
     ambient::select,
     call::{Call, Halt},

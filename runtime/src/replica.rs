@@ -13,7 +13,7 @@ use crate::{
     log::{Chunk, Log, LogError, TopicPartition},
     memory::{Change, Changes, Memory},
     migration::Readers,
-    record::{Offset, Record},
+    record::{Kind, Offset, Record},
     snapshot::{Cut, Keeper},
     state::State,
     tx::Prepared,
@@ -299,10 +299,16 @@ impl<S: State> Replica<S> {
             offset,
             what,
         };
+        // Compaction has taken the batch that it repeats.
+        let is_left_over = record.kind == Kind::FollowUp && !self.fold.torn().contains(&record.key);
         let effect = self.fold.step(offset, record).map_err(poison)?;
         match effect {
             Effect::Nothing => {}
             Effect::One(key, value) => {
+                if is_left_over {
+                    // It looks like a change here, and was shown with the batch elsewhere.
+                    self.memory.recent().begin_at(offset + 1);
+                }
                 self.gathered.changes.push(
                     Change::decode(readers, offset, record.schema, &key, value.as_ref())
                         .map_err(poison)?,

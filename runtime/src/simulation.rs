@@ -58,7 +58,7 @@ const HORIZON: Horizon = Horizon {
 };
 
 /// A key and all that was appended to it.
-#[stateful_api(path = "/pile")]
+#[stateful_api(path = "/pile", crud(get, watch))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 struct Pile {
     #[key]

@@ -23,6 +23,7 @@ use crate::{
     broken::{Bug, set_broken},
     budget::Budget,
     conditional::Conditions,
+    feed::{FeedMark, Unread},
     log::{
         Log,
         sim::{Compaction, Faults, Sim},
@@ -155,6 +156,53 @@ async fn a_batch_does_not_outlast_the_deletion_of_what_it_wrote() {
     let there = |key: &str| replica.memory().get(&key.to_owned()).is_some();
     assert!(!there("a") && there("b"));
     assert!(!replica.fold().has_open_batch());
+}
+
+/// A feed that has shown a batch, and goes on where it is not in the log any more: what repeats it there is not shown as something new.
+#[tokio::test(start_paused = true)]
+async fn what_is_left_of_a_batch_is_no_change() {
+    let compaction = Compaction {
+        every: Duration::from_secs(1),
+        lag: Duration::from_secs(5),
+        deletions: None,
+    };
+    let faults = Faults {
+        compaction: Some(compaction),
+        ..Faults::none()
+    };
+    let sim = Sim::new(1, faults);
+    sim.client().declare(&topic(PARTITIONS)).await.unwrap();
+    let cells: Cells = Arc::new(Mutex::new(vec![Vec::new(), Vec::new(), Vec::new()]));
+    let network = Arc::new(Network::new(cells, fastrand::Rng::with_seed(1)));
+    let cell = start(&sim, 0, 1, network);
+    let commit = commit(1, vec![write("a"), write("b")]);
+    let asked = cell
+        .mailbox
+        .ask(|slot| Job::Tx(TxJob::Commit(commit, slot)));
+    let Committed::Yes(Some(batch), _) = asked.await.unwrap() else {
+        panic!("it was written");
+    };
+    sleep(SOON * 2).await;
+    let shown = FeedMark::before(batch + 1);
+    let follow = async || {
+        let log: Arc<dyn Log> = Arc::new(sim.client());
+        let mut replica = Replica::<Pile>::new(log, partition(0), HORIZON, Readers::current(0));
+        let (mut batches, mut changes) = (0, 0);
+        let seen = |offset, record: &crate::record::Record, _| {
+            batches += usize::from(offset == batch);
+            changes += usize::from(&*record.key == b"a");
+        };
+        replica.catch_up(None, seen).await.unwrap();
+        let more = replica.memory().recent().after(shown, 10);
+        (batches, changes, more.map(|(changes, _)| changes.len()))
+    };
+    assert_eq!(follow().await, (1, 1, Ok(0)), "it is there as a whole");
+    for _ in 0..20 {
+        sleep(Duration::from_secs(1)).await;
+        // Something that is newer, so that all of that is old.
+        cell.mailbox.ask(Job::Fence).await.unwrap();
+    }
+    assert_eq!(follow().await, (0, 1, Err(Unread::Lost)));
 }
 
 /// A partition whose home has no owner shows what it waits for, until there is one.
