@@ -69,12 +69,7 @@ async fn an_earlier_leader_is_not_believed() {
     assert_eq!(read_all(&log, &partition).await.len(), 1);
     let leader = THREE.leader(&topic).await;
     brokers.server(leader).pause().expect("it runs");
-    let moved = async {
-        while THREE.leader(&topic).await == leader {
-            sleep(Duration::from_millis(100)).await;
-        }
-    };
-    timeout(SOON, moved).await.expect("another one leads");
+    another_leads(&topic, leader).await;
     for _ in 0..10 {
         append(&another, &partition, "after")
             .await
@@ -196,12 +191,7 @@ async fn a_topic_that_is_made_anew_is_read_though_its_leaders_had_changed() {
     for _ in 0..2 {
         let leader = THREE.leader(&topic).await;
         brokers.server(leader).kill().expect("it runs");
-        let moved = async {
-            while THREE.leader(&topic).await == leader {
-                sleep(Duration::from_millis(100)).await;
-            }
-        };
-        timeout(SOON, moved).await.expect("another one leads");
+        another_leads(&topic, leader).await;
         brokers.start().expect("it comes back");
     }
     emit(&log, &partition, 10).await;
@@ -239,6 +229,16 @@ async fn a_topic_that_is_made_anew_is_read_though_its_leaders_had_changed() {
         }
     };
     timeout(SOON, read).await.expect("all of it is read");
+}
+
+/// Waits until another broker than this leads the topic.
+async fn another_leads(topic: &str, before: usize) {
+    let moved = async {
+        while THREE.leader(topic).await == before {
+            sleep(Duration::from_millis(100)).await;
+        }
+    };
+    timeout(SOON, moved).await.expect("another one leads");
 }
 
 /// Appends events.

@@ -16,7 +16,7 @@ use tokio::{
 
 use super::{
     PARTITIONS,
-    network::{Cells, Network, start, start_within},
+    network::{Cell, Cells, Network, start, start_within},
     partition,
 };
 use crate::{
@@ -31,6 +31,7 @@ use crate::{
     mailbox::{Command, Job, TxJob},
     migration::Readers,
     prelude::*,
+    record::Offset,
     replica::Replica,
     simulation::{HORIZON, Pile, topic},
     tx::{
@@ -95,7 +96,12 @@ fn writes(key: &str) -> Part {
 
 /// A log and a network in which nothing goes wrong, and the cells of the nodes that are in it.
 async fn quiet() -> (Sim, Cells, Arc<Network>) {
-    let sim = Sim::new(1, Faults::none());
+    quiet_on(Faults::none()).await
+}
+
+/// The same, on a log that does this.
+async fn quiet_on(faults: Faults) -> (Sim, Cells, Arc<Network>) {
+    let sim = Sim::new(1, faults);
     sim.client().declare(&topic(PARTITIONS)).await.unwrap();
     let cells: Cells = Arc::new(Mutex::new(vec![Vec::new(), Vec::new(), Vec::new()]));
     let network = Arc::new(Network::new(cells.clone(), fastrand::Rng::with_seed(1)));
@@ -103,30 +109,33 @@ async fn quiet() -> (Sim, Cells, Arc<Network>) {
     (sim, cells, network)
 }
 
-/// A batch that stayed in the log would bring back what was deleted after it, once compaction has taken the deletion.
-#[tokio::test(start_paused = true)]
-async fn a_batch_does_not_outlast_the_deletion_of_what_it_wrote() {
+/// A log that compacts after five seconds, and takes deletions away as long after that; the owner of its first partition, and where that has written `a` and `b` as a batch.
+async fn with_a_batch(deletions: Option<Duration>) -> (Sim, Cell, Offset) {
     let compaction = Compaction {
         every: Duration::from_secs(1),
         lag: Duration::from_secs(5),
-        deletions: Some(Duration::from_secs(5)),
+        deletions,
     };
-    let sim = Sim::new(
-        1,
-        Faults {
-            compaction: Some(compaction),
-            ..Faults::none()
-        },
-    );
-    sim.client().declare(&topic(PARTITIONS)).await.unwrap();
-    let cells: Cells = Arc::new(Mutex::new(vec![Vec::new(), Vec::new(), Vec::new()]));
-    let network = Arc::new(Network::new(cells, fastrand::Rng::with_seed(1)));
+    let (sim, _, network) = quiet_on(Faults {
+        compaction: Some(compaction),
+        ..Faults::none()
+    })
+    .await;
     let cell = start(&sim, 0, 1, network);
     let commit = commit(1, vec![write("a"), write("b")]);
     let asked = cell
         .mailbox
         .ask(|slot| Job::Tx(TxJob::Commit(commit, slot)));
-    assert!(matches!(asked.await.unwrap(), Committed::Yes(Some(_), _)));
+    let Committed::Yes(Some(batch), _) = asked.await.unwrap() else {
+        panic!("it was written");
+    };
+    (sim, cell, batch)
+}
+
+/// A batch that stayed in the log would bring back what was deleted after it, once compaction has taken the deletion.
+#[tokio::test(start_paused = true)]
+async fn a_batch_does_not_outlast_the_deletion_of_what_it_wrote() {
+    let (sim, cell, _) = with_a_batch(Some(Duration::from_secs(5))).await;
     let removed = cell.mailbox.ask(|slot| {
         Job::Command(Command {
             key: "a".to_owned(),
@@ -161,27 +170,7 @@ async fn a_batch_does_not_outlast_the_deletion_of_what_it_wrote() {
 /// A feed that has shown a batch, and goes on where it is not in the log any more: what repeats it there is not shown as something new.
 #[tokio::test(start_paused = true)]
 async fn what_is_left_of_a_batch_is_no_change() {
-    let compaction = Compaction {
-        every: Duration::from_secs(1),
-        lag: Duration::from_secs(5),
-        deletions: None,
-    };
-    let faults = Faults {
-        compaction: Some(compaction),
-        ..Faults::none()
-    };
-    let sim = Sim::new(1, faults);
-    sim.client().declare(&topic(PARTITIONS)).await.unwrap();
-    let cells: Cells = Arc::new(Mutex::new(vec![Vec::new(), Vec::new(), Vec::new()]));
-    let network = Arc::new(Network::new(cells, fastrand::Rng::with_seed(1)));
-    let cell = start(&sim, 0, 1, network);
-    let commit = commit(1, vec![write("a"), write("b")]);
-    let asked = cell
-        .mailbox
-        .ask(|slot| Job::Tx(TxJob::Commit(commit, slot)));
-    let Committed::Yes(Some(batch), _) = asked.await.unwrap() else {
-        panic!("it was written");
-    };
+    let (sim, cell, batch) = with_a_batch(None).await;
     sleep(SOON * 2).await;
     let shown = FeedMark::before(batch + 1);
     let follow = async || {
