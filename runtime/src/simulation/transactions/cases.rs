@@ -25,15 +25,16 @@ use crate::{
     conditional::Conditions,
     feed::{FeedMark, Unread},
     log::{
-        Log,
+        Log, conformance,
         sim::{Compaction, Faults, Sim},
     },
     mailbox::{Command, Job, TxJob},
     migration::Readers,
     prelude::*,
-    record::Offset,
+    record::{Ballot, Offset},
     replica::Replica,
     simulation::{HORIZON, Pile, topic},
+    stream::{Batch, Event, Taken, Work},
     tx::{
         Attempt, Commit, Committed, Listing, Never, Part, Prepare, Range, TxId, Version, Vote,
         Write,
@@ -396,10 +397,74 @@ async fn what_is_committed_is_written_with_what_comes_next_or_when_it_is_wanted(
     };
     at_once("own", Box::pin(decided)).await;
 
+    committed(9, "event").await;
+    let taken = async {
+        let event = Event {
+            offset: 0,
+            record: conformance::data(Ballot::FOREIGN, "event", None),
+            work: Work::Run(
+                "event".to_owned(),
+                Box::new(|entry| {
+                    assert!(entry.get().is_some(), "it comes after what is committed");
+                    StatusCode::OK.into_response()
+                }),
+            ),
+        };
+        let batch = Batch {
+            input: "input/0".into(),
+            events: vec![event],
+            next: 1,
+            seen: Arc::default(),
+            dead_letters: None,
+        };
+        let asked = mailbox.ask(|slot| Job::Events(Box::new(batch), slot));
+        assert_eq!(asked.await, Ok(Taken::All));
+    };
+    at_once("event", Box::pin(taken)).await;
+
     // Nothing waits for an owner that leaves.
-    let told = committed(9, "left").await;
+    let told = committed(10, "left").await;
     drop((mailbox, participant.mailbox));
     participant.task.await.unwrap();
     assert!(shows("left"));
     told.await.unwrap().unwrap();
+}
+
+/// What goes on its own leaves nothing over: a participant writes once more, and home once more to repeat what it has written and once to forget.
+#[tokio::test(start_paused = true)]
+async fn the_rest_goes_as_a_whole_and_home_forgets_at_leisure() {
+    let (sim, cells, network) = quiet().await;
+    let participant = start(&sim, 0, 1, network.clone());
+    let home = start(&sim, 1, 2, network);
+    let (mailbox, memory) = (home.mailbox.clone(), participant.memory.clone());
+    cells.lock().unwrap()[0].push(participant);
+    cells.lock().unwrap()[1].push(home);
+    let decision = Arc::new(Commit {
+        others: vec![(partition(0), writes("there"))],
+        ..Arc::unwrap_or_clone(commit(1, vec![write("here")]))
+    });
+    let decided = mailbox.ask(|slot| Job::Tx(TxJob::Commit(decision, slot)));
+    assert!(matches!(decided.await, Ok(Committed::Yes(Some(_), _))));
+
+    let log = sim.client();
+    let end = async |number| log.end(&partition(number)).await.unwrap();
+    let remembered = async || {
+        let log: Arc<dyn Log> = Arc::new(sim.client());
+        let mut replica = Replica::<Pile>::new(log, partition(1), HORIZON, Readers::current(0));
+        replica.catch_up(None, |_, _, _| ()).await.unwrap();
+        replica.fold().pending().decided().len()
+    };
+    sleep(3 * SOON).await;
+    assert!(memory.get(&"there".to_owned()).is_some());
+    let ends = (end(0).await, end(1).await);
+    assert_eq!(remembered().await, 1, "it is in no hurry to forget");
+    sleep(Duration::from_millis(500)).await;
+    assert_eq!(
+        (end(0).await, end(1).await),
+        ends,
+        "something was left over"
+    );
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(remembered().await, 0);
+    assert_eq!((end(0).await, end(1).await), (ends.0, ends.1 + 1));
 }
