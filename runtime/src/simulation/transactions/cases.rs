@@ -454,7 +454,7 @@ async fn the_rest_goes_as_a_whole_and_home_forgets_at_leisure() {
         replica.catch_up(None, |_, _, _| ()).await.unwrap();
         replica.fold().pending().decided().len()
     };
-    sleep(3 * SOON).await;
+    sleep(SOON * 3 / 2).await;
     assert!(memory.get(&"there".to_owned()).is_some());
     let ends = (end(0).await, end(1).await);
     assert_eq!(remembered().await, 1, "it is in no hurry to forget");
