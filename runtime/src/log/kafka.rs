@@ -405,9 +405,9 @@ impl Kafka {
         }
     }
 
-    /// Where the catalog ends by now.
+    /// Where the catalog ends by now; at its start if there is none yet.
     async fn catalog_end(&self) -> Result<Offset, LogError> {
-        let Some(partition) = self.catalog_partition(true).await? else {
+        let Some(partition) = self.catalog_partition(false).await? else {
             return Ok(0);
         };
         let mut entries = self.catalog.lock().await;
@@ -453,13 +453,12 @@ impl Log for Kafka {
         async move {
             let (found, forget_before) =
                 match self.admin.describe(&self.name_of(&topic.name)).await? {
-                    None if !self.options.read_only && self.options.create_topics => {
+                    Some(found) => (found, None),
+                    None => {
                         let end = self.catalog_end().await?;
                         let (found, made) = self.require(&topic.name, topic.partitions).await?;
                         (found, made.then_some(end))
                     }
-                    None => (self.require(&topic.name, topic.partitions).await?.0, None),
-                    Some(found) => (found, None),
                 };
             self.refuse_unsafe(&topic.name, &found, topic.partitions)?;
             let said_at = if self.options.read_only {

@@ -56,6 +56,7 @@ pub(super) struct Transactions<S: State> {
     pub(super) finishing: HashSet<(TxId, Attempt)>,
     /// The decided ones that all others have finished.
     pub(super) done: Vec<TxId>,
+    /// When they are forgotten although nothing else is written.
     pub(super) done_until: Until,
     /// The prepared ones: since when, or none if home is being asked.
     pub(super) doubts: HashMap<(TxId, Attempt), Option<Instant>>,
