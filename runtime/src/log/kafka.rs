@@ -451,15 +451,14 @@ impl Kafka {
 impl Log for Kafka {
     fn declare<'a>(&'a self, topic: &'a Topic) -> BoxFuture<'a, Result<(), LogError>> {
         async move {
-            let (found, forget_before) =
-                match self.admin.describe(&self.name_of(&topic.name)).await? {
-                    Some(found) => (found, None),
-                    None => {
-                        let end = self.catalog_end().await?;
-                        let (found, made) = self.require(&topic.name, topic.partitions).await?;
-                        (found, made.then_some(end))
-                    }
-                };
+            let existing = self.admin.describe(&self.name_of(&topic.name)).await?;
+            let (found, forget_before) = if let Some(found) = existing {
+                (found, None)
+            } else {
+                let end = self.catalog_end().await?;
+                let (found, made) = self.require(&topic.name, topic.partitions).await?;
+                (found, made.then_some(end))
+            };
             self.refuse_unsafe(&topic.name, &found, topic.partitions)?;
             let said_at = if self.options.read_only {
                 None
