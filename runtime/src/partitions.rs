@@ -307,7 +307,7 @@ impl<S: State> Slot<S> {
     pub(crate) fn served_here(&self) -> Option<Arc<Here<S>>> {
         let here = self.here.load();
         let here = here.as_ref()?;
-        (*here.phase.borrow() == Phase::Serving).then(|| here.clone())
+        here.phase.borrow().answers().then(|| here.clone())
     }
 
     /// Who answers for it: waits while nobody does.
@@ -322,7 +322,7 @@ impl<S: State> Slot<S> {
             let here = self.here();
             let mut phase = here.as_ref().map(|here| here.phase.clone());
             if let (Some(here), Some(phase)) = (here, &mut phase)
-                && *phase.borrow_and_update() == Phase::Serving
+                && phase.borrow_and_update().answers()
             {
                 return Ok(Owner::Here(here));
             }
@@ -366,7 +366,7 @@ impl<S: State> Slot<S> {
                 continue;
             };
             let mut phase = here.phase.clone();
-            if *phase.borrow_and_update() == Phase::Serving {
+            if phase.borrow_and_update().answers() {
                 return here;
             }
             select! {
@@ -422,7 +422,8 @@ impl<S: State> Here<S> {
         }
     }
 
-    /// Whether memory can be shown without the log being asked (rule 8). Who has the lock may still be taking over: then it is the memory of a standby.
+    /// Whether memory can be shown without the log being asked (rule 8). Who has the lock may still be taking over, or have found no room in the log for its barrier: then it is the memory of a
+    /// standby.
     fn may_answer(&self) -> bool {
         (self.lock.holds() || is_broken(Bug::NoLease)) && *self.phase.borrow() == Phase::Serving
     }

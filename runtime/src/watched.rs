@@ -6,7 +6,6 @@ use serde::Serialize;
 
 use crate::{
     cluster::Part, memory::Summary, partitions::Slot, snapshot::Keeper, state::State, tx::InDoubt,
-    writer::Phase,
 };
 
 /// A partition as `/status` shows it.
@@ -170,7 +169,7 @@ impl<S: State> Watched for Arc<Slot<S>> {
         let halted = self.halted();
         let serves = here
             .as_ref()
-            .is_some_and(|here| *here.phase.borrow() == Phase::Serving);
+            .is_some_and(|here| here.phase.borrow().answers());
         let memory = here.as_ref().map(|here| &here.memory);
         let memory = memory.or(copy.as_ref().map(|copy| &copy.memory));
         let summary = memory.map_or_else(Summary::default, |memory| memory.summary());

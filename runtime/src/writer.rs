@@ -95,10 +95,19 @@ impl Bounds {
 pub(crate) enum Phase {
     /// It takes the partition over.
     Starting,
+    /// It serves reads, and asks the log for each: the log takes no barrier of it yet, so whoever had the partition before may still write.
+    Reading,
     /// It serves.
     Serving,
     /// It takes no new jobs, and settles what it has.
     Leaving,
+}
+
+impl Phase {
+    /// Whether requests find what they want here.
+    pub(crate) fn answers(self) -> bool {
+        matches!(self, Self::Reading | Self::Serving)
+    }
 }
 
 /// What a writer is told.
@@ -261,8 +270,8 @@ impl<S: State> Running<S> {
             }
             self.replica.catch_up(None, |_, _, _| ()).await?;
             warn!(partition = %self.replica.partition, ?refusal, "reads only until the log takes writes");
+            self.phase.send_replace(Phase::Reading);
         }
-        self.phase.send_replace(Phase::Serving);
         self.gauge();
         loop {
             match self.next_event().await {
@@ -272,7 +281,7 @@ impl<S: State> Running<S> {
                     self.gather(&mut jobs).await;
                     match self.ensure_tenure().await? {
                         Ok(()) => self.decide_group(jobs),
-                        Err(refusal) => refuse_all(jobs, &refusal),
+                        Err(refusal) => self.refuse(jobs, &refusal).await?,
                     }
                 }
                 Event::Look => self.look_at_the_end().await?,
@@ -360,6 +369,24 @@ impl<S: State> Running<S> {
         {
             jobs.push(job);
         }
+    }
+
+    /// Refuses what can't be decided. Reads are answered by what the log has by now, if it takes writes of nobody.
+    async fn refuse(&mut self, jobs: Vec<Job<S>>, refusal: &Refusal) -> Result<(), ReplayError> {
+        let reads = *self.phase.borrow() == Phase::Reading && !self.has_lost_it();
+        let (fences, others): (Vec<_>, Vec<_>) = jobs
+            .into_iter()
+            .partition(|job| reads && matches!(job, Job::Fence(_)));
+        refuse_all(others, refusal);
+        if !fences.is_empty() {
+            self.replica.catch_up(None, |_, _, _| ()).await?;
+        }
+        for fence in fences {
+            if let Job::Fence(slot) = fence {
+                drop(slot.send(Ok(self.memory().applied().saturating_sub(1))));
+            }
+        }
+        Ok(())
     }
 
     /// Waits for what is in flight, so that no acknowledged outcome is left unsaid.

@@ -13,7 +13,6 @@ use crate::{
     position::ReadOptions,
     problem::Problem,
     state::State,
-    writer::Phase,
 };
 
 /// How long the node that a feed goes on at may lag behind the one where it was before.
@@ -190,7 +189,7 @@ async fn is_fresh<S: State>(
     let mut options = ReadOptions::parse(&asked.headers)?;
     let keys = asked.filter.keys();
     let here = slot.here();
-    let owned = here.filter(|here| *here.phase.borrow() == Phase::Serving);
+    let owned = here.filter(|here| here.phase.borrow().answers());
     let Some(here) = owned.filter(|_| !options.replica) else {
         if !options.replica {
             options.max_staleness = Some(Duration::ZERO);

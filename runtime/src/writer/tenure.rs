@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
-use super::{Order, Running, group::Group};
+use super::{Order, Phase, Running, group::Group};
 use crate::{
     ambient::now_ms,
     broken::{Bug, is_broken},
@@ -37,6 +37,13 @@ impl<S: State> Running<S> {
             return Ok(Err(Refusal::Moved));
         }
         self.nominated = true;
+        self.phase.send_if_modified(|phase| {
+            let begins = matches!(phase, Phase::Starting | Phase::Reading);
+            if begins {
+                *phase = Phase::Serving;
+            }
+            begins
+        });
         Ok(Ok(()))
     }
 
@@ -102,6 +109,9 @@ impl<S: State> Running<S> {
     pub(super) async fn look_at_the_end(&mut self) -> Result<(), ReplayError> {
         self.replica.read_back().await?;
         let Some(tenure) = &self.tenure else {
+            if *self.phase.borrow() == Phase::Reading {
+                self.replica.catch_up(None, |_, _, _| ()).await?;
+            }
             return Ok(());
         };
         let (ballot, expected) = (tenure.ballot, tenure.next);

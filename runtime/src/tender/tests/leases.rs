@@ -1,6 +1,7 @@
 //! What an owner without a lease, or without the lock, may say and do.
 
 use super::*;
+use crate::memory::Memory;
 
 /// A lock whose lease can lapse.
 struct Leased(Arc<AtomicBool>);
@@ -61,10 +62,7 @@ async fn serve(sim: &Sim, incarnation: u64) -> Owner {
     };
     let task = tokio::spawn(async { drop(writer.run().await) });
     let mut phase = here.phase.clone();
-    phase
-        .wait_for(|phase| *phase == Phase::Serving)
-        .await
-        .unwrap();
+    phase.wait_for(|phase| phase.answers()).await.unwrap();
     Owner {
         here,
         lease,
@@ -170,6 +168,34 @@ async fn a_deposed_owner_without_a_lease_answers_nothing_and_leaves() {
     assert!(matches!(look(&old.here.mailbox).await, Err(Refusal::Moved)));
     append(&new.here.mailbox, 4).await.unwrap();
     assert_eq!(items(&new.here), [1, 2, 4]);
+}
+
+/// An owner that can write no barrier deposes nobody: whoever had the partition before may still write, and be acknowledged.
+#[tokio::test(start_paused = true)]
+async fn who_has_no_barrier_asks_the_log_for_each_read() {
+    let sim = Sim::new(1, Faults::none());
+    let old = serve(&sim, 1).await;
+    append(&old.here.mailbox, 1).await.unwrap();
+    sim.set_full(true);
+    let new = serve(&sim, 2).await;
+    assert_eq!(*new.here.phase.borrow(), Phase::Reading);
+    let see = |memory: &Memory<Pile>| memory.with(&key(), |pile| pile.state.items.clone());
+    let read = async || new.here.read(false, just(&key()), see).await;
+    assert_eq!(read().await, Ok(Some(vec![1])), "without room, too");
+    assert!(matches!(
+        append(&new.here.mailbox, 2).await,
+        Err(Refusal::Full(_))
+    ));
+    // There is room again, and it is the first who uses it.
+    sim.set_full(false);
+    append(&old.here.mailbox, 3).await.unwrap();
+    assert_eq!(read().await, Ok(Some(vec![1, 3])));
+    // That read has taken over, since there is room.
+    assert_eq!(*new.here.phase.borrow(), Phase::Serving);
+    assert!(matches!(
+        append(&old.here.mailbox, 4).await,
+        Err(Refusal::Moved)
+    ));
 }
 
 /// As a process that was paused with a write on its way: it finds that nobody knows of its write, and may not have the partition back without the lock.
