@@ -153,6 +153,7 @@ impl<S: State> Writer<S> {
         let applied = running.replica.apply_gathered();
         running.phase.send_replace(Phase::Leaving);
         running.drop_transactions();
+        running.refuse_orphans();
         running.refuse_parked();
         // Whoever still waits is told to look for the new owner.
         running.inbox.close();
@@ -207,6 +208,8 @@ enum Event<S: State> {
     Pending,
     /// Nothing came that the rest could have gone with.
     Rest,
+    /// Somebody wants to read what is prepared.
+    Wanted,
     /// It is told to leave.
     Leave,
     /// Nobody can send anything any more.
@@ -294,12 +297,17 @@ impl<S: State> Running<S> {
                         self.write_the_rest();
                     }
                 }
+                Event::Wanted => {
+                    if self.ensure_tenure().await?.is_ok() {
+                        self.hurry();
+                    }
+                }
                 Event::Leave => {
                     self.phase.send_replace(Phase::Leaving);
                     self.inbox.close();
                 }
                 Event::Closed => {
-                    self.write_the_rest();
+                    self.write_the_last();
                     return self.drain().await;
                 }
             }
@@ -345,7 +353,7 @@ impl<S: State> Running<S> {
         let any = !replica.fold.pending().is_empty() || !tx.claims.is_empty();
         let rest = [&owed.until, &tx.unfinished.until, &tx.done_until];
         let rest_at = rest.into_iter().filter_map(|until| until.0).min();
-        let (unfinished, wanted) = (!tx.unfinished.is_empty(), replica.memory.held().wanted());
+        let (hastens, wanted) = (tx.can_be_hastened(), replica.memory.held().wanted());
         let mut jobs = Vec::new();
         select! {
             Ok(_) = orders.wait_for(|order| *order != Order::Serve), if open => Event::Leave,
@@ -355,7 +363,7 @@ impl<S: State> Running<S> {
             }
             () = sleep_until(look_at), if any => Event::Pending,
             () = sleep_until(rest_at.unwrap_or(look_at)), if rest_at.is_some() => Event::Rest,
-            () = wanted, if unfinished => Event::Rest,
+            () = wanted, if hastens => Event::Wanted,
             _ = look.tick(), if looks => Event::Look,
         }
     }
@@ -475,6 +483,7 @@ fn refuse_tx(job: TxJob, refusal: Refusal) {
         TxJob::Commit(_, slot) => drop(slot.send(Err(refusal))),
         TxJob::Ask(_, _, slot) => drop(slot.send(Err(refusal))),
         TxJob::Prepare(_, slot) => drop(slot.send(Err(refusal))),
+        TxJob::Poll(_, slot) => drop(slot.send(Err(refusal))),
         TxJob::Finish(_, _, Some(slot)) | TxJob::Claim(_, slot) => {
             drop(slot.send(Err(refusal)));
         }

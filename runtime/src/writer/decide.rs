@@ -71,14 +71,18 @@ impl<S: State> Running<S> {
                 self.wait(group, Some(index), Reply::Fence(slot));
             }
             Job::Recall(request, slot) => {
-                let recall = self.recall(&request);
+                let recall = self.recall(&request, group);
                 drop(slot.send(recall));
             }
             Job::Remember(request, reply, slot) => {
                 self.outside.remove(&request.id);
                 // It may have run twice, the other time for a node that had the partition before. The first outcome stands: the second saw what that one did.
-                if let Some(known) = self.known(&request) {
+                if let Some(known) = self.known_by_now(&request, group) {
                     return self.answer_again(known, group, slot);
+                }
+                if self.tx.requests.contains_key(&request.id) {
+                    let what = "the same request is about to be committed, or given up".to_owned();
+                    return drop(slot.send(Err(Refusal::Undone(what))));
                 }
                 if reply.len() > self.record_bytes_max {
                     let what = format!(

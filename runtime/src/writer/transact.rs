@@ -5,7 +5,11 @@ use std::{ops::ControlFlow, sync::Arc, time::Duration};
 use axum::http::StatusCode;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream::FuturesUnordered};
-use tokio::time::{Instant, timeout};
+use serde_json::value::RawValue;
+use tokio::{
+    sync::oneshot,
+    time::{Instant, timeout},
+};
 
 use super::{
     Running,
@@ -13,6 +17,7 @@ use super::{
     group::{Group, Reply},
     once::Known,
     rest::Until,
+    unfinished::Finish,
 };
 use crate::{
     ambient::task,
@@ -20,14 +25,14 @@ use crate::{
     broken::{Bug, is_broken},
     key::{key_text, parse_key},
     log::TopicPartition,
-    mailbox::{Job, Refusal, RequestId, Slot, TxJob, WeakMailbox},
+    mailbox::{Job, Refusal, RequestId, Slot, TxJob, WeakMailbox, Why},
     memory::{Change, Changes, Stored, UNKNOWN},
-    record::{BATCH_KEY, FENCE_KEY, Kind, REPLY_KEY},
+    record::{BATCH_KEY, FENCE_KEY, Kind, Offset, REPLY_KEY},
     state::State,
     stream::{Emitted, Taking},
     tx::{
-        Attempt, Commit, Committed, Decided, Fate, KeyRange, Lost, Never, Others, Part, Pending,
-        Prepare, TxId, Version, Vote, Write, decided_key,
+        Attempt, Commit, Committed, Fate, KeyRange, Lead, Lost, Never, Others, Part, Pending,
+        Prepare, Prepared, TxId, Version, Vote, Write, decided_key,
     },
 };
 
@@ -40,29 +45,43 @@ const RUNS_MAX: usize = 10_000;
 /// What a record takes at most for each partition that has to finish, and for what is there once.
 const PARTICIPANT_BYTES: usize = 512;
 
-/// A transaction that waits for the others to prepare.
-pub(super) struct Run<S: State> {
+/// A transaction that is prepared here, and of which it is not known whether it is everywhere.
+pub(super) struct Run {
     attempt: Attempt,
     /// How often its function has run.
     number: u32,
-    request: Option<RequestId>,
-    reply: Bytes,
-    own: TypedPart<S>,
-    others: Vec<TopicPartition>,
-    emitted: Vec<Emitted>,
-    /// The event that it is the effect of.
-    taking: Option<Taking>,
     waiting: Vec<Slot<Committed>>,
+    /// What is to be looked at when it is known what became of this.
+    behind: Vec<(Arc<Commit>, Slot<Committed>)>,
     began: Instant,
+    /// Whether an owner before this one has begun it: then that one may have answered already.
+    pub(super) is_adopted: bool,
 }
 
-impl<S: State> Run<S> {
-    pub(super) fn refuse(self, refusal: &Refusal) {
-        for slot in self.waiting {
-            drop(slot.send(Err(refusal.clone())));
+impl Run {
+    /// One that an owner before this one has begun.
+    pub(super) fn adopted(attempt: Attempt, lead: &Lead, waiting: Vec<Slot<Committed>>) -> Self {
+        Self {
+            attempt,
+            number: lead.run,
+            waiting,
+            behind: Vec::new(),
+            began: Instant::now(),
+            is_adopted: true,
         }
     }
+
+    /// The tenure has ended. Whoever waits behind it is told to ask again.
+    pub(super) fn leave(self) -> (Attempt, Vec<Slot<Committed>>) {
+        for (_, slot) in self.behind {
+            drop(slot.send(Err(Refusal::Moved)));
+        }
+        (self.attempt, self.waiting)
+    }
 }
+
+/// A record is longer than the log takes.
+pub(super) struct TooLong;
 
 /// A part that was read.
 pub(super) struct TypedPart<S: State> {
@@ -89,6 +108,16 @@ impl<S: State> TypedPart<S> {
         self.lists.iter().map(|(range, _)| range.clone())
     }
 
+    /// The writes as they are kept until they are carried out.
+    pub(super) fn as_written(&self) -> Vec<Write> {
+        let writes = self.writes.iter().map(|(change, value)| Write {
+            key: key_text::<S>(&change.key),
+            value: value.as_ref().map(|value| raw(value)),
+            stored: change.stored.clone().map(|stored| stored as _),
+        });
+        writes.collect()
+    }
+
     pub(super) fn written_keys(&self) -> impl Iterator<Item = S::Key> {
         self.writes.iter().map(|(change, _)| change.key.clone())
     }
@@ -109,9 +138,14 @@ impl<S: State> Running<S> {
         clippy::too_many_lines,
         reason = "one decision, from the question to the record"
     )]
-    pub(super) fn commit(&mut self, commit: &Commit, slot: Slot<Committed>, group: &mut Group<S>) {
+    pub(super) fn commit(
+        &mut self,
+        commit: Arc<Commit>,
+        slot: Slot<Committed>,
+        group: &mut Group<S>,
+    ) {
         if let Some(request) = &commit.request
-            && let Some(known) = self.known(request)
+            && let Some(known) = self.known_by_now(request, group)
         {
             return self.commit_again(known, slot, group);
         }
@@ -125,12 +159,22 @@ impl<S: State> Running<S> {
             if run.number > commit.run {
                 return drop(slot.send(Ok(later)));
             }
-            self.give_up(commit.id, attempt, &later, group);
+            if run.is_adopted {
+                return run.behind.push((commit, slot));
+            }
+            self.give_up(commit.id, attempt, &later, Why::Unheard, group);
         }
-        if let Some(taking) = &commit.taking
-            && self.has_taken(taking)
+        if let Some(other) = self.same_before(&commit)
+            && let Some(run) = self.tx.runs.get_mut(&other)
         {
-            return self.wait(group, None, taken_already(slot));
+            return run.behind.push((commit, slot));
+        }
+        if let Some(taking) = &commit.taking {
+            // What is committed, and not written yet, may be what took it in.
+            self.finish_all(group);
+            if self.has_taken(taking) {
+                return self.wait(group, None, taken_already(slot));
+            }
         }
         let emitted = match self.may_emit(commit.emitted.clone()) {
             Ok(emitted) => emitted,
@@ -157,6 +201,7 @@ impl<S: State> Running<S> {
             checked = self.check(commit.id, &own);
         }
         if let Err(what) = checked {
+            self.memory().held().want();
             self.metrics.tx_conflicts.inc();
             return drop(slot.send(Ok(Committed::Conflict(what))));
         }
@@ -169,25 +214,14 @@ impl<S: State> Running<S> {
             let never = Never::TooLong(self.record_bytes_max);
             return drop(slot.send(Ok(Committed::Never(never))));
         }
-        let Commit {
-            id,
-            run: number,
-            others,
-            ..
-        } = commit;
-        let (id, number) = (*id, *number);
-        let (request, reply, taking) = (
-            commit.request.clone(),
-            commit.reply.clone(),
-            commit.taking.clone(),
-        );
-        if others.is_empty() {
-            let does = !own.writes.is_empty() || !emitted.is_empty() || taking.is_some();
+        let (id, request, reply) = (commit.id, commit.request.clone(), commit.reply.clone());
+        if commit.others.is_empty() {
+            let does = !own.writes.is_empty() || !emitted.is_empty() || commit.taking.is_some();
             // One without writes gives up what was asked for before.
             let done = does.then(|| self.will_be_committed(began));
             let writing = Writing {
                 changes: own.writes,
-                own: self.own_of(emitted, taking),
+                own: self.own_of(emitted, commit.taking.clone()),
                 schema: self.schema,
                 answers: request.map(|request| (request, reply.clone())),
             };
@@ -212,30 +246,78 @@ impl<S: State> Running<S> {
             incarnation: tenure.ballot.incarnation,
             number: self.tx.attempts,
         };
-        let (reads, ranges) = (own.read_keys(), own.ranges());
-        self.tx.locks.lock(id, reads, ranges, own.written_keys());
-        self.release(id, group);
-        let participants = others.iter().map(|(to, _)| to.clone()).collect();
+        let home = self.replica.partition.clone();
+        let prepared = Prepared {
+            attempt,
+            home: home.clone(),
+            reads: commit.own.reads.iter().map(|it| it.key.clone()).collect(),
+            ranges: commit.own.lists.iter().map(|it| it.range.clone()).collect(),
+            writes: own.as_written(),
+            lead: Some(Lead {
+                others: commit.others.iter().map(|(to, _)| to.clone()).collect(),
+                run: commit.run,
+                request: request.clone(),
+                reply,
+                emitted,
+                taking: commit.taking.clone(),
+            }),
+            schema: self.schema,
+        };
+        let Ok(index) = self.write_prepared(id, prepared, &own, group) else {
+            let never = Never::TooLong(self.record_bytes_max);
+            return drop(slot.send(Ok(Committed::Never(never))));
+        };
+        let (here, is_here) = oneshot::channel();
+        let answer = Reply::Then(Box::new(move |outcome| drop(here.send(outcome))));
+        self.wait(group, Some(index), answer);
         self.tx.tasks.spawn(task(coordinate(
             self.tx.mailbox.clone(),
             self.tx.others.clone(),
-            self.replica.partition.clone(),
+            home,
             (id, attempt),
-            others.clone(),
+            commit.others.clone(),
+            is_here,
         )));
+        if let Some(request) = request {
+            self.tx.requests.insert(request.id, id);
+        }
         let run = Run {
             attempt,
-            number,
-            request,
-            reply,
-            own,
-            others: participants,
-            emitted,
-            taking,
+            number: commit.run,
             waiting: vec![slot],
+            behind: Vec::new(),
             began,
+            is_adopted: false,
         };
         self.tx.runs.insert(id, run);
+    }
+
+    /// What is known of a request, when what is committed is written.
+    pub(super) fn known_by_now(
+        &mut self,
+        request: &RequestId,
+        group: &mut Group<S>,
+    ) -> Option<Known> {
+        let prepared = self.tx.requests.get(&request.id);
+        if prepared.is_some_and(|id| !self.tx.runs.contains_key(id)) {
+            self.finish_all(group);
+        }
+        self.known(request)
+    }
+
+    /// Another transaction that is the same request, or the effect of the same event, and of which it is not known whether it is committed.
+    fn same_before(&self, commit: &Commit) -> Option<TxId> {
+        let request = commit.request.as_ref();
+        let same = request.and_then(|request| self.tx.requests.get(&request.id));
+        if same.is_some() || commit.taking.is_none() {
+            return same.copied();
+        }
+        let input = |taking: &Option<Taking>| taking.as_ref().map(|taking| taking.input.clone());
+        let prepared = self.tx.pending.prepared().iter();
+        let mut leads = prepared.filter_map(|(id, prepared)| Some((id, prepared.lead.as_ref()?)));
+        leads
+            .find(|(_, lead)| input(&lead.taking) == input(&commit.taking))
+            .map(|(id, _)| *id)
     }
 
     /// What counts a transaction once it is committed.
@@ -284,55 +366,29 @@ impl<S: State> Running<S> {
         }
     }
 
-    /// All others are prepared: this is the commit.
-    pub(super) fn decide_run(&mut self, id: TxId, attempt: Attempt, group: &mut Group<S>) {
-        let Some(run) = self.tx.runs.get(&id).filter(|run| run.attempt == attempt) else {
+    /// All are prepared: this is the commit. It is known, so its writes are [rest](super::rest).
+    pub(super) fn decide_run(
+        &mut self,
+        id: TxId,
+        attempt: Attempt,
+        offset: Option<Offset>,
+        group: &mut Group<S>,
+    ) {
+        let Some(run) = self.take_run(id, attempt) else {
             return;
         };
-        if let Some(request) = &run.request
-            && self.known(request).is_some()
-        {
-            // The same request was carried out meanwhile, by another run of which the client had heard nothing.
-            let what = "the same request was carried out meanwhile".to_owned();
-            return self.give_up(id, attempt, &Committed::Conflict(what), group);
-        }
-        if run.taking.as_ref().is_some_and(|it| self.has_taken(it)) {
-            // So was the event, by another reader of its input.
-            let what = "the same event was taken in meanwhile".to_owned();
-            return self.give_up(id, attempt, &Committed::Conflict(what), group);
-        }
-        let Some(run) = self.tx.runs.remove(&id) else {
+        let prepared = self.tx.pending.prepared().get(&id);
+        let Some(lead) = prepared.and_then(|prepared| prepared.lead.as_ref()) else {
             return;
         };
-        let key = decided_key(id);
-        let decided = Decided {
-            attempt,
-            participants: run.others,
-        };
-        let value = decided.encode();
-        self.tx.pending.decide(id, decided);
-        let mut own = self.own_of(run.emitted, run.taking);
-        own.push((key, Some(value)));
-        let writing = Writing {
-            changes: run.own.writes,
-            own,
-            schema: self.schema,
-            answers: run.request.map(|request| (request, run.reply.clone())),
-        };
-        let (slots, reply) = (run.waiting, run.reply);
-        let done = self.will_be_committed(run.began);
-        let answer = Reply::Then(Box::new(move |outcome| {
-            if outcome.is_ok() {
-                done();
-            }
-            for slot in slots {
-                let outcome = outcome.clone();
-                drop(slot.send(outcome.map(|offset| Committed::Yes(offset, reply.clone()))));
-            }
-        }));
-        self.write(group, writing, answer);
-        let free = self.tx.locks.unlock(id);
-        self.unpark(free, group);
+        let committed = Committed::Yes(offset, lead.reply.clone());
+        self.will_be_committed(run.began)();
+        for slot in run.waiting {
+            drop(slot.send(Ok(committed.clone())));
+        }
+        let slot = None;
+        self.finish(Finish { id, attempt, slot }, group);
+        self.go_on_behind(run.behind, group);
     }
 
     /// It won't be committed in this attempt. Those that prepared are told; if they don't hear it, they ask.
@@ -341,27 +397,63 @@ impl<S: State> Running<S> {
         id: TxId,
         attempt: Attempt,
         outcome: &Committed,
+        why: Why,
         group: &mut Group<S>,
     ) {
-        let is_it = |run: &Run<S>| run.attempt == attempt;
-        if !self.tx.runs.get(&id).is_some_and(is_it) {
-            return;
-        }
-        let Some(run) = self.tx.runs.remove(&id) else {
+        let Some(run) = self.take_run(id, attempt) else {
             return;
         };
         if matches!(outcome, Committed::Conflict(_)) {
             self.metrics.tx_conflicts.inc();
         }
-        for slot in run.waiting {
-            drop(slot.send(Ok(outcome.clone())));
-        }
-        for to in run.others {
-            let told = self.tx.others.abort(&to, id, attempt);
+        let prepared = self.tx.pending.prepared().get(&id);
+        let lead = prepared.and_then(|prepared| prepared.lead.clone());
+        for to in lead.iter().flat_map(|lead| &lead.others) {
+            let told = self.tx.others.abort(to, id, attempt);
             self.tx.tasks.spawn(task(async move { drop(told.await) }));
         }
-        let free = self.tx.locks.unlock(id);
-        self.unpark(free, group);
+        if let Some(request) = lead.and_then(|lead| lead.request) {
+            self.tx.requests.remove(&request.id);
+        }
+        let index = self.end_prepared(id, group);
+        let (slots, outcome) = (run.waiting, outcome.clone());
+        if why == Why::Refused || is_broken(Bug::EarlyAbort) {
+            for slot in slots {
+                drop(slot.send(Ok(outcome.clone())));
+            }
+        } else {
+            // Until then another owner may find it prepared everywhere.
+            let answer = Reply::Then(Box::new(move |ended| {
+                let ended = ended.map(|_| outcome).map_err(|_| Refusal::Unknown);
+                for slot in slots {
+                    drop(slot.send(ended.clone()));
+                }
+            }));
+            self.wait(group, Some(index), answer);
+        }
+        self.go_on_behind(run.behind, group);
+    }
+
+    /// This owner leaves: it gives up what it does not know the outcome of, so that it can be asked for again elsewhere.
+    pub(super) fn give_up_all(&mut self, group: &mut Group<S>) {
+        let runs = self.tx.runs.iter().filter(|(_, run)| !run.is_adopted);
+        let runs: Vec<_> = runs.map(|(id, run)| (*id, run.attempt)).collect();
+        for (id, attempt) in runs {
+            let moved = Committed::Conflict("its home has another owner".to_owned());
+            self.give_up(id, attempt, &moved, Why::Unheard, group);
+        }
+    }
+
+    fn take_run(&mut self, id: TxId, attempt: Attempt) -> Option<Run> {
+        let is_it = |run: &Run| run.attempt == attempt;
+        self.tx.runs.get(&id).is_some_and(is_it).then_some(())?;
+        self.tx.runs.remove(&id)
+    }
+
+    fn go_on_behind(&mut self, behind: Vec<(Arc<Commit>, Slot<Committed>)>, group: &mut Group<S>) {
+        for (commit, slot) in behind {
+            self.commit(commit, slot, group);
+        }
     }
 
     /// Somebody has prepared and heard nothing.
@@ -372,16 +464,19 @@ impl<S: State> Running<S> {
         slot: Slot<Fate>,
         group: &mut Group<S>,
     ) {
-        let decided = self.tx.pending.decided().get(&id);
-        let fate = if decided.is_some_and(|decided| decided.attempt == attempt) {
-            Fate::Committed
-        } else if self
+        if self
             .tx
             .runs
             .get(&id)
             .is_some_and(|run| run.attempt == attempt)
         {
             return drop(slot.send(Ok(Fate::Open)));
+        }
+        // What is committed is decided in the log before anyone finishes it.
+        self.finish_all(group);
+        let decided = self.tx.pending.decided().get(&id);
+        let fate = if decided.is_some_and(|decided| decided.attempt == attempt) {
+            Fate::Committed
         } else if is_broken(Bug::CommitDoubt) {
             Fate::Committed
         } else {
@@ -421,11 +516,11 @@ impl<S: State> Running<S> {
         }
     }
 
-    /// Deletes the value of a key of memgen's own.
-    pub(super) fn end_own(&mut self, key: Bytes, group: &mut Group<S>) {
+    /// Deletes the value of a key of memgen's own. The record's place in the group.
+    pub(super) fn end_own(&mut self, key: Bytes, group: &mut Group<S>) -> usize {
         self.tx.note(&key, None);
         let record = self.record(Kind::Data, key, None);
-        self.push(group, record, Changes::None);
+        self.push(group, record, Changes::None)
     }
 
     /// What a part is, as values of this state.
@@ -625,13 +720,14 @@ fn taken_already(slot: Slot<Committed>) -> Reply {
     }))
 }
 
-/// Asks the others to prepare, and says what came of it.
+/// Asks the others to prepare, and says what came of it, when it is prepared here as well.
 async fn coordinate<S: State>(
     mailbox: WeakMailbox<S>,
     others: Arc<dyn Others>,
     home: TopicPartition,
     (id, attempt): (TxId, Attempt),
     parts: Vec<(TopicPartition, Part)>,
+    is_here: oneshot::Receiver<Result<Option<Offset>, Refusal>>,
 ) {
     let mut needed = parts.len();
     if is_broken(Bug::Early) {
@@ -655,6 +751,11 @@ async fn coordinate<S: State>(
     while needed > 0
         && let Some(vote) = votes.next().await
     {
+        let why = if vote.is_ok() {
+            Why::Refused
+        } else {
+            Why::Unheard
+        };
         let outcome = match vote {
             Ok(Vote::Yes) => {
                 needed -= 1;
@@ -665,10 +766,19 @@ async fn coordinate<S: State>(
             Ok(Vote::Wrong(what)) => Committed::Never(Never::Wrong(what)),
             Ok(Vote::Full(what)) => Committed::Never(Never::Full(what)),
         };
-        let job = TxJob::GiveUp(id, attempt, outcome);
+        let job = TxJob::GiveUp(id, attempt, outcome, why);
         return mailbox.send_patiently(Job::Tx(job)).await;
     }
-    let job = TxJob::Decide(id, attempt);
+    let offset = if is_broken(Bug::Unstaged) {
+        None
+    } else {
+        let Ok(Ok(offset)) = is_here.await else {
+            // So the tenure has ended, and this with it.
+            return;
+        };
+        offset
+    };
+    let job = TxJob::Decide(id, attempt, offset);
     mailbox.send_patiently(Job::Tx(job)).await;
     // A broken one goes on asking.
     while votes.next().await.is_some() {}
@@ -683,4 +793,9 @@ impl<S: State> super::tx::Transactions<S> {
             .expect("it was encoded just now");
         drop(self.pending.take_news());
     }
+}
+
+fn raw(value: &[u8]) -> Box<RawValue> {
+    let text = String::from_utf8(value.to_vec()).expect("serde_json writes UTF-8");
+    RawValue::from_string(text).expect("serde_json writes JSON")
 }

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     broken::{Bug, is_broken},
     conditional::Conditions,
-    mailbox::{Command, Job, Mailbox, RequestId, TxJob},
+    mailbox::{Command, Job, Mailbox, Refusal, RequestId, TxJob},
     memory::Memory,
     partitions::just,
     prelude::*,
@@ -389,8 +389,8 @@ impl Client {
             let patience = Duration::from_millis(self.random.u64(20..3000));
             match timeout(patience, asked).await {
                 Ok(Ok(outcome)) => return Some(outcome),
+                Ok(Err(Refusal::Unknown)) | Err(_) => *unknown = true,
                 Ok(Err(_)) => {}
-                Err(_) => *unknown = true,
             }
             self.pause(200).await;
         }

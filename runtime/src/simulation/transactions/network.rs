@@ -28,7 +28,7 @@ use crate::{
     metrics::Metrics,
     migration::Readers,
     replica::Replica,
-    tx::{Attempt, Fate, Lost, Others, Prepare, TxId, Vote},
+    tx::{Attempt, Fate, Lost, Others, Poll, Prepare, TxId, Vote},
     writer::{Bounds, Order, Phase, Writer},
 };
 
@@ -230,6 +230,11 @@ impl Others for Arc<Network> {
     ) -> BoxFuture<'static, Result<Vote, Lost>> {
         let job = move |slot| TxJob::Prepare(Box::new(prepare.clone()), slot);
         Network::spawned(self.clone().tell(to.clone(), true, job))
+    }
+
+    fn poll(&self, to: &TopicPartition, poll: Poll) -> BoxFuture<'static, Result<bool, Lost>> {
+        let job = move |slot| TxJob::Poll(poll.clone(), slot);
+        Network::spawned(self.clone().tell(to.clone(), false, job))
     }
 
     fn finish(
