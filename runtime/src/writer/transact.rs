@@ -331,7 +331,7 @@ impl<S: State> Running<S> {
     }
 
     /// What a transaction changes beside entities: the outbox, and how far an input was taken in.
-    fn own_of(
+    pub(super) fn own_of(
         &mut self,
         emitted: Vec<Emitted>,
         taking: Option<Taking>,
