@@ -18,6 +18,7 @@ use serde_json::Value;
 use crate::{
     Client, Folder, Running, Service,
     network::{Net, Network},
+    service::process_state,
 };
 
 /// Brokers and an ensemble, for all clusters of a test binary.
@@ -60,38 +61,52 @@ impl Servers {
     }
 
     /// Restarts one broker after another, as an operator does: the next one when all have what they should have.
-    pub async fn restart_brokers(&mut self) -> Vec<Restart> {
-        let mut restarts = Vec::new();
+    pub async fn restart_brokers(&mut self) -> Vec<Outage> {
+        let mut outages = Vec::new();
         for broker in 0..self.kafka.servers().len() {
             let (from, before) = (Instant::now(), self.kafka.server(broker).pid());
             self.kafka.server(broker).stop().expect("it runs");
             tokio::time::sleep(Duration::from_secs(1)).await;
             self.kafka.start().expect("it comes back");
             self.all_in_sync().await;
-            restarts.push(Restart {
+            let is_another = self.kafka.server(broker).pid() != before;
+            outages.push(Outage::restart(from, is_another));
+        }
+        outages
+    }
+
+    /// Lets one broker after another stand still for so long, with all that it leads and with its connections open; the next one when all have what they should have.
+    pub async fn pause_brokers(&mut self, time: Duration) -> Vec<Outage> {
+        let mut outages = Vec::new();
+        for broker in 0..self.kafka.servers().len() {
+            let from = Instant::now();
+            let server = self.kafka.server(broker);
+            server.pause().expect("it runs");
+            tokio::time::sleep(time).await;
+            let state = server.pid().map(process_state);
+            server.resume().expect("it is there");
+            outages.push(Outage {
                 from,
                 to: Instant::now(),
-                is_another: self.kafka.server(broker).pid() != before,
+                sign: (state == Some('T')).then(|| "the process was seen to be stopped".to_owned()),
             });
+            self.all_in_sync().await;
         }
-        restarts
+        outages
     }
 
     /// Restarts one server of the ensemble after another. A single one is away for a second.
-    pub async fn restart_ensemble(&mut self) -> Vec<Restart> {
-        let mut restarts = Vec::new();
+    pub async fn restart_ensemble(&mut self) -> Vec<Outage> {
+        let mut outages = Vec::new();
         for server in 0..self.zookeeper.servers().len() {
             let (from, before) = (Instant::now(), self.zookeeper.server(server).pid());
             self.zookeeper.server(server).stop().expect("it runs");
             tokio::time::sleep(Duration::from_secs(1)).await;
             self.zookeeper.start().expect("it comes back");
-            restarts.push(Restart {
-                from,
-                to: Instant::now(),
-                is_another: self.zookeeper.server(server).pid() != before,
-            });
+            let is_another = self.zookeeper.server(server).pid() != before;
+            outages.push(Outage::restart(from, is_another));
         }
-        restarts
+        outages
     }
 
     /// Waits until every broker has all that it should have: only then may the next one go.
@@ -118,15 +133,26 @@ impl Servers {
     }
 }
 
-/// A server that was restarted.
-#[derive(Clone, Copy, Debug)]
-pub struct Restart {
-    /// When it was told to end.
+/// A server that was away for a while.
+#[derive(Clone, Debug)]
+pub struct Outage {
+    /// When it was told to end, or to stand still.
     pub from: Instant,
     /// When it was back.
     pub to: Instant,
-    /// Whether another process is there now.
-    pub is_another: bool,
+    /// What shows that it was away.
+    pub sign: Option<String>,
+}
+
+impl Outage {
+    /// A restart that is over.
+    fn restart(from: Instant, is_another: bool) -> Self {
+        Self {
+            from,
+            to: Instant::now(),
+            sign: is_another.then(|| "another process answers".to_owned()),
+        }
+    }
 }
 
 /// The name of a node, counted from 0.

@@ -341,13 +341,10 @@ impl Running {
         self.child.id()
     }
 
-    /// The state of the process by the letter of `/proc`: `T` for one that is stopped.
+    /// The state of the process, see [`process_state`].
     #[must_use]
     pub fn state(&self) -> char {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.id()));
-        let stat = stat.expect("it runs");
-        let (_, behind) = stat.rsplit_once(") ").expect("a name in parentheses");
-        behind.chars().next().expect("a letter")
+        process_state(self.id())
     }
 
     /// The files that the process has open, sockets among them.
@@ -426,6 +423,15 @@ impl Running {
             let _ = reader.join();
         }
     }
+}
+
+/// The state of a process by the letter of `/proc`: `T` for one that is stopped.
+#[must_use]
+pub fn process_state(process: u32) -> char {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat"));
+    let stat = stat.expect("it runs");
+    let (_, behind) = stat.rsplit_once(") ").expect("a name in parentheses");
+    behind.chars().next().expect("a letter")
 }
 
 impl Drop for Running {

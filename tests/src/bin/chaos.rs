@@ -20,7 +20,7 @@ use memgen_tests::{
 };
 
 /// What can be done, so many times; but `--rest-ms` says how long clients rest at most between two operations from then on.
-const ANYWHERE: [&str; 7] = [
+const ANYWHERE: [&str; 8] = [
     "--rest-ms",
     "--kills",
     "--pauses",
@@ -28,6 +28,7 @@ const ANYWHERE: [&str; 7] = [
     "--drains",
     "--scales",
     "--servers",
+    "--broker-pauses",
 ];
 /// All of it, so many times.
 const EVERYTHING: &str = "--everything";
@@ -140,6 +141,7 @@ async fn run(wanted: &[(&str, usize)], on_hosts: bool) -> ExitCode {
             "--drains" => chaos.drains(*rounds).await,
             "--scales" => chaos.from_three_nodes_to_one_and_back(*rounds).await,
             "--servers" => chaos.servers_restart(*rounds).await,
+            "--broker-pauses" => chaos.brokers_pause(*rounds).await,
             "--cut-offs" => chaos.cut_offs(*rounds).await,
             "--partial-cuts" => chaos.partial_cuts(*rounds).await,
             "--one-way-cuts" => chaos.one_way_cuts(*rounds).await,

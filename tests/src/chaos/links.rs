@@ -28,7 +28,7 @@ const NETS: [(Net, &str); 3] = [
 ];
 
 impl Chaos {
-    /// Everything that there is, again and again: 30 faults each time.
+    /// Everything that there is, again and again: 33 faults each time.
     pub async fn everything(&mut self, rounds: usize) {
         for round in 0..rounds {
             self.kills(3).await;
@@ -36,6 +36,7 @@ impl Chaos {
             self.restarts(1).await;
             self.drains(1).await;
             self.servers_restart(1).await;
+            self.brokers_pause(1).await;
             self.one_after_another(round).await;
             self.report.progress("everything", round, rounds);
         }

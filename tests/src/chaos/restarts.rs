@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 use tokio::process::Command;
 
 use super::{Chaos, NODES, PARTITIONS};
-use crate::binaries::binary;
+use crate::{binaries::binary, cluster::Outage, load::Done};
+
+/// How long a broker stands still: longer than its session, which takes 3 s, and shorter than a request may take.
+const STANDS_STILL: Duration = Duration::from_secs(5);
 
 impl Chaos {
     /// Restarts all nodes, one after another, so many times.
@@ -113,22 +116,35 @@ impl Chaos {
             self.cluster.ready().await;
             tokio::time::sleep(Duration::from_secs(1)).await;
             let done = load.stop().await;
-            let all = (0..PARTITIONS).collect();
-            for (kind, restarts) in [
-                ("restart of a broker", brokers),
-                ("restart of ZooKeeper", ensemble),
-            ] {
-                for restart in restarts {
-                    let sign = restart
-                        .is_another
-                        .then(|| "another process answers".to_owned());
-                    self.happened(kind, [restart.from, restart.to], sign, &done, &all);
-                }
-            }
+            self.servers_were_away("restart of a broker", brokers, &done);
+            self.servers_were_away("restart of ZooKeeper", ensemble, &done);
             self.check("restarts of brokers and ensemble", 1, &keys, &done)
                 .await;
             self.report.add("restarts of all brokers and ZooKeeper", 1);
             self.report.progress("restarts of servers", round, rounds);
+        }
+    }
+    /// One broker after another stands still under load, until others lead what it led, and goes on in its own view.
+    pub async fn brokers_pause(&mut self, rounds: usize) {
+        for round in 0..rounds {
+            let keys = self.keys();
+            let clients = [self.cluster.node(0).client(), self.cluster.node(1).client()];
+            let load = self.load(&clients, &keys);
+            let brokers = self.servers.pause_brokers(STANDS_STILL).await;
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let done = load.stop().await;
+            self.servers_were_away("a broker that stands still", brokers, &done);
+            self.check("brokers that stand still", 1, &keys, &done)
+                .await;
+            self.report.progress("pauses of brokers", round, rounds);
+        }
+    }
+
+    /// All partitions need any server.
+    fn servers_were_away(&mut self, kind: &str, outages: Vec<Outage>, done: &Done) {
+        let all = (0..PARTITIONS).collect();
+        for Outage { from, to, sign } in outages {
+            self.happened(kind, [from, to], sign, done, &all);
         }
     }
 }
