@@ -35,15 +35,19 @@ impl<S: State> Running<S> {
     /// Somebody wants to read, or to write, what is prepared: what is committed is written, and homes of the rest are asked.
     pub(super) fn hurry(&mut self) {
         if !self.tx.unfinished.is_empty() {
-            return self.write_the_rest();
+            self.write_the_rest();
         }
         let now = Instant::now();
+        let mut asks = false;
         for asked in self.tx.doubts.values_mut().flatten() {
             *asked = now;
+            asks = true;
         }
-        self.tx.look_at = now;
-        // What home says is to be written at once.
-        self.memory().held().want();
+        if asks {
+            self.tx.look_at = now;
+            // What home says is to be written at once.
+            self.memory().held().want();
+        }
     }
 
     /// Lets somebody see to it that what is pending, by what the log has acknowledged, gets done.

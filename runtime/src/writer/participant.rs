@@ -59,6 +59,7 @@ impl<S: State> Running<S> {
             Err(Never::Differs) => unreachable!("a part has no id of a request"),
         };
         if let Err(what) = self.check(id, &typed) {
+            self.memory().held().want();
             return drop(slot.send(Ok(Vote::No(what))));
         }
         let prepared = Prepared {
