@@ -350,7 +350,8 @@ impl<S: State> Running<S> {
         let looks = idle || replica.may_lose_its_tail();
         let open = !inbox.is_closed();
         let look_at = tx.look_at;
-        let any = !replica.fold.pending().is_empty() || !tx.claims.is_empty();
+        let any =
+            !replica.fold.pending().is_empty() || !tx.claims.is_empty() || !tx.orphans.is_empty();
         let rest = [&owed.until, &tx.unfinished.until, &tx.done_until];
         let rest_at = rest.into_iter().filter_map(|until| until.0).min();
         let (hastens, wanted) = (tx.can_be_hastened(), replica.memory.held().wanted());

@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     Running,
-    tx::{LOOK_EVERY, Transactions},
+    tx::{Doubt, LOOK_EVERY, Transactions},
 };
 use crate::{
     ambient::task,
@@ -27,7 +27,9 @@ const PAUSE_MAX: Duration = Duration::from_millis(500);
 impl<S: State> Transactions<S> {
     /// Whether what somebody wants to read can be had sooner.
     pub(super) fn can_be_hastened(&self) -> bool {
-        !self.unfinished.is_empty() || self.doubts.values().any(Option::is_some)
+        !self.unfinished.is_empty()
+            || self.doubts.values().any(|doubt| !doubt.is_wanted)
+            || self.runs.values().any(|run| !run.is_wanted)
     }
 }
 
@@ -38,16 +40,14 @@ impl<S: State> Running<S> {
             self.write_the_rest();
         }
         let now = Instant::now();
-        let mut asks = false;
-        for asked in self.tx.doubts.values_mut().flatten() {
-            *asked = now;
-            asks = true;
+        for doubt in self.tx.doubts.values_mut() {
+            doubt.ask_at = doubt.ask_at.map(|_| now);
+            doubt.is_wanted = true;
         }
-        if asks {
-            self.tx.look_at = now;
-            // What home says is to be written at once.
-            self.memory().held().want();
+        for run in self.tx.runs.values_mut() {
+            run.is_wanted = true;
         }
+        self.tx.look_at = now;
     }
 
     /// Lets somebody see to it that what is pending, by what the log has acknowledged, gets done.
@@ -100,9 +100,9 @@ impl<S: State> Running<S> {
                 continue;
             }
             let at = (*id, prepared.attempt);
-            let asked = tx.doubts.entry(at).or_insert(Some(now + PATIENCE));
-            if asked.is_some_and(|asked| asked <= now) {
-                *asked = None;
+            let doubt = tx.doubts.entry(at);
+            let doubt = doubt.or_insert_with(|| Doubt::until(now + PATIENCE));
+            if doubt.ask_at.take_if(|at| *at <= now).is_some() {
                 let (mailbox, others) = (tx.mailbox.clone(), tx.others.clone());
                 tx.tasks
                     .spawn(task(ask(mailbox, others, prepared.home.clone(), at)));

@@ -20,7 +20,7 @@ use super::{
     unfinished::Finish,
 };
 use crate::{
-    ambient::task,
+    ambient::{spawn, task},
     batch,
     broken::{Bug, is_broken},
     key::{key_text, parse_key},
@@ -56,6 +56,8 @@ pub(super) struct Run {
     began: Instant,
     /// Whether an owner before this one has begun it: then that one may have answered already.
     pub(super) is_adopted: bool,
+    /// Whether somebody wants to have what it holds: then it is written as soon as it is committed.
+    pub(super) is_wanted: bool,
 }
 
 impl Run {
@@ -68,6 +70,7 @@ impl Run {
             behind: Vec::new(),
             began: Instant::now(),
             is_adopted: true,
+            is_wanted: true,
         }
     }
 
@@ -288,6 +291,7 @@ impl<S: State> Running<S> {
             behind: Vec::new(),
             began,
             is_adopted: false,
+            is_wanted: false,
         };
         self.tx.runs.insert(id, run);
     }
@@ -388,6 +392,9 @@ impl<S: State> Running<S> {
         }
         let slot = None;
         self.finish(Finish { id, attempt, slot }, group);
+        if run.is_wanted {
+            self.finish_all(group);
+        }
         self.go_on_behind(run.behind, group);
     }
 
@@ -408,26 +415,27 @@ impl<S: State> Running<S> {
         }
         let prepared = self.tx.pending.prepared().get(&id);
         let lead = prepared.and_then(|prepared| prepared.lead.clone());
-        for to in lead.iter().flat_map(|lead| &lead.others) {
-            let told = self.tx.others.abort(to, id, attempt);
-            self.tx.tasks.spawn(task(async move { drop(told.await) }));
-        }
-        if let Some(request) = lead.and_then(|lead| lead.request) {
+        let lead = lead.expect("a run leads what is prepared");
+        if let Some(request) = lead.request {
             self.tx.requests.remove(&request.id);
         }
         let index = self.end_prepared(id, group);
-        let (slots, outcome) = (run.waiting, outcome.clone());
-        if why == Why::Refused || is_broken(Bug::EarlyAbort) {
-            for slot in slots {
-                drop(slot.send(Ok(outcome.clone())));
+        let (slots, outcome, others) = (run.waiting, outcome.clone(), self.tx.others.clone());
+        let tell = move |ended: Result<(), Refusal>| {
+            for to in lead.others.iter().filter(|_| ended.is_ok()) {
+                let told = others.abort(to, id, attempt);
+                spawn(async move { drop(told.await) });
             }
+            for slot in slots {
+                drop(slot.send(ended.clone().map(|()| outcome.clone())));
+            }
+        };
+        if why == Why::Refused || is_broken(Bug::EarlyAbort) {
+            tell(Ok(()));
         } else {
-            // Until then another owner may find it prepared everywhere.
+            // Until then another owner may find it prepared everywhere, and commit it.
             let answer = Reply::Then(Box::new(move |ended| {
-                let ended = ended.map(|_| outcome).map_err(|_| Refusal::Unknown);
-                for slot in slots {
-                    drop(slot.send(ended.clone()));
-                }
+                tell(ended.map(|_| ()).map_err(|_| Refusal::Unknown));
             }));
             self.wait(group, Some(index), answer);
         }

@@ -65,12 +65,30 @@ pub(super) struct Transactions<S: State> {
     pub(super) done_until: Until,
     /// Those of former owners of which the others are being asked.
     pub(super) polled: HashSet<(TxId, Attempt)>,
-    /// The prepared ones: since when, or none if home is being asked.
-    pub(super) doubts: HashMap<(TxId, Attempt), Option<Instant>>,
+    /// The prepared ones of other homes.
+    pub(super) doubts: HashMap<(TxId, Attempt), Doubt>,
     /// When what is pending is to be looked at again.
     pub(super) look_at: Instant,
     /// How often what is pending had changed when it was last looked at.
     pub(super) looked: u64,
+}
+
+/// What is prepared, and not heard of yet.
+pub(super) struct Doubt {
+    /// When home is asked; none if it is being asked.
+    pub(super) ask_at: Option<Instant>,
+    /// Whether somebody wants to have what it holds: then it is written as soon as it is known to be committed.
+    pub(super) is_wanted: bool,
+}
+
+impl Doubt {
+    /// Home is asked then, if it says nothing by itself.
+    pub(super) const fn until(ask_at: Instant) -> Self {
+        Self {
+            ask_at: Some(ask_at),
+            is_wanted: false,
+        }
+    }
 }
 
 impl<S: State> Transactions<S> {
@@ -156,7 +174,7 @@ impl<S: State> Running<S> {
             } else {
                 // Whoever knew what became of it may be gone.
                 tx.doubts
-                    .insert((*id, prepared.attempt), Some(Instant::now()));
+                    .insert((*id, prepared.attempt), Doubt::until(Instant::now()));
             }
         }
         // The others are in no log, and never will be.
