@@ -5,14 +5,14 @@ Partitions are durable ordered logs with one owner each (log-protocol.md is take
 volatile (running transactions) and folds the log again. Messages are delayed, lost, doubled. Checks strict serializability with the
 home's commit record as the serialization point, single reads and read-only transactions at some instant of their interval; and that what a client was told is so.
 Run: transactions.py [seeds] [first] [bug]; bug in: noreadlock early noversion dirtyread commitdoubt volatileprepare nocheck forget noattempt doubleprepare noid nosettle
-  nofloor guessabort guesscommit unstaged earlyabort earlyfinish
+  nofloor guessabort guesscommit unstaged earlyabort earlytell earlyfinish
 
 This copy differs from the design's in seven things. The first makes a transaction over several partitions take one answer of the log instead of two, the others make the runtime simpler:
 - Home prepares, too, at the same time as the others, and says in its entry who they are, what the answer is, and which try it was: it *leads*. When all are prepared, home among them, the transaction is
   committed, and the client is told. The decision is written after that, and finished when it is there (earlyfinish: others are told before). The log of home may be read by another owner before, which finds what leads and
   does not know: it asks all others whether they have prepared (guessabort, guesscommit: it does not; unstaged: home does not wait for its own entry). Whoever has not, never will in that attempt, and has
   written that down before it says so: no attempt of an earlier owner of that home is prepared any more (nofloor: it does not remember). A home that gives up because somebody does not answer says so only when that is
-  in the log (earlyabort: before), for all may be prepared; where somebody refused, no owner will ever find all prepared. An owner that was deposed and does not know it goes on to count answers, and tells its client.
+  in the log (earlyabort: to its client before; earlytell: to the others before, when it was deposed and does not know it), for all may be prepared; where somebody refused, no owner will ever find all prepared. An owner that was deposed and does not know it goes on to count answers, and tells its client.
 - A participant keeps no list of what it has finished. So a prepare is sent once per attempt, and never again: home gives the attempt up if nobody answers. (doubleprepare: if
   one may arrive twice, the second one finds nothing, prepares, asks home, and writes again what was finished.)
 - Confirmations are not written down. A new owner of home tells all participants again, and who has finished already says so.
@@ -219,6 +219,10 @@ def run(seed):
         w.t=t; before=w.truth
         due=[x for x in w.net if x[0]<=t]; w.net=[x for x in w.net if x[0]>t]; r.shuffle(due)
         for _,d,m in due: deliver(w,d,m)
+        if BUG=="earlytell":
+            for z in [z for z in w.zombies if t-z[2]["at"]>80]:
+                w.zombies.remove(z)
+                for q in need(w,z[2],z[0]): w.send(q,("abort",z[1],z[2]["att"]))
         for p in w.parts:
             if r.random()<w.pc and t<850: p.crash()
             for x in list(p.run):
