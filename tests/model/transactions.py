@@ -16,7 +16,7 @@ This copy differs from the design's in seven things. The first makes a transacti
 - A participant keeps no list of what it has finished. So a prepare is sent once per attempt, and never again: home gives the attempt up if nobody answers. (doubleprepare: if
   one may arrive twice, the second one finds nothing, prepares, asks home, and writes again what was finished.)
 - Confirmations are not written down. A new owner of home tells all participants again, and who has finished already says so.
-- A read of a key that a *running* transaction of home will write does not wait: the decision is one record of that same partition. (homewait: it waits; holds as well.)
+- A read of a key that a transaction will write whose home has no entry in the log yet does not wait. (homewait: it waits; holds as well.)
 - A client is in the model: it asks home again, with the same request id, when nobody answers (if it has none, it never knows); runs the function again when home says that it did not happen; and gives up after
   some runs. The log keeps the answer by the request id (rule 10), so what comes again happens once (noid: it does not).
 - Whoever is asked may refuse for any other reason as well: that is what claims do, by which one that has lost often wins. They are in no log and promise nothing, so nothing else of them is
