@@ -245,9 +245,8 @@ pub(super) async fn commit(
             match outcome {
                 Ok(Ok(Ok(committed))) => Asked::Answered(committed),
                 Ok(Ok(Err(refusal @ Refusal::Full(_)))) => Asked::Refused(refusal.into()),
-                Ok(Ok(Err(Refusal::Unknown))) => Asked::Unknown,
+                Ok(Ok(Err(Refusal::Unknown)) | Err(_)) | Err(_) => Asked::Unknown,
                 Ok(Ok(Err(_))) => Asked::Undone,
-                Ok(Err(_)) | Err(_) => Asked::Unknown,
             }
         }
         Ok(Place::Peer(peer)) => {

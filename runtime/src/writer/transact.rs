@@ -483,9 +483,8 @@ impl<S: State> Running<S> {
         // What is committed is decided in the log before anyone finishes it.
         self.finish_all(group);
         let decided = self.tx.pending.decided().get(&id);
-        let fate = if decided.is_some_and(|decided| decided.attempt == attempt) {
-            Fate::Committed
-        } else if is_broken(Bug::CommitDoubt) {
+        let is_decided = decided.is_some_and(|decided| decided.attempt == attempt);
+        let fate = if is_decided || is_broken(Bug::CommitDoubt) {
             Fate::Committed
         } else {
             Fate::Aborted
