@@ -407,6 +407,11 @@ impl<S: State> Running<S> {
         why: Why,
         group: &mut Group<S>,
     ) {
+        let run = self.tx.runs.get(&id);
+        if why == Why::Unheard && run.is_some_and(|run| run.is_adopted) {
+            // An owner before this one may have found it prepared everywhere, and have answered. The others are being asked.
+            return;
+        }
         let Some(run) = self.take_run(id, attempt) else {
             return;
         };

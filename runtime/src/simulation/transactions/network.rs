@@ -10,7 +10,7 @@ use std::{
 
 use futures_util::{FutureExt, future::BoxFuture};
 use tokio::{
-    sync::{oneshot, watch},
+    sync::{mpsc, oneshot, watch},
     task::JoinHandle,
     time::{sleep, timeout},
 };
@@ -40,6 +40,15 @@ pub(super) struct Cell {
     pub(super) memory: Arc<Memory<Pile>>,
     pub(super) incarnation: u64,
     pub(super) task: JoinHandle<()>,
+}
+
+impl Cell {
+    /// One that hears and does nothing, for as long as the other is kept.
+    pub(super) fn silenced(self) -> (Self, mpsc::Receiver<Job<Pile>>) {
+        self.task.abort();
+        let (mailbox, inbox) = Mailbox::new(1000);
+        (Self { mailbox, ..self }, inbox)
+    }
 }
 
 /// By partition: the owner is the last, the others were.
