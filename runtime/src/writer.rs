@@ -283,7 +283,7 @@ impl<S: State> Running<S> {
                 Event::Jobs(mut jobs) => {
                     self.gather(&mut jobs).await;
                     match self.ensure_tenure().await? {
-                        Ok(()) => self.decide_group(jobs),
+                        Ok(()) => self.decide_group(jobs).await,
                         Err(refusal) => self.refuse(jobs, &refusal).await?,
                     }
                 }

@@ -32,6 +32,9 @@ use crate::{
     the_entity::TheEntity,
 };
 
+/// After so many turns of all tasks that are ready, whoever is asked to prepare in this process has done so.
+const TURNS: usize = 2;
+
 /// A value in flight, and the record that carries it.
 pub(super) struct Speculative<S> {
     pub(super) group: u64,
@@ -41,7 +44,7 @@ pub(super) struct Speculative<S> {
 }
 
 impl<S: State> Running<S> {
-    pub(super) fn decide_group(&mut self, jobs: Vec<Job<S>>) {
+    pub(super) async fn decide_group(&mut self, jobs: Vec<Job<S>>) {
         let mut group = self.new_group();
         for job in jobs {
             if group.bytes >= self.bounds.group_bytes_max {
@@ -49,6 +52,12 @@ impl<S: State> Running<S> {
                 group = self.new_group();
             }
             self.decide(job, &mut group);
+        }
+        if group.leads {
+            // Those who prepare with it are on their way to the same disk, and one wait for it is enough for all.
+            for _ in 0..TURNS {
+                tokio::task::yield_now().await;
+            }
         }
         self.append(group);
     }

@@ -270,6 +270,7 @@ impl<S: State> Running<S> {
             let never = Never::TooLong(self.record_bytes_max);
             return drop(slot.send(Ok(Committed::Never(never))));
         };
+        group.leads = true;
         let (here, is_here) = oneshot::channel();
         let answer = Reply::Then(Box::new(move |outcome| drop(here.send(outcome))));
         self.wait(group, Some(index), answer);
