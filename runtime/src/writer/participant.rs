@@ -6,7 +6,8 @@ use tracing::error;
 use super::{
     Running,
     group::{Group, Reply},
-    transact::{TooLong, TypedPart, Writing},
+    part::TypedPart,
+    transact::Writing,
     unfinished::Finish,
 };
 use crate::{
@@ -24,6 +25,9 @@ use crate::{
 
 /// Transactions that may be prepared at once in one partition; beyond it they are told to try again.
 const PREPARED_MAX: usize = 10_000;
+
+/// A record is longer than the log takes.
+pub(super) struct TooLong;
 
 impl<S: State> Running<S> {
     /// Locks what the transaction read and wrote here, and writes that down: from now on this partition can finish it, whoever owns it then.

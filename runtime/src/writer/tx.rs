@@ -11,8 +11,8 @@ use tokio::{task::JoinSet, time::Instant};
 
 use super::{
     Running,
+    lead::Run,
     rest::Until,
-    transact::Run,
     unfinished::{Finish, Unfinished},
 };
 use crate::{
