@@ -37,7 +37,7 @@ pub(super) struct Transactions<S: State> {
     /// The keys of what is prepared here, and of what runs with this partition as its home.
     pub(super) locks: Locks<S::Key>,
     /// Those with this partition as their home, of which it is not known whether they are prepared everywhere.
-    pub(super) runs: HashMap<TxId, Run>,
+    pub(super) runs: BTreeMap<TxId, Run>,
     /// Who waited for them when the tenure ended.
     pub(super) orphans: Vec<(TxId, Attempt, Vec<Slot<Committed>>)>,
     /// The requests that are prepared with this partition as their home, by their ids.
@@ -104,7 +104,7 @@ impl<S: State> Transactions<S> {
             pending: Pending::default(),
             locks: Locks::default(),
             claims: Claims::default(),
-            runs: HashMap::new(),
+            runs: BTreeMap::new(),
             orphans: Vec::new(),
             requests: HashMap::new(),
             attempts: 0,
@@ -199,7 +199,7 @@ impl<S: State> Running<S> {
         tx.polled.clear();
         tx.doubts.clear();
         tx.requests.clear();
-        for (id, run) in tx.runs.drain() {
+        for (id, run) in std::mem::take(&mut tx.runs) {
             let (attempt, waiting) = run.leave();
             tx.orphans.push((id, attempt, waiting));
         }
