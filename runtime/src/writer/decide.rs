@@ -14,7 +14,7 @@ use bytes::Bytes;
 use super::{
     Running,
     group::{Group, Reply, Waiting},
-    once::PendingReply,
+    once::{Known, PendingReply},
     transact::Writing,
 };
 use crate::{
@@ -23,7 +23,7 @@ use crate::{
     entry::{Edit, Entry},
     idempotency,
     key::key_text,
-    mailbox::{Command, Job, Refusal, RequestId, Run},
+    mailbox::{Command, Job, Recall, Refusal, RequestId, Run},
     memory::{Change, Changes, Stored, UNKNOWN, Written},
     problem::Problem,
     record::{Answered, FENCE_KEY, Kind, REPLY_KEY, Record},
@@ -71,7 +71,7 @@ impl<S: State> Running<S> {
         group
     }
 
-    fn decide(&mut self, job: Job<S>, group: &mut Group<S>) {
+    pub(super) fn decide(&mut self, job: Job<S>, group: &mut Group<S>) {
         match job {
             Job::Command(command) => self.decide_command(command, group),
             Job::Fence(slot) => {
@@ -80,7 +80,23 @@ impl<S: State> Running<S> {
                 self.wait(group, Some(index), Reply::Fence(slot));
             }
             Job::Recall(request, slot) => {
-                let recall = self.recall(&request, group);
+                if let Some(Known::InFlight {
+                    group: number,
+                    record,
+                    reply,
+                }) = self.known_by_now(&request, group)
+                {
+                    let answer = Reply::Then(Box::new(move |outcome| {
+                        let done =
+                            |offset: Option<_>| Recall::Done(reply, offset.unwrap_or_default());
+                        drop(slot.send(outcome.map(done)));
+                    }));
+                    return self.wait_for(group, number, record, answer);
+                }
+                if let Some(behind) = self.adopted(&request) {
+                    return behind.push(Job::Recall(request, slot));
+                }
+                let recall = self.recall(&request);
                 drop(slot.send(recall));
             }
             Job::Remember(request, reply, slot) => {
@@ -89,9 +105,8 @@ impl<S: State> Running<S> {
                 if let Some(known) = self.known_by_now(&request, group) {
                     return self.answer_again(known, group, slot);
                 }
-                if self.tx.requests.contains_key(&request.id) {
-                    let what = "the same request is about to be committed, or given up".to_owned();
-                    return drop(slot.send(Err(Refusal::Undone(what))));
+                if let Some(behind) = self.adopted(&request) {
+                    return behind.push(Job::Remember(request, reply, slot));
                 }
                 if reply.len() > self.record_bytes_max {
                     let what = format!(

@@ -12,6 +12,7 @@ use super::{
     Running,
     group::{Group, Reply},
     part::TypedPart,
+    refuse_all,
     rest::Until,
     unfinished::Finish,
 };
@@ -19,7 +20,7 @@ use crate::{
     ambient::{spawn, task},
     broken::{Bug, is_broken},
     log::TopicPartition,
-    mailbox::{Job, Refusal, Slot, TxJob, WeakMailbox, Why},
+    mailbox::{Job, Refusal, RequestId, Slot, TxJob, WeakMailbox, Why},
     record::Offset,
     state::State,
     stream::{Emitted, Taking},
@@ -36,13 +37,13 @@ const PREPARE_MAX: Duration = Duration::from_secs(1);
 const RUNS_MAX: usize = 10_000;
 
 /// A transaction that is prepared here, and of which it is not known whether it is everywhere.
-pub(super) struct Run {
+pub(super) struct Run<S: State> {
     attempt: Attempt,
     /// How often its function has run.
     number: u32,
     waiting: Vec<Slot<Committed>>,
     /// What is to be looked at when it is known what became of this.
-    behind: Vec<(Arc<Commit>, Slot<Committed>)>,
+    behind: Vec<Job<S>>,
     began: Instant,
     /// Whether an owner before this one has begun it: then that one may have answered already.
     pub(super) is_adopted: bool,
@@ -50,7 +51,7 @@ pub(super) struct Run {
     pub(super) is_wanted: bool,
 }
 
-impl Run {
+impl<S: State> Run<S> {
     /// One that an owner before this one has begun.
     pub(super) fn adopted(attempt: Attempt, lead: &Lead, waiting: Vec<Slot<Committed>>) -> Self {
         Self {
@@ -66,9 +67,7 @@ impl Run {
 
     /// The tenure has ended. Whoever waits behind it is told to ask again.
     pub(super) fn leave(self) -> (Attempt, Vec<Slot<Committed>>) {
-        for (_, slot) in self.behind {
-            drop(slot.send(Err(Refusal::Moved)));
-        }
+        refuse_all(self.behind, &Refusal::Moved);
         (self.attempt, self.waiting)
     }
 }
@@ -164,7 +163,7 @@ impl<S: State> Running<S> {
                 return None;
             }
             if run.is_adopted {
-                run.behind.push((commit, slot));
+                run.behind.push(Job::Tx(TxJob::Commit(commit, slot)));
                 return None;
             }
             self.give_up(commit.id, attempt, &later, Why::Unheard, group);
@@ -172,7 +171,7 @@ impl<S: State> Running<S> {
         if let Some(other) = self.same_before(&commit)
             && let Some(run) = self.tx.runs.get_mut(&other)
         {
-            run.behind.push((commit, slot));
+            run.behind.push(Job::Tx(TxJob::Commit(commit, slot)));
             return None;
         }
         Some((commit, slot))
@@ -280,16 +279,23 @@ impl<S: State> Running<S> {
         }
     }
 
-    fn take_run(&mut self, id: TxId, attempt: Attempt) -> Option<Run> {
-        let is_it = |run: &Run| run.attempt == attempt;
+    fn take_run(&mut self, id: TxId, attempt: Attempt) -> Option<Run<S>> {
+        let is_it = |run: &Run<S>| run.attempt == attempt;
         self.tx.runs.get(&id).is_some_and(is_it).then_some(())?;
         self.tx.runs.remove(&id)
     }
 
-    fn go_on_behind(&mut self, behind: Vec<(Arc<Commit>, Slot<Committed>)>, group: &mut Group<S>) {
-        for (commit, slot) in behind {
-            self.commit(commit, slot, group);
+    fn go_on_behind(&mut self, behind: Vec<Job<S>>, group: &mut Group<S>) {
+        for job in behind {
+            self.decide(job, group);
         }
+    }
+
+    /// What a request waits for that an owner before this one had led: it is known in a moment what became of that.
+    pub(super) fn adopted(&mut self, request: &RequestId) -> Option<&mut Vec<Job<S>>> {
+        let id = self.tx.requests.get(&request.id)?;
+        let run = self.tx.runs.get_mut(id).filter(|run| run.is_adopted)?;
+        Some(&mut run.behind)
     }
 
     /// Somebody has prepared and heard nothing.

@@ -102,18 +102,12 @@ impl<S: State> Running<S> {
         }
     }
 
-    pub(super) fn recall(
-        &mut self,
-        request: &RequestId,
-        group: &mut Group<S>,
-    ) -> Result<Recall, Refusal> {
-        Ok(match self.known_by_now(request, group) {
+    pub(super) fn recall(&mut self, request: &RequestId) -> Result<Recall, Refusal> {
+        Ok(match self.known(request) {
             Some(Known::Differs) => Recall::Differs,
             Some(Known::Done(reply, offset)) => Recall::Done(reply, offset),
             // Its reply is durable in a moment.
             Some(Known::InFlight { .. }) => Recall::Running,
-            // Of an owner before this one: what became of it is known in a moment.
-            None if self.tx.requests.contains_key(&request.id) => Recall::Running,
             None => match self.outside.get(&request.id) {
                 Some(fingerprint) if *fingerprint == request.fingerprint => Recall::Running,
                 Some(_) => Recall::Differs,

@@ -37,7 +37,7 @@ pub(super) struct Transactions<S: State> {
     /// The keys of what is prepared here, and of what runs with this partition as its home.
     pub(super) locks: Locks<S::Key>,
     /// Those with this partition as their home, of which it is not known whether they are prepared everywhere.
-    pub(super) runs: BTreeMap<TxId, Run>,
+    pub(super) runs: BTreeMap<TxId, Run<S>>,
     /// Who waited for them when the tenure ended.
     pub(super) orphans: Vec<(TxId, Attempt, Vec<Slot<Committed>>)>,
     /// The requests that are prepared with this partition as their home, by their ids.
