@@ -129,14 +129,9 @@ impl<K: Ord + Clone> Held<K> {
 
     fn want_if(&self, is_held: bool) -> bool {
         if is_held {
-            self.want();
+            self.wanted.notify_one();
         }
         is_held
-    }
-
-    /// Something that is held is wanted.
-    pub(crate) fn want(&self) {
-        self.wanted.notify_one();
     }
 
     /// Waits until somebody wants to read what is held, if nobody did since this ended last: whoever can release it need not be asked twice.
