@@ -371,20 +371,24 @@ impl<S: State> Running<S> {
         }
     }
 
-    /// Refuses what can't be decided. Reads are answered by what the log has by now, if it takes writes of nobody.
+    /// Refuses what can't be decided. Who only reads needs no barrier: the log says by now what there is, whoever owns it.
     async fn refuse(&mut self, jobs: Vec<Job<S>>, refusal: &Refusal) -> Result<(), ReplayError> {
-        let reads = *self.phase.borrow() == Phase::Reading && !self.has_lost_it();
-        let (fences, others): (Vec<_>, Vec<_>) = jobs
-            .into_iter()
-            .partition(|job| reads && matches!(job, Job::Fence(_)));
-        refuse_all(others, refusal);
-        if !fences.is_empty() {
-            self.replica.catch_up(None, |_, _, _| ()).await?;
-        }
-        for fence in fences {
-            if let Job::Fence(slot) = fence {
-                drop(slot.send(Ok(self.memory().applied().saturating_sub(1))));
+        let reads = *self.phase.borrow() == Phase::Reading;
+        let (mut fences, mut others) = (Vec::new(), Vec::new());
+        for job in jobs {
+            match job {
+                Job::Fence(slot) if reads => fences.push(slot),
+                other => others.push(other),
             }
+        }
+        refuse_all(others, refusal);
+        if fences.is_empty() {
+            return Ok(());
+        }
+        self.replica.catch_up(None, |_, _, _| ()).await?;
+        let last = self.memory().applied().saturating_sub(1);
+        for slot in fences {
+            drop(slot.send(Ok(last)));
         }
         Ok(())
     }

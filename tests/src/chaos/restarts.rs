@@ -124,6 +124,7 @@ impl Chaos {
             self.report.progress("restarts of servers", round, rounds);
         }
     }
+
     /// One broker after another stands still under load, until others lead what it led, and goes on in its own view.
     pub async fn brokers_pause(&mut self, rounds: usize) {
         for round in 0..rounds {

@@ -186,14 +186,26 @@ async fn who_has_no_barrier_asks_the_log_for_each_read() {
         append(&new.here.mailbox, 2).await,
         Err(Refusal::Full(_))
     ));
-    // There is room again, and it is the first who uses it.
-    sim.set_full(false);
-    append(&old.here.mailbox, 3).await.unwrap();
+    // There is room for a moment, and it is the first who uses it.
+    let first_appends = async |item| {
+        sim.set_full(false);
+        append(&old.here.mailbox, item).await.unwrap();
+        sim.set_full(true);
+    };
+    first_appends(3).await;
+    assert_eq!(items(&new.here), [1], "nobody has looked");
     assert_eq!(read().await, Ok(Some(vec![1, 3])));
+    // Feeds show it although nobody reads.
+    first_appends(4).await;
+    sleep(Duration::from_secs(11)).await;
+    assert_eq!(items(&new.here), [1, 3, 4]);
+    sim.set_full(false);
+    append(&old.here.mailbox, 5).await.unwrap();
+    assert_eq!(read().await, Ok(Some(vec![1, 3, 4, 5])));
     // That read has taken over, since there is room.
     assert_eq!(*new.here.phase.borrow(), Phase::Serving);
     assert!(matches!(
-        append(&old.here.mailbox, 4).await,
+        append(&old.here.mailbox, 6).await,
         Err(Refusal::Moved)
     ));
 }
