@@ -33,6 +33,14 @@ pub enum Bug {
     NoRangeLocks,
     /// Home decides before all others are prepared.
     Early,
+    /// Home decides before it is prepared itself.
+    Unstaged,
+    /// Home says that it gave a transaction up before that is in the log.
+    EarlyAbort,
+    /// A new owner of home takes what it finds undecided for given up.
+    GuessAbort,
+    /// Who has said to a new owner of home that something is not prepared prepares it all the same.
+    NoFloor,
     /// The versions of what was read are not checked.
     NoVersion,
     /// Reads do not wait for what is prepared.

@@ -14,7 +14,7 @@ use crate::{
     record::Offset,
     state::State,
     stream::{Batch, Reached, Taken},
-    tx::{Attempt, Claim, Commit, Committed, Fate, Prepare, TxId, Vote},
+    tx::{Attempt, Claim, Commit, Committed, Fate, Poll, Prepare, TxId, Vote},
 };
 
 /// What `Retry-After` says where nothing better is known.
@@ -61,16 +61,18 @@ pub(crate) enum StreamJob {
 pub(crate) enum TxJob {
     /// Home: commit it.
     Commit(Arc<Commit>, Slot<Committed>),
-    /// Home: all others are prepared.
-    Decide(TxId, Attempt),
+    /// Home: all are prepared, home by the record at this offset.
+    Decide(TxId, Attempt, Option<Offset>),
     /// Home: it can't be committed.
-    GiveUp(TxId, Attempt, Committed),
+    GiveUp(TxId, Attempt, Committed, Why),
     /// Home: what is its fate?
     Ask(TxId, Attempt, Slot<Fate>),
     /// Home: all others have finished.
     Done(TxId, Attempt),
     /// Participant: prepare.
     Prepare(Box<Prepare>, Slot<Vote>),
+    /// Participant: is it prepared?
+    Poll(Poll, Slot<bool>),
     /// Participant: it is committed.
     Finish(TxId, Attempt, Option<Slot<()>>),
     /// Participant: it is given up.
@@ -79,6 +81,15 @@ pub(crate) enum TxJob {
     Claim(Claim, Slot<()>),
     /// It needs what it has claimed no more.
     Release(TxId),
+}
+
+/// Why home gives an attempt up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// Somebody has refused to prepare it, so that nobody will ever find it prepared everywhere.
+    Refused,
+    /// Somebody was not heard in time: it may be prepared everywhere.
+    Unheard,
 }
 
 /// The function of a command.

@@ -160,12 +160,20 @@ impl<S: State> Copy<S> {
         keys: Keys<'_, S::Key>,
         deadline: Instant,
     ) -> bool {
-        let Some(bound) = options.max_staleness else {
-            return self.has_reached(options, deadline).await;
+        // What is held is looked at last: if it is free then, all that was committed by the moment that memory is known to be current as of is there, or that has the position.
+        let asks =
+            options.max_staleness.is_some() || options.min_position(&self.partition).is_some();
+        let is_young = async {
+            match options.max_staleness {
+                Some(bound) => self.is_younger_than(bound, deadline).await,
+                None => true,
+            }
         };
-        // What is held is looked at last: if it is free then, all that was committed by the moment that memory is known to be current as of is there.
+        if !asks {
+            return true;
+        }
         self.has_reached(options, deadline).await
-            && self.is_younger_than(bound, deadline).await
+            && is_young.await
             && keys.is_none_or(|(from, to)| !self.memory.held().is_held_between(from, to))
     }
 

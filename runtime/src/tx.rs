@@ -4,14 +4,18 @@
 //!
 //! - What a transaction read and wrote in one partition is its [`Part`] there. Reads carry the versions that were seen; nothing is locked while the function runs.
 //! - One of the partitions is its *home*. If there is no other, its writer checks the part and appends one record. That is the common case.
-//! - Otherwise home locks its own part and asks the others to *prepare*: each checks, locks, and writes that down ([`Prepared`]) before it says yes. Who refuses does not
-//!   wait, so nothing can wait in a circle.
-//! - All said yes: home appends one record with its own writes, the answer, and who has to finish ([`Decided`]). That record is the commit.
-//! - Then the others *finish*: one record with the writes and the end of what was prepared. When all have, home forgets.
-//! - A partition that has prepared and hears nothing asks home. Home knows what it decided, or runs it still, or neither: then it never will, for the owner that ran it
-//!   can no longer write, or gave it up itself.
+//! - Otherwise all *prepare*, at the same time: home, and the others as it asks them to. Each checks, locks, and writes that down ([`Prepared`]) before it says yes. Who refuses does not
+//!   wait, so nothing can wait in a circle. Home writes down as well who the others are, and what is to be answered ([`Lead`]).
+//! - All have prepared: that is the commit, and home answers. So it takes as long as one record.
+//! - Home *finishes*: one record with its own writes, the answer, and who else has to finish ([`Decided`]). When that is there the others do: one record with the writes and the end of what
+//!   was prepared. When all have, home forgets.
+//! - A partition that has prepared and hears nothing asks home. Home knows what it decided, or runs it still, or neither: then it never will, for it gave it up itself.
+//! - A new owner of home that finds what it leads prepared, and not decided, asks the others ([`Poll`]). All have prepared: it is committed, and may have been answered. One has not: it never
+//!   will, and has written that down ([`Floor`]), so that whoever owned home before, and does not know that it is over, can't find all prepared either.
 //!
-//! What is prepared and decided is kept by the log like everything else, as values of keys of memgen's own: `\0prepared/ID` and `\0decided/ID`. So the rules of batches, of repairs
+//! Parallel commits of this kind are those of `CockroachDB`; the model is `tests/model/transactions.py`.
+//!
+//! What is prepared and decided is kept by the log like everything else, as values of keys of memgen's own: `\0prepared/ID`, `\0decided/ID` and `\0floor/HOME`. So the rules of batches, of repairs
 //! and of compaction hold for them as they are, and a standby that takes over knows them from its fold.
 //!
 //! | module | what |
@@ -52,10 +56,13 @@ pub(crate) use self::{
     id::{Attempt, TxId},
     locks::{Freed, Locks},
     message::{
-        Claim, Commit, Committed, Fate, Listing, Lost, Never, Others, Part, Prepare, Read, Version,
-        Vote, Was, Write,
+        Claim, Commit, Committed, Fate, Listing, Lost, Never, Others, Part, Poll, Prepare, Read,
+        Version, Vote, Was, Write,
     },
-    pending::{Decided, Pending, Prepared, decided_key, outbox_key, prepared_key, reached_key},
+    pending::{
+        Decided, Floor, Lead, Pending, Prepared, decided_key, floor_key, outbox_key, prepared_key,
+        reached_key,
+    },
     range::{KeyRange, Range},
     run::{Answer, take_in, transact},
 };

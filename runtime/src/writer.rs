@@ -8,10 +8,12 @@ mod decide;
 mod events;
 mod group;
 mod in_doubt;
+mod lead;
 mod once;
 mod outbox;
 mod owed;
 mod parked;
+mod part;
 mod participant;
 mod rest;
 mod settle;
@@ -153,6 +155,7 @@ impl<S: State> Writer<S> {
         let applied = running.replica.apply_gathered();
         running.phase.send_replace(Phase::Leaving);
         running.drop_transactions();
+        running.refuse_orphans();
         running.refuse_parked();
         // Whoever still waits is told to look for the new owner.
         running.inbox.close();
@@ -207,6 +210,8 @@ enum Event<S: State> {
     Pending,
     /// Nothing came that the rest could have gone with.
     Rest,
+    /// Somebody wants to read what is prepared.
+    Wanted,
     /// It is told to leave.
     Leave,
     /// Nobody can send anything any more.
@@ -280,7 +285,7 @@ impl<S: State> Running<S> {
                 Event::Jobs(mut jobs) => {
                     self.gather(&mut jobs).await;
                     match self.ensure_tenure().await? {
-                        Ok(()) => self.decide_group(jobs),
+                        Ok(()) => self.decide_group(jobs).await,
                         Err(refusal) => self.refuse(jobs, &refusal).await?,
                     }
                 }
@@ -294,12 +299,17 @@ impl<S: State> Running<S> {
                         self.write_the_rest();
                     }
                 }
+                Event::Wanted => {
+                    if self.ensure_tenure().await?.is_ok() {
+                        self.hurry();
+                    }
+                }
                 Event::Leave => {
                     self.phase.send_replace(Phase::Leaving);
                     self.inbox.close();
                 }
                 Event::Closed => {
-                    self.write_the_rest();
+                    self.write_the_last();
                     return self.drain().await;
                 }
             }
@@ -342,10 +352,11 @@ impl<S: State> Running<S> {
         let looks = idle || replica.may_lose_its_tail();
         let open = !inbox.is_closed();
         let look_at = tx.look_at;
-        let any = !replica.fold.pending().is_empty() || !tx.claims.is_empty();
+        let any =
+            !replica.fold.pending().is_empty() || !tx.claims.is_empty() || !tx.orphans.is_empty();
         let rest = [&owed.until, &tx.unfinished.until, &tx.done_until];
         let rest_at = rest.into_iter().filter_map(|until| until.0).min();
-        let (unfinished, wanted) = (!tx.unfinished.is_empty(), replica.memory.held().wanted());
+        let (hastens, wanted) = (tx.can_be_hastened(), replica.memory.held().wanted());
         let mut jobs = Vec::new();
         select! {
             Ok(_) = orders.wait_for(|order| *order != Order::Serve), if open => Event::Leave,
@@ -355,7 +366,7 @@ impl<S: State> Running<S> {
             }
             () = sleep_until(look_at), if any => Event::Pending,
             () = sleep_until(rest_at.unwrap_or(look_at)), if rest_at.is_some() => Event::Rest,
-            () = wanted, if unfinished => Event::Rest,
+            () = wanted, if hastens => Event::Wanted,
             _ = look.tick(), if looks => Event::Look,
         }
     }
@@ -479,6 +490,7 @@ fn refuse_tx(job: TxJob, refusal: Refusal) {
         TxJob::Commit(_, slot) => drop(slot.send(Err(refusal))),
         TxJob::Ask(_, _, slot) => drop(slot.send(Err(refusal))),
         TxJob::Prepare(_, slot) => drop(slot.send(Err(refusal))),
+        TxJob::Poll(_, slot) => drop(slot.send(Err(refusal))),
         TxJob::Finish(_, _, Some(slot)) | TxJob::Claim(_, slot) => {
             drop(slot.send(Err(refusal)));
         }

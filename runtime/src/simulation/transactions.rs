@@ -316,6 +316,26 @@ fn a_decision_before_all_are_prepared_breaks_histories() {
 }
 
 #[test]
+fn a_decision_before_home_is_prepared_breaks_histories() {
+    is_found(Some(Bug::Unstaged));
+}
+
+#[test]
+fn a_retry_before_what_was_given_up_is_gone_breaks_histories() {
+    is_found(Some(Bug::EarlyAbort));
+}
+
+#[test]
+fn presumed_abort_breaks_histories() {
+    is_found(Some(Bug::GuessAbort));
+}
+
+#[test]
+fn a_late_prepare_for_an_owner_that_is_gone_breaks_histories() {
+    is_found(Some(Bug::NoFloor));
+}
+
+#[test]
 fn without_versions_histories_break() {
     is_found(Some(Bug::NoVersion));
 }

@@ -21,7 +21,7 @@ use tokio::{
 };
 
 use super::{
-    Attempt, Claim, Commit, Committed, Fate, Lost, Others, Part, Prepare, Range, TxId, Vote,
+    Attempt, Claim, Commit, Committed, Fate, Lost, Others, Part, Poll, Prepare, Range, TxId, Vote,
     reading::{are_still_here, list_here, look},
 };
 use crate::{
@@ -51,6 +51,7 @@ const CLAIMING_MAX: Duration = Duration::from_millis(200);
 #[derive(Serialize, Deserialize)]
 pub(super) enum Message {
     Prepare(Box<Prepare>),
+    Poll(Poll),
     Finish(TxId, Attempt),
     Abort(TxId, Attempt),
     Ask(TxId, Attempt),
@@ -244,8 +245,8 @@ pub(super) async fn commit(
             match outcome {
                 Ok(Ok(Ok(committed))) => Asked::Answered(committed),
                 Ok(Ok(Err(refusal @ Refusal::Full(_)))) => Asked::Refused(refusal.into()),
+                Ok(Ok(Err(Refusal::Unknown)) | Err(_)) | Err(_) => Asked::Unknown,
                 Ok(Ok(Err(_))) => Asked::Undone,
-                Ok(Err(_)) | Err(_) => Asked::Unknown,
             }
         }
         Ok(Place::Peer(peer)) => {
@@ -448,6 +449,14 @@ impl Others for Courier {
         self.tell(to, Box::new(prepare), forms)
     }
 
+    fn poll(&self, to: &TopicPartition, poll: Poll) -> BoxFuture<'static, Result<bool, Lost>> {
+        let forms = Forms {
+            job: TxJob::Poll,
+            message: Message::Poll,
+        };
+        self.tell(to, poll, forms)
+    }
+
     fn finish(
         &self,
         to: &TopicPartition,
@@ -510,6 +519,7 @@ async fn deliver(inbox: &dyn Inbox, message: Message, deadline: Instant) -> Resp
         Message::Prepare(prepare) => {
             answer(inbox, deadline, |slot| TxJob::Prepare(prepare, slot)).await
         }
+        Message::Poll(poll) => answer(inbox, deadline, |slot| TxJob::Poll(poll, slot)).await,
         Message::Finish(id, attempt) => {
             let job = |slot| TxJob::Finish(id, attempt, Some(slot));
             answer(inbox, deadline, job).await
@@ -540,6 +550,7 @@ fn unanswered(sent: Result<(), Refusal>) -> Response {
 fn refused(refusal: Refusal) -> Response {
     match refusal {
         Refusal::Moved => forward::moved(),
+        Refusal::Unknown => StatusCode::GATEWAY_TIMEOUT.into_response(),
         other => Problem::from(other).into_response(),
     }
 }

@@ -129,9 +129,14 @@ impl<K: Ord + Clone> Held<K> {
 
     fn want_if(&self, is_held: bool) -> bool {
         if is_held {
-            self.wanted.notify_one();
+            self.want();
         }
         is_held
+    }
+
+    /// Something that is held is wanted.
+    pub(crate) fn want(&self) {
+        self.wanted.notify_one();
     }
 
     /// Waits until somebody wants to read what is held, if nobody did since this ended last: whoever can release it need not be asked twice.

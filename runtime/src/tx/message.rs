@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{Attempt, Range, TxId};
+use super::{Attempt, Floor, Range, TxId};
 use crate::{
     log::TopicPartition,
     mailbox::RequestId,
@@ -162,6 +162,16 @@ pub(crate) struct Prepare {
     pub(crate) part: Part,
 }
 
+/// A new owner of home asks whether a partition has prepared. If it has not, it is to prepare nothing any more for those who owned home before.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Poll {
+    pub(crate) id: TxId,
+    pub(crate) attempt: Attempt,
+    pub(crate) home: TopicPartition,
+    /// The new owner.
+    pub(crate) floor: Floor,
+}
+
 /// What a partition says to that.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Vote {
@@ -203,6 +213,9 @@ pub(crate) trait Others: Send + Sync {
         to: &TopicPartition,
         prepare: Prepare,
     ) -> BoxFuture<'static, Result<Vote, Lost>>;
+
+    /// Whether it is prepared. If not, it never will be.
+    fn poll(&self, to: &TopicPartition, poll: Poll) -> BoxFuture<'static, Result<bool, Lost>>;
 
     /// The transaction is committed. The answer is the confirmation.
     fn finish(

@@ -11,13 +11,17 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use super::{Attempt, Range, TxId, Write};
 use crate::{
     log::TopicPartition,
-    stream::{Outgoing, Reached},
+    mailbox::RequestId,
+    record::Ballot,
+    stream::{Emitted, Outgoing, Reached, Taking},
 };
 
 /// The keys of what is prepared: this, and the transaction's id.
 const PREPARED: &str = "\0prepared/";
 /// The keys of what is decided.
 const DECIDED: &str = "\0decided/";
+/// The keys of what is not prepared any more: this, and the home.
+const FLOOR: &str = "\0floor/";
 /// The keys of what was emitted: this, and the sequence number of the first of it.
 const OUTBOX: &str = "\0outbox/";
 /// The keys of how far inputs were taken in: this, and the input partition.
@@ -31,6 +35,11 @@ pub(crate) fn prepared_key(id: TxId) -> Bytes {
 /// The key of what was decided at a transaction's home.
 pub(crate) fn decided_key(id: TxId) -> Bytes {
     Bytes::from(format!("{DECIDED}{id}"))
+}
+
+/// The key of what is not prepared any more for a home.
+pub(crate) fn floor_key(home: &TopicPartition) -> Bytes {
+    Bytes::from(format!("{FLOOR}{home}"))
 }
 
 /// The key of what was emitted together.
@@ -57,9 +66,54 @@ pub(crate) struct Prepared {
     pub(crate) ranges: Vec<Range>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) writes: Vec<Write>,
+    /// What home itself prepares beside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) lead: Option<Lead>,
     /// The layout of the values; it is that of the record.
     #[serde(skip)]
     pub(crate) schema: u64,
+}
+
+/// What home prepares beside its own part: all that its next owner needs to find out what became of the transaction, and to end it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Lead {
+    /// Who else prepares. When all have, it is committed.
+    pub(crate) others: Vec<TopicPartition>,
+    /// How often its function had run.
+    pub(crate) run: u32,
+    pub(crate) request: Option<RequestId>,
+    #[serde(with = "super::text::latin")]
+    pub(crate) reply: Bytes,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) emitted: Vec<Emitted>,
+    /// The event that it is the effect of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) taking: Option<Taking>,
+}
+
+/// The owners of a home before this one prepare nothing any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct Floor {
+    pub(crate) epoch: u64,
+    pub(crate) incarnation: u64,
+}
+
+impl From<Ballot> for Floor {
+    fn from(ballot: Ballot) -> Self {
+        Self {
+            epoch: ballot.epoch,
+            incarnation: ballot.incarnation,
+        }
+    }
+}
+
+impl From<Attempt> for Floor {
+    fn from(attempt: Attempt) -> Self {
+        Self {
+            epoch: attempt.epoch,
+            incarnation: attempt.incarnation,
+        }
+    }
 }
 
 /// A transaction that was committed with this partition as its home, and that others have yet to finish.
@@ -83,6 +137,13 @@ impl Decided {
     }
 }
 
+impl Floor {
+    /// As the log has it.
+    pub(crate) fn encode(self) -> Bytes {
+        encode(&self)
+    }
+}
+
 fn encode(entry: &impl Serialize) -> Bytes {
     let json = serde_json::to_vec(entry);
     Bytes::from(json.expect("text and numbers always serialize"))
@@ -95,6 +156,8 @@ pub(crate) struct Pending {
     decided: BTreeMap<TxId, Arc<Decided>>,
     outbox: BTreeMap<u64, Arc<Outgoing>>,
     reached: BTreeMap<String, Arc<Reached>>,
+    /// By home.
+    floors: BTreeMap<String, Floor>,
     /// Those whose prepared entry has changed since it was last asked.
     news: Vec<TxId>,
     /// How often a transaction has changed.
@@ -107,6 +170,7 @@ enum Entry {
     Decided(TxId),
     Outbox(u64),
     Reached(String),
+    Floor(String),
 }
 
 fn entry(key: &[u8]) -> Option<Entry> {
@@ -119,6 +183,9 @@ fn entry(key: &[u8]) -> Option<Entry> {
     }
     if let Some(input) = key.strip_prefix(INPUT) {
         return Some(Entry::Reached(input.to_owned()));
+    }
+    if let Some(home) = key.strip_prefix(FLOOR) {
+        return Some(Entry::Floor(home.to_owned()));
     }
     let id = key.strip_prefix(DECIDED)?;
     Some(Entry::Decided(id.parse().ok()?))
@@ -183,6 +250,10 @@ impl Pending {
                 Some(value) => drop(self.reached.insert(input, Arc::new(decode(value)?))),
                 None => drop(self.reached.remove(&input)),
             },
+            Some(Entry::Floor(home)) => match value {
+                Some(value) => drop(self.floors.insert(home, decode(value)?)),
+                None => drop(self.floors.remove(&home)),
+            },
             None => {}
         }
         Ok(())
@@ -198,6 +269,7 @@ impl Pending {
             Entry::Decided(id) => Some((self.decided.get(&id)?.encode(), 0)),
             Entry::Outbox(sequence) => Some((encode(&**self.outbox.get(&sequence)?), 0)),
             Entry::Reached(input) => Some((encode(&**self.reached.get(&input)?), 0)),
+            Entry::Floor(home) => Some((self.floors.get(&home)?.encode(), 0)),
         }
     }
 
@@ -208,6 +280,11 @@ impl Pending {
             .chain(self.decided.keys().copied().map(decided_key))
             .chain(self.outbox.keys().copied().map(outbox_key))
             .chain(self.reached.keys().map(|input| reached_key(input)))
+            .chain(
+                self.floors
+                    .keys()
+                    .map(|home| Bytes::from(format!("{FLOOR}{home}"))),
+            )
     }
 
     pub(crate) fn prepared(&self) -> &BTreeMap<TxId, Arc<Prepared>> {
@@ -226,6 +303,18 @@ impl Pending {
     /// How far inputs were taken in.
     pub(crate) fn reached(&self) -> &BTreeMap<String, Arc<Reached>> {
         &self.reached
+    }
+
+    /// Whether an attempt of this home is of an owner that prepares nothing any more.
+    pub(crate) fn is_below_floor(&self, home: &TopicPartition, owner: Floor) -> bool {
+        let floor = self.floors.get(&home.to_string());
+        floor.is_some_and(|floor| owner < *floor)
+    }
+
+    /// Whether nothing below this is prepared for a home any more.
+    pub(crate) fn is_at_floor(&self, home: &TopicPartition, owner: Floor) -> bool {
+        let floor = self.floors.get(&home.to_string());
+        floor.is_some_and(|floor| owner <= *floor)
     }
 
     /// Whether nothing is in doubt, and nobody has anything to finish.

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use super::{
     Running,
     group::{Group, Reply, Waiting},
-    once::PendingReply,
+    once::{Known, PendingReply},
     transact::Writing,
 };
 use crate::{
@@ -23,7 +23,7 @@ use crate::{
     entry::{Edit, Entry},
     idempotency,
     key::key_text,
-    mailbox::{Command, Job, Refusal, RequestId, Run},
+    mailbox::{Command, Job, Recall, Refusal, RequestId, Run},
     memory::{Change, Changes, Stored, UNKNOWN, Written},
     problem::Problem,
     record::{Answered, FENCE_KEY, Kind, REPLY_KEY, Record},
@@ -31,6 +31,9 @@ use crate::{
     stream::Emitted,
     the_entity::TheEntity,
 };
+
+/// After so many turns of all tasks that are ready, whoever is asked to prepare in this process has done so.
+const TURNS: usize = 2;
 
 /// A value in flight, and the record that carries it.
 pub(super) struct Speculative<S> {
@@ -41,7 +44,7 @@ pub(super) struct Speculative<S> {
 }
 
 impl<S: State> Running<S> {
-    pub(super) fn decide_group(&mut self, jobs: Vec<Job<S>>) {
+    pub(super) async fn decide_group(&mut self, jobs: Vec<Job<S>>) {
         let mut group = self.new_group();
         for job in jobs {
             if group.bytes >= self.bounds.group_bytes_max {
@@ -49,6 +52,12 @@ impl<S: State> Running<S> {
                 group = self.new_group();
             }
             self.decide(job, &mut group);
+        }
+        if group.leads {
+            // Those who prepare with it are on their way to the same disk, and one wait for it is enough for all.
+            for _ in 0..TURNS {
+                tokio::task::yield_now().await;
+            }
         }
         self.append(group);
     }
@@ -62,7 +71,7 @@ impl<S: State> Running<S> {
         group
     }
 
-    fn decide(&mut self, job: Job<S>, group: &mut Group<S>) {
+    pub(super) fn decide(&mut self, job: Job<S>, group: &mut Group<S>) {
         match job {
             Job::Command(command) => self.decide_command(command, group),
             Job::Fence(slot) => {
@@ -71,14 +80,33 @@ impl<S: State> Running<S> {
                 self.wait(group, Some(index), Reply::Fence(slot));
             }
             Job::Recall(request, slot) => {
+                if let Some(Known::InFlight {
+                    group: number,
+                    record,
+                    reply,
+                }) = self.known_by_now(&request, group)
+                {
+                    let answer = Reply::Then(Box::new(move |outcome| {
+                        let done =
+                            |offset: Option<_>| Recall::Done(reply, offset.unwrap_or_default());
+                        drop(slot.send(outcome.map(done)));
+                    }));
+                    return self.wait_for(group, number, record, answer);
+                }
+                if let Some(behind) = self.adopted(&request) {
+                    return behind.push(Job::Recall(request, slot));
+                }
                 let recall = self.recall(&request);
                 drop(slot.send(recall));
             }
             Job::Remember(request, reply, slot) => {
                 self.outside.remove(&request.id);
                 // It may have run twice, the other time for a node that had the partition before. The first outcome stands: the second saw what that one did.
-                if let Some(known) = self.known(&request) {
+                if let Some(known) = self.known_by_now(&request, group) {
                     return self.answer_again(known, group, slot);
+                }
+                if let Some(behind) = self.adopted(&request) {
+                    return behind.push(Job::Remember(request, reply, slot));
                 }
                 if reply.len() > self.record_bytes_max {
                     let what = format!(

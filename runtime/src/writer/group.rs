@@ -20,6 +20,8 @@ pub(super) struct Group<S: State> {
     pub(super) changes: Vec<Changes<S>>,
     /// Whether a batch is among them, which is to be closed.
     pub(super) batched: bool,
+    /// Whether home prepares in it, at the same time as others.
+    pub(super) leads: bool,
     /// Whether nobody waits for it.
     pub(super) is_rest: bool,
     pub(super) waiting: Vec<Waiting>,
@@ -36,6 +38,7 @@ impl<S: State> Group<S> {
             records: Vec::new(),
             changes: Vec::new(),
             batched: false,
+            leads: false,
             is_rest: false,
             waiting: Vec::new(),
             bytes: 0,

@@ -27,6 +27,7 @@ impl<S: State> Running<S> {
             drop(command.slot.send(Err(Refusal::QueueFull)));
             return None;
         }
+        self.memory().held().want();
         self.tx.parked_count += 1;
         let queue = self.tx.parked.entry(command.key.clone());
         queue.or_default().push_back(command);

@@ -1,27 +1,33 @@
 //! Participant: this partition takes part in a transaction that another one decides.
 
 use bytes::Bytes;
-use serde_json::value::RawValue;
 use tracing::error;
 
 use super::{
     Running,
     group::{Group, Reply},
+    part::TypedPart,
     transact::Writing,
     unfinished::Finish,
 };
 use crate::{
     broken::{Bug, is_broken},
-    key::{key_text, parse_key},
+    key::parse_key,
     mailbox::{Refusal, Slot},
     memory::{Change, Changes, UNKNOWN},
     record::Kind,
     state::State,
-    tx::{Attempt, Never, Prepare, Prepared, TxId, Vote, Write, prepared_key},
+    tx::{
+        Attempt, Decided, Never, Poll, Prepare, Prepared, TxId, Vote, decided_key, floor_key,
+        prepared_key,
+    },
 };
 
 /// Transactions that may be prepared at once in one partition; beyond it they are told to try again.
 const PREPARED_MAX: usize = 10_000;
+
+/// A record is longer than the log takes.
+pub(super) struct TooLong;
 
 impl<S: State> Running<S> {
     /// Locks what the transaction read and wrote here, and writes that down: from now on this partition can finish it, whoever owns it then.
@@ -41,6 +47,10 @@ impl<S: State> Running<S> {
             // Home is at a newer attempt, so the older one is dead.
             self.end_prepared(id, group);
         }
+        if self.tx.pending.is_below_floor(&home, attempt.into()) {
+            let what = "home has another owner, who was told that this is not prepared".to_owned();
+            return drop(slot.send(Ok(Vote::No(what))));
+        }
         if self.tx.pending.prepared().len() >= PREPARED_MAX {
             let what = "too many transactions are prepared in this partition".to_owned();
             return drop(slot.send(Ok(Vote::No(what))));
@@ -53,24 +63,41 @@ impl<S: State> Running<S> {
             Err(Never::Differs) => unreachable!("a part has no id of a request"),
         };
         if let Err(what) = self.check(id, &typed) {
+            self.memory().held().want();
             return drop(slot.send(Ok(Vote::No(what))));
         }
-        let writes = typed.writes.iter().map(|(change, value)| Write {
-            key: key_text::<S>(&change.key),
-            value: value.as_ref().map(|value| raw(value)),
-            stored: change.stored.clone().map(|stored| stored as _),
-        });
         let prepared = Prepared {
             attempt,
             home,
             reads: part.reads.into_iter().map(|read| read.key).collect(),
             ranges: part.lists.into_iter().map(|list| list.range).collect(),
-            writes: writes.collect(),
+            writes: typed.as_written(),
+            lead: None,
             schema: self.schema,
         };
+        let Ok(index) = self.write_prepared(id, prepared, &typed, group) else {
+            return drop(slot.send(Ok(Vote::TooLong(self.record_bytes_max))));
+        };
+        let answer = Reply::Then(Box::new(move |outcome| {
+            drop(slot.send(outcome.map(|_| Vote::Yes)));
+        }));
+        self.wait(group, Some(index), answer);
+    }
+
+    /// Locks what is prepared, and writes it down. The record's place in the group.
+    ///
+    /// # Errors
+    /// If it, or what is to follow it, is longer than the log takes. Then nothing happened.
+    pub(super) fn write_prepared(
+        &mut self,
+        id: TxId,
+        prepared: Prepared,
+        typed: &TypedPart<S>,
+        group: &mut Group<S>,
+    ) -> Result<usize, TooLong> {
         let (key, value) = (prepared_key(id), prepared.encode());
         if key.len() + value.len().max(typed.bytes()) > self.record_bytes_max {
-            return drop(slot.send(Ok(Vote::TooLong(self.record_bytes_max))));
+            return Err(TooLong);
         }
         self.tx.pending.prepare(id, prepared);
         drop(self.tx.pending.take_news());
@@ -78,11 +105,29 @@ impl<S: State> Running<S> {
         self.tx.locks.lock(id, reads, ranges, typed.written_keys());
         self.release(id, group);
         let record = self.record(Kind::Data, key, Some(value));
-        let index = self.push(group, record, Changes::None);
-        let answer = Reply::Then(Box::new(move |outcome| {
-            drop(slot.send(outcome.map(|_| Vote::Yes)));
-        }));
-        self.wait(group, Some(index), answer);
+        Ok(self.push(group, record, Changes::None))
+    }
+
+    /// A new owner of home asks. Whatever it is told is so for good.
+    pub(super) fn poll(&mut self, poll: &Poll, slot: Slot<bool>, group: &mut Group<S>) {
+        let Poll {
+            id,
+            attempt,
+            home,
+            floor,
+        } = poll;
+        let prepared = self.tx.pending.prepared().get(id);
+        let is_prepared = prepared.is_some_and(|prepared| prepared.attempt == *attempt);
+        if !is_prepared && !is_broken(Bug::NoFloor) && !self.tx.pending.is_at_floor(home, *floor) {
+            let (key, value) = (floor_key(home), floor.encode());
+            self.tx.note(&key, Some(&value));
+            let record = self.record(Kind::Data, key, Some(value));
+            self.push(group, record, Changes::None);
+        }
+        // A deposed owner that does not know it yet knows nothing of what was prepared after it.
+        self.after_fence(group, move |outcome| {
+            drop(slot.send(outcome.map(|_| is_prepared)));
+        });
     }
 
     /// Writes down a transaction that is committed: its writes, and the end of what was prepared, in one.
@@ -95,6 +140,13 @@ impl<S: State> Running<S> {
             return self.after_fence(group, confirm);
         };
         let prepared = prepared.clone();
+        if let Some(request) = prepared
+            .lead
+            .as_ref()
+            .and_then(|lead| lead.request.as_ref())
+        {
+            self.tx.requests.remove(&request.id);
+        }
         let changes = prepared.writes.iter().map(|write| {
             let key = write.key.clone().into();
             let value = write.value.as_ref();
@@ -124,11 +176,23 @@ impl<S: State> Running<S> {
         };
         let key = prepared_key(id);
         self.tx.note(&key, None);
+        let (mut own, mut answers) = (vec![(key, None)], None);
+        if let Some(lead) = prepared.lead.clone() {
+            // It is home's: now the others may finish.
+            let decided = Decided {
+                attempt,
+                participants: lead.others,
+            };
+            own.extend(self.own_of(lead.emitted, lead.taking));
+            own.push((decided_key(id), Some(decided.encode())));
+            self.tx.pending.decide(id, decided);
+            answers = lead.request.map(|request| (request, lead.reply));
+        }
         let writing = Writing {
             changes,
-            own: vec![(key, None)],
+            own,
             schema: prepared.schema,
-            answers: None,
+            answers,
         };
         self.write(group, writing, Reply::Then(Box::new(confirm)));
         let free = self.tx.locks.unlock(id);
@@ -144,14 +208,11 @@ impl<S: State> Running<S> {
         }
     }
 
-    fn end_prepared(&mut self, id: TxId, group: &mut Group<S>) {
-        self.end_own(prepared_key(id), group);
+    /// The end of what is prepared; its place in the group.
+    pub(super) fn end_prepared(&mut self, id: TxId, group: &mut Group<S>) -> usize {
+        let index = self.end_own(prepared_key(id), group);
         let free = self.tx.locks.unlock(id);
         self.unpark(free, group);
+        index
     }
-}
-
-fn raw(value: &[u8]) -> Box<RawValue> {
-    let text = String::from_utf8(value.to_vec()).expect("serde_json writes UTF-8");
-    RawValue::from_string(text).expect("serde_json writes JSON")
 }

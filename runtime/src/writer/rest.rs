@@ -29,6 +29,16 @@ impl Until {
 }
 
 impl<S: State> Running<S> {
+    /// Writes what there is before this owner leaves.
+    pub(super) fn write_the_last(&mut self) {
+        if self.tenure.is_some() {
+            let mut group = self.new_group();
+            self.give_up_all(&mut group);
+            self.append(group);
+            self.write_the_rest();
+        }
+    }
+
     /// Writes the rest although nothing else is written. What would follow it goes with it, and is no rest once more.
     pub(super) fn write_the_rest(&mut self) {
         if self.tenure.is_some() {

@@ -6,20 +6,21 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use tokio::{task::JoinSet, time::Instant};
 
 use super::{
     Running,
+    lead::Run,
     rest::Until,
-    transact::Run,
     unfinished::{Finish, Unfinished},
 };
 use crate::{
-    mailbox::{Command, Refusal, TxJob, WeakMailbox},
+    mailbox::{Command, Refusal, Slot, TxJob, WeakMailbox},
     schemas::Schemas,
     state::State,
     stream::Outlet,
-    tx::{Attempt, Claims, Locks, Others, Pending, TxId},
+    tx::{Attempt, Claims, Committed, Locks, Others, Pending, TxId},
     writer::group::Group,
 };
 
@@ -35,8 +36,12 @@ pub(super) struct Transactions<S: State> {
     pub(super) pending: Pending,
     /// The keys of what is prepared here, and of what runs with this partition as its home.
     pub(super) locks: Locks<S::Key>,
-    /// Those that run with this partition as their home. They are in no log: when the tenure ends, they end.
-    pub(super) runs: HashMap<TxId, Run<S>>,
+    /// Those with this partition as their home, of which it is not known whether they are prepared everywhere.
+    pub(super) runs: BTreeMap<TxId, Run<S>>,
+    /// Who waited for them when the tenure ended.
+    pub(super) orphans: Vec<(TxId, Attempt, Vec<Slot<Committed>>)>,
+    /// The requests that are prepared with this partition as their home, by their ids.
+    pub(super) requests: HashMap<Bytes, TxId>,
     /// How many were begun.
     pub(super) attempts: u64,
     /// What others leave alone for a moment. It is in no log either.
@@ -58,12 +63,32 @@ pub(super) struct Transactions<S: State> {
     pub(super) done: Vec<TxId>,
     /// When they are forgotten although nothing else is written.
     pub(super) done_until: Until,
-    /// The prepared ones: since when, or none if home is being asked.
-    pub(super) doubts: HashMap<(TxId, Attempt), Option<Instant>>,
+    /// Those of former owners of which the others are being asked.
+    pub(super) polled: HashSet<(TxId, Attempt)>,
+    /// The prepared ones of other homes.
+    pub(super) doubts: HashMap<(TxId, Attempt), Doubt>,
     /// When what is pending is to be looked at again.
     pub(super) look_at: Instant,
     /// How often what is pending had changed when it was last looked at.
     pub(super) looked: u64,
+}
+
+/// What is prepared, and not heard of yet.
+pub(super) struct Doubt {
+    /// When home is asked; none if it is being asked.
+    pub(super) ask_at: Option<Instant>,
+    /// Whether somebody wants to have what it holds: then it is written as soon as it is known to be committed.
+    pub(super) is_wanted: bool,
+}
+
+impl Doubt {
+    /// Home is asked then, if it says nothing by itself.
+    pub(super) const fn until(ask_at: Instant) -> Self {
+        Self {
+            ask_at: Some(ask_at),
+            is_wanted: false,
+        }
+    }
 }
 
 impl<S: State> Transactions<S> {
@@ -79,7 +104,9 @@ impl<S: State> Transactions<S> {
             pending: Pending::default(),
             locks: Locks::default(),
             claims: Claims::default(),
-            runs: HashMap::new(),
+            runs: BTreeMap::new(),
+            orphans: Vec::new(),
+            requests: HashMap::new(),
             attempts: 0,
             parked: BTreeMap::new(),
             parked_count: 0,
@@ -90,6 +117,7 @@ impl<S: State> Transactions<S> {
             finishing: HashSet::new(),
             done: Vec::new(),
             done_until: Until::default(),
+            polled: HashSet::new(),
             doubts: HashMap::new(),
             look_at: Instant::now(),
             looked: 0,
@@ -100,12 +128,15 @@ impl<S: State> Transactions<S> {
 impl<S: State> Running<S> {
     pub(super) fn decide_tx(&mut self, job: TxJob, group: &mut Group<S>) {
         match job {
-            TxJob::Commit(commit, slot) => self.commit(&commit, slot, group),
-            TxJob::Decide(id, attempt) => self.decide_run(id, attempt, group),
-            TxJob::GiveUp(id, attempt, outcome) => self.give_up(id, attempt, &outcome, group),
+            TxJob::Commit(commit, slot) => self.commit(commit, slot, group),
+            TxJob::Decide(id, attempt, offset) => self.decide_run(id, attempt, offset, group),
+            TxJob::GiveUp(id, attempt, outcome, why) => {
+                self.give_up(id, attempt, &outcome, why, group);
+            }
             TxJob::Ask(id, attempt, slot) => self.say_fate(id, attempt, slot, group),
             TxJob::Done(id, attempt) => self.forget_decided(id, attempt),
             TxJob::Prepare(prepare, slot) => self.prepare(*prepare, slot, group),
+            TxJob::Poll(poll, slot) => self.poll(&poll, slot, group),
             TxJob::Finish(id, attempt, slot) => {
                 let finish = Finish { id, attempt, slot };
                 self.finish(finish, group);
@@ -130,14 +161,30 @@ impl<S: State> Running<S> {
             let ranges = prepared.ranges.iter();
             let ranges = ranges.filter_map(|range| range.typed::<S>().ok());
             tx.locks.lock(*id, reads, ranges, writes);
-            // Whoever knew what became of it may be gone.
-            tx.doubts
-                .insert((*id, prepared.attempt), Some(Instant::now()));
+            if let Some(lead) = &prepared.lead {
+                let mut orphans = tx.orphans.iter_mut();
+                let waiting =
+                    orphans.find(|(of, attempt, _)| (of, attempt) == (id, &prepared.attempt));
+                let waiting = waiting.map(|(_, _, slots)| std::mem::take(slots));
+                let run = Run::adopted(prepared.attempt, lead, waiting.unwrap_or_default());
+                tx.runs.insert(*id, run);
+                if let Some(request) = &lead.request {
+                    tx.requests.insert(request.id.clone(), *id);
+                }
+            } else {
+                // Whoever knew what became of it may be gone.
+                tx.doubts
+                    .insert((*id, prepared.attempt), Doubt::until(Instant::now()));
+            }
+        }
+        // The others are in no log, and never will be.
+        for slot in tx.orphans.drain(..).flat_map(|(_, _, slots)| slots) {
+            drop(slot.send(Err(Refusal::Moved)));
         }
         tx.look_at = Instant::now();
     }
 
-    /// The tenure has ended. What ran with this partition as its home never happens: its decision is in no log. What is prepared stays, and is taken up by the next tenure.
+    /// The tenure has ended. What is prepared stays, and is taken up by the next one.
     pub(super) fn drop_transactions(&mut self) {
         let tx = &mut self.tx;
         tx.tasks.abort_all();
@@ -149,10 +196,20 @@ impl<S: State> Running<S> {
         tx.finishing.clear();
         tx.done.clear();
         tx.done_until = Until::default();
+        tx.polled.clear();
         tx.doubts.clear();
-        for (_, run) in tx.runs.drain() {
-            run.refuse(&Refusal::Moved);
+        tx.requests.clear();
+        for (id, run) in std::mem::take(&mut tx.runs) {
+            let (attempt, waiting) = run.leave();
+            tx.orphans.push((id, attempt, waiting));
         }
         self.refuse_parked();
+    }
+
+    /// There will be no other tenure here: whoever waits may ask the next owner.
+    pub(super) fn refuse_orphans(&mut self) {
+        for slot in self.tx.orphans.drain(..).flat_map(|(_, _, slots)| slots) {
+            drop(slot.send(Err(Refusal::Unknown)));
+        }
     }
 }

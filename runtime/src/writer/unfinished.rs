@@ -58,6 +58,8 @@ impl<S: State> Running<S> {
             // It was finished before. But an owner that was deposed and does not know it must not say so of what a later one has prepared.
             return self.after_fence(group, finish.confirmation());
         };
+        let doubt = self.tx.doubts.get(&(finish.id, finish.attempt));
+        let is_wanted = doubt.is_some_and(|doubt| doubt.is_wanted);
         let unfinished = &mut self.tx.unfinished;
         let writes = prepared.writes.iter();
         unfinished.bytes += writes
@@ -65,7 +67,7 @@ impl<S: State> Running<S> {
             .sum::<usize>();
         unfinished.all.push(finish);
         unfinished.until.soon();
-        if unfinished.bytes > BYTES_MAX {
+        if is_wanted || unfinished.bytes > BYTES_MAX {
             self.finish_all(group);
         }
     }

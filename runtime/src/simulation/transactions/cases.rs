@@ -28,7 +28,7 @@ use crate::{
         Log, conformance,
         sim::{Compaction, Faults, Sim},
     },
-    mailbox::{Command, Job, TxJob},
+    mailbox::{Command, Job, TxJob, Why},
     migration::Readers,
     prelude::*,
     record::{Ballot, Offset},
@@ -430,7 +430,45 @@ async fn what_is_committed_is_written_with_what_comes_next_or_when_it_is_wanted(
     told.await.unwrap().unwrap();
 }
 
-/// What goes on its own leaves nothing over: a participant writes once more, and home once more to repeat what it has written and once to forget.
+/// What an owner before this one has begun may have been answered. So it is not given up because somebody was not heard, as that owner would have, but only if somebody has refused it.
+#[tokio::test(start_paused = true)]
+async fn what_a_former_owner_led_is_not_given_up_unheard() {
+    let (sim, cells, network) = quiet().await;
+    let (participant, _unread) = start(&sim, 0, 1, network.clone()).silenced();
+    cells.lock().unwrap()[0].push(participant);
+    let former = start(&sim, 1, 2, network.clone());
+    let leads = Arc::new(Commit {
+        others: vec![(partition(0), writes("there"))],
+        ..Arc::unwrap_or_clone(commit(1, vec![write("here")]))
+    });
+    let (slot, _answer) = oneshot::channel();
+    let asked = former.mailbox.send(Job::Tx(TxJob::Commit(leads, slot)));
+    asked.unwrap();
+    sleep(SOON).await;
+    former.task.abort();
+    let led = async || {
+        let log: Arc<dyn Log> = Arc::new(sim.client());
+        let mut replica = Replica::<Pile>::new(log, partition(1), HORIZON, Readers::current(0));
+        replica.catch_up(None, |_, _, _| ()).await.unwrap();
+        let prepared = replica.fold().pending().prepared().get(&TxId::of(1));
+        prepared.map(|prepared| prepared.attempt)
+    };
+    let attempt = led().await.expect("home has prepared");
+
+    let home = start(&sim, 1, 3, network);
+    home.mailbox.ask(Job::Fence).await.unwrap();
+    let gives_up = async |why| {
+        let outcome = Committed::Conflict(String::new());
+        let job = TxJob::GiveUp(TxId::of(1), attempt, outcome, why);
+        home.mailbox.send(Job::Tx(job)).unwrap();
+        sleep(SOON * 2).await;
+        led().await.is_none()
+    };
+    assert!(!gives_up(Why::Unheard).await);
+    assert!(gives_up(Why::Refused).await);
+}
+
+/// What goes on its own leaves nothing over: home decides, then a participant finishes and home repeats what it has decided, and at last home forgets.
 #[tokio::test(start_paused = true)]
 async fn the_rest_goes_as_a_whole_and_home_forgets_at_leisure() {
     let (sim, cells, network) = quiet().await;
@@ -454,7 +492,7 @@ async fn the_rest_goes_as_a_whole_and_home_forgets_at_leisure() {
         replica.catch_up(None, |_, _, _| ()).await.unwrap();
         replica.fold().pending().decided().len()
     };
-    sleep(SOON * 3 / 2).await;
+    sleep(SOON * 3).await;
     assert!(memory.get(&"there".to_owned()).is_some());
     let ends = (end(0).await, end(1).await);
     assert_eq!(remembered().await, 1, "it is in no hurry to forget");

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     broken::{Bug, is_broken},
     conditional::Conditions,
-    mailbox::{Command, Job, Mailbox, RequestId, TxJob},
+    mailbox::{Command, Job, Mailbox, Refusal, RequestId, TxJob},
     memory::Memory,
     partitions::just,
     prelude::*,
@@ -222,6 +222,9 @@ impl Client {
         };
         let tx = TxId::of(u128::from(id));
         let mut unknown = false;
+        // One without an id can't ask again when nobody knows.
+        let anonymous = self.random.f64() < 0.2;
+        let request = || (!anonymous).then(|| request(id));
         let claims = self.random.f64() < 0.3;
         for run in 0..RUNS_MAX {
             if claims && run >= LOSSES_MAX {
@@ -235,7 +238,7 @@ impl Client {
             let commit = Commit {
                 id: tx,
                 run,
-                request: Some(request(id)),
+                request: request(),
                 reply: Bytes::from(run.to_string()),
                 own: others.remove(&home).unwrap_or_default(),
                 others: others
@@ -269,7 +272,7 @@ impl Client {
             let settle = Commit {
                 id: tx,
                 run: RUNS_MAX,
-                request: Some(request(id)),
+                request: request(),
                 reply: Bytes::from_static(b"no"),
                 own: Part::default(),
                 others: Vec::new(),
@@ -389,8 +392,9 @@ impl Client {
             let patience = Duration::from_millis(self.random.u64(20..3000));
             match timeout(patience, asked).await {
                 Ok(Ok(outcome)) => return Some(outcome),
+                Ok(Err(Refusal::Unknown)) | Err(_) if commit.request.is_none() => return None,
+                Ok(Err(Refusal::Unknown)) | Err(_) => *unknown = true,
                 Ok(Err(_)) => {}
-                Err(_) => *unknown = true,
             }
             self.pause(200).await;
         }

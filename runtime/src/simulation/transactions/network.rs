@@ -10,7 +10,7 @@ use std::{
 
 use futures_util::{FutureExt, future::BoxFuture};
 use tokio::{
-    sync::{oneshot, watch},
+    sync::{mpsc, oneshot, watch},
     task::JoinHandle,
     time::{sleep, timeout},
 };
@@ -28,7 +28,7 @@ use crate::{
     metrics::Metrics,
     migration::Readers,
     replica::Replica,
-    tx::{Attempt, Fate, Lost, Others, Prepare, TxId, Vote},
+    tx::{Attempt, Fate, Lost, Others, Poll, Prepare, TxId, Vote},
     writer::{Bounds, Order, Phase, Writer},
 };
 
@@ -40,6 +40,15 @@ pub(super) struct Cell {
     pub(super) memory: Arc<Memory<Pile>>,
     pub(super) incarnation: u64,
     pub(super) task: JoinHandle<()>,
+}
+
+impl Cell {
+    /// One that hears and does nothing, for as long as the other is kept.
+    pub(super) fn silenced(self) -> (Self, mpsc::Receiver<Job<Pile>>) {
+        self.task.abort();
+        let (mailbox, inbox) = Mailbox::new(1000);
+        (Self { mailbox, ..self }, inbox)
+    }
 }
 
 /// By partition: the owner is the last, the others were.
@@ -230,6 +239,11 @@ impl Others for Arc<Network> {
     ) -> BoxFuture<'static, Result<Vote, Lost>> {
         let job = move |slot| TxJob::Prepare(Box::new(prepare.clone()), slot);
         Network::spawned(self.clone().tell(to.clone(), true, job))
+    }
+
+    fn poll(&self, to: &TopicPartition, poll: Poll) -> BoxFuture<'static, Result<bool, Lost>> {
+        let job = move |slot| TxJob::Poll(poll.clone(), slot);
+        Network::spawned(self.clone().tell(to.clone(), false, job))
     }
 
     fn finish(
