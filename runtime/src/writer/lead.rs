@@ -77,7 +77,7 @@ impl<S: State> Running<S> {
     pub(super) fn lead(
         &mut self,
         commit: &Commit,
-        own: TypedPart<S>,
+        own: &TypedPart<S>,
         emitted: Vec<Emitted>,
         slot: Slot<Committed>,
         group: &mut Group<S>,
@@ -112,7 +112,7 @@ impl<S: State> Running<S> {
             }),
             schema: self.schema,
         };
-        let Ok(index) = self.write_prepared(id, prepared, &own, group) else {
+        let Ok(index) = self.write_prepared(id, prepared, own, group) else {
             let never = Never::TooLong(self.record_bytes_max);
             return drop(slot.send(Ok(Committed::Never(never))));
         };

@@ -117,7 +117,7 @@ impl<S: State> Running<S> {
             self.write(group, writing, answer);
             return self.release(id, group);
         }
-        self.lead(&commit, own, emitted, slot, group);
+        self.lead(&commit, &own, emitted, slot, group);
     }
 
     /// What is known of a request, when what is committed is written.
