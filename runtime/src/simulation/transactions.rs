@@ -321,11 +321,6 @@ fn a_decision_before_home_is_prepared_breaks_histories() {
 }
 
 #[test]
-fn a_retry_before_what_was_given_up_is_gone_breaks_histories() {
-    is_found(Some(Bug::EarlyAbort));
-}
-
-#[test]
 fn presumed_abort_breaks_histories() {
     is_found(Some(Bug::GuessAbort));
 }

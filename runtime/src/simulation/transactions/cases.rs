@@ -28,7 +28,7 @@ use crate::{
         Log, conformance,
         sim::{Compaction, Faults, Sim},
     },
-    mailbox::{Command, Job, TxJob, Why},
+    mailbox::{Command, Job, Refusal, TxJob, Why},
     migration::Readers,
     prelude::*,
     record::{Ballot, Offset},
@@ -466,6 +466,58 @@ async fn what_a_former_owner_led_is_not_given_up_unheard() {
     };
     assert!(!gives_up(Why::Unheard).await);
     assert!(gives_up(Why::Refused).await);
+}
+
+/// Home hears nothing from a participant that has prepared, and is cut off from the log when it gives up. Meanwhile another owner finds it prepared everywhere, and
+/// commits it. What the first one says.
+async fn what_a_home_says_that_gives_up_what_another_commits() -> Result<Committed, Refusal> {
+    let (sim, cells, network) = quiet().await;
+    let (deaf, mut unread) = start(&sim, 0, 1, network.clone()).silenced();
+    cells.lock().unwrap()[0].push(deaf);
+    let former = start(&sim, 1, 2, network.clone());
+    let leads = Arc::new(Commit {
+        others: vec![(partition(0), writes("there"))],
+        ..Arc::unwrap_or_clone(commit(1, vec![write("here")]))
+    });
+    let (slot, answer) = oneshot::channel();
+    let asked = former.mailbox.send(Job::Tx(TxJob::Commit(leads, slot)));
+    asked.unwrap();
+    sleep(SOON).await;
+    sim.set_cut_off(&former.client, true);
+
+    let Some(Job::Tx(TxJob::Prepare(prepare, unheard))) = unread.recv().await else {
+        panic!("home asks it to prepare");
+    };
+    let participant = start(&sim, 0, 3, network.clone());
+    let vote = participant
+        .mailbox
+        .ask(|slot| Job::Tx(TxJob::Prepare(prepare, slot)));
+    assert_eq!(vote.await, Ok(Vote::Yes));
+    drop(unheard);
+    // Word of it, if there is any, gets lost.
+    sleep(SOON).await;
+    cells.lock().unwrap()[0].push(participant);
+
+    let home = start(&sim, 1, 4, network);
+    home.mailbox.ask(Job::Fence).await.unwrap();
+    let memory = home.memory.clone();
+    cells.lock().unwrap()[1].push(home);
+    sleep(SOON * 4).await;
+    let is_committed = memory.get(&"here".to_owned()).is_some();
+    assert!(is_committed, "all had prepared it");
+    sim.set_cut_off(&former.client, false);
+    answer.await.expect("whoever asked is answered")
+}
+
+/// What home gives up because it has not heard of somebody is said when the log has it: until then another owner may commit it.
+#[tokio::test(start_paused = true)]
+async fn what_is_given_up_is_said_when_nobody_can_commit_it_any_more() {
+    let said = what_a_home_says_that_gives_up_what_another_commits().await;
+    assert_eq!(said, Err(Refusal::Unknown));
+    set_broken(Some(Bug::EarlyAbort));
+    let broken = what_a_home_says_that_gives_up_what_another_commits().await;
+    set_broken(None);
+    assert!(matches!(broken, Ok(Committed::Conflict(_))), "{broken:?}");
 }
 
 /// What goes on its own leaves nothing over: home decides, then a participant finishes and home repeats what it has decided, and at last home forgets.

@@ -34,7 +34,7 @@ use crate::{
 
 /// A writer, at a node of its own.
 pub(super) struct Cell {
-    client: Arc<Client>,
+    pub(super) client: Arc<Client>,
     lease: Arc<AtomicBool>,
     pub(super) mailbox: Mailbox<Pile>,
     pub(super) memory: Arc<Memory<Pile>>,
