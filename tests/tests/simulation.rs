@@ -68,7 +68,7 @@ macro_rules! found {
 found! {
     a_log_without_ballots_is_found: AnyBallot in 0..40,
     answers_before_the_log_s_are_found: EarlyReply in 0..40,
-    guesses_are_found: Guess in 30..80,
+    guesses_are_found: Guess in 260..300,
     batches_that_stay_torn_are_found: NoRollForward in 0..60,
     what_stale_records_hide_is_found: NoRepair in 0..60,
     reads_without_a_lease_are_found: NoLease in 0..40,

@@ -10,10 +10,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::{
-    sync::{Notify, watch},
-    time::Instant,
-};
+use tokio::{sync::Notify, time::Instant};
 
 use super::{KeyRange, TxId};
 use crate::log::TopicPartition;
@@ -30,7 +27,8 @@ pub(crate) struct Held<K> {
     /// How many keys there are, for the readers of a partition without any.
     count: AtomicUsize,
     keys: Mutex<Keys<K>>,
-    changed: watch::Sender<()>,
+    /// Wakes whoever waits in the order in which they came; a `watch` does so by chance, and a simulation could not repeat it.
+    changed: Notify,
     wanted: Notify,
 }
 
@@ -66,7 +64,7 @@ impl<K> Default for Held<K> {
                 by_key: BTreeMap::new(),
                 by_tx: HashMap::new(),
             }),
-            changed: watch::Sender::new(()),
+            changed: Notify::new(),
             wanted: Notify::new(),
         }
     }
@@ -98,7 +96,7 @@ impl<K: Ord + Clone> Held<K> {
         }
         self.count.store(keys.by_key.len(), Ordering::SeqCst);
         drop(keys);
-        self.changed.send_replace(());
+        self.changed.notify_waiters();
     }
 
     /// Whether no key is held at this moment.
@@ -162,14 +160,15 @@ impl<K: Ord + Clone> Held<K> {
         if self.is_empty() {
             return;
         }
-        let mut changed = self.changed.subscribe();
+        // It hears of each change from here on, although it is not awaited yet.
+        let mut changed = self.changed.notified();
         let mut holders: BTreeSet<TxId> = {
             let keys = self.keys();
             keys.by_key.range((from, to)).map(|(_, id)| *id).collect()
         };
         while self.want_if(!holders.is_empty()) {
-            // The sender is `self`, so it is there.
-            drop(changed.changed().await);
+            changed.await;
+            changed = self.changed.notified();
             let keys = self.keys();
             holders.retain(|id| keys.by_tx.contains_key(id));
         }
