@@ -240,7 +240,7 @@ impl Call {
         let Some(copy) = slot.copy() else {
             return Ok(None);
         };
-        let satisfies = copy.satisfies(&options, just(key), self.0.deadline);
+        let satisfies = Box::pin(copy.satisfies(&options, just(key), self.0.deadline));
         Ok(satisfies.await.then_some(copy))
     }
 

@@ -13,6 +13,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use bytes::Bytes;
+use futures_util::{FutureExt, future::BoxFuture};
 use tokio::time::Instant;
 
 use self::channel::{Channels, Failure, Use};
@@ -78,6 +79,9 @@ impl Envelope<'_> {
     }
 }
 
+/// What a peer will answer. It has a place of its own, since it takes kilobytes: whoever has what is asked for in this process, and only might have to ask, does not carry room for it.
+pub(crate) type Asked<'a> = BoxFuture<'a, Result<Response, Unanswered>>;
+
 impl Peers {
     /// Nodes that know this secret, and are connected to in this way.
     pub(crate) fn new(secret: PeerSecret, connector: Connector) -> Self {
@@ -90,35 +94,41 @@ impl Peers {
     }
 
     /// Passes a request on as it is.
-    pub(crate) async fn forward(
-        &self,
-        peer: &Peer,
-        parts: &Parts,
+    pub(crate) fn forward<'a>(
+        &'a self,
+        peer: &'a Peer,
+        parts: &'a Parts,
         body: Bytes,
-        envelope: Envelope<'_>,
-    ) -> Result<Response, Unanswered> {
-        let target = parts.uri.path_and_query().cloned();
-        let target = target.unwrap_or_else(|| PathAndQuery::from_static("/"));
-        let headers = passed_on(&parts.headers);
-        self.send(peer, parts.method.clone(), target, headers, body, envelope)
-            .await
+        envelope: Envelope<'a>,
+    ) -> Asked<'a> {
+        async move {
+            let target = parts.uri.path_and_query().cloned();
+            let target = target.unwrap_or_else(|| PathAndQuery::from_static("/"));
+            let headers = passed_on(&parts.headers);
+            self.send(peer, parts.method.clone(), target, headers, body, envelope)
+                .await
+        }
+        .boxed()
     }
 
     /// Asks a peer for something of its own.
-    pub(crate) async fn call(
-        &self,
-        peer: &Peer,
+    pub(crate) fn call<'a>(
+        &'a self,
+        peer: &'a Peer,
         method: Method,
-        target: &str,
-        headers: &[(HeaderName, HeaderValue)],
+        target: &'a str,
+        headers: &'a [(HeaderName, HeaderValue)],
         body: Bytes,
-        envelope: Envelope<'_>,
-    ) -> Result<Response, Unanswered> {
-        let target = PathAndQuery::try_from(target)
-            .map_err(|error| Unanswered::Refused(Problem::internal(error)))?;
-        let headers = headers.iter().cloned().collect();
-        self.send(peer, method, target, headers, body, envelope)
-            .await
+        envelope: Envelope<'a>,
+    ) -> Asked<'a> {
+        async move {
+            let target = PathAndQuery::try_from(target)
+                .map_err(|error| Unanswered::Refused(Problem::internal(error)))?;
+            let headers = headers.iter().cloned().collect();
+            self.send(peer, method, target, headers, body, envelope)
+                .await
+        }
+        .boxed()
     }
 
     async fn send(

@@ -320,10 +320,14 @@ impl<S: State> Slot<S> {
 
     /// Who answers for it: waits while nobody does.
     pub(crate) async fn owner(&self, deadline: Instant) -> Result<Owner<S>, Problem> {
-        // What nearly always holds, without a look at anything else.
-        if let Some(here) = self.served_here() {
-            return Ok(Owner::Here(here));
+        match self.served_here() {
+            // What nearly always holds, without a look at anything else, and without room for what waiting takes.
+            Some(here) => Ok(Owner::Here(here)),
+            None => Box::pin(self.any_owner(deadline)).await,
         }
+    }
+
+    async fn any_owner(&self, deadline: Instant) -> Result<Owner<S>, Problem> {
         loop {
             let mut changed = self.changed.subscribe();
             let (view, mut views) = self.cluster.view();
@@ -439,12 +443,20 @@ impl<S: State> Here<S> {
     /// Waits for the transactions that are prepared and write these keys at this moment: they may be committed, and memory does not show it yet.
     async fn released(&self, keys: Keys<'_, S::Key>) -> Result<(), Refusal> {
         let held = self.memory.held();
-        let Some((from, to)) = keys.filter(|_| !held.is_empty()) else {
-            return Ok(());
-        };
+        match keys.filter(|_| !held.is_empty()) {
+            None => Ok(()),
+            Some((from, to)) => Box::pin(self.released_within(from, to)).await,
+        }
+    }
+
+    async fn released_within(
+        &self,
+        from: Bound<&S::Key>,
+        to: Bound<&S::Key>,
+    ) -> Result<(), Refusal> {
         let mut phase = self.phase.clone();
         select! {
-            () = held.released_within(from, to) => Ok(()),
+            () = self.memory.held().released_within(from, to) => Ok(()),
             _ = phase.wait_for(|phase| *phase == Phase::Leaving) => Err(Refusal::Moved),
         }
     }

@@ -292,12 +292,21 @@ impl<'a> Transacting<'a> {
 
     /// Nothing is to happen any more: not even what was asked for before, if nobody knows whether it was.
     async fn settle(&mut self, response: Response) -> Result<Answer, Problem> {
-        let Some(home) = self.home.clone().filter(|_| self.unknown) else {
-            return Ok(Answer {
+        match self.home.clone().filter(|_| self.unknown) {
+            None => Ok(Answer {
                 response,
                 kept: false,
-            });
-        };
+            }),
+            Some(home) => Box::pin(self.settle_at(home, response)).await,
+        }
+    }
+
+    /// Lets home say what became of what it was asked to commit, or that nothing ever will.
+    async fn settle_at(
+        &mut self,
+        home: TopicPartition,
+        response: Response,
+    ) -> Result<Answer, Problem> {
         let (response, reply) = idempotency::encode(response);
         let commit = Arc::new(Commit {
             id: self.id,
