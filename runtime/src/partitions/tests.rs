@@ -38,3 +38,34 @@ async fn a_copy_does_not_say_how_old_is_what_a_transaction_in_doubt_writes() {
     memory.held().set(id, None);
     assert!(satisfies(&bounded, &held).await && copy.age_of(&held).is_some());
 }
+
+/// The position of a transaction is that of what its home has prepared: its writes come later.
+#[tokio::test(start_paused = true)]
+async fn a_copy_that_has_reached_a_transaction_does_not_show_what_it_has_still_to_write() {
+    let log = Arc::new(Sim::new(1, Faults::none()).client());
+    let (partition, memory) = (
+        TopicPartition::new("numbers", 0),
+        Arc::new(Memory::<Number>::default()),
+    );
+    let copy = Copy::new(partition.clone(), memory.clone(), log);
+    let (held, free) = ("held".to_owned(), "free".to_owned());
+    let mut headers = HeaderMap::new();
+    headers.insert(
+        position::MIN_POSITION,
+        position::header_value(&partition, 4),
+    );
+    let written = ReadOptions::parse(&headers).unwrap();
+    let satisfies = async |key: &String| {
+        let soon = Instant::now() + Duration::from_secs(1);
+        copy.satisfies(&written, just(key), soon).await
+    };
+    assert!(!satisfies(&free).await);
+    memory
+        .held()
+        .set(TxId::of(1), Some((vec![held.clone()], partition)));
+    memory.apply([], 5).unwrap();
+    assert!(satisfies(&free).await);
+    assert!(!satisfies(&held).await);
+    memory.held().set(TxId::of(1), None);
+    assert!(satisfies(&held).await);
+}

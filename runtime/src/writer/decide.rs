@@ -14,7 +14,7 @@ use bytes::Bytes;
 use super::{
     Running,
     group::{Group, Reply, Waiting},
-    once::{Known, PendingReply},
+    once::PendingReply,
     transact::Writing,
 };
 use crate::{
@@ -23,7 +23,7 @@ use crate::{
     entry::{Edit, Entry},
     idempotency,
     key::key_text,
-    mailbox::{Command, Job, Recall, Refusal, RequestId, Run},
+    mailbox::{Command, Job, Refusal, RequestId, Run},
     memory::{Change, Changes, Stored, UNKNOWN, Written},
     problem::Problem,
     record::{Answered, FENCE_KEY, Kind, REPLY_KEY, Record},
@@ -79,26 +79,7 @@ impl<S: State> Running<S> {
                 let index = self.push(group, record, Changes::None);
                 self.wait(group, Some(index), Reply::Fence(slot));
             }
-            Job::Recall(request, slot) => {
-                if let Some(Known::InFlight {
-                    group: number,
-                    record,
-                    reply,
-                }) = self.known_by_now(&request, group)
-                {
-                    let answer = Reply::Then(Box::new(move |outcome| {
-                        let done =
-                            |offset: Option<_>| Recall::Done(reply, offset.unwrap_or_default());
-                        drop(slot.send(outcome.map(done)));
-                    }));
-                    return self.wait_for(group, number, record, answer);
-                }
-                if let Some(behind) = self.adopted(&request) {
-                    return behind.push(Job::Recall(request, slot));
-                }
-                let recall = self.recall(&request);
-                drop(slot.send(recall));
-            }
+            Job::Recall(request, slot) => self.recall(request, slot, group),
             Job::Remember(request, reply, slot) => {
                 self.outside.remove(&request.id);
                 // It may have run twice, the other time for a node that had the partition before. The first outcome stands: the second saw what that one did.

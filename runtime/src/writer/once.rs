@@ -11,7 +11,7 @@ use crate::{
     ambient::now_ms,
     broken::{Bug, is_broken},
     idempotency,
-    mailbox::{Answer, Recall, Refusal, RequestId, Slot},
+    mailbox::{Answer, Job, Recall, Refusal, RequestId, Slot},
     record::Offset,
     state::State,
 };
@@ -102,21 +102,41 @@ impl<S: State> Running<S> {
         }
     }
 
-    pub(super) fn recall(&mut self, request: &RequestId) -> Result<Recall, Refusal> {
-        Ok(match self.known(request) {
-            Some(Known::Differs) => Recall::Differs,
-            Some(Known::Done(reply, offset)) => Recall::Done(reply, offset),
-            // Its reply is durable in a moment.
-            Some(Known::InFlight { .. }) => Recall::Running,
-            None => match self.outside.get(&request.id) {
-                Some(fingerprint) if *fingerprint == request.fingerprint => Recall::Running,
-                Some(_) => Recall::Differs,
-                None if self.outside.len() >= OUTSIDE_MAX => return Err(Refusal::QueueFull),
-                None => {
-                    self.outside.insert(request.id.clone(), request.fingerprint);
-                    Recall::New
+    /// Says what is known of a request that is about to run outside of the writer. If it is new, it runs from now on.
+    pub(super) fn recall(&mut self, request: RequestId, slot: Slot<Recall>, group: &mut Group<S>) {
+        let recall = match self.known_by_now(&request, group) {
+            Some(Known::Differs) => Ok(Recall::Differs),
+            Some(Known::Done(reply, offset)) => Ok(Recall::Done(reply, offset)),
+            Some(Known::InFlight {
+                group: number,
+                record,
+                reply,
+            }) => {
+                let answer = Reply::Then(Box::new(move |outcome| {
+                    let done = |offset: Option<_>| Recall::Done(reply, offset.unwrap_or_default());
+                    drop(slot.send(outcome.map(done)));
+                }));
+                return self.wait_for(group, number, record, answer);
+            }
+            None => {
+                if let Some(behind) = self.adopted(&request) {
+                    return behind.push(Job::Recall(request, slot));
                 }
-            },
-        })
+                self.begin_outside(&request)
+            }
+        };
+        drop(slot.send(recall));
+    }
+
+    fn begin_outside(&mut self, request: &RequestId) -> Result<Recall, Refusal> {
+        match self.outside.get(&request.id) {
+            Some(fingerprint) if *fingerprint == request.fingerprint => Ok(Recall::Running),
+            Some(_) => Ok(Recall::Differs),
+            None if self.outside.len() >= OUTSIDE_MAX => Err(Refusal::QueueFull),
+            None => {
+                self.outside.insert(request.id.clone(), request.fingerprint);
+                Ok(Recall::New)
+            }
+        }
     }
 }

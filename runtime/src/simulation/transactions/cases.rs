@@ -469,8 +469,9 @@ async fn what_a_former_owner_led_is_not_given_up_unheard() {
 }
 
 /// Home hears nothing from a participant that has prepared, and is cut off from the log when it gives up. Meanwhile another owner finds it prepared everywhere, and
-/// commits it. What the first one says.
-async fn what_a_home_says_that_gives_up_what_another_commits() -> Result<Committed, Refusal> {
+/// commits it. What the first one says, and whether it has told the participant meanwhile that it gave up.
+async fn what_a_home_says_that_gives_up_what_another_commits() -> (Result<Committed, Refusal>, bool)
+{
     let (sim, cells, network) = quiet().await;
     let (deaf, mut unread) = start(&sim, 0, 1, network.clone()).silenced();
     cells.lock().unwrap()[0].push(deaf);
@@ -496,6 +497,7 @@ async fn what_a_home_says_that_gives_up_what_another_commits() -> Result<Committ
     drop(unheard);
     // Word of it, if there is any, gets lost.
     sleep(SOON).await;
+    let is_told = matches!(unread.try_recv(), Ok(Job::Tx(TxJob::Abort(..))));
     cells.lock().unwrap()[0].push(participant);
 
     let home = start(&sim, 1, 4, network);
@@ -506,18 +508,22 @@ async fn what_a_home_says_that_gives_up_what_another_commits() -> Result<Committ
     let is_committed = memory.get(&"here".to_owned()).is_some();
     assert!(is_committed, "all had prepared it");
     sim.set_cut_off(&former.client, false);
-    answer.await.expect("whoever asked is answered")
+    let said = answer.await.expect("whoever asked is answered");
+    (said, is_told)
 }
 
-/// What home gives up because it has not heard of somebody is said when the log has it: until then another owner may commit it.
+/// What home gives up because it has not heard of somebody is said, to whoever asked and to the others, when the log has it: until then another owner may commit it.
 #[tokio::test(start_paused = true)]
 async fn what_is_given_up_is_said_when_nobody_can_commit_it_any_more() {
     let said = what_a_home_says_that_gives_up_what_another_commits().await;
-    assert_eq!(said, Err(Refusal::Unknown));
+    assert_eq!(said, (Err(Refusal::Unknown), false));
     set_broken(Some(Bug::EarlyAbort));
     let broken = what_a_home_says_that_gives_up_what_another_commits().await;
     set_broken(None);
-    assert!(matches!(broken, Ok(Committed::Conflict(_))), "{broken:?}");
+    assert!(
+        matches!(broken, (Ok(Committed::Conflict(_)), true)),
+        "{broken:?}"
+    );
 }
 
 /// What goes on its own leaves nothing over: home decides, then a participant finishes and home repeats what it has decided, and at last home forgets.
