@@ -137,9 +137,9 @@ impl Channels {
     pub(super) async fn send(
         &self,
         address: SocketAddr,
-        mut request: Request<Bytes>,
+        request: Request<Bytes>,
     ) -> Result<Response, Failure> {
-        let mut channel = self.usable(address).await?;
+        let channel = self.usable(address).await?;
         if let Some(lane) = &channel.lane
             && request.body().len() <= SHORT_BYTES_MAX
         {
@@ -150,6 +150,16 @@ impl Channels {
                 Err(NoReply::Broken) => return Err(Failure::Broken("its lane broke".into())),
             }
         }
+        // What few requests need has a place of its own, here and below.
+        Box::pin(self.by_stream(channel.requests, request)).await
+    }
+
+    /// A request that is not for a lane, and its reply.
+    async fn by_stream(
+        &self,
+        mut requests: SendRequest<Bytes>,
+        mut request: Request<Bytes>,
+    ) -> Result<Response, Failure> {
         self.secret.show(request.headers_mut());
         if head_bytes(&request) > HEAD_BYTES_MAX as usize {
             return Err(Failure::TooLong);
@@ -157,7 +167,7 @@ impl Channels {
         let (head, body) = request.into_parts();
         let head = Request::from_parts(head, ());
         let all = body.is_empty();
-        let sent = channel.requests.send_request(head, all);
+        let sent = requests.send_request(head, all);
         let (reply, mut rest) = sent.map_err(Failure::unsent)?;
         if !all {
             rest.send_data(body, true)?;
@@ -177,20 +187,22 @@ impl Channels {
         let (head, body) = reply.into_parts();
         let body = match body {
             ReplyBody::Whole(body) => Body::from(body),
-            // On the same connection: another may lead to a process that never heard of it.
-            ReplyBody::Left(number) => {
-                let mut get = Request::new(());
-                *get.uri_mut() = left_path(number);
-                self.secret.show(get.headers_mut());
-                let (reply, _) = requests.ready().await?.send_request(get, true)?;
-                let reply = reply.await?;
-                if reply.status() != StatusCode::OK {
-                    return Err(Failure::Broken("its reply is not there any more".into()));
-                }
-                whole(reply).await?.into_body()
-            }
+            ReplyBody::Left(number) => Box::pin(self.left(requests, number)).await?,
         };
         Ok(Response::from_parts(head, body))
+    }
+
+    /// The body of a reply that was too long for its lane. It is asked for on the same connection: another may lead to a process that never heard of it.
+    async fn left(&self, requests: SendRequest<Bytes>, number: u64) -> Result<Body, Failure> {
+        let mut get = Request::new(());
+        *get.uri_mut() = left_path(number);
+        self.secret.show(get.headers_mut());
+        let (reply, _) = requests.ready().await?.send_request(get, true)?;
+        let reply = reply.await?;
+        if reply.status() != StatusCode::OK {
+            return Err(Failure::Broken("its reply is not there any more".into()));
+        }
+        Ok(whole(reply).await?.into_body())
     }
 
     /// A connection that takes a request. One that turns out to take none any more is opened anew, once: the peer may have started again.
