@@ -30,6 +30,8 @@ const ROUTED_AGE_MS: u64 = 2 * 60 * 1000;
 #[derive(Clone, Debug)]
 pub struct Fold {
     ballot: Ballot,
+    /// The highest one before it.
+    before: Ballot,
     next: Offset,
     last: Option<Seen>,
     /// Whether `last` counts.
@@ -100,6 +102,7 @@ impl Fold {
     pub fn new(horizon: Horizon) -> Self {
         Self {
             ballot: Ballot::FOREIGN,
+            before: Ballot::FOREIGN,
             next: 0,
             last: None,
             last_counts: true,
@@ -157,6 +160,11 @@ impl Fold {
     #[must_use]
     pub fn ballot(&self) -> Ballot {
         self.ballot
+    }
+
+    /// Whose tenure came before that of the highest ballot, by what was seen since this fold was begun or resumed.
+    pub(crate) fn before(&self) -> Ballot {
+        self.before
     }
 
     /// Whether the last record seen counts.
@@ -217,7 +225,10 @@ impl Fold {
             }
             return Ok(Effect::Nothing);
         }
-        self.ballot = record.ballot;
+        if record.ballot != self.ballot {
+            self.before = self.ballot;
+            self.ballot = record.ballot;
+        }
         let effect = match record.kind {
             Kind::Data | Kind::FollowUp => {
                 self.torn.remove(&record.key);

@@ -11,7 +11,10 @@ use std::{
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::ambient::{is_simulated, unique};
+use crate::{
+    ambient::{is_simulated, unique},
+    record::Ballot,
+};
 
 /// A transaction, for as long as it is tried. Written as 32 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -84,4 +87,11 @@ pub(crate) struct Attempt {
     pub(crate) incarnation: u64,
     /// Counted by the owner.
     pub(crate) number: u64,
+}
+
+impl Attempt {
+    /// Whether it was begun in the tenure of this ballot.
+    pub(crate) fn is_of(&self, ballot: Ballot) -> bool {
+        (self.epoch, self.incarnation) == (ballot.epoch, ballot.incarnation)
+    }
 }

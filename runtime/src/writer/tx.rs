@@ -177,9 +177,18 @@ impl<S: State> Running<S> {
                     .insert((*id, prepared.attempt), Doubt::until(Instant::now()));
             }
         }
-        // The others are in no log, and never will be.
-        for slot in tx.orphans.drain(..).flat_map(|(_, _, slots)| slots) {
-            drop(slot.send(Err(Refusal::Moved)));
+        let before = self.replica.fold.before();
+        for (_, attempt, slots) in tx.orphans.drain(..) {
+            let refusal = if attempt.is_of(before) {
+                // So it is in no log, and never will be.
+                Refusal::Moved
+            } else {
+                // Another owner in between may have found it prepared everywhere, and be done with it.
+                Refusal::Unknown
+            };
+            for slot in slots {
+                drop(slot.send(Err(refusal.clone())));
+            }
         }
         tx.look_at = Instant::now();
     }

@@ -526,6 +526,50 @@ async fn what_is_given_up_is_said_when_nobody_can_commit_it_any_more() {
     );
 }
 
+/// Home is deposed while it waits for a participant, and learns of it late: another owner has committed what it led, and has forgotten it. Nobody is told that nothing happened.
+#[tokio::test(start_paused = true)]
+async fn what_another_owner_may_have_committed_and_forgotten_is_unknown() {
+    let (sim, cells, network) = quiet().await;
+    let (deaf, mut unread) = start(&sim, 0, 1, network.clone()).silenced();
+    cells.lock().unwrap()[0].push(deaf);
+    let former = start(&sim, 1, 2, network.clone());
+    let leads = Arc::new(Commit {
+        others: vec![(partition(0), writes("there"))],
+        ..Arc::unwrap_or_clone(commit(1, vec![write("here")]))
+    });
+    let (slot, answer) = oneshot::channel();
+    let asked = former.mailbox.send(Job::Tx(TxJob::Commit(leads, slot)));
+    asked.unwrap();
+    sleep(SOON).await;
+    let Some(Job::Tx(TxJob::Prepare(prepare, _unheard))) = unread.recv().await else {
+        panic!("home asks it to prepare");
+    };
+    let participant = start(&sim, 0, 3, network.clone());
+    let vote = participant
+        .mailbox
+        .ask(|slot| Job::Tx(TxJob::Prepare(prepare, slot)));
+    assert_eq!(vote.await, Ok(Vote::Yes));
+    cells.lock().unwrap()[0].push(participant);
+
+    let home = start(&sim, 1, 4, network);
+    let (mailbox, memory) = (home.mailbox.clone(), home.memory.clone());
+    cells.lock().unwrap()[1].push(home);
+    mailbox.ask(Job::Fence).await.unwrap();
+    sleep(SOON * 4).await;
+    assert!(memory.get(&"here".to_owned()).is_some(), "it is committed");
+    mailbox.ask(Job::Fence).await.unwrap();
+    let log: Arc<dyn Log> = Arc::new(sim.client());
+    let mut replica = Replica::<Pile>::new(log, partition(1), HORIZON, Readers::current(0));
+    replica.catch_up(None, |_, _, _| ()).await.unwrap();
+    assert!(replica.fold().pending().is_empty(), "it is forgotten");
+
+    let moved = former.mailbox.ask(Job::Fence).await;
+    assert_eq!(moved, Err(Refusal::Moved));
+    former.mailbox.ask(Job::Fence).await.unwrap();
+    let said = answer.await.expect("whoever asked is answered");
+    assert_eq!(said, Err(Refusal::Unknown));
+}
+
 /// What goes on its own leaves nothing over: home decides, then a participant finishes and home repeats what it has decided, and at last home forgets.
 #[tokio::test(start_paused = true)]
 async fn the_rest_goes_as_a_whole_and_home_forgets_at_leisure() {
