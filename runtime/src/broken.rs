@@ -41,6 +41,8 @@ pub enum Bug {
     GuessAbort,
     /// Who has said to a new owner of home that something is not prepared prepares it all the same.
     NoFloor,
+    /// Who has said that something is prepared takes a later attempt of an earlier owner of home for it all the same.
+    LateFloor,
     /// The versions of what was read are not checked.
     NoVersion,
     /// Reads do not wait for what is prepared.

@@ -5,13 +5,14 @@ Partitions are durable ordered logs with one owner each (log-protocol.md is take
 volatile (running transactions) and folds the log again. Messages are delayed, lost, doubled. Checks strict serializability with the
 home's commit record as the serialization point, single reads and read-only transactions at some instant of their interval; and that what a client was told is so.
 Run: transactions.py [seeds] [first] [bug]; bug in: noreadlock early noversion dirtyread commitdoubt volatileprepare nocheck forget noattempt doubleprepare noid nosettle
-  nofloor guessabort guesscommit unstaged earlyabort earlytell earlyfinish
+  nofloor latefloor guessabort guesscommit unstaged earlyabort earlytell earlyfinish
 
 This copy differs from the design's in seven things. The first makes a transaction over several partitions take one answer of the log instead of two, the others make the runtime simpler:
 - Home prepares, too, at the same time as the others, and says in its entry who they are, what the answer is, and which try it was: it *leads*. When all are prepared, home among them, the transaction is
   committed, and the client is told. The decision is written after that, and finished when it is there (earlyfinish: others are told before). The log of home may be read by another owner before, which finds what leads and
   does not know: it asks all others whether they have prepared (guessabort, guesscommit: it does not; unstaged: home does not wait for its own entry). Whoever has not, never will in that attempt, and has
-  written that down before it says so: no attempt of an earlier owner of that home is prepared any more (nofloor: it does not remember). A home that gives up because somebody does not answer says so only when that is
+  written that down before it says so: no attempt of an earlier owner of that home is prepared any more (nofloor: it does not remember). Nor does one who has prepared prepare a later attempt of that
+  owner instead, whose message is late (latefloor: it writes down nothing where it has prepared). A home that gives up because somebody does not answer says so only when that is
   in the log (earlyabort: to its client before; earlytell: to the others before, when it was deposed and does not know it), for all may be prepared; where somebody refused, no owner will ever find all prepared. An owner that was deposed and does not know it goes on to count answers, and tells its client.
 - A participant keeps no list of what it has finished. So a prepare is sent once per attempt, and never again: home gives the attempt up if nobody answers. (doubleprepare: if
   one may arrive twice, the second one finds nothing, prepares, asks home, and writes again what was finished.)
@@ -26,7 +27,7 @@ This copy differs from the design's in seven things. The first makes a transacti
 import random, sys
 P=3; KEYS=[(p,k) for p in range(P) for k in "xy"]
 class Part:
-    def __init__(s,w,i): s.w=w; s.i=i; s.log=[]; s.run={}; s.epoch=0; s.inc=0; s.polls={}; s.dropped=set(); s.fold()
+    def __init__(s,w,i): s.w=w; s.i=i; s.log=[]; s.run={}; s.epoch=0; s.inc=0; s.polls={}; s.dropped=set(); s.gone=[]; s.fold()
     def fold(s):
         s.kv={}; s.ver={}; s.prep={}; s.dec={}; s.att={}; s.known={}; s.floor={}
         for e in s.log: s.apply(e)
@@ -44,11 +45,15 @@ class Part:
     def write(s,ws):
         for k,v in ws.items(): s.kv[k]=v; s.ver[k]=s.ver.get(k,0)+1
     def append(s,e):
-        s.log.append(e); s.apply(e)
+        s.flush(); s.log.append(e); s.apply(e)
+    def flush(s):                         # what was given up is on its way, and comes before all that is written later
+        gone,s.gone=s.gone,[]
+        for t,att in gone:
+            if t in s.prep and s.prep[t]["att"]==att: s.append(("abort",t))
     def crash(s):
         # whoever was the owner may be there still, and hear answers; it can write nothing
         s.w.zombies+=[(s.i,t,r) for t,r in s.run.items() if s.w.r.random()<.5 and not r.get("done")]
-        s.epoch=s.w.att; s.inc+=1; s.polls={}; s.dropped=set()
+        s.epoch=s.w.att; s.inc+=1; s.polls={}; s.dropped=set(); s.gone=[]
         if BUG=="volatileprepare": s.log=[e for e in s.log if not(e[0]=="prep" and e[1] in s.prep)]
         s.run={}; s.fold()
     def held(s): return {t:p for t,p in s.prep.items() if (t,p["att"]) not in s.dropped}
@@ -118,7 +123,9 @@ def abort(w,h,t,refused=False):
     run=h.run.pop(t); w.aborts+=1
     # where somebody refused, nobody will find all prepared; else it has to be in the log first
     if refused or BUG=="earlyabort": h.dropped.add((t,run["att"])); w.send(h.i,("drop",t,run["att"],h.inc))
-    elif t in h.prep: h.append(("abort",t))
+    elif t in h.prep: h.dropped.add((t,run["att"])); h.gone.append((t,run["att"])); w.net.append((w.t+w.r.randrange(1,60),h.i,("drop",t,run["att"],h.inc,run))); return
+    tell(w,h,t,run)
+def tell(w,h,t,run):
     w.send("client",("answer",t,run["n"],"abort"))
     for p in run["try"]["parts"]:
         if p!=h.i: w.send(p,("abort",t,run["att"]))
@@ -145,6 +152,7 @@ def deliver(w,dst,m):
         p.run[t]["locked"]=True
         for q in one["parts"]:
             if q!=dst: w.send(q,("prepare",t,one["parts"][q],dst,p.run[t]["att"]))
+        if p.gone and w.r.random()<.3 and w.t<850: p.crash(); return      # the attempt before is on its way out, and stays
         if need(w,p.run[t],dst): w.send(dst,("staged",t,p.run[t],p.inc))
         step_home(w,p,t)
     elif k=="staged":                                   # home's own entry lands, unless it has crashed before
@@ -158,13 +166,13 @@ def deliver(w,dst,m):
     elif k=="write":
         if m[3]==p.inc and t in p.run and p.run[t]["att"]==m[2]: write(w,p,t)
     elif k=="drop":
-        if m[3]==p.inc and t in p.prep and "lead" in p.prep[t] and p.prep[t]["att"]==m[2]: p.append(("abort",t))
+        if m[3]!=p.inc: return
+        if len(m)>4: p.flush(); tell(w,p,t,m[4])
+        elif t in p.prep and "lead" in p.prep[t] and p.prep[t]["att"]==m[2]: p.append(("abort",t))
     elif k=="poll":
-        att=m[3]
-        if t in p.prep and p.prep[t]["att"]==att: w.send(m[2],("polled",t,dst,att,True))
-        else:
-            if BUG!="nofloor" and p.floor.get(m[2],0)<m[4]: p.append(("floor",m[2],m[4]))
-            w.send(m[2],("polled",t,dst,att,False))
+        att=m[3]; there=t in p.prep and p.prep[t]["att"]==att
+        if BUG!="nofloor" and not (BUG=="latefloor" and there) and p.floor.get(m[2],0)<m[4]: p.append(("floor",m[2],m[4]))
+        w.send(m[2],("polled",t,dst,att,there))
     elif k=="polled":
         if t in p.polls and t in p.prep and p.prep[t]["att"]==m[3]:
             if m[4]: p.polls[t]["yes"].add(m[2])
@@ -197,7 +205,7 @@ def deliver(w,dst,m):
         att=m[3]
         if t in p.run and p.run[t]["att"]==att and p.run[t].get("done"): write(w,p,t)
         if t in p.dec and p.att[t]==att: w.send(m[2],("finish",t,dst,att))
-        elif t in p.run and p.run[t]["att"]==att: pass
+        elif t in p.run and p.run[t]["att"]==att or (t,att) in p.gone: pass
         elif t in p.prep and "lead" in p.prep[t] and p.prep[t]["att"]==att and (t,att) not in p.dropped: pass
         else: w.send(m[2],("finish",t,dst,att) if BUG=="commitdoubt" else ("abort",t,att))
 def answer(w,m):
@@ -236,12 +244,12 @@ def run(seed):
                     if r.random()<.05: w.send(q,("finish",x,p.i,p.att[x]))
         if t<700 and r.random()<.25:   # run phase spread over time: read one key after the other
             w.n+=1; keys=r.sample(KEYS,r.choice([1,2,2,3]))
-            tx=dict(id=w.n,keys=keys,n=0,start=t,home=r.randrange(P),asked=None,unknown=False,settling=False,blind=r.random()<.3,anon=r.random()<.3,seed=r.random()); w.txs.append(tx); w.byid[w.n]=tx; again(w,tx)
+            tx=dict(id=w.n,keys=keys,n=0,start=t,home=r.randrange(P),asked=None,unknown=False,settling=False,blind=r.random()<.3,anon=r.random()<.3,patience=r.choice([30,100]),seed=r.random()); w.txs.append(tx); w.byid[w.n]=tx; again(w,tx)
         for tx in w.txs:
             if tx.get("told"): continue
             one=tx["one"]
             if tx["asked"] is not None:
-                if t-tx["asked"]>100 and t<800:
+                if t-tx["asked"]>tx["patience"] and t<800:
                     if tx["anon"]: tx["told"]="unknown"        # it has no id to ask again with
                     else: tx["unknown"]=True; ask(w,tx)
                 continue

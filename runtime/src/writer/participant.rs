@@ -39,6 +39,11 @@ impl<S: State> Running<S> {
             part,
         } = prepare;
         self.finish_all(group);
+        // First this: what is prepared may be committed, by an owner of home that has asked for it.
+        if self.tx.pending.is_below_floor(&home, attempt.into()) {
+            let what = "home has another owner, who has asked what is prepared".to_owned();
+            return drop(slot.send(Ok(Vote::No(what))));
+        }
         if let Some(before) = self.tx.pending.prepared().get(&id) {
             if before.attempt >= attempt {
                 let what = "a later attempt of this transaction is prepared".to_owned();
@@ -46,10 +51,6 @@ impl<S: State> Running<S> {
             }
             // Home is at a newer attempt, so the older one is dead.
             self.end_prepared(id, group);
-        }
-        if self.tx.pending.is_below_floor(&home, attempt.into()) {
-            let what = "home has another owner, who was told that this is not prepared".to_owned();
-            return drop(slot.send(Ok(Vote::No(what))));
         }
         if self.tx.pending.prepared().len() >= PREPARED_MAX {
             let what = "too many transactions are prepared in this partition".to_owned();
@@ -108,7 +109,7 @@ impl<S: State> Running<S> {
         Ok(self.push(group, record, Changes::None))
     }
 
-    /// A new owner of home asks. Whatever it is told is so for good.
+    /// A new owner of home asks. Whatever it is told is so for good: of those before it nothing is prepared any more, neither what is not yet, nor a later attempt in the place of what is.
     pub(super) fn poll(&mut self, poll: &Poll, slot: Slot<bool>, group: &mut Group<S>) {
         let Poll {
             id,
@@ -118,7 +119,8 @@ impl<S: State> Running<S> {
         } = poll;
         let prepared = self.tx.pending.prepared().get(id);
         let is_prepared = prepared.is_some_and(|prepared| prepared.attempt == *attempt);
-        if !is_prepared && !is_broken(Bug::NoFloor) && !self.tx.pending.is_at_floor(home, *floor) {
+        let has_floor = self.tx.pending.is_at_floor(home, *floor) || is_broken(Bug::NoFloor);
+        if !has_floor && !(is_prepared && is_broken(Bug::LateFloor)) {
             let (key, value) = (floor_key(home), floor.encode());
             self.tx.note(&key, Some(&value));
             let record = self.record(Kind::Data, key, Some(value));

@@ -36,8 +36,8 @@ use crate::{
     simulation::{HORIZON, Pile, topic},
     stream::{Batch, Event, Taken, Work},
     tx::{
-        Attempt, Commit, Committed, Listing, Never, Part, Prepare, Range, TxId, Version, Vote,
-        Write,
+        Attempt, Commit, Committed, Listing, Never, Part, Poll, Prepare, Range, TxId, Version,
+        Vote, Write,
     },
     writer::SOON,
 };
@@ -524,6 +524,51 @@ async fn what_is_given_up_is_said_when_nobody_can_commit_it_any_more() {
         matches!(broken, (Ok(Committed::Conflict(_)), true)),
         "{broken:?}"
     );
+}
+
+/// What a new owner of home was told is prepared may be committed from then on. A later attempt of the owner before it, whose message is late, does not take its place.
+#[tokio::test(start_paused = true)]
+async fn what_home_s_new_owner_has_asked_for_stays_prepared() {
+    let is_replaced = async || {
+        let (sim, _, network) = quiet().await;
+        let participant = start(&sim, 0, 1, network);
+        let asked = participant
+            .mailbox
+            .ask(|slot| Job::Tx(TxJob::Prepare(prepare(1, writes("key")), slot)));
+        assert_eq!(asked.await, Ok(Vote::Yes));
+        let poll = Poll {
+            id: TxId::of(1),
+            attempt: ATTEMPT,
+            home: partition(1),
+            floor: Ballot::new(2, 2).into(),
+        };
+        let is_prepared = async || {
+            let poll = poll.clone();
+            let asked = participant
+                .mailbox
+                .ask(|slot| Job::Tx(TxJob::Poll(poll, slot)));
+            asked.await.unwrap()
+        };
+        assert!(is_prepared().await);
+        let later = Box::new(Prepare {
+            attempt: Attempt {
+                number: 2,
+                ..ATTEMPT
+            },
+            ..*prepare(1, writes("key"))
+        });
+        let asked = participant
+            .mailbox
+            .ask(|slot| Job::Tx(TxJob::Prepare(later, slot)));
+        let vote = asked.await.unwrap();
+        assert_eq!(vote == Vote::Yes, !is_prepared().await);
+        vote == Vote::Yes
+    };
+    assert!(!is_replaced().await);
+    set_broken(Some(Bug::LateFloor));
+    let broken = is_replaced().await;
+    set_broken(None);
+    assert!(broken, "it is the floor that keeps it out");
 }
 
 /// Home is deposed while it waits for a participant, and learns of it late: another owner has committed what it led, and has forgotten it. Nobody is told that nothing happened.
