@@ -142,6 +142,7 @@ def deliver(w,dst,m):
         tx=m[2]; n=m[3]; one=m[4]
         if t in p.known and BUG!="noid" and not tx["anon"]: w.send("client",("answer",t,n,p.known[t])); return
         if t in p.run:
+            if p.run[t]["n"]//1000==n//1000: p.run[t]["n"]=max(n,p.run[t]["n"])      # whoever asks again is told as well
             if p.run[t]["n"]>=n or p.run[t].get("done"): return
             abort(w,p,t)
         if "lead" in p.held().get(t,{}): return            # nobody knows yet; whoever asks again is told
@@ -210,7 +211,7 @@ def deliver(w,dst,m):
         else: w.send(m[2],("finish",t,dst,att) if BUG=="commitdoubt" else ("abort",t,att))
 def answer(w,m):
     tx=w.byid[m[1]]
-    if tx.get("told") or tx["n"]!=m[2] or not tx["asked"]: return
+    if tx.get("told") or (tx["n"]*1000+tx["call"]!=m[2] and m[3]!="ok") or not tx["asked"]: return
     if m[3]=="ok": tx["told"]="ok"; return
     if m[3]=="abort" and tx["settling"]: tx["told"]="abort"; return
     tx["asked"]=None                     # definite: this try did not happen
@@ -220,7 +221,8 @@ def answer(w,m):
 def again(w,tx):
     tx["n"]+=1; tx["todo"]=list(tx["keys"]); tx["one"]=dict(reads={},vers={},writes={},parts={})
 def ask(w,tx):
-    tx["asked"]=w.t; w.send(tx["home"],("begin",tx["id"],tx,tx["n"],None if tx["settling"] else tx["one"]))
+    tx["asked"]=w.t; tx["call"]+=1
+    w.send(tx["home"],("begin",tx["id"],tx,tx["n"]*1000+tx["call"],None if tx["settling"] else tx["one"]))
 def run(seed):
     w=World(seed); r=w.r; w.truth={}; truths=[(0,{})]; ro=[]; rd=[]
     for t in range(1000):
@@ -244,7 +246,7 @@ def run(seed):
                     if r.random()<.05: w.send(q,("finish",x,p.i,p.att[x]))
         if t<700 and r.random()<.25:   # run phase spread over time: read one key after the other
             w.n+=1; keys=r.sample(KEYS,r.choice([1,2,2,3]))
-            tx=dict(id=w.n,keys=keys,n=0,start=t,home=r.randrange(P),asked=None,unknown=False,settling=False,blind=r.random()<.3,anon=r.random()<.3,patience=r.choice([30,100]),seed=r.random()); w.txs.append(tx); w.byid[w.n]=tx; again(w,tx)
+            tx=dict(id=w.n,keys=keys,n=0,start=t,home=r.randrange(P),asked=None,unknown=False,settling=False,blind=r.random()<.3,anon=r.random()<.3,patience=r.choice([30,100]),call=0,seed=r.random()); w.txs.append(tx); w.byid[w.n]=tx; again(w,tx)
         for tx in w.txs:
             if tx.get("told"): continue
             one=tx["one"]
