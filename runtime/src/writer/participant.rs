@@ -119,8 +119,9 @@ impl<S: State> Running<S> {
         } = poll;
         let prepared = self.tx.pending.prepared().get(id);
         let is_prepared = prepared.is_some_and(|prepared| prepared.attempt == *attempt);
+        let is_late = is_prepared && is_broken(Bug::LateFloor);
         let has_floor = self.tx.pending.is_at_floor(home, *floor) || is_broken(Bug::NoFloor);
-        if !has_floor && !(is_prepared && is_broken(Bug::LateFloor)) {
+        if !(has_floor || is_late) {
             let (key, value) = (floor_key(home), floor.encode());
             self.tx.note(&key, Some(&value));
             let record = self.record(Kind::Data, key, Some(value));
