@@ -122,8 +122,10 @@ def resolve(w,h,t,lead):                            # another owner has read wha
 def abort(w,h,t,refused=False):
     run=h.run.pop(t); w.aborts+=1
     # where somebody refused, nobody will find all prepared; else it has to be in the log first
-    if refused or BUG=="earlyabort": h.dropped.add((t,run["att"])); w.send(h.i,("drop",t,run["att"],h.inc))
-    elif t in h.prep: h.dropped.add((t,run["att"])); h.gone.append((t,run["att"])); w.net.append((w.t+w.r.randrange(1,60),h.i,("drop",t,run["att"],h.inc,run))); return
+    if refused: h.dropped.add((t,run["att"])); w.send(h.i,("drop",t,run["att"],h.inc))
+    elif t in h.prep:
+        h.dropped.add((t,run["att"])); h.gone.append((t,run["att"])); w.net.append((w.t+w.r.randrange(1,60),h.i,("drop",t,run["att"],h.inc,run)))
+        if BUG!="earlyabort": return
     tell(w,h,t,run)
 def tell(w,h,t,run):
     w.send("client",("answer",t,run["n"],"abort"))
