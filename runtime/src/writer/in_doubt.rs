@@ -18,8 +18,8 @@ use crate::{
     tx::{Attempt, Committed, Decided, Fate, Others, Poll, TxId},
 };
 
-/// How long a partition that has prepared waits before it asks home.
-const PATIENCE: Duration = Duration::from_millis(100);
+/// How long a partition that has prepared waits before it asks home, unless somebody wants what it holds. Home says what is committed by itself, once that is written, and what is given up, but only once.
+const PATIENCE: Duration = Duration::from_millis(500);
 /// The pauses between tries, doubled each time.
 const PAUSE_MIN: Duration = Duration::from_millis(10);
 const PAUSE_MAX: Duration = Duration::from_millis(500);
