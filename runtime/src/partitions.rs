@@ -160,18 +160,16 @@ impl<S: State> Copy<S> {
         keys: Keys<'_, S::Key>,
         deadline: Instant,
     ) -> bool {
-        // What is held is looked at last: if it is free then, all that was committed by the moment that memory is known to be current as of is there, or that has the position.
-        let asks =
-            options.max_staleness.is_some() || options.min_position(&self.partition).is_some();
+        if options.max_staleness.is_none() && options.min_position(&self.partition).is_none() {
+            return true;
+        }
         let is_young = async {
             match options.max_staleness {
                 Some(bound) => self.is_younger_than(bound, deadline).await,
                 None => true,
             }
         };
-        if !asks {
-            return true;
-        }
+        // What is held is looked at last: if it is free then, all that was committed by the moment that memory is known to be current as of is there, or that has the position.
         self.has_reached(options, deadline).await
             && is_young.await
             && keys.is_none_or(|(from, to)| !self.memory.held().is_held_between(from, to))

@@ -90,8 +90,8 @@ pub(crate) struct Attempt {
 }
 
 impl Attempt {
-    /// Whether it was begun in the tenure of this ballot.
-    pub(crate) fn is_of(&self, ballot: Ballot) -> bool {
-        (self.epoch, self.incarnation) == (ballot.epoch, ballot.incarnation)
+    /// In whose tenure it was begun.
+    pub(crate) const fn ballot(&self) -> Ballot {
+        Ballot::new(self.epoch, self.incarnation)
     }
 }

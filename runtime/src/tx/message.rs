@@ -162,7 +162,7 @@ pub(crate) struct Prepare {
     pub(crate) part: Part,
 }
 
-/// A new owner of home asks whether a partition has prepared. If it has not, it is to prepare nothing any more for those who owned home before.
+/// A new owner of home asks whether a partition has prepared. From then on that is to prepare nothing any more for those who owned home before.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Poll {
     pub(crate) id: TxId,
@@ -214,7 +214,7 @@ pub(crate) trait Others: Send + Sync {
         prepare: Prepare,
     ) -> BoxFuture<'static, Result<Vote, Lost>>;
 
-    /// Whether it is prepared. If not, it never will be.
+    /// Whether it is prepared: for good, if it is not, and until home says what became of it, if it is.
     fn poll(&self, to: &TopicPartition, poll: Poll) -> BoxFuture<'static, Result<bool, Lost>>;
 
     /// The transaction is committed. The answer is the confirmation.

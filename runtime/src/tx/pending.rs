@@ -107,15 +107,6 @@ impl From<Ballot> for Floor {
     }
 }
 
-impl From<Attempt> for Floor {
-    fn from(attempt: Attempt) -> Self {
-        Self {
-            epoch: attempt.epoch,
-            incarnation: attempt.incarnation,
-        }
-    }
-}
-
 /// A transaction that was committed with this partition as its home, and that others have yet to finish.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Decided {

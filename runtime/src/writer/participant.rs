@@ -40,7 +40,11 @@ impl<S: State> Running<S> {
         } = prepare;
         self.finish_all(group);
         // First this: what is prepared may be committed, by an owner of home that has asked for it.
-        if self.tx.pending.is_below_floor(&home, attempt.into()) {
+        if self
+            .tx
+            .pending
+            .is_below_floor(&home, attempt.ballot().into())
+        {
             let what = "home has another owner, who has asked what is prepared".to_owned();
             return drop(slot.send(Ok(Vote::No(what))));
         }

@@ -179,7 +179,7 @@ impl<S: State> Running<S> {
         }
         let before = self.replica.fold.before();
         for (_, attempt, slots) in tx.orphans.drain(..) {
-            let refusal = if attempt.is_of(before) {
+            let refusal = if attempt.ballot() == before {
                 // So it is in no log, and never will be.
                 Refusal::Moved
             } else {

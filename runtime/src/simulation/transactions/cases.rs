@@ -10,7 +10,7 @@ use std::{
 use axum::{http::StatusCode, response::IntoResponse};
 use bytes::Bytes;
 use tokio::{
-    sync::oneshot,
+    sync::{mpsc, oneshot},
     time::{sleep, timeout},
 };
 
@@ -28,7 +28,7 @@ use crate::{
         Log, conformance,
         sim::{Compaction, Faults, Sim},
     },
-    mailbox::{Command, Job, Refusal, TxJob, Why},
+    mailbox::{Command, Job, Refusal, Slot, TxJob, Why},
     migration::Readers,
     prelude::*,
     record::{Ballot, Offset},
@@ -430,50 +430,29 @@ async fn what_is_committed_is_written_with_what_comes_next_or_when_it_is_wanted(
     told.await.unwrap().unwrap();
 }
 
-/// What an owner before this one has begun may have been answered. So it is not given up because somebody was not heard, as that owner would have, but only if somebody has refused it.
-#[tokio::test(start_paused = true)]
-async fn what_a_former_owner_led_is_not_given_up_unheard() {
-    let (sim, cells, network) = quiet().await;
-    let (participant, _unread) = start(&sim, 0, 1, network.clone()).silenced();
-    cells.lock().unwrap()[0].push(participant);
-    let former = start(&sim, 1, 2, network.clone());
-    let leads = Arc::new(Commit {
-        others: vec![(partition(0), writes("there"))],
-        ..Arc::unwrap_or_clone(commit(1, vec![write("here")]))
-    });
-    let (slot, _answer) = oneshot::channel();
-    let asked = former.mailbox.send(Job::Tx(TxJob::Commit(leads, slot)));
-    asked.unwrap();
-    sleep(SOON).await;
-    former.task.abort();
-    let led = async || {
-        let log: Arc<dyn Log> = Arc::new(sim.client());
-        let mut replica = Replica::<Pile>::new(log, partition(1), HORIZON, Readers::current(0));
-        replica.catch_up(None, |_, _, _| ()).await.unwrap();
-        let prepared = replica.fold().pending().prepared().get(&TxId::of(1));
-        prepared.map(|prepared| prepared.attempt)
-    };
-    let attempt = led().await.expect("home has prepared");
-
-    let home = start(&sim, 1, 3, network);
-    home.mailbox.ask(Job::Fence).await.unwrap();
-    let gives_up = async |why| {
-        let outcome = Committed::Conflict(String::new());
-        let job = TxJob::GiveUp(TxId::of(1), attempt, outcome, why);
-        home.mailbox.send(Job::Tx(job)).unwrap();
-        sleep(SOON * 2).await;
-        led().await.is_none()
-    };
-    assert!(!gives_up(Why::Unheard).await);
-    assert!(gives_up(Why::Refused).await);
+/// What anybody reads who reads the log of a partition now.
+async fn replica(sim: &Sim, number: u32) -> Replica<Pile> {
+    let log: Arc<dyn Log> = Arc::new(sim.client());
+    let mut replica = Replica::new(log, partition(number), HORIZON, Readers::current(0));
+    replica.catch_up(None, |_, _, _| ()).await.unwrap();
+    replica
 }
 
-/// Home hears nothing from a participant that has prepared, and is cut off from the log when it gives up. Meanwhile another owner finds it prepared everywhere, and
-/// commits it. What the first one says, and whether it has told the participant meanwhile that it gave up.
-async fn what_a_home_says_that_gives_up_what_another_commits() -> (Result<Committed, Refusal>, bool)
-{
+/// A home that has prepared, and waits for a participant that hears and does nothing.
+struct Led {
+    sim: Sim,
+    cells: Cells,
+    network: Arc<Network>,
+    former: Cell,
+    /// What the participant hears.
+    unread: mpsc::Receiver<Job<Pile>>,
+    answer: oneshot::Receiver<Result<Committed, Refusal>>,
+}
+
+/// It writes `here`, and leads that the participant writes `there`.
+async fn led() -> Led {
     let (sim, cells, network) = quiet().await;
-    let (deaf, mut unread) = start(&sim, 0, 1, network.clone()).silenced();
+    let (deaf, unread) = start(&sim, 0, 1, network.clone()).silenced();
     cells.lock().unwrap()[0].push(deaf);
     let former = start(&sim, 1, 2, network.clone());
     let leads = Arc::new(Commit {
@@ -484,31 +463,79 @@ async fn what_a_home_says_that_gives_up_what_another_commits() -> (Result<Commit
     let asked = former.mailbox.send(Job::Tx(TxJob::Commit(leads, slot)));
     asked.unwrap();
     sleep(SOON).await;
-    sim.set_cut_off(&former.client, true);
+    Led {
+        sim,
+        cells,
+        network,
+        former,
+        unread,
+        answer,
+    }
+}
 
-    let Some(Job::Tx(TxJob::Prepare(prepare, unheard))) = unread.recv().await else {
-        panic!("home asks it to prepare");
+impl Led {
+    /// The participant prepares after all, at another node. Home is not told, as long as the slot is kept; then it knows that it won't be.
+    async fn prepare(&mut self) -> (Cell, Slot<Vote>) {
+        let Some(Job::Tx(TxJob::Prepare(prepare, unheard))) = self.unread.recv().await else {
+            panic!("home asks it to prepare");
+        };
+        let participant = start(&self.sim, 0, 3, self.network.clone());
+        let vote = participant
+            .mailbox
+            .ask(|slot| Job::Tx(TxJob::Prepare(prepare, slot)));
+        assert_eq!(vote.await, Ok(Vote::Yes));
+        (participant, unheard)
+    }
+}
+
+/// What an owner before this one has begun may have been answered. So it is not given up because somebody was not heard, as that owner would have, but only if somebody has refused it.
+#[tokio::test(start_paused = true)]
+async fn what_a_former_owner_led_is_not_given_up_unheard() {
+    let led = led().await;
+    led.former.task.abort();
+    let prepared = async || {
+        let home = replica(&led.sim, 1).await;
+        let prepared = home.fold().pending().prepared().get(&TxId::of(1));
+        prepared.map(|prepared| prepared.attempt)
     };
-    let participant = start(&sim, 0, 3, network.clone());
-    let vote = participant
-        .mailbox
-        .ask(|slot| Job::Tx(TxJob::Prepare(prepare, slot)));
-    assert_eq!(vote.await, Ok(Vote::Yes));
+    let attempt = prepared().await.expect("home has prepared");
+
+    let home = start(&led.sim, 1, 3, led.network.clone());
+    home.mailbox.ask(Job::Fence).await.unwrap();
+    let gives_up = async |why| {
+        let outcome = Committed::Conflict(String::new());
+        let job = TxJob::GiveUp(TxId::of(1), attempt, outcome, why);
+        home.mailbox.send(Job::Tx(job)).unwrap();
+        sleep(SOON * 2).await;
+        prepared().await.is_none()
+    };
+    assert!(!gives_up(Why::Unheard).await);
+    assert!(gives_up(Why::Refused).await);
+}
+
+/// Home hears nothing from a participant that has prepared, and is cut off from the log when it gives up. Meanwhile another owner finds it prepared everywhere, and
+/// commits it. What the first one says, and whether it has told the participant meanwhile that it gave up.
+async fn what_a_home_says_that_gives_up_what_another_commits() -> (Result<Committed, Refusal>, bool)
+{
+    let mut led = led().await;
+    led.sim.set_cut_off(&led.former.client, true);
+
+    let (participant, unheard) = led.prepare().await;
     drop(unheard);
     // Word of it, if there is any, gets lost.
     sleep(SOON).await;
-    let is_told = matches!(unread.try_recv(), Ok(Job::Tx(TxJob::Abort(..))));
-    cells.lock().unwrap()[0].push(participant);
+    let is_told = matches!(led.unread.try_recv(), Ok(Job::Tx(TxJob::Abort(..))));
+    led.cells.lock().unwrap()[0].push(participant);
 
-    let home = start(&sim, 1, 4, network);
+    let home = start(&led.sim, 1, 4, led.network.clone());
     home.mailbox.ask(Job::Fence).await.unwrap();
     let memory = home.memory.clone();
-    cells.lock().unwrap()[1].push(home);
+    led.cells.lock().unwrap()[1].push(home);
     sleep(SOON * 4).await;
     let is_committed = memory.get(&"here".to_owned()).is_some();
     assert!(is_committed, "all had prepared it");
-    sim.set_cut_off(&former.client, false);
-    let said = answer.await.expect("whoever asked is answered");
+    led.sim.set_cut_off(&led.former.client, false);
+    let said = led.answer.await.expect("whoever asked is answered");
     (said, is_told)
 }
 
@@ -574,44 +601,24 @@ async fn what_home_s_new_owner_has_asked_for_stays_prepared() {
 /// Home is deposed while it waits for a participant, and learns of it late: another owner has committed what it led, and has forgotten it. Nobody is told that nothing happened.
 #[tokio::test(start_paused = true)]
 async fn what_another_owner_may_have_committed_and_forgotten_is_unknown() {
-    let (sim, cells, network) = quiet().await;
-    let (deaf, mut unread) = start(&sim, 0, 1, network.clone()).silenced();
-    cells.lock().unwrap()[0].push(deaf);
-    let former = start(&sim, 1, 2, network.clone());
-    let leads = Arc::new(Commit {
-        others: vec![(partition(0), writes("there"))],
-        ..Arc::unwrap_or_clone(commit(1, vec![write("here")]))
-    });
-    let (slot, answer) = oneshot::channel();
-    let asked = former.mailbox.send(Job::Tx(TxJob::Commit(leads, slot)));
-    asked.unwrap();
-    sleep(SOON).await;
-    let Some(Job::Tx(TxJob::Prepare(prepare, _unheard))) = unread.recv().await else {
-        panic!("home asks it to prepare");
-    };
-    let participant = start(&sim, 0, 3, network.clone());
-    let vote = participant
-        .mailbox
-        .ask(|slot| Job::Tx(TxJob::Prepare(prepare, slot)));
-    assert_eq!(vote.await, Ok(Vote::Yes));
-    cells.lock().unwrap()[0].push(participant);
+    let mut led = led().await;
+    let (participant, _unheard) = led.prepare().await;
+    led.cells.lock().unwrap()[0].push(participant);
 
-    let home = start(&sim, 1, 4, network);
+    let home = start(&led.sim, 1, 4, led.network.clone());
     let (mailbox, memory) = (home.mailbox.clone(), home.memory.clone());
-    cells.lock().unwrap()[1].push(home);
+    led.cells.lock().unwrap()[1].push(home);
     mailbox.ask(Job::Fence).await.unwrap();
     sleep(SOON * 4).await;
     assert!(memory.get(&"here".to_owned()).is_some(), "it is committed");
     mailbox.ask(Job::Fence).await.unwrap();
-    let log: Arc<dyn Log> = Arc::new(sim.client());
-    let mut replica = Replica::<Pile>::new(log, partition(1), HORIZON, Readers::current(0));
-    replica.catch_up(None, |_, _, _| ()).await.unwrap();
-    assert!(replica.fold().pending().is_empty(), "it is forgotten");
+    let home = replica(&led.sim, 1).await;
+    assert!(home.fold().pending().is_empty(), "it is forgotten");
 
-    let moved = former.mailbox.ask(Job::Fence).await;
+    let moved = led.former.mailbox.ask(Job::Fence).await;
     assert_eq!(moved, Err(Refusal::Moved));
-    former.mailbox.ask(Job::Fence).await.unwrap();
-    let said = answer.await.expect("whoever asked is answered");
+    led.former.mailbox.ask(Job::Fence).await.unwrap();
+    let said = led.answer.await.expect("whoever asked is answered");
     assert_eq!(said, Err(Refusal::Unknown));
 }
 
@@ -633,12 +640,7 @@ async fn the_rest_goes_as_a_whole_and_home_forgets_at_leisure() {
 
     let log = sim.client();
     let end = async |number| log.end(&partition(number)).await.unwrap();
-    let remembered = async || {
-        let log: Arc<dyn Log> = Arc::new(sim.client());
-        let mut replica = Replica::<Pile>::new(log, partition(1), HORIZON, Readers::current(0));
-        replica.catch_up(None, |_, _, _| ()).await.unwrap();
-        replica.fold().pending().decided().len()
-    };
+    let remembered = async || replica(&sim, 1).await.fold().pending().decided().len();
     sleep(SOON * 3).await;
     assert!(memory.get(&"there".to_owned()).is_some());
     let ends = (end(0).await, end(1).await);
