@@ -10,8 +10,9 @@
 //! - Home *finishes*: one record with its own writes, the answer, and who else has to finish ([`Decided`]). When that is there the others do: one record with the writes and the end of what
 //!   was prepared. When all have, home forgets.
 //! - A partition that has prepared and hears nothing asks home. Home knows what it decided, or runs it still, or neither: then it never will, for it gave it up itself.
-//! - A new owner of home that finds what it leads prepared, and not decided, asks the others ([`Poll`]). All have prepared: it is committed, and may have been answered. One has not: it never
-//!   will, and has written that down ([`Floor`]), so that whoever owned home before, and does not know that it is over, can't find all prepared either.
+//! - A new owner of home that finds what it leads prepared, and not decided, asks the others ([`Poll`]), and each writes down ([`Floor`]) that it
+//!   prepares nothing more for whoever owned home before. All have prepared: it is committed, may have been answered, and stays so. One has not: it never will, so that an owner that does not know
+//!   that it is over can't find all prepared either.
 //!
 //! Parallel commits of this kind are those of `CockroachDB`; the model is `tests/model/transactions.py`.
 //!

@@ -97,8 +97,8 @@ impl<S: State> Running<S> {
             let never = Never::TooLong(self.record_bytes_max);
             return drop(slot.send(Ok(Committed::Never(never))));
         }
-        let (id, request, reply) = (commit.id, commit.request.clone(), commit.reply.clone());
         if commit.others.is_empty() {
+            let (id, request, reply) = (commit.id, commit.request.clone(), commit.reply.clone());
             let does = !own.writes.is_empty() || !emitted.is_empty() || commit.taking.is_some();
             // One without writes gives up what was asked for before.
             let done = does.then(|| self.will_be_committed(began));
