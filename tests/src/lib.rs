@@ -29,7 +29,7 @@
 //! - [`simulate`]: random histories over whole nodes in a simulation.
 //! - [`soak`]: a cluster under a steady load, for as long as one likes.
 //! - [`fuzz`]: what is read from outside or from a disk, with a few things wrong.
-//! - [`folder`], [`random`]: a folder that goes away, and chance that can be repeated.
+//! - [`folder`], [`random`]: a folder that goes away, and chance that can be repeated; [`logging`]: what services log that run within a test.
 
 #![allow(
     clippy::missing_panics_doc,
@@ -53,6 +53,7 @@ pub mod history;
 pub mod insist;
 pub mod ledger;
 pub mod load;
+pub mod logging;
 pub mod network;
 pub mod outcome;
 pub mod places;

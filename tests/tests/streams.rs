@@ -24,7 +24,7 @@ use memgen::{
     record::Record,
     server::Running,
 };
-use memgen_tests::Client;
+use memgen_tests::{Client, logging::log_to_tests};
 use serde_json::{Value, json};
 
 /// How long something may take that surely happens.
@@ -159,6 +159,7 @@ async fn start_service(
     service: memgen::Service,
     config: Config,
 ) -> (Running, Vec<Client>, Vec<Client>) {
+    log_to_tests();
     let running = service.start(config).await.expect("it starts");
     running.ready().await.expect("all partitions serve");
     let apis = running.nodes().iter();
