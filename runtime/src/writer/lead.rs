@@ -20,10 +20,10 @@ use crate::{
     ambient::{spawn, task},
     broken::{Bug, is_broken},
     log::TopicPartition,
-    mailbox::{Job, Refusal, RequestId, Slot, TxJob, WeakMailbox, Why},
+    mailbox::{Job, Refusal, RequestId, Slot, StreamJob, TxJob, WeakMailbox, Why},
     record::Offset,
     state::State,
-    stream::{Emitted, Taking},
+    stream::{Emitted, Reached},
     tx::{
         Attempt, Commit, Committed, Fate, Lead, Lost, Never, Others, Part, Prepare, Prepared, TxId,
         Vote, decided_key,
@@ -179,17 +179,41 @@ impl<S: State> Running<S> {
 
     /// Another transaction that is the same request, or the effect of the same event, and of which it is not known whether it is committed.
     fn same_before(&self, commit: &Commit) -> Option<TxId> {
-        let request = commit.request.as_ref();
-        let same = request.and_then(|request| self.tx.requests.get(&request.id));
-        if same.is_some() || commit.taking.is_none() {
-            return same.copied();
+        if let Some(request) = &commit.request
+            && let Some(id) = self.tx.requests.get(&request.id)
+        {
+            return Some(*id);
         }
-        let input = |taking: &Option<Taking>| taking.as_ref().map(|taking| taking.input.clone());
+        self.taking_from(&commit.taking.as_ref()?.input)
+    }
+
+    /// The transaction that takes in the next event of an input partition, while it is not written that it is committed.
+    fn taking_from(&self, input: &str) -> Option<TxId> {
         let prepared = self.tx.pending.prepared().iter();
-        let mut leads = prepared.filter_map(|(id, prepared)| Some((id, prepared.lead.as_ref()?)));
-        leads
-            .find(|(_, lead)| input(&lead.taking) == input(&commit.taking))
+        let mut taking = prepared
+            .filter_map(|(id, prepared)| Some((id, prepared.lead.as_ref()?.taking.as_ref()?)));
+        taking
+            .find(|(_, taking)| taking.input == input)
             .map(|(id, _)| *id)
+    }
+
+    /// Says how far an input partition was taken in, all that is committed with it: whoever was told that an event is taken in goes on behind it.
+    pub(super) fn say_reached(
+        &mut self,
+        input: Arc<str>,
+        slot: Slot<Reached>,
+        group: &mut Group<S>,
+    ) {
+        // What is committed, and not written yet.
+        self.finish_all(group);
+        // What an owner before this one may have found to be.
+        if let Some(id) = self.taking_from(&input)
+            && let Some(run) = self.tx.runs.get_mut(&id)
+        {
+            let again = StreamJob::Reached(input, slot);
+            return run.behind.push(Job::Stream(again));
+        }
+        drop(slot.send(Ok(self.reached(&input))));
     }
 
     /// All are prepared: this is the commit. It is known, so its writes are [rest](super::rest).

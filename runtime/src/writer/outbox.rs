@@ -92,7 +92,7 @@ impl<S: State> Running<S> {
 
     pub(super) fn decide_stream(&mut self, job: StreamJob, group: &mut Group<S>) {
         match job {
-            StreamJob::Reached(input, slot) => drop(slot.send(Ok(self.reached(&input)))),
+            StreamJob::Reached(input, slot) => self.say_reached(input, slot, group),
             StreamJob::Sent(last) => {
                 let sent = self.tx.pending.outbox().range(..=last);
                 let sent: Vec<_> = sent.map(|(sequence, _)| *sequence).collect();

@@ -28,13 +28,13 @@ use crate::{
         Log, conformance,
         sim::{Compaction, Faults, Sim},
     },
-    mailbox::{Command, Job, Refusal, Slot, TxJob, Why},
+    mailbox::{Command, Job, Mailbox, Refusal, Slot, StreamJob, TxJob, Why},
     migration::Readers,
     prelude::*,
     record::{Ballot, Offset},
     replica::Replica,
     simulation::{HORIZON, Pile, topic},
-    stream::{Batch, Event, Taken, Work},
+    stream::{Batch, Event, Reached, Taken, Taking, Work},
     tx::{
         Attempt, Commit, Committed, Listing, Never, Part, Poll, Prepare, Range, TxId, Version,
         Vote, Write,
@@ -450,17 +450,49 @@ struct Led {
 }
 
 /// It writes `here`, and leads that the participant writes `there`.
-async fn led() -> Led {
+fn leads() -> Commit {
+    Commit {
+        others: vec![(partition(0), writes("there"))],
+        ..Arc::unwrap_or_clone(commit(1, vec![write("here")]))
+    }
+}
+
+/// The same, as the effect of an event.
+fn takes_in() -> Commit {
+    Commit {
+        taking: Some(Taking {
+            input: INPUT.to_owned(),
+            offset: 4,
+            reached: Reached {
+                next: 5,
+                ..Reached::default()
+            },
+        }),
+        ..leads()
+    }
+}
+
+/// Where that comes from.
+const INPUT: &str = "input/0";
+
+/// What is known at all is known by then.
+const PATIENT: Duration = Duration::from_secs(60);
+
+/// How far it was taken in, says its home.
+async fn reached(home: &Mailbox<Pile>) -> Offset {
+    let asked = home.ask(|slot| Job::Stream(StreamJob::Reached(INPUT.into(), slot)));
+    asked.await.unwrap().next
+}
+
+/// A home that leads this.
+async fn led(leads: Commit) -> Led {
     let (sim, cells, network) = quiet().await;
     let (deaf, unread) = start(&sim, 0, 1, network.clone()).silenced();
     cells.lock().unwrap()[0].push(deaf);
     let former = start(&sim, 1, 2, network.clone());
-    let leads = Arc::new(Commit {
-        others: vec![(partition(0), writes("there"))],
-        ..Arc::unwrap_or_clone(commit(1, vec![write("here")]))
-    });
     let (slot, answer) = oneshot::channel();
-    let asked = former.mailbox.send(Job::Tx(TxJob::Commit(leads, slot)));
+    let commit = TxJob::Commit(Arc::new(leads), slot);
+    let asked = former.mailbox.send(Job::Tx(commit));
     asked.unwrap();
     sleep(SOON).await;
     Led {
@@ -491,7 +523,7 @@ impl Led {
 /// What an owner before this one has begun may have been answered. So it is not given up because somebody was not heard, as that owner would have, but only if somebody has refused it.
 #[tokio::test(start_paused = true)]
 async fn what_a_former_owner_led_is_not_given_up_unheard() {
-    let led = led().await;
+    let led = led(leads()).await;
     led.former.task.abort();
     let prepared = async || {
         let home = replica(&led.sim, 1).await;
@@ -517,7 +549,7 @@ async fn what_a_former_owner_led_is_not_given_up_unheard() {
 /// commits it. What the first one says, and whether it has told the participant meanwhile that it gave up.
 async fn what_a_home_says_that_gives_up_what_another_commits() -> (Result<Committed, Refusal>, bool)
 {
-    let mut led = led().await;
+    let mut led = led(leads()).await;
     led.sim.set_cut_off(&led.former.client, true);
 
     let (participant, unheard) = led.prepare().await;
@@ -601,7 +633,7 @@ async fn what_home_s_new_owner_has_asked_for_stays_prepared() {
 /// Home is deposed while it waits for a participant, and learns of it late: another owner has committed what it led, and has forgotten it. Nobody is told that nothing happened.
 #[tokio::test(start_paused = true)]
 async fn what_another_owner_may_have_committed_and_forgotten_is_unknown() {
-    let mut led = led().await;
+    let mut led = led(leads()).await;
     let (participant, _unheard) = led.prepare().await;
     led.cells.lock().unwrap()[0].push(participant);
 
@@ -622,6 +654,39 @@ async fn what_another_owner_may_have_committed_and_forgotten_is_unknown() {
     assert_eq!(said, Err(Refusal::Unknown));
 }
 
+/// Whoever was told that an event is taken in goes on behind it. So home does not say that it has not come as far: neither before that is written, nor when an owner after it does not know yet what was
+/// said.
+#[tokio::test(start_paused = true)]
+async fn what_was_taken_in_is_behind_whoever_reads_on() {
+    let (sim, cells, network) = quiet().await;
+    let participant = start(&sim, 0, 1, network.clone());
+    cells.lock().unwrap()[0].push(participant);
+    let home = start(&sim, 1, 2, network);
+    assert_eq!(reached(&home.mailbox).await, 0);
+    let taken = home
+        .mailbox
+        .ask(|slot| Job::Tx(TxJob::Commit(Arc::new(takes_in()), slot)));
+    assert!(matches!(taken.await, Ok(Committed::Yes(Some(_), _))));
+    assert!(
+        home.memory.get(&"here".to_owned()).is_none(),
+        "it is not written"
+    );
+    assert_eq!(reached(&home.mailbox).await, 5);
+
+    let mut led = led(takes_in()).await;
+    led.former.task.abort();
+    let (participant, _unheard) = led.prepare().await;
+    led.unread.close();
+    let home = start(&led.sim, 1, 4, led.network.clone());
+    let asks = reached(&home.mailbox);
+    tokio::pin!(asks);
+    let early = timeout(SOON * 2, &mut asks).await;
+    assert!(early.is_err(), "it can't be known: {early:?}");
+    led.cells.lock().unwrap()[0].push(participant);
+    let known = timeout(PATIENT, asks).await;
+    assert_eq!(known.expect("it is prepared everywhere"), 5);
+}
+
 /// What goes on its own leaves nothing over: home decides, then a participant finishes and home repeats what it has decided, and at last home forgets.
 #[tokio::test(start_paused = true)]
 async fn the_rest_goes_as_a_whole_and_home_forgets_at_leisure() {
@@ -631,10 +696,7 @@ async fn the_rest_goes_as_a_whole_and_home_forgets_at_leisure() {
     let (mailbox, memory) = (home.mailbox.clone(), participant.memory.clone());
     cells.lock().unwrap()[0].push(participant);
     cells.lock().unwrap()[1].push(home);
-    let decision = Arc::new(Commit {
-        others: vec![(partition(0), writes("there"))],
-        ..Arc::unwrap_or_clone(commit(1, vec![write("here")]))
-    });
+    let decision = Arc::new(leads());
     let decided = mailbox.ask(|slot| Job::Tx(TxJob::Commit(decision, slot)));
     assert!(matches!(decided.await, Ok(Committed::Yes(Some(_), _))));
 
