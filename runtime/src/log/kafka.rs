@@ -250,7 +250,7 @@ impl Kafka {
         } = &self.options;
         let fresh = Reader::start(&settings::consumer(settings, brokers))?;
         info!(
-            "a partition has become shorter, or was unknown for long: all is read by new clients"
+            "a partition has become shorter, or could not be asked for long: all is read by new clients"
         );
         self.reader.store(fresh.clone());
         Ok(fresh)
@@ -622,8 +622,11 @@ impl Log for Kafka {
 
     fn end<'a>(&'a self, partition: &'a TopicPartition) -> BoxFuture<'a, Result<Offset, LogError>> {
         async move {
-            let (_, end) = self.follower(partition)?.range().await?;
-            Ok(end)
+            loop {
+                if let Some((_, end)) = self.follower(partition)?.range().await? {
+                    return Ok(end);
+                }
+            }
         }
         .boxed()
     }

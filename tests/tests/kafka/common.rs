@@ -147,6 +147,11 @@ impl Cluster {
         counted(leader)
     }
 
+    /// Whether a topic's first partition has a leader.
+    pub(crate) async fn is_led(&self, topic: &str) -> bool {
+        self.of_first_partition(topic, |it| it.leader() >= 0).await
+    }
+
     /// The brokers whose copies of a topic's first partition are in sync, counted from 0.
     pub(crate) async fn in_sync(&self, topic: &str) -> Vec<usize> {
         self.of_first_partition(topic, |it| it.isr().iter().copied().map(counted).collect())

@@ -85,6 +85,37 @@ async fn an_earlier_leader_is_not_believed() {
     assert!(chunk.records.is_empty() && chunk.next == 11, "{chunk:?}");
 }
 
+/// Whoever asked while a partition had no leader finds it at once when it has one again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_that_comes_back_is_found() {
+    let mut brokers = THREE.shaken().await;
+    let prefix = prefix();
+    let log = THREE.open(&prefix).await;
+    let (topic, partition) = (format!("{prefix}events"), TopicPartition::new("events", 0));
+    THREE.make(&topic, 1, &[]).await;
+    log.open_stream("events", 1).await.expect("it is there");
+    emit(&log, &partition, 3).await;
+    assert_eq!(log.end(&partition).await.expect("it has a leader"), 3);
+    let is_led = async |led| {
+        let becomes = async {
+            while THREE.is_led(&topic).await != led {
+                sleep(Duration::from_millis(100)).await;
+            }
+        };
+        timeout(SOON, becomes).await.expect("the brokers know");
+    };
+    let leader = THREE.leader(&topic).await;
+    brokers.server(leader).kill().expect("it runs");
+    is_led(false).await;
+    for _ in 0..2 {
+        let end = log.end(&partition).await;
+        assert!(end.is_err(), "nobody could know: {end:?}");
+    }
+    brokers.start().expect("it comes back");
+    is_led(true).await;
+    assert_eq!(log.end(&partition).await.expect("it has a leader"), 3);
+}
+
 /// A partition whose replicas are not in sync is not written, and is read; the others of the same node go on.
 #[tokio::test(flavor = "multi_thread")]
 async fn too_few_replicas_in_sync_delay_their_partition_only() {

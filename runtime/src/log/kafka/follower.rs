@@ -44,6 +44,8 @@ const LOOK_ASIDE: Duration = Duration::from_millis(50);
 const COMPLAIN: Duration = Duration::from_secs(10);
 /// For how long brokers may not know a topic, as is so while they start, before it is held to be gone.
 const UNKNOWN_TOPIC: Duration = Duration::from_secs(15);
+/// For how long leaders may not answer, or not be found, until they are asked by new clients: whatever it is that holds these up, as a broker that stood still, it is not to outlast them.
+const UNANSWERED: Duration = Duration::from_secs(15);
 /// How long to ask for the end of a partition, if somebody only wants to know, or to read a log that is closed.
 const ASK: Duration = Duration::from_secs(5);
 /// For how long a partition has to end before what is known of it, until that is believed. A broker that was stopped leads in its own view until it
@@ -70,7 +72,9 @@ pub(super) struct Follower {
     closed: Arc<AtomicBool>,
     /// As far as leaders have said that the partition reaches.
     reached: AtomicU64,
-    /// A partition has become shorter, or was unknown for too long: nobody goes on with these clients.
+    /// Since when no leader has answered.
+    unanswered: std::sync::Mutex<Unanswered>,
+    /// A partition has become shorter, or could not be asked for too long: nobody goes on with these clients.
     outdated: Arc<AtomicBool>,
     state: Arc<Mutex<State>>,
 }
@@ -136,6 +140,7 @@ impl Follower {
             known,
             closed,
             reached: AtomicU64::new(0),
+            unanswered: std::sync::Mutex::default(),
             outdated,
             state: Arc::new(Mutex::new(State {
                 queue,
@@ -160,8 +165,8 @@ impl Follower {
             .await
     }
 
-    /// The first offset that is there, and the one after the last.
-    pub(super) async fn range(self: Arc<Self>) -> Result<(Offset, Offset), LogError> {
+    /// The first offset that is there, and the one after the last; nothing at all, if that is for new clients to ask.
+    pub(super) async fn range(self: Arc<Self>) -> Result<Option<(Offset, Offset)>, LogError> {
         self.blocking(|follower| follower.ask(0, Trouble::until(Instant::now() + ASK)))
             .await
     }
@@ -213,7 +218,7 @@ impl Follower {
             Some(_) if state.used.elapsed() < IDLE => {
                 drop(state);
                 let range = Arc::clone(self).range().await;
-                if range.is_ok_and(|(_, end)| end > from) {
+                if range.is_ok_and(|range| range.is_some_and(|(_, end)| end > from)) {
                     return Ok(Look::Grown);
                 }
                 LOOK_ASIDE
@@ -294,7 +299,9 @@ impl Follower {
                 return Err(error);
             }
 
-            let (start, end) = self.ask(from, Trouble::endless())?;
+            let Some((start, end)) = self.ask(from, Trouble::endless())? else {
+                return Ok(None);
+            };
             self.check(from, start, end)?;
             if self.is_outdated() {
                 return Ok(None);
@@ -332,7 +339,9 @@ impl Follower {
 
     /// Whether there is something at or after `from`; otherwise the partition is assigned from there.
     fn wait_from(&self, mut state: OwnedMutexGuard<State>, from: Offset) -> Result<bool, LogError> {
-        let (start, end) = self.ask(from, Trouble::endless())?;
+        let Some((start, end)) = self.ask(from, Trouble::endless())? else {
+            return Ok(false);
+        };
         self.check(from, start, end)?;
         if end > from && state.hole != Some((from, end)) {
             return Ok(true);
@@ -474,40 +483,57 @@ impl Follower {
         })
     }
 
-    /// Asks the leader what there is, which should reach as far as `known`.
-    fn ask(&self, known: Offset, mut trouble: Trouble) -> Result<(Offset, Offset), LogError> {
+    /// Asks the leader what there is, which should reach as far as `known`. Nothing, if that is for new clients to do.
+    fn ask(
+        &self,
+        known: Offset,
+        mut trouble: Trouble,
+    ) -> Result<Option<(Offset, Offset)>, LogError> {
         let mut doubted: Option<Instant> = None;
         loop {
             // Before it is asked: the answers to others, who ask at the same time, may come in another order.
             let reached = self.reached.load(Ordering::Acquire);
             match self.asker.fetch_watermarks(&self.topic, self.number, CALL) {
                 Ok((start, end)) => {
+                    *self.unanswered.lock().expect(UNPOISONED) = Unanswered::default();
                     let [start, end] = [start, end].map(|it| Offset::try_from(it).unwrap_or(0));
                     self.reached.fetch_max(end, Ordering::AcqRel);
                     if end < reached.max(known) {
                         let since = *doubted.get_or_insert_with(Instant::now);
                         if since.elapsed() < DOUBT {
-                            self.look_for_another_leader();
+                            self.look_for_leaders();
+                            std::thread::sleep(BACKOFF);
                             continue;
                         }
                     }
                     if end < reached {
                         self.outdated.store(true, Ordering::Release);
                     }
-                    return Ok((start, end));
+                    return Ok(Some((start, end)));
                 }
-                Err(error) => self.endure(&mut trouble, &error)?,
+                Err(error) => {
+                    let unanswered = self.unanswered.lock().expect(UNPOISONED).once_more();
+                    if unanswered > UNANSWERED {
+                        self.outdated.store(true, Ordering::Release);
+                    }
+                    self.endure(&mut trouble, &error)?;
+                    if self.is_outdated() {
+                        return Ok(None);
+                    }
+                    if is_unknown(&error) {
+                        self.look_for_leaders();
+                    }
+                }
             }
         }
     }
 
-    /// What it knows of leaders is of use only if no leader was elected since: librdkafka (2.12) asks for a partition's ends without saying which election it knows of, so that an earlier
-    /// leader can't tell that it is not meant.
-    fn look_for_another_leader(&self) {
+    /// Who asks for a partition's ends goes by what it knows of leaders, and does not look for another one (librdkafka 2.12): neither if it knows of none, which is then said to be no such
+    /// partition, nor if one was elected since, of which the one before can't tell that it is not meant.
+    fn look_for_leaders(&self) {
         if let Err(error) = self.asker.fetch_metadata(Some(&self.topic), CALL) {
-            debug!(partition = %self.partition, %error, "looking for another leader");
+            debug!(partition = %self.partition, %error, "looking for leaders");
         }
-        std::thread::sleep(BACKOFF);
     }
 
     fn is_outdated(&self) -> bool {
@@ -530,16 +556,7 @@ impl Follower {
         if trouble.until.is_some_and(|until| now > until) {
             return fail(error);
         }
-        let unknown = matches!(
-            code,
-            Some(
-                RDKafkaErrorCode::UnknownTopic
-                    | RDKafkaErrorCode::UnknownTopicOrPartition
-                    | RDKafkaErrorCode::UnknownPartition
-            )
-        );
-        if unknown && now.duration_since(trouble.since) > UNKNOWN_TOPIC {
-            // A client that asked while the partition had no leader may go on saying so for as long as it lives (librdkafka 2.12).
+        if is_unknown(error) && now.duration_since(trouble.since) > UNKNOWN_TOPIC {
             self.outdated.store(true, Ordering::Release);
             return fail(error);
         }
@@ -553,6 +570,17 @@ impl Follower {
         std::thread::sleep(BACKOFF);
         Ok(())
     }
+}
+
+fn is_unknown(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::UnknownTopic
+                | RDKafkaErrorCode::UnknownTopicOrPartition
+                | RDKafkaErrorCode::UnknownPartition
+        )
+    )
 }
 
 /// What went wrong in a call so far.
@@ -576,6 +604,21 @@ impl Trouble {
             until: Some(until),
             ..Self::endless()
         }
+    }
+}
+
+/// Since when nobody has answered, and when somebody was asked last.
+#[derive(Default)]
+struct Unanswered(Option<(Instant, Instant)>);
+
+impl Unanswered {
+    /// Nobody has answered this time either. How long that has gone on, without a pause in which nobody was asked.
+    fn once_more(&mut self) -> Duration {
+        let now = Instant::now();
+        let goes_on = |(_, last): &(Instant, Instant)| now.duration_since(*last) < UNANSWERED;
+        let since = self.0.filter(goes_on).map_or(now, |(since, _)| since);
+        self.0 = Some((since, now));
+        now.duration_since(since)
     }
 }
 

@@ -45,7 +45,7 @@ pub(super) struct Reader {
     followers: Mutex<HashMap<TopicPartition, Arc<Follower>>>,
     known: Arc<KnownTopics>,
     closed: Arc<AtomicBool>,
-    /// A partition has become shorter than it was, or was unknown for too long: what the clients know of it is outdated.
+    /// A partition has become shorter than it was, or could not be asked for too long: what the clients know of it is outdated.
     outdated: Arc<AtomicBool>,
 }
 
