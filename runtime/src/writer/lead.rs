@@ -281,10 +281,12 @@ impl<S: State> Running<S> {
                 drop(slot.send(ended.clone().map(|()| outcome.clone())));
             }
         };
-        if why == Why::Refused || is_broken(Bug::EarlyAbort) {
+        // Of its own attempt, what somebody has not prepared is prepared by nobody. Whoever has not prepared that of an owner before may have finished it, as another owner committed it meanwhile.
+        let is_dead = why == Why::Refused && !run.is_adopted;
+        if is_dead || is_broken(Bug::EarlyAbort) {
             tell(Ok(()));
         } else {
-            // Until then another owner may find it prepared everywhere, and commit it.
+            // Until then another owner may find it prepared everywhere, and commit it; or has.
             let answer = Reply::Then(Box::new(move |ended| {
                 tell(ended.map(|_| ()).map_err(|_| Refusal::Unknown));
             }));

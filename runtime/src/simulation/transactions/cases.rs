@@ -585,6 +585,38 @@ async fn what_is_given_up_is_said_when_nobody_can_commit_it_any_more() {
     );
 }
 
+/// Whether a participant hears that an owner of home gives up what the one before it has led, since somebody has not prepared it. The log has that, or home is cut off from it.
+async fn is_told_what_a_former_owner_led_is_given_up(is_cut_off: bool) -> bool {
+    let mut led = led(leads()).await;
+    led.former.task.abort();
+    let home = replica(&led.sim, 1).await;
+    let prepared = home.fold().pending().prepared().get(&TxId::of(1));
+    let attempt = prepared.expect("home has prepared").attempt;
+
+    let home = start(&led.sim, 1, 3, led.network.clone());
+    home.mailbox.ask(Job::Fence).await.unwrap();
+    // It has looked at the end of the log, too.
+    sleep(SOON).await;
+    led.sim.set_cut_off(&home.client, is_cut_off);
+    let outcome = Committed::Conflict(String::new());
+    let job = TxJob::GiveUp(TxId::of(1), attempt, outcome, Why::Refused);
+    home.mailbox.send(Job::Tx(job)).unwrap();
+    sleep(SOON * 4).await;
+    let mut heard = std::iter::from_fn(|| led.unread.try_recv().ok());
+    heard.any(|job| matches!(job, Job::Tx(TxJob::Abort(..))))
+}
+
+/// Whoever has not prepared what an owner before has led may have finished it: another owner has committed it meanwhile. So nobody is told that it is given up before the log has that.
+#[tokio::test(start_paused = true)]
+async fn what_a_former_owner_led_is_given_up_in_the_log_first() {
+    assert!(is_told_what_a_former_owner_led_is_given_up(false).await);
+    assert!(!is_told_what_a_former_owner_led_is_given_up(true).await);
+    set_broken(Some(Bug::EarlyAbort));
+    let broken = is_told_what_a_former_owner_led_is_given_up(true).await;
+    set_broken(None);
+    assert!(broken, "it is the log that it waits for");
+}
+
 /// What a new owner of home was told is prepared may be committed from then on. A later attempt of the owner before it, whose message is late, does not take its place.
 #[tokio::test(start_paused = true)]
 async fn what_home_s_new_owner_has_asked_for_stays_prepared() {
