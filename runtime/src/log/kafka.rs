@@ -22,6 +22,7 @@ mod leader_acked;
 mod producer;
 mod reader;
 mod settings;
+mod threads;
 pub mod topics;
 
 use std::{

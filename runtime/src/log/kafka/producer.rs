@@ -37,6 +37,7 @@ use super::{
     context::Context,
     error::client_error,
     header::{self, Header},
+    threads,
 };
 use crate::{
     log::{AppendError, LogError, Offsets, Producer, Receipt, TopicPartition},
@@ -224,9 +225,11 @@ impl Client {
             landed: AtomicBool::new(false),
             suspects: Arc::clone(suspects),
         };
-        let producer = config
-            .create_with_context(reports)
-            .map_err(client_error("start a producer"))?;
+        let producer = threads::start(|| {
+            config
+                .create_with_context(reports)
+                .map_err(client_error("start a producer"))
+        })?;
         let client = Arc::new(Self {
             producer,
             timeout,
