@@ -5,7 +5,7 @@ Partitions are durable ordered logs with one owner each (log-protocol.md is take
 volatile (running transactions) and folds the log again. Messages are delayed, lost, doubled. Checks strict serializability with the
 home's commit record as the serialization point, single reads and read-only transactions at some instant of their interval; and that what a client was told is so.
 Run: transactions.py [seeds] [first] [bug]; bug in: noreadlock early noversion dirtyread commitdoubt volatileprepare nocheck forget noattempt doubleprepare noid nosettle
-  nofloor latefloor guessabort guesscommit unstaged earlyabort earlytell earlyfinish
+  nofloor latefloor guessabort guesscommit unstaged earlyabort earlytell pollertell earlyfinish
 
 This copy differs from the design's in seven things. The first makes a transaction over several partitions take one answer of the log instead of two, the others make the runtime simpler:
 - Home prepares, too, at the same time as the others, and says in its entry who they are, what the answer is, and which try it was: it *leads*. When all are prepared, home among them, the transaction is
@@ -13,7 +13,8 @@ This copy differs from the design's in seven things. The first makes a transacti
   does not know: it asks all others whether they have prepared (guessabort, guesscommit: it does not; unstaged: home does not wait for its own entry). Whoever has not, never will in that attempt, and has
   written that down before it says so: no attempt of an earlier owner of that home is prepared any more (nofloor: it does not remember). Nor does one who has prepared prepare a later attempt of that
   owner instead, whose message is late (latefloor: it writes down nothing where it has prepared). A home that gives up because somebody does not answer says so only when that is
-  in the log (earlyabort: to its client before; earlytell: to the others before, when it was deposed and does not know it), for all may be prepared; where somebody refused, no owner will ever find all prepared. An owner that was deposed and does not know it goes on to count answers, and tells its client.
+  in the log (earlyabort: to its client before; earlytell: to the others before, when it was deposed and does not know it), for all may be prepared; where somebody refused, no owner will ever find all prepared. Nor does an owner that
+  asks the others tell them before that it gives up (pollertell: one that was deposed does): who has not prepared may have finished. An owner that was deposed and does not know it goes on to count answers, and tells its client.
 - A participant keeps no list of what it has finished. So a prepare is sent once per attempt, and never again: home gives the attempt up if nobody answers. (doubleprepare: if
   one may arrive twice, the second one finds nothing, prepares, asks home, and writes again what was finished.)
 - Confirmations are not written down. A new owner of home tells all participants again, and who has finished already says so.
@@ -53,6 +54,7 @@ class Part:
     def crash(s):
         # whoever was the owner may be there still, and hear answers; it can write nothing
         s.w.zombies+=[(s.i,t,r) for t,r in s.run.items() if s.w.r.random()<.5 and not r.get("done")]
+        if BUG=="pollertell": s.w.pollers+=[(s.i,t,s.prep[t]["att"],s.prep[t]["lead"]["try"]) for t in s.polls if t in s.prep]
         s.epoch=s.w.att; s.inc+=1; s.polls={}; s.dropped=set(); s.gone=[]
         if BUG=="volatileprepare": s.log=[e for e in s.log if not(e[0]=="prep" and e[1] in s.prep)]
         s.run={}; s.fold()
@@ -69,7 +71,7 @@ class Part:
             if (s.ver.get(k,0)!=v and BUG!="noversion") or s.locked(k,False): return False
         return not any(s.locked(k,True) for k in part["w"])
 class World:
-    def __init__(w,seed): w.r=random.Random(seed); w.t=0; w.parts=[Part(w,i) for i in range(P)]; w.net=[]; w.txs=[]; w.fails=[]; w.n=0; w.att=0; w.aborts=0; w.byid={}; w.zombies=[]; w.sure=set(); w.pc=w.r.choice([.006,.02,.05]); w.pd=w.r.choice([.05,.3]); w.pl=w.r.choice([.02,.2])
+    def __init__(w,seed): w.r=random.Random(seed); w.t=0; w.parts=[Part(w,i) for i in range(P)]; w.net=[]; w.txs=[]; w.fails=[]; w.n=0; w.att=0; w.aborts=0; w.byid={}; w.zombies=[]; w.pollers=[]; w.sure=set(); w.pc=w.r.choice([.006,.02,.05]); w.pd=w.r.choice([.05,.3]); w.pl=w.r.choice([.02,.2])
     def send(w,dst,msg):
         r=w.r
         for _ in range(2 if r.random()<w.pd and (msg[0] not in ("prepare","begin","answer","staged","write","drop") or BUG=="doubleprepare" and msg[0]=="prepare") else 1):
@@ -177,6 +179,10 @@ def deliver(w,dst,m):
         if BUG!="nofloor" and not (BUG=="latefloor" and there) and p.floor.get(m[2],0)<m[4]: p.append(("floor",m[2],m[4]))
         w.send(m[2],("polled",t,dst,att,there))
     elif k=="polled":
+        for o in [o for o in w.pollers if o[:3]==(dst,t,m[3]) and not m[4]]:
+            w.pollers.remove(o)
+            for q in o[3]["parts"]:
+                if q!=dst: w.send(q,("abort",t,m[3]))
         if t in p.polls and t in p.prep and p.prep[t]["att"]==m[3]:
             if m[4]: p.polls[t]["yes"].add(m[2])
             else: p.polls[t]["no"]=True
