@@ -53,3 +53,25 @@ fn do_not_interrupt() {
 
 #[cfg(not(target_os = "linux"))]
 fn do_not_interrupt() {}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use thread_priority::{
+        NormalThreadSchedulePolicy::Batch, ThreadSchedulePolicy, thread_schedule_policy,
+    };
+
+    use super::*;
+    use crate::log::TopicPartition;
+
+    #[test]
+    fn threads_of_a_client_are_those_of_whoever_starts_it() {
+        let policy = || thread_schedule_policy().expect("each thread has one");
+        let before = policy();
+        let started = start(|| Ok(thread::spawn(policy).join().expect("it ends")));
+        assert_eq!(started.unwrap(), ThreadSchedulePolicy::Normal(Batch));
+        assert_eq!(policy(), before, "only theirs");
+        let refused =
+            start(|| Err::<(), _>(LogError::UnknownPartition(TopicPartition::new("t", 0))));
+        assert!(matches!(refused, Err(LogError::UnknownPartition(_))));
+    }
+}
