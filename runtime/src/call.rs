@@ -28,7 +28,7 @@ use crate::{
     ambient::unique,
     cluster::{Pause, Peer, Unanswered},
     forward::{self, CALLER, Envelope, REQUEST, TIME_LEFT},
-    home::{HomePlace, RunningGuard},
+    home::{Home, HomePlace, RunningGuard},
     idempotency, json,
     key::KeyReader,
     mailbox::{RETRY_AFTER_SECONDS, Recall, Refusal},
@@ -272,54 +272,59 @@ impl Call {
     /// The early answer: the first reply to a request that comes again, 422 for a reused key, 409 while the first one
     /// still runs, or 503.
     pub async fn free(mut self) -> Result<Free, Halt> {
-        let mut guard = None;
-        if self.0.parts.headers.contains_key(idempotency::HEADER)
-            && !self.0.parts.method.is_safe()
-            && let Some(home) = self.0.node.home.clone()
-        {
-            let body = self.body().await?;
-            let Parts {
-                headers,
-                method,
-                uri,
-                ..
-            } = &self.0.parts;
-            if let Some(request) = idempotency::request_id(headers, method, uri, &body)? {
-                let (deadline, mut pause) = (self.0.deadline, Pause::new(self.0.deadline));
-                let home = loop {
-                    match home.find(&request.id, deadline).await? {
-                        HomePlace::Here(home) => break home,
-                        HomePlace::Peer(peer) => match self.forward(&peer).await {
-                            Ok(response) => return Err(response.into()),
-                            Err(unanswered) => {
-                                pause.after(unanswered, &self.0.node.cluster).await?;
-                            }
-                        },
-                    }
-                };
-                match home.recall(request.clone()).await? {
-                    Recall::New => {
-                        guard = Some(RunningGuard {
-                            home,
-                            request: Some(request),
-                        });
-                    }
-                    Recall::Done(reply, offset) => {
-                        let mut response = idempotency::decode(&reply);
-                        let value = position::header_value(home.partition(), offset);
-                        response.headers_mut().insert(position::POSITION, value);
-                        return Err(response.into());
-                    }
-                    Recall::Differs => return Err(idempotency::differs().into()),
-                    Recall::Running => {
-                        let detail = "the first request with this `Idempotency-Key` still runs";
-                        let problem = Problem::conflict(detail);
-                        return Err(problem.with_retry_after(RETRY_AFTER_SECONDS).into());
-                    }
-                }
+        let Parts {
+            headers, method, ..
+        } = &self.0.parts;
+        let has_id = headers.contains_key(idempotency::HEADER) && !method.is_safe();
+        let home = self.0.node.home.clone().filter(|_| has_id);
+        let guard = match home {
+            // In a place of its own: most requests have no id, and wait in less room.
+            Some(home) => Box::pin(self.guard(&*home)).await?,
+            None => None,
+        };
+        Ok(Free { call: self, guard })
+    }
+
+    /// Lets the home of the request's id know that it runs, unless it has run before.
+    async fn guard(&mut self, home: &dyn Home) -> Result<Option<RunningGuard>, Halt> {
+        let body = self.body().await?;
+        let Parts {
+            headers,
+            method,
+            uri,
+            ..
+        } = &self.0.parts;
+        let Some(request) = idempotency::request_id(headers, method, uri, &body)? else {
+            return Ok(None);
+        };
+        let (deadline, mut pause) = (self.0.deadline, Pause::new(self.0.deadline));
+        let home = loop {
+            match home.find(&request.id, deadline).await? {
+                HomePlace::Here(home) => break home,
+                HomePlace::Peer(peer) => match self.forward(&peer).await {
+                    Ok(response) => return Err(response.into()),
+                    Err(unanswered) => pause.after(unanswered, &self.0.node.cluster).await?,
+                },
+            }
+        };
+        match home.recall(request.clone()).await? {
+            Recall::New => Ok(Some(RunningGuard {
+                home,
+                request: Some(request),
+            })),
+            Recall::Done(reply, offset) => {
+                let mut response = idempotency::decode(&reply);
+                let value = position::header_value(home.partition(), offset);
+                response.headers_mut().insert(position::POSITION, value);
+                Err(response.into())
+            }
+            Recall::Differs => Err(idempotency::differs().into()),
+            Recall::Running => {
+                let detail = "the first request with this `Idempotency-Key` still runs";
+                let problem = Problem::conflict(detail);
+                Err(problem.with_retry_after(RETRY_AFTER_SECONDS).into())
             }
         }
-        Ok(Free { call: self, guard })
     }
 
     /// Passes the call on to the owner, and gives its answer.

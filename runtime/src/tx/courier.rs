@@ -263,43 +263,47 @@ pub(super) async fn commit(
 }
 
 /// Tells the owner of a partition, at a peer, and reads its answer. `target` is the path of the partition for such messages.
-pub(crate) async fn post<T: DeserializeOwned>(
-    cluster: &Cluster,
-    peer: &Peer,
-    target: &str,
-    to: &TopicPartition,
-    message: &impl Serialize,
+///
+/// In a place of its own, since most of what is asked is in this node.
+pub(crate) fn post<'a, T: DeserializeOwned>(
+    cluster: &'a Cluster,
+    peer: &'a Peer,
+    target: &'a str,
+    to: &'a TopicPartition,
+    message: &'a (impl Serialize + Sync),
     deadline: Instant,
-) -> Result<T, Unanswered> {
-    let body = serde_json::to_vec(message).map_err(Problem::internal)?;
-    let headers = [(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    )];
-    let asked = cluster.peers.call(
-        peer,
-        Method::POST,
-        target,
-        &headers,
-        Bytes::from(body),
-        Envelope::own(deadline),
-    );
-    let response = cluster.while_there(peer, asked).await?;
-    let status = response.status();
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        let problem = Problem::unavailable("the owner is busy", RETRY_AFTER_SECONDS);
-        return Err(Unanswered::Undone(problem));
-    }
-    if status == StatusCode::GATEWAY_TIMEOUT {
-        return Err(Unanswered::Unknown);
-    }
-    if !status.is_success() {
-        let what = format!("the owner of {to} refuses");
-        return Err(Unanswered::Refused(Problem::new(status, what)));
-    }
-    let body = response.into_body().collect().await;
-    let body = body.map_err(|_| Unanswered::Unknown)?.to_bytes();
-    serde_json::from_slice(&body).map_err(|error| Problem::internal(error).into())
+) -> BoxFuture<'a, Result<T, Unanswered>> {
+    Box::pin(async move {
+        let body = serde_json::to_vec(message).map_err(Problem::internal)?;
+        let headers = [(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        )];
+        let asked = cluster.peers.call(
+            peer,
+            Method::POST,
+            target,
+            &headers,
+            Bytes::from(body),
+            Envelope::own(deadline),
+        );
+        let response = cluster.while_there(peer, asked).await?;
+        let status = response.status();
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            let problem = Problem::unavailable("the owner is busy", RETRY_AFTER_SECONDS);
+            return Err(Unanswered::Undone(problem));
+        }
+        if status == StatusCode::GATEWAY_TIMEOUT {
+            return Err(Unanswered::Unknown);
+        }
+        if !status.is_success() {
+            let what = format!("the owner of {to} refuses");
+            return Err(Unanswered::Refused(Problem::new(status, what)));
+        }
+        let body = response.into_body().collect().await;
+        let body = body.map_err(|_| Unanswered::Unknown)?.to_bytes();
+        serde_json::from_slice(&body).map_err(|error| Problem::internal(error).into())
+    })
 }
 
 /// The way of a node to the owners of all partitions.

@@ -68,7 +68,7 @@ const WRITTEN_BYTES_MAX: usize = 16 << 20;
 pub struct Tx {
     node: Arc<Node>,
     deadline: Instant,
-    touched: Mutex<BTreeMap<Place, Touched>>,
+    touched: Mutex<AllTouched>,
     /// What was read before it began.
     ahead: Mutex<BTreeMap<Place, Found>>,
     lists: Mutex<Vec<(TopicPartition, Listing)>>,
@@ -76,6 +76,12 @@ pub struct Tx {
     written: usize,
     emits: Emits,
 }
+
+/// Boxed, since a node of a B-tree has room for eleven, and most transactions touch one key or two: what is larger than a kilobyte costs the allocator several times as much.
+type AllTouched = BTreeMap<Place, Box<Touched>>;
+
+/// What a transaction did in each partition; boxed for the same reason.
+pub(super) type Parts = BTreeMap<TopicPartition, Box<Part>>;
 
 /// A key that the function has read or written.
 struct Touched {
@@ -170,13 +176,13 @@ impl Tx {
                     touched.read = touched.read.or(Some(was));
                 }
                 MapEntry::Vacant(entry) => {
-                    entry.insert(Touched {
+                    entry.insert(Box::new(Touched {
                         place: slot.partition.clone(),
                         read: Some(was),
                         again: again::<S>,
                         now: Some(stored as _),
                         write: None,
-                    });
+                    }));
                 }
             }
         }
@@ -291,7 +297,7 @@ impl Tx {
         }
     }
 
-    fn touched(&self) -> MutexGuard<'_, BTreeMap<(&'static str, String), Touched>> {
+    fn touched(&self) -> MutexGuard<'_, AllTouched> {
         self.touched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -318,13 +324,13 @@ impl Tx {
             MapEntry::Occupied(entry) => Ok(typed_now(entry.get().now.as_ref())),
             MapEntry::Vacant(_) if many >= KEYS_MAX => Err(too_many()),
             MapEntry::Vacant(entry) => {
-                entry.insert(Touched {
+                entry.insert(Box::new(Touched {
                     place: slot.partition.clone(),
                     read: Some(was),
                     again: again::<S>,
                     now: stored.clone().map(|stored| stored as _),
                     write: None,
-                });
+                }));
                 Ok(stored)
             }
         }
@@ -369,13 +375,13 @@ impl Tx {
             }
             MapEntry::Vacant(_) if many >= KEYS_MAX => return Err(too_many()),
             MapEntry::Vacant(entry) => {
-                entry.insert(Touched {
+                entry.insert(Box::new(Touched {
                     place,
                     read: None,
                     again: again::<S>,
                     now,
                     write: Some(write),
-                });
+                }));
             }
         }
         if self.written > WRITTEN_BYTES_MAX {
@@ -402,9 +408,9 @@ impl Tx {
     }
 
     /// What it did in each partition; without its writes if they are not to happen.
-    pub(super) fn into_parts(self, writes: bool) -> BTreeMap<TopicPartition, Part> {
+    pub(super) fn into_parts(self, writes: bool) -> Parts {
         let touched = self.touched.into_inner();
-        let mut parts: BTreeMap<TopicPartition, Part> = BTreeMap::new();
+        let mut parts = Parts::new();
         for ((_, key), touched) in touched.unwrap_or_else(PoisonError::into_inner) {
             let part = parts.entry(touched.place).or_default();
             part.writes.extend(touched.write.filter(|_| writes));

@@ -1,6 +1,6 @@
 //! What transactions read, at the owners of the partitions.
 
-use std::{collections::BTreeMap, ops::ControlFlow, sync::Arc};
+use std::{ops::ControlFlow, sync::Arc};
 
 use futures_util::future::try_join_all;
 use serde_json::value::RawValue;
@@ -9,13 +9,12 @@ use tokio::time::Instant;
 use super::{
     KeyRange, Part, Range, Version, Was,
     courier::{Message, path, post},
-    handle::KEYS_MAX,
+    handle::{KEYS_MAX, Parts},
 };
 use crate::{
     call::patiently,
     cluster::{Pause, Unanswered},
     key::{key_text, parse_key},
-    log::TopicPartition,
     memory::{Memory, Stored},
     node::Node,
     partitions::{Here, Owner, Slot, just},
@@ -147,7 +146,7 @@ pub(super) async fn list<S: State>(
 /// Whether all of what was read is still so: then there was a moment at which all of it was so at once.
 pub(super) async fn are_still(
     node: &Node,
-    parts: &BTreeMap<TopicPartition, Part>,
+    parts: &Parts,
     deadline: Instant,
 ) -> Result<bool, Problem> {
     let reads = parts.values().map(|part| part.reads.len());

@@ -1,6 +1,6 @@
 //! A transaction from its first run to its answer.
 
-use std::{collections::BTreeMap, pin::Pin, sync::Arc, time::Duration};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use axum::{
     http::StatusCode,
@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::{
     Commit, Committed, Never, Part, Tx, TxId, ahead,
     courier::{self, Asked, Keys},
+    handle::Parts,
     reading,
 };
 use crate::{
@@ -101,7 +102,7 @@ struct Does {
     /// Whether it is to happen.
     writes: bool,
     emitted: Vec<Emitted>,
-    parts: BTreeMap<TopicPartition, Part>,
+    parts: Parts,
 }
 
 struct Transacting<'a> {
@@ -160,7 +161,9 @@ impl<'a> Transacting<'a> {
             let response = ran.map_err(|_| time_is_up())??;
             let writes = response.status().as_u16() < 400;
             reads = tx.reads();
-            keys = tx.keys();
+            if run + 1 >= LOSSES_MAX {
+                keys = tx.keys();
+            }
             let does = Does {
                 writes,
                 emitted: tx.take_emitted(writes)?,
@@ -237,8 +240,8 @@ impl<'a> Transacting<'a> {
             run,
             request,
             reply: reply.clone(),
-            own: parts.remove(&home).unwrap_or_default(),
-            others: parts.into_iter().collect(),
+            own: parts.remove(&home).map_or_else(Part::default, |part| *part),
+            others: parts.into_iter().map(|(at, part)| (at, *part)).collect(),
             emitted,
             taking: taking.map(|(_, taking)| taking.clone()),
         });
