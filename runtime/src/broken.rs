@@ -51,6 +51,8 @@ pub enum Bug {
     CommitDoubt,
     /// An abort of an earlier attempt counts for a later one.
     NoAttempt,
+    /// What makes a partition grow is taken in, whether there is memory for it or not.
+    NoBudget,
 }
 
 #[cfg(feature = "testing")]

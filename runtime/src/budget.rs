@@ -26,7 +26,13 @@ use tokio::{
 use tracing::{info, warn};
 
 pub(crate) use self::machine::resident_bytes;
-use crate::{admin::Health, ambient::select, coordinator::View, log::TopicPartition};
+use crate::{
+    admin::Health,
+    ambient::select,
+    broken::{Bug, is_broken},
+    coordinator::View,
+    log::TopicPartition,
+};
 
 /// How often the process is looked at. In that time a machine takes in some megabytes.
 const EVERY: Duration = Duration::from_millis(100);
@@ -71,6 +77,9 @@ impl Budget {
 
     /// Why a partition may not grow, if it may not.
     pub(crate) fn refuses(&self, partition: &TopicPartition) -> Option<String> {
+        if is_broken(Bug::NoBudget) {
+            return None;
+        }
         if self.spent.load(Ordering::Relaxed) {
             let (resident, max) = (self.resident.load(Ordering::Relaxed), self.max);
             return Some(format!(
@@ -153,6 +162,10 @@ impl BudgetWatch {
             .memory_max
             .set(i64::try_from(max).unwrap_or(i64::MAX));
         let mut ceiling = Ceiling::default();
+        select! {
+            () = machine::is_told() => {}
+            () = async { drop(stopped.wait_for(|stopped| *stopped).await) } => return,
+        }
         let (view, mut views) = nodes.view();
         self.look_around(&view);
         let mut tick = interval(EVERY);
@@ -167,10 +180,7 @@ impl BudgetWatch {
                 }
                 () = async { drop(stopped.wait_for(|stopped| *stopped).await) } => return,
             }
-            let Some(resident) = resident_bytes() else {
-                // Not on this system.
-                return;
-            };
+            let resident = resident_bytes().unwrap_or(0);
             budget.resident.store(resident, Ordering::Relaxed);
             let spent = ceiling.see(resident, max, || self.held());
             if spent != budget.spent.swap(spent, Ordering::Relaxed) {

@@ -54,6 +54,7 @@
 
 mod cluster;
 mod feed;
+mod memory;
 pub(crate) mod network;
 mod process;
 mod request;
@@ -82,7 +83,7 @@ pub use self::{
     feed::{Event, Feed},
     request::{NoReply, Reply, Request},
 };
-use self::{network::Network, schedule::Schedule, trace::Trace};
+use self::{memory::Memories, network::Network, schedule::Schedule, trace::Trace};
 #[doc(hidden)]
 pub use crate::broken::{Bug, set_broken};
 pub use crate::log::sim::{Compaction, Faults, Sim as Log};
@@ -157,7 +158,8 @@ impl Simulation {
             let clock = Arc::new(SimulatedClock::new());
             let schedule = Schedule::new(random.fork(), clock.start());
             let network = Network::new(random.fork());
-            let outside = Process::new(network::OUTSIDE, &schedule, &network, &clock);
+            let memories = Arc::new(Memories::default());
+            let outside = Process::new(network::OUTSIDE, &schedule, &network, &clock, &memories);
             let trace = Trace::default();
             let subscriber = trace.subscriber(self.level, clock.start());
             let _default = tracing::subscriber::set_default(subscriber);
@@ -172,6 +174,7 @@ impl Simulation {
                 log: Log::new(random.u64(..), self.faults),
                 schedule,
                 network,
+                memories,
                 clock,
                 outside: outside.clone(),
                 hosts: AtomicU8::new(0),
@@ -214,6 +217,7 @@ struct Inner {
     log: Log,
     schedule: Arc<Schedule>,
     network: Network,
+    memories: Arc<Memories>,
     clock: Arc<SimulatedClock>,
     /// Where the test itself is, and its clients.
     outside: Arc<Process>,
@@ -320,6 +324,10 @@ impl World {
         &self.0.network
     }
 
+    fn memories(&self) -> &Memories {
+        &self.0.memories
+    }
+
     fn new_host(&self) -> IpAddr {
         let number = self.0.hosts.fetch_add(1, Ordering::Relaxed);
         IpAddr::V4(Ipv4Addr::new(10, 0, 0, number + 1))
@@ -335,7 +343,13 @@ impl World {
     }
 
     fn process(&self, host: IpAddr, clock: &Arc<SimulatedClock>) -> Arc<Process> {
-        Process::new(host, &self.0.schedule, &self.0.network, clock)
+        let Inner {
+            schedule,
+            network,
+            memories,
+            ..
+        } = &*self.0;
+        Process::new(host, schedule, network, clock, memories)
     }
 }
 

@@ -11,6 +11,7 @@
 //! | `watcher` | one change feed, from node to node |
 //! | `harm` | what happens to nodes |
 //! | `history` | one run: faults, then quiet, then the checks |
+//! | `memory` | whether nodes without memory take more in, and whether all know what they hold |
 //! | `state` | all that there is at the end, and whether it can be |
 //! | `checker` | whether all of it is strictly serializable, and bounded reads are not too old |
 
@@ -18,6 +19,7 @@ mod checker;
 mod client;
 mod harm;
 mod history;
+mod memory;
 mod plan;
 mod service;
 mod state;

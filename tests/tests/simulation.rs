@@ -76,4 +76,5 @@ found! {
     requests_that_are_forgotten_are_found: NoReplies in 0..40,
     deletions_that_are_missed_are_found: AnyAge in 60..110,
     death_by_silence_is_found: DeathBySilence in 0..40,
+    what_goes_in_without_memory_is_found: NoBudget in 0..60,
 }

@@ -2,19 +2,31 @@
 
 use std::{fs, path::Path};
 
-use crate::ambient::is_simulated;
+#[cfg(feature = "testing")]
+use crate::testing::Process;
 
 /// Where control groups are.
 const GROUPS: &str = "/sys/fs/cgroup";
 
-/// What the process takes of the machine's memory, in bytes. Nobody can say of a process that is simulated.
+/// What the process takes of the machine's memory, in bytes. All nodes of a simulation are in one process, so there the test says it.
 pub(crate) fn resident_bytes() -> Option<u64> {
-    if is_simulated() {
-        // All nodes are in this process, and their tests as well.
-        return None;
+    #[cfg(feature = "testing")]
+    if let Some(process) = Process::current() {
+        return Some(process.memories().resident_bytes(process.host()));
     }
     let status = fs::read_to_string("/proc/self/status").ok()?;
     kibibytes(&status, "VmRSS:")
+}
+
+/// Waits until somebody says what the process takes: that is at once, but for a simulation of something else, and never where the system does not tell.
+pub(super) async fn is_told() {
+    #[cfg(feature = "testing")]
+    if let Some(process) = Process::current() {
+        return process.memories().told().await;
+    }
+    if resident_bytes().is_none() {
+        std::future::pending().await
+    }
 }
 
 /// What the process can have at most: the memory of the machine, or what its control group has, if that is less.

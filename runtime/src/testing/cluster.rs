@@ -312,6 +312,14 @@ impl Cluster {
         self.slot(node).depot.set_full(full);
     }
 
+    /// A node has no memory left, or has it again. What makes its partitions grow is refused (507), by it and by the owners of those that it follows; reads and deletions go on. Nodes look
+    /// ten times in a second, and what is deleted makes no room.
+    pub fn fill_memory(&self, node: usize, full: bool) {
+        info!(target: "memgen::testing", node, full, "its memory is full, or no more");
+        let host = self.slot(node).host;
+        self.0.world.memories().set_full(host, full);
+    }
+
     /// From now on the clocks of a node go `rate` times as fast as time does, and its wall clock is `ahead_ms` milliseconds ahead of what it would be.
     ///
     /// What a node waits for is not longer or shorter by that: see [`set_coordinator_rate`](Self::set_coordinator_rate).
@@ -436,7 +444,7 @@ impl Cluster {
         self.0.ensemble.set_delay_max(delay_max);
     }
 
-    /// All that is cut gets through again: between nodes, to clients, to the log, to the coordinator. Who is paused goes on, and disks have room. What has crashed stays so, and clocks go as they do.
+    /// All that is cut gets through again: between nodes, to clients, to the log, to the coordinator. Who is paused goes on, disks and memory have room. What has crashed stays so, and clocks go as they do.
     pub fn heal(&self) {
         info!(target: "memgen::testing", "all is healed");
         self.0.world.network().heal();
@@ -446,6 +454,7 @@ impl Cluster {
             }
             let slot = self.slot(node);
             slot.depot.set_full(false);
+            self.0.world.memories().set_full(slot.host, false);
             if let Some(run) = &slot.process {
                 self.0.world.log().set_cut_off(&run.log, false);
                 self.0.ensemble.set_cut_off(&run.coordinator, false);

@@ -15,7 +15,7 @@ use std::{
 
 use futures_util::future::BoxFuture;
 
-use super::{network::Network, schedule::Schedule};
+use super::{memory::Memories, network::Network, schedule::Schedule};
 use crate::{
     clock::{Clock as _, SimulatedClock},
     coordinator::sim::Client as CoordinatorClient,
@@ -42,6 +42,7 @@ pub(crate) struct Process {
     host: IpAddr,
     schedule: Arc<Schedule>,
     network: Network,
+    memories: Arc<Memories>,
     machine: OnceLock<Machine>,
     clock: Arc<SimulatedClock>,
     random: Mutex<fastrand::Rng>,
@@ -60,6 +61,7 @@ impl Process {
         schedule: &Arc<Schedule>,
         network: &Network,
         clock: &Arc<SimulatedClock>,
+        memories: &Arc<Memories>,
     ) -> Arc<Self> {
         Arc::new(Self {
             host,
@@ -67,6 +69,7 @@ impl Process {
             numbers: AtomicU32::new(0),
             schedule: schedule.clone(),
             network: network.clone(),
+            memories: memories.clone(),
             machine: OnceLock::new(),
             clock: clock.clone(),
             paused: AtomicBool::new(false),
@@ -86,6 +89,10 @@ impl Process {
 
     pub(crate) fn network(&self) -> &Network {
         &self.network
+    }
+
+    pub(crate) fn memories(&self) -> &Arc<Memories> {
+        &self.memories
     }
 
     /// What belongs to a node. A process that is none has no log to open.

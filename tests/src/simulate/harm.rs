@@ -54,6 +54,12 @@ pub(super) fn inflict(world: &World, cluster: &Cluster, harm: Harm) -> Option<Jo
         }
         Harm::FailAppend => world.log().fail_next_append(),
         Harm::FullDisk(node) => cluster.fill_disk(node, true),
+        Harm::NoMemory(node) => {
+            let nodes = node.map_or(0..cluster.size(), |node| node..node + 1);
+            for node in nodes {
+                cluster.fill_memory(node, true);
+            }
+        }
         Harm::Clock {
             node,
             rate,

@@ -12,13 +12,13 @@ use memgen::{
     record::{Ballot, Kind as RecordKind},
     testing::{Cluster, Compaction, Faults, Level, Simulation, World},
 };
-use serde_json::Value;
 use tokio::{task::JoinError, time::timeout};
 
 use super::{
     checker::check,
     client::{Deeds, Did, Fate, Told, client},
     harm::inflict,
+    memory::{Harmed, copies_agree},
     plan::{DELETIONS_KEPT, Harm, KEPT, Plan},
     service::{TOPICS, service},
     state::{State, nothing_is_left},
@@ -164,10 +164,11 @@ async fn checked(world: &World, plan: &Plan) -> Result<Counts, Failure> {
         .iter()
         .map(|watch| Watcher::start(world, &cluster, *watch))
         .collect();
-    let mut stops = Vec::new();
+    let (mut stops, mut harmed) = (Vec::new(), Harmed::default());
     for (at, harm) in &plan.harms {
         let rest = at.saturating_sub(world.elapsed());
         world.advance(rest).await;
+        harmed.note(*harm);
         stops.extend(inflict(world, &cluster, *harm));
     }
     let mut clients = join_all(clients);
@@ -178,6 +179,7 @@ async fn checked(world: &World, plan: &Plan) -> Result<Counts, Failure> {
         ..Faults::none()
     });
     cluster.heal();
+    harmed.note(Harm::Heal);
     for stop in stops {
         if timeout(LIVES_WITHIN, stop).await.is_err() {
             return Err(Failure {
@@ -216,6 +218,7 @@ async fn checked(world: &World, plan: &Plan) -> Result<Counts, Failure> {
     };
     let wrong = |kind| move |what| Failure { kind, what };
     check(&dids, &last.piles).map_err(|(kind, what)| Failure { kind, what })?;
+    harmed.check(&dids).map_err(wrong("memory"))?;
     last.check_flags(&flags).map_err(wrong("flags"))?;
     last.check_tallies().map_err(wrong("events"))?;
     nothing_is_left(&cluster).await.map_err(wrong("left"))?;
@@ -300,30 +303,4 @@ fn counts(
         harms: plan.harms.len(),
         hash: world.trace_hash(),
     }
-}
-
-/// All nodes that show a partition at the same position show the same.
-async fn copies_agree(cluster: &Cluster, nodes: usize) -> Result<(), String> {
-    let mut digests: BTreeMap<(String, u64), (usize, String)> = BTreeMap::new();
-    for node in 0..nodes {
-        let status: Value = cluster.node(node).admin("/status").await.json();
-        for partition in status["partitions"].as_array().into_iter().flatten() {
-            if partition["phase"] == "elsewhere" {
-                continue;
-            }
-            let name = format!("{}/{}", partition["topic"], partition["partition"]);
-            let position = partition["position"].as_u64().unwrap_or_default();
-            let digest = partition["digest"].to_string();
-            let first = digests
-                .entry((name.clone(), position))
-                .or_insert_with(|| (node, digest.clone()));
-            if first.1 != digest {
-                return Err(format!(
-                    "{name} at {position} is {} at node {}, and {digest} at node {node}",
-                    first.1, first.0
-                ));
-            }
-        }
-    }
-    Ok(())
 }

@@ -117,6 +117,8 @@ pub(super) enum Harm {
     LoseAcks,
     FailAppend,
     FullDisk(usize),
+    /// A machine has no memory left, or none of them has.
+    NoMemory(Option<usize>),
     /// How fast its clocks go, and by how much the wall clock is ahead.
     Clock {
         node: usize,
@@ -157,7 +159,8 @@ impl Plan {
             at += Duration::from_millis(random.u64(50..3000));
             harms.push((at, harm(&mut random, nodes)));
         }
-        if random.u32(..8) == 0 {
+        let away = random.u32(..8) == 0;
+        if away {
             age(&mut random, nodes, &mut harms);
         }
         let snapshot_records = random.u64(2..=20);
@@ -168,12 +171,16 @@ impl Plan {
             stays: Duration::from_millis(random.u64(500..20_000)),
             rests: Duration::from_millis(random.u64(100..5000)),
         });
+        let watches = watches.collect();
+        if !away && random.u32(..4) == 0 {
+            starve(&mut random, nodes, &mut harms);
+        }
         Self {
             seed,
             nodes,
             clients,
             harms,
-            watches: watches.collect(),
+            watches,
             snapshot_records,
             ages,
         }
@@ -260,6 +267,16 @@ fn age(random: &mut Rng, nodes: usize, harms: &mut Vec<(Duration, Harm)>) {
     harms.extend(others.map(|node| (at, restart(node))));
     harms.push((at, Harm::Crash(node)));
     harms.push((at + FORGOTTEN_AFTER, restart(node)));
+}
+
+/// There is no memory left, at one node or at all of them.
+fn starve(random: &mut Rng, nodes: usize, harms: &mut Vec<(Duration, Harm)>) {
+    for _ in 0..random.usize(1..4) {
+        let at = Duration::from_millis(random.u64(500..10_000));
+        let node = random.bool().then(|| random.usize(..nodes));
+        harms.push((at, Harm::NoMemory(node)));
+    }
+    harms.sort_by_key(|(at, _)| *at);
 }
 
 fn harm(random: &mut Rng, nodes: usize) -> Harm {

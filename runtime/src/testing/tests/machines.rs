@@ -1,8 +1,8 @@
-//! What goes wrong in a machine of a simulation, and with its coordinator: disks, clocks, sessions; and a node that is drained.
+//! What goes wrong in a machine of a simulation, and with its coordinator: disks, memory, clocks, sessions; and a node that is drained.
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     log::TopicPartition,
@@ -112,6 +112,35 @@ fn a_full_disk_costs_snapshots_and_nothing_else() {
         assert!(counted(&cluster, 0, "memgen_snapshots_total").await > 0);
         assert_eq!(get(&cluster, 0).await, 40);
     });
+}
+
+/// The owner itself, or the other node, which follows the partition.
+#[test]
+fn a_machine_without_memory_takes_nothing_more() {
+    for is_owner in [true, false] {
+        Simulation::new(6).run(async |world| {
+            let (cluster, owner) = kept(&world, 2).await;
+            put(&cluster, 0, 100).await;
+            let full = if is_owner { owner } else { 1 - owner };
+            cluster.fill_memory(full, true);
+            world.advance(Duration::from_secs(1)).await;
+            let larger = |node| {
+                let number = json!({ "name": "a", "value": 1000 });
+                cluster.node(node).put("/numbers/a").json(&number)
+            };
+            for node in 0..2 {
+                let refused = larger(node).await.expect(507).text();
+                assert!(refused.contains("no memory left"), "{refused}");
+            }
+            // What needs no more goes in, and all can be read.
+            put(&cluster, 1, 42).await;
+            assert_eq!(get(&cluster, 0).await, 42);
+            cluster.fill_memory(full, false);
+            world.advance(Duration::from_secs(1)).await;
+            larger(0).await.expect(200);
+            assert_eq!(get(&cluster, 1).await, 1000);
+        });
+    }
 }
 
 #[test]
