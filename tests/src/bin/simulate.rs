@@ -17,7 +17,7 @@ use mimalloc::MiMalloc;
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// The rules that can be switched off.
-const RULES: [Bug; 11] = [
+const RULES: [Bug; 12] = [
     Bug::AnyBallot,
     Bug::AnyBarrier,
     Bug::EarlyReply,
@@ -29,6 +29,7 @@ const RULES: [Bug; 11] = [
     Bug::NoReplies,
     Bug::AnyAge,
     Bug::DeathBySilence,
+    Bug::NoBudget,
 ];
 /// How often it says how far it is.
 const TELLS_EVERY: Duration = Duration::from_secs(5);
