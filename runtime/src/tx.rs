@@ -29,7 +29,8 @@
 //! | `range` | ranges of keys of one partition |
 //! | `text` | what JSON has no place for |
 //! | `pending` | what is prepared and decided, as the fold knows it; with it, what streams keep there |
-//! | `courier` | how that works: to a writer here, or to a peer |
+//! | `places` | where a partition is: its writer here, or a peer |
+//! | `courier` | what is said to it there |
 //! | `reading` | what transactions read, at the owners |
 //! | `held` | the keys that readers must wait for |
 //! | `locks` | the keys that the writer must not let others have |
@@ -43,6 +44,7 @@ mod id;
 mod locks;
 mod message;
 mod pending;
+mod places;
 mod range;
 mod reading;
 mod run;
@@ -52,7 +54,7 @@ pub(crate) mod text;
 pub(crate) use self::courier::message_again;
 pub(crate) use self::{
     claims::Claims,
-    courier::{Courier, Inbox, Places, post, receive, template},
+    courier::{Courier, post, receive, template},
     held::{Held, InDoubt},
     id::{Attempt, TxId},
     locks::{Freed, Locks},
@@ -64,6 +66,7 @@ pub(crate) use self::{
         Decided, Floor, Lead, Pending, Prepared, decided_key, floor_key, outbox_key, prepared_key,
         reached_key,
     },
+    places::{Inbox, Places},
     range::{KeyRange, Range},
     run::{Answer, take_in, transact},
 };

@@ -1,4 +1,4 @@
-//! The owners of all partitions, in this node or at its peers.
+//! What is said to the owners of partitions, in this node or at its peers, and what they answer.
 
 use std::{
     collections::BTreeMap,
@@ -22,23 +22,23 @@ use tokio::{
 
 use super::{
     Attempt, Claim, Commit, Committed, Fate, Lost, Others, Part, Poll, Prepare, Range, TxId, Vote,
+    places::{Inbox, Place, whereabouts},
     reading::{are_still_here, list_here, look},
 };
 use crate::{
     ambient::spawn,
     call::{Call, CallFuture, patiently},
-    cluster::{Cluster, Pause, Peer, Unanswered},
-    config::Config,
+    cluster::{Cluster, Peer, Unanswered},
     forward::{self, Envelope},
     key::parse_key,
-    log::{Ack, TopicPartition},
-    mailbox::{Job, RETRY_AFTER_SECONDS, Refusal, Slot, StreamJob, TxJob},
+    log::TopicPartition,
+    mailbox::{RETRY_AFTER_SECONDS, Refusal, Slot, TxJob},
     memory::Memory,
     node::Node,
-    partitions::{Owner, Partitions, just},
+    partitions::just,
     peer_api,
     problem::Problem,
-    state::{Definition, State},
+    state::State,
 };
 
 /// How long one message may take. Whoever sends it tries again, or gives up.
@@ -82,133 +82,6 @@ pub(super) fn path(partition: &TopicPartition) -> String {
 /// The template of these paths.
 pub(crate) fn template(topic: &str) -> String {
     format!("/_memgen/{topic}/tx/{{partition}}")
-}
-
-/// The partitions of some state, without its type.
-pub(crate) trait Places: Send + Sync {
-    /// How many partitions there are.
-    fn count(&self) -> u32;
-
-    /// The writer of a partition, once this node owns it.
-    fn serving(&self, number: u32) -> BoxFuture<'_, Box<dyn Inbox>>;
-
-    /// When the writes of the state count.
-    fn ack(&self, config: &Config) -> Ack;
-
-    /// Whether this node owns a partition at this moment.
-    fn is_here(&self, number: u32) -> bool;
-
-    /// The writer of a partition, if this node serves it at this moment.
-    fn served_here(&self, number: u32) -> Option<Box<dyn Inbox>>;
-
-    /// Who owns a partition, once somebody does.
-    fn place(&self, number: u32, deadline: Instant) -> BoxFuture<'_, Result<Place, Lost>>;
-
-    /// Whether what was read in a partition is still so, and nobody is about to write it.
-    fn are_still<'a>(
-        &'a self,
-        number: u32,
-        part: &'a Part,
-        deadline: Instant,
-    ) -> BoxFuture<'a, Result<bool, Problem>>;
-}
-
-/// Where a partition is.
-pub(crate) enum Place {
-    Here(Box<dyn Inbox>),
-    Peer(Peer),
-}
-
-/// The queue of a writer, without its type.
-pub(crate) trait Inbox: Send + Sync {
-    fn send(&self, job: TxJob) -> Result<(), Refusal>;
-
-    /// Hands over what concerns streams.
-    fn stream(&self, job: StreamJob) -> Result<(), Refusal>;
-
-    /// Waits until the writer takes no more jobs.
-    fn closed(&self) -> BoxFuture<'_, ()>;
-}
-
-impl<S: State> Inbox for crate::mailbox::Mailbox<S> {
-    fn send(&self, job: TxJob) -> Result<(), Refusal> {
-        Self::send(self, Job::Tx(job))
-    }
-
-    fn stream(&self, job: StreamJob) -> Result<(), Refusal> {
-        Self::send(self, Job::Stream(job))
-    }
-
-    fn closed(&self) -> BoxFuture<'_, ()> {
-        Box::pin(Self::closed(self))
-    }
-}
-
-impl<S: State> Places for Partitions<S> {
-    fn count(&self) -> u32 {
-        u32::try_from(self.slots.len()).expect("partitions are counted in a u32")
-    }
-
-    fn serving(&self, number: u32) -> BoxFuture<'_, Box<dyn Inbox>> {
-        Box::pin(async move {
-            let here = self.slots[number as usize].serving().await;
-            Box::new(here.mailbox.clone()) as Box<dyn Inbox>
-        })
-    }
-
-    fn ack(&self, config: &Config) -> Ack {
-        let Definition { topic, ack, .. } = S::DEFINITION;
-        config.ack.of(topic, ack, &config.log)
-    }
-
-    fn is_here(&self, number: u32) -> bool {
-        let slot = self.slots.get(number as usize);
-        slot.is_some_and(|slot| slot.here().is_some())
-    }
-
-    fn served_here(&self, number: u32) -> Option<Box<dyn Inbox>> {
-        let here = self.slots.get(number as usize)?.served_here()?;
-        Some(Box::new(here.mailbox.clone()))
-    }
-
-    fn place(&self, number: u32, deadline: Instant) -> BoxFuture<'_, Result<Place, Lost>> {
-        Box::pin(async move {
-            let slot = self.slots.get(number as usize);
-            let slot = slot.ok_or_else(|| Lost(format!("there is no partition {number}")))?;
-            match slot.owner(deadline).await {
-                Ok(Owner::Here(here)) => Ok(Place::Here(Box::new(here.mailbox.clone()))),
-                Ok(Owner::Peer(peer)) => Ok(Place::Peer(peer)),
-                Err(problem) => Err(Lost(problem.to_string())),
-            }
-        })
-    }
-
-    fn are_still<'a>(
-        &'a self,
-        number: u32,
-        part: &'a Part,
-        deadline: Instant,
-    ) -> BoxFuture<'a, Result<bool, Problem>> {
-        Box::pin(async move {
-            let slot = self.slots.get(number as usize);
-            let slot = slot.ok_or_else(|| Problem::internal("there is no such partition"))?;
-            let mut pause = Pause::new(deadline);
-            loop {
-                let answered = match slot.owner(deadline).await? {
-                    Owner::Here(here) => are_still_here(&here, part, deadline).await,
-                    Owner::Peer(peer) => {
-                        let message = Message::AreStill(part.clone());
-                        let (cluster, at) = (&slot.cluster, &slot.partition);
-                        post(cluster, &peer, &path(at), at, &message, deadline).await
-                    }
-                };
-                match answered {
-                    Ok(are_still) => return Ok(are_still),
-                    Err(unanswered) => pause.after(unanswered, &slot.cluster).await?,
-                }
-            }
-        })
-    }
 }
 
 /// What came of asking home to commit.
@@ -341,18 +214,6 @@ impl Courier {
 struct Forms<P, T> {
     job: fn(P, Slot<T>) -> TxJob,
     message: fn(P) -> Message,
-}
-
-/// Where a partition is; without waiting if it is here.
-async fn whereabouts(
-    places: &dyn Places,
-    to: &TopicPartition,
-    deadline: Instant,
-) -> Result<Place, Lost> {
-    match places.served_here(to.partition) {
-        Some(inbox) => Ok(Place::Here(inbox)),
-        None => places.place(to.partition, deadline).await,
-    }
 }
 
 /// Tells the owner of a partition once, wherever it is, and reads its answer.
