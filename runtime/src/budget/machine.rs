@@ -25,7 +25,7 @@ pub(super) async fn is_told() {
         return process.memories().told().await;
     }
     if resident_bytes().is_none() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 
