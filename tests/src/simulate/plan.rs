@@ -179,8 +179,8 @@ impl Plan {
             seed,
             nodes,
             clients,
-            harms,
             watches,
+            harms,
             snapshot_records,
             ages,
         }
