@@ -24,6 +24,7 @@ mod reader;
 mod settings;
 mod threads;
 pub mod topics;
+mod trouble;
 
 use std::{
     collections::{BTreeSet, HashMap},

@@ -36,6 +36,15 @@ fn hint(why: &str) -> &'static str {
     }
 }
 
+/// Whether there is no such topic or partition, as far as a broker or the client knows.
+pub(super) fn is_unknown(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        code,
+        Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition
+    )
+}
+
 /// Whether asking again can't help: somebody has to change something first.
 pub(super) fn is_permanent(code: RDKafkaErrorCode) -> bool {
     use RDKafkaErrorCode as Code;

@@ -13,12 +13,18 @@ use std::{
 use rdkafka::{
     Message, TopicPartitionList,
     consumer::{BaseConsumer, Consumer as _, base_consumer::PartitionQueue},
-    error::{KafkaError, RDKafkaErrorCode},
+    error::KafkaError,
 };
 use tokio::sync::{Mutex, Notify, OwnedMutexGuard};
 use tracing::{debug, warn};
 
-use super::{UNPOISONED, chunk::ChunkBuilder, context::Context, error::is_permanent};
+use super::{
+    UNPOISONED,
+    chunk::ChunkBuilder,
+    context::Context,
+    error::{is_permanent, is_unknown},
+    trouble::{Trouble, Unanswered},
+};
 use crate::{
     log::{Chunk, LogError, TopicPartition},
     record::Offset,
@@ -40,12 +46,8 @@ const LOOK: Duration = Duration::from_secs(1);
 const LOOK_WHILE_READ: Duration = Duration::from_millis(2);
 /// How often it looks while somebody else reads further back, or something went wrong.
 const LOOK_ASIDE: Duration = Duration::from_millis(50);
-/// How often it is said that a partition can't be read.
-const COMPLAIN: Duration = Duration::from_secs(10);
 /// For how long brokers may not know a topic, as is so while they start, before it is held to be gone.
 const UNKNOWN_TOPIC: Duration = Duration::from_secs(15);
-/// For how long leaders may not answer, or not be found, until they are asked by new clients: whatever it is that holds these up, as a broker that stood still, it is not to outlast them.
-const UNANSWERED: Duration = Duration::from_secs(15);
 /// How long to ask for the end of a partition, if somebody only wants to know, or to read a log that is closed.
 const ASK: Duration = Duration::from_secs(5);
 /// For how long a partition has to end before what is known of it, until that is believed. A broker that was stopped leads in its own view until it
@@ -310,7 +312,7 @@ impl Follower {
                 return Ok(Some(chunk.finish(from)));
             }
             // A log that is closed can be read, but is not worth an endless wait.
-            if self.closed.load(Ordering::Acquire) && trouble.since.elapsed() > ASK {
+            if self.closed.load(Ordering::Acquire) && trouble.lasts(Instant::now()) > ASK {
                 return Err(LogError::Io {
                     what: format!("can't read {} from Kafka", self.partition),
                     source: io::Error::other("the log is closed, and nothing comes"),
@@ -512,15 +514,17 @@ impl Follower {
                     return Ok(Some((start, end)));
                 }
                 Err(error) => {
-                    let unanswered = self.unanswered.lock().expect(UNPOISONED).once_more();
-                    if unanswered > UNANSWERED {
+                    let mut unanswered = self.unanswered.lock().expect(UNPOISONED);
+                    let is_too_long = unanswered.once_more(Instant::now());
+                    drop(unanswered);
+                    if is_too_long {
                         self.outdated.store(true, Ordering::Release);
                     }
                     self.endure(&mut trouble, &error)?;
                     if self.is_outdated() {
                         return Ok(None);
                     }
-                    if is_unknown(&error) {
+                    if error.rdkafka_error_code().is_some_and(is_unknown) {
                         self.look_for_leaders();
                     }
                 }
@@ -553,72 +557,18 @@ impl Follower {
             return fail(error);
         }
         let now = Instant::now();
-        if trouble.until.is_some_and(|until| now > until) {
+        if trouble.is_over(now) {
             return fail(error);
         }
-        if is_unknown(error) && now.duration_since(trouble.since) > UNKNOWN_TOPIC {
+        if code.is_some_and(is_unknown) && trouble.lasts(now) > UNKNOWN_TOPIC {
             self.outdated.store(true, Ordering::Release);
             return fail(error);
         }
-        if trouble
-            .complained
-            .is_none_or(|at| now.duration_since(at) > COMPLAIN)
-        {
+        if trouble.is_to_be_told(now) {
             warn!(partition = %self.partition, %error, "can't be read for now");
-            trouble.complained = Some(now);
         }
         std::thread::sleep(BACKOFF);
         Ok(())
-    }
-}
-
-fn is_unknown(error: &KafkaError) -> bool {
-    matches!(
-        error.rdkafka_error_code(),
-        Some(
-            RDKafkaErrorCode::UnknownTopic
-                | RDKafkaErrorCode::UnknownTopicOrPartition
-                | RDKafkaErrorCode::UnknownPartition
-        )
-    )
-}
-
-/// What went wrong in a call so far.
-struct Trouble {
-    since: Instant,
-    until: Option<Instant>,
-    complained: Option<Instant>,
-}
-
-impl Trouble {
-    fn endless() -> Self {
-        Self {
-            since: Instant::now(),
-            until: None,
-            complained: None,
-        }
-    }
-
-    fn until(until: Instant) -> Self {
-        Self {
-            until: Some(until),
-            ..Self::endless()
-        }
-    }
-}
-
-/// Since when nobody has answered, and when somebody was asked last.
-#[derive(Default)]
-struct Unanswered(Option<(Instant, Instant)>);
-
-impl Unanswered {
-    /// Nobody has answered this time either. How long that has gone on, without a pause in which nobody was asked.
-    fn once_more(&mut self) -> Duration {
-        let now = Instant::now();
-        let goes_on = |(_, last): &(Instant, Instant)| now.duration_since(*last) < UNANSWERED;
-        let since = self.0.filter(goes_on).map_or(now, |(since, _)| since);
-        self.0 = Some((since, now));
-        now.duration_since(since)
     }
 }
 
