@@ -78,6 +78,17 @@ pub enum ReplayError {
     Log(#[from] LogError),
 }
 
+impl ReplayError {
+    /// Something panicked while the partition was read.
+    pub(crate) fn panicked(partition: &TopicPartition, panic: &impl std::fmt::Display) -> Self {
+        Self::Poison {
+            partition: partition.clone(),
+            offset: 0,
+            what: format!("the replay panicked: {panic}"),
+        }
+    }
+}
+
 /// The state of one partition as of some offset of its log.
 pub struct Replica<S: State> {
     pub(crate) partition: TopicPartition,

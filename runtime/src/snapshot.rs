@@ -58,11 +58,11 @@ use self::{
     format::{Head, Reader, Unusable},
 };
 pub(crate) use self::{
-    restore::{Asked, restore},
+    restore::{Restored, restore},
     write::Cut,
 };
 use crate::{
-    ambient::{let_others_work, spawn, work},
+    ambient::{let_others_work, processors, spawn, work},
     broken::{Bug, is_broken},
     clock::{Clock, Moment},
     fold::Seen,
@@ -86,6 +86,8 @@ pub(crate) struct Snapshots {
     pub(crate) depot: Option<Arc<dyn Depot>>,
     /// How much the log of a partition grows at least before a new one is made.
     pub(crate) records_min: u64,
+    /// Those that are loaded at once, or copied from a peer.
+    loads: Semaphore,
     /// One is written at a time: it takes a processor and the disk, and nobody waits for it.
     turn: Arc<Semaphore>,
     /// Those that wait for their turn or are being written.
@@ -103,6 +105,7 @@ impl Snapshots {
             clock,
             depot,
             records_min,
+            loads: Semaphore::new(processors()),
             turn: Arc::new(Semaphore::new(1)),
             pending: watch::Sender::new(0),
             cancelled: AtomicBool::new(false),

@@ -4,7 +4,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::{Semaphore, watch};
+use tokio::{
+    sync::{Semaphore, SemaphorePermit, watch},
+    time::Instant,
+};
 use tracing::{debug, error, info, warn};
 
 use crate::{
@@ -22,7 +25,7 @@ use crate::{
     replay_progress::ReplayProgress,
     replica::{ReplayError, Replica},
     schemas::Schemas,
-    snapshot::{Asked, Snapshots, restore},
+    snapshot::{Restored, Snapshots, restore},
     state::State,
     tx::Others,
     writer::{Bounds, Order, Phase, Writer},
@@ -33,6 +36,9 @@ const RETRY: Duration = Duration::from_millis(200);
 
 /// How often a standby looks at the end of a log of which it hears nothing, so that it knows that it misses nothing (rule 11).
 const LOOK_EVERY: Duration = Duration::from_secs(600);
+
+/// What a snapshot may lack so that it is read on like any standby, as one of many at the same time: most of that is waiting for the log.
+const SHORT_TAIL: u64 = 1000;
 
 /// What tenders of all partitions have in common.
 pub(crate) struct Tending {
@@ -48,13 +54,21 @@ pub(crate) struct Tending {
     /// The owners of all partitions, for transactions.
     pub(crate) others: Arc<dyn Others>,
     pub(crate) schemas: Arc<Schemas>,
-    /// Replays that run at once.
+    /// Long replays that run at once.
     pub(crate) replays: Arc<Semaphore>,
     pub(crate) progress: Arc<ReplayProgress>,
     pub(crate) snapshots: Arc<Snapshots>,
     /// Whether nothing of the log answers.
     pub(crate) cut_off: watch::Receiver<bool>,
     pub(crate) stop: watch::Receiver<bool>,
+}
+
+/// A copy, and what became of reading the log for it.
+struct Replayed<S: State> {
+    replica: Replica<S>,
+    /// It shows all that was acknowledged before, if it is caught up.
+    begun: Instant,
+    caught_up: Result<(), ReplayError>,
 }
 
 /// Looks after one partition.
@@ -149,8 +163,12 @@ impl<S: State> Tender<S> {
     /// Follows the log to its end, or until the node stops.
     async fn follow(&mut self) -> Result<(), ReplayError> {
         let partition = self.partition().clone();
-        let mut begun = tokio::time::Instant::now();
-        let (replica, caught_up) = if let Some(mut replica) = self.replica.take() {
+        let Replayed {
+            replica,
+            begun,
+            caught_up,
+        } = if let Some(mut replica) = self.replica.take() {
+            let begun = Instant::now();
             let mut stop = self.common.stop.clone();
             let caught_up = select! {
                 caught_up = replica.catch_up(None, |_, _, _| ()) => Some(caught_up),
@@ -161,21 +179,13 @@ impl<S: State> Tender<S> {
                 self.replica = Some(replica);
                 return applied;
             };
-            (replica, caught_up)
+            Replayed {
+                replica,
+                begun,
+                caught_up,
+            }
         } else {
-            let keeper = self.slot.keeper.as_ref();
-            let asked = keeper.and_then(|keeper| keeper.ask(&self.common.log));
-            let _permit = self.common.replays.acquire().await;
-            begun = tokio::time::Instant::now();
-            let (common, slot) = (self.common.clone(), self.slot.clone());
-            let replay = replay(common, slot, self.readers.clone(), asked);
-            // Reading and decoding stays off the threads that serve requests.
-            let replayed = work(replay).await;
-            replayed.map_err(|panic| ReplayError::Poison {
-                partition: partition.clone(),
-                offset: 0,
-                what: format!("the replay panicked: {panic}"),
-            })??
+            self.replay().await?
         };
         let copy = self.slot.copy();
         let copy = copy.unwrap_or_else(|| {
@@ -195,6 +205,88 @@ impl<S: State> Tender<S> {
         self.slot.set_copy(Some(copy));
         self.announce(true);
         Ok(())
+    }
+
+    /// Makes a copy of the partition: from its snapshot and the tail of the log, or from the whole log.
+    async fn replay(&self) -> Result<Replayed<S>, ReplayError> {
+        let (common, slot) = (&self.common, &self.slot);
+        if let Some(keeper) = &slot.keeper {
+            let asked = keeper.ask(&common.log);
+            let progress = common.progress.clone();
+            let restored = restore(
+                common.log.clone(),
+                keeper,
+                Some(&common.cluster),
+                common.horizon,
+                self.readers.clone(),
+                asked,
+                move |bytes| progress.add_bytes(bytes),
+            );
+            if let Some(Restored { replica, end }) = restored.await? {
+                let lacks = end.saturating_sub(replica.reads_from());
+                let turn = if lacks > SHORT_TAIL {
+                    self.turn().await
+                } else {
+                    None
+                };
+                let replayed = self.read_on(replica, turn).await?;
+                match replayed.caught_up {
+                    // The log is not what it was, or it took too long to get here.
+                    Err(
+                        error @ (ReplayError::TooOld { .. }
+                        | ReplayError::Log(LogError::OutOfRange { .. })),
+                    ) => keeper.discard(&error),
+                    _ => return Ok(replayed),
+                }
+            }
+        }
+        let turn = self.turn().await;
+        let mut replica = Replica::new(
+            common.log.clone(),
+            slot.partition.clone(),
+            common.horizon,
+            self.readers.clone(),
+        );
+        if let Some(keeper) = &slot.keeper {
+            // An empty memory at the start of the log misses nothing.
+            replica.keep(keeper.clone(), keeper.common.clock.now(), 0);
+        }
+        self.read_on(replica, turn).await
+    }
+
+    /// The right to read what takes long; some at once have it, so that the first of many partitions need not wait for the last.
+    async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        // It is never closed.
+        self.common.replays.acquire().await.ok()
+    }
+
+    /// Reads the log from where a new copy is to its end. Who has a `turn` does so off the threads that serve requests.
+    async fn read_on(
+        &self,
+        mut replica: Replica<S>,
+        turn: Option<SemaphorePermit<'_>>,
+    ) -> Result<Replayed<S>, ReplayError> {
+        replica.memory().recent().bound(self.common.history);
+        let (metrics, progress) = (self.slot.metrics.clone(), self.common.progress.clone());
+        let seen = move |_, record: &Record, _| {
+            metrics.replayed.inc();
+            progress.add(record);
+        };
+        let reading = async move {
+            let begun = Instant::now();
+            let caught_up = replica.catch_up(None, seen).await;
+            Replayed {
+                replica,
+                begun,
+                caught_up,
+            }
+        };
+        if turn.is_none() {
+            return Ok(reading.await);
+        }
+        work(reading)
+            .await
+            .map_err(|panic| ReplayError::panicked(self.partition(), &panic))
     }
 
     /// Gets the lock if it is free, takes the partition over by the log, and serves until it has to go.
@@ -403,52 +495,6 @@ impl<S: State> Tender<S> {
             drop(stop.wait_for(|stop| *stop).await);
         }
     }
-}
-
-/// Makes a copy of a partition: from its snapshot and the tail of the log, or from the whole log. `asked` is on its way already, if there is a snapshot.
-async fn replay<S: State>(
-    common: Arc<Tending>,
-    slot: Arc<Slot<S>>,
-    readers: Arc<Readers<S>>,
-    asked: Option<Asked>,
-) -> Result<(Replica<S>, Result<(), ReplayError>), ReplayError> {
-    let seen = |_, record: &Record, _| {
-        slot.metrics.replayed.inc();
-        common.progress.add(record);
-    };
-    let (log, horizon) = (&common.log, common.horizon);
-    if let Some(keeper) = &slot.keeper {
-        let loaded = |bytes| common.progress.add_bytes(bytes);
-        let cluster = Some(&common.cluster);
-        let restored = restore(
-            log.clone(),
-            keeper,
-            cluster,
-            horizon,
-            readers.clone(),
-            asked,
-            loaded,
-        );
-        if let Some(mut replica) = restored.await? {
-            replica.memory().recent().bound(common.history);
-            match replica.catch_up(None, seen).await {
-                // The log is not what it was, or it took too long to get here.
-                Err(
-                    error @ (ReplayError::TooOld { .. }
-                    | ReplayError::Log(LogError::OutOfRange { .. })),
-                ) => keeper.discard(&error),
-                caught_up => return Ok((replica, caught_up)),
-            }
-        }
-    }
-    let mut replica = Replica::new(log.clone(), slot.partition.clone(), horizon, readers);
-    replica.memory().recent().bound(common.history);
-    if let Some(keeper) = &slot.keeper {
-        // An empty memory at the start of the log misses nothing.
-        replica.keep(keeper.clone(), keeper.common.clock.now(), 0);
-    }
-    let caught_up = replica.catch_up(None, seen).await;
-    Ok((replica, caught_up))
 }
 
 #[cfg(all(test, feature = "testing"))]

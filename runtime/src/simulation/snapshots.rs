@@ -61,7 +61,7 @@ impl Started {
             asked,
             |_| (),
         );
-        let restored = restored.await.unwrap();
+        let restored = restored.await.unwrap().map(|restored| restored.replica);
         let from_snapshot = restored.is_some();
         let replica = restored.unwrap_or_else(|| {
             let mut replica = Replica::new(log, partition(), HORIZON, readers);

@@ -7,7 +7,7 @@ use tracing::info;
 
 use super::{Keeper, Unusable, load, peers};
 use crate::{
-    ambient::spawn,
+    ambient::{spawn, work},
     cluster::Cluster,
     fold::{Horizon, Seen},
     log::{Log, LogError, TopicPartition},
@@ -16,6 +16,14 @@ use crate::{
     replica::{ReplayError, Replica},
     state::State,
 };
+
+/// What a snapshot makes.
+pub(crate) struct Restored<S: State> {
+    /// It goes on from the end of the snapshot.
+    pub(crate) replica: Replica<S>,
+    /// As far as the log reached meanwhile.
+    pub(crate) end: Offset,
+}
 
 /// The replica that a snapshot makes, this node's or one of a peer; none if there is no snapshot that can be used. `asked` is what [`Keeper::ask`] gave, and `seen` is told of
 /// the bytes that were read.
@@ -29,17 +37,20 @@ pub(crate) async fn restore<S: State>(
     horizon: Horizon,
     readers: Arc<Readers<S>>,
     asked: Option<Asked>,
-    seen: impl Fn(usize),
-) -> Result<Option<Replica<S>>, ReplayError> {
-    let kept = restore_kept(&log, keeper, horizon, &readers, asked, &seen).await?;
+    seen: impl Fn(usize) + Clone + Send + 'static,
+) -> Result<Option<Restored<S>>, ReplayError> {
+    let kept = restore_kept(&log, keeper, horizon, &readers, asked, seen.clone()).await?;
     let Some(cluster) = cluster.filter(|_| kept.is_none()) else {
         return Ok(kept);
     };
     for peer in peers::in_sync(cluster, &keeper.partition) {
-        if !peers::copy(keeper, cluster, &peer).await {
+        let turn = keeper.common.loads.acquire().await;
+        let is_there = peers::copy(keeper, cluster, &peer).await;
+        drop(turn);
+        if !is_there {
             continue;
         }
-        let copied = restore_kept(&log, keeper, horizon, &readers, None, &seen).await?;
+        let copied = restore_kept(&log, keeper, horizon, &readers, None, seen.clone()).await?;
         if copied.is_some() {
             keeper.metrics.snapshots_copied.inc();
             keeper.look_again();
@@ -55,10 +66,19 @@ async fn restore_kept<S: State>(
     horizon: Horizon,
     readers: &Arc<Readers<S>>,
     asked: Option<Asked>,
-    seen: impl Fn(usize),
-) -> Result<Option<Replica<S>>, ReplayError> {
+    seen: impl Fn(usize) + Send + 'static,
+) -> Result<Option<Restored<S>>, ReplayError> {
+    let turn = keeper.common.loads.acquire().await;
     let begun = Instant::now();
-    let loaded = match load_kept::<S>(keeper, horizon, seen) {
+    let loading = {
+        let keeper = keeper.clone();
+        async move { load_kept::<S>(&keeper, horizon, seen) }
+    };
+    // Off the threads that serve requests; and while the log is waited for below, others load.
+    let loaded = work(loading).await;
+    drop(turn);
+    let loaded = loaded.map_err(|panic| ReplayError::panicked(&keeper.partition, &panic))?;
+    let loaded = match loaded {
         Ok(Some(loaded)) => loaded,
         Ok(None) => return Ok(None),
         Err(unusable) => {
@@ -75,6 +95,7 @@ async fn restore_kept<S: State>(
         Some(ending) => ending,
         None => Ending::of(&**log, &keeper.partition, last).await?,
     };
+    let end = ending.end;
     if let Err(misfit) = ending.fits(loaded.until) {
         keeper.discard(&misfit);
         return Ok(None);
@@ -97,7 +118,7 @@ async fn restore_kept<S: State>(
     replica.memory = Arc::new(loaded.memory);
     replica.keep(keeper.clone(), loaded.head.current, loaded.until);
     keeper.decode(&replica.memory);
-    Ok(Some(replica))
+    Ok(Some(Restored { replica, end }))
 }
 
 fn load_kept<S: State>(

@@ -7,12 +7,13 @@ mod files;
 mod rule;
 
 use std::{
+    pin::pin,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use ::bytes::Bytes;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::{depot::memory::Memory as Depot, *};
 use crate::{
@@ -148,7 +149,7 @@ impl World {
         let log: Arc<dyn Log> = self.client.clone();
         let (asked, readers) = (keeper.ask(&log), Readers::current(7));
         let restored = restore(log, keeper, None, HORIZON, readers, asked, |_| ());
-        restored.await.unwrap()
+        restored.await.unwrap().map(|restored| restored.replica)
     }
 
     /// A keeper with a snapshot of all that is in the log.
@@ -277,6 +278,32 @@ async fn a_snapshot_and_the_tail_make_the_whole() {
     let fold = replica.fold();
     assert_eq!((fold.dirty().len(), fold.torn().len()), (2, 2), "{fold:?}");
     assert_eq!(fold.replies(), 2);
+}
+
+/// As many are loaded at once as there are processors, and who waits for the log is not one of them.
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_the_log_lets_others_load() {
+    let world = World::new().await;
+    world.append(eventful());
+    world.snapshot().await;
+    let keeper = world.keeper(retention(), 7);
+    let loads = &keeper.common.loads;
+    let all = loads.available_permits();
+
+    let turns = loads.acquire_many(u32::try_from(all).unwrap()).await;
+    let mut restored = pin!(world.restored(&keeper));
+    let early = timeout(Duration::from_secs(60), &mut restored).await;
+    assert!(early.is_err(), "it is not its turn");
+    drop(turns);
+    assert!(restored.await.is_some());
+
+    world.sim.set_cut_off(&world.client, true);
+    let mut restored = pin!(world.restored(&keeper));
+    let early = timeout(Duration::from_secs(1), &mut restored).await;
+    assert!(early.is_err(), "the log does not answer");
+    assert_eq!(loads.available_permits(), all);
+    world.sim.set_cut_off(&world.client, false);
+    assert!(restored.await.is_some());
 }
 
 /// Transactions that are not done: a new owner that starts from a snapshot has to know them.

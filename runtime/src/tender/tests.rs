@@ -4,6 +4,7 @@
 
 mod leases;
 mod spoilt;
+mod turns;
 
 use std::{
     net::SocketAddr,
@@ -117,6 +118,18 @@ impl Node {
         incarnation: u64,
         keeper: Option<Arc<Keeper>>,
     ) -> Self {
+        let turns = Arc::new(Semaphore::new(2));
+        Self::start_by_turns(sim, cluster, (id, incarnation), keeper, turns).await
+    }
+
+    /// One whose long replays take turns.
+    async fn start_by_turns(
+        sim: &Sim,
+        cluster: &LocalCluster,
+        (id, incarnation): (&str, u64),
+        keeper: Option<Arc<Keeper>>,
+        replays: Arc<Semaphore>,
+    ) -> Self {
         let client = Arc::new(declared(sim).await);
         let coordinator = Arc::new(cluster.node());
         let connector = Connector::new(None, coordinator.view());
@@ -137,7 +150,7 @@ impl Node {
             incarnation,
             others: Arc::new(Courier::default()),
             schemas: Arc::default(),
-            replays: Arc::new(Semaphore::new(2)),
+            replays,
             progress: Arc::new(ReplayProgress::new(None)),
             snapshots: Snapshots::new(Arc::new(SimulatedClock::new()), None, 0),
             cut_off: told_cut_off,

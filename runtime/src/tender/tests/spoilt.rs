@@ -8,7 +8,7 @@ use super::*;
 use crate::{log::Retention, snapshot::depot::memory::Memory as Depot};
 
 /// How many items are in the snapshot of these tests.
-const KEPT: u64 = 10;
+pub(super) const KEPT: u64 = 10;
 
 thread_local! {
     /// How often a pile with as many items can't be read from now on.
@@ -27,7 +27,7 @@ pub(super) fn items<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u64>, D::E
 }
 
 /// One that makes a snapshot once the log has grown by so many records.
-fn keeper(depot: &Depot, records_min: u64) -> Arc<Keeper> {
+pub(super) fn keeper(depot: &Depot, records_min: u64) -> Arc<Keeper> {
     let (clock, depot) = (Arc::new(SimulatedClock::new()), Arc::new(depot.clone()));
     let common = Snapshots::new(clock, Some(depot), records_min);
     let retention = Retention {
@@ -39,7 +39,7 @@ fn keeper(depot: &Depot, records_min: u64) -> Arc<Keeper> {
 }
 
 /// A log with some items in it, and a snapshot of them.
-async fn with_a_snapshot(sim: &Sim, depot: &Depot) {
+pub(super) async fn with_a_snapshot(sim: &Sim, depot: &Depot) {
     let cluster = LocalCluster::new();
     let nodes = [Node::start(sim, &cluster, "n1", 1).await];
     append_all(&nodes, 0..KEPT).await;
